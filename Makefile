@@ -1,0 +1,63 @@
+# Everything runs inside .venv, which `make setup` builds from requirements.lock. `make` alone lists the targets.
+PYTHON  ?= python3
+PROFILE ?= tiny
+VENV    ?= .venv
+PYTEST  ?=
+
+BIN     := $(VENV)/bin
+STAMP   := $(VENV)/.installed
+STARTED := $(shell date +%s)
+CLOCK    = echo "$$(( $$(date +%s) - $(STARTED) )) s altogether"
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test lab demo book lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  settings: PROFILE=$(PROFILE) PYTHON=$(PYTHON) VENV=$(VENV)"
+
+setup: $(STAMP) ## install the exact versions of requirements.lock into .venv (once; minutes)
+
+$(STAMP): requirements.lock pyproject.toml
+	@command -v "$(PYTHON)" >/dev/null || { \
+	  echo "make: $(PYTHON) is not there; install Python 3.11 or newer, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: $$($(PYTHON) --version 2>&1) is too old; 3.11 or newer is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "make: this Python cannot make environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@"$(BIN)/python" -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear "$(VENV)"
+	"$(BIN)/python" -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
+	"$(BIN)/python" -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	"$(BIN)/python" -m pip check
+	@"$(BIN)/python" -m ipykernel install --sys-prefix --name python3 --display-name "Python 3 (rimlib)" >/dev/null
+	@touch "$(STAMP)"
+	@echo "setup: $$(( $$(date +%s) - $(STARTED) )) s"
+
+train: $(STAMP) ## train the model of PROFILE and write its record under runs/
+	@"$(BIN)/rim" notebook 04_train --profile "$(PROFILE)" -o "runs/notebooks/04_train-$(PROFILE).ipynb"
+	@echo "make train: $$($(CLOCK))"
+
+test: $(STAMP) ## run every test, the notebooks, the book and the browser included
+	@"$(BIN)/python" -m pytest --durations=15 $(PYTEST)
+	@echo "make test: $$($(CLOCK))"
+
+lab: $(STAMP) ## open the notebooks in JupyterLab
+	@"$(BIN)/python" -m jupyterlab notebooks
+
+demo: $(STAMP) ## open the demo: type a sentence, get a matte
+	@"$(BIN)/rim" demo
+
+book: $(STAMP) ## run every chapter and build the pages, _build/html/index.html
+	@"$(BIN)/rim" book --profile "$(PROFILE)"
+	@echo "make book: $$($(CLOCK))"
+
+lock: $(STAMP) ## find new exact versions for requirements.lock (needs uv)
+	@command -v uv >/dev/null || { echo "make: uv is not there; install it: pip install uv" >&2; exit 1; }
+	@sed -n '/^#/!q;p' requirements.lock > requirements.lock.new
+	@uv pip compile pyproject.toml --no-config --extra test --universal --python-version 3.11 --generate-hashes \
+	  --upgrade --no-header --quiet >> requirements.lock.new
+	@mv requirements.lock.new requirements.lock
+
+clean: ## remove what was built; keeps .venv, data and runs
+	rm -rf _build book/chapters book/status.md build rimlib.egg-info .pytest_cache .hypothesis
+	find rimlib tests benchmarks notebooks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
