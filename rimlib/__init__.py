@@ -1,0 +1,42 @@
+"""Referring image matting: one picture and one sentence go in, one matte comes out.
+
+>>> import rimlib
+>>> alpha = rimlib.matte("street.jpg", "the dog on the left of the bench")   # doctest: +SKIP
+
+`import rimlib` loads nothing heavy: each name below is fetched from its module when it is first used.
+"""
+
+from importlib import import_module
+
+from rimlib.errors import RimError
+
+__version__ = "0.1.0"
+
+_HOMES = {  # name of the package: (module, name there)
+    "matte": ("rimlib.predict", "matte"),
+    "Matting": ("rimlib.predict", "Matting"),
+    "CLIPMat": ("rimlib.clipmat.model", "CLIPMat"),
+    "RefMatte": ("rimlib.refmatte.dataset", "RefMatte"),
+    "load_profile": ("rimlib.profile", "load"),
+    "read_picture": ("rimlib.images", "read_picture"),
+    "read_cutout": ("rimlib.images", "read_cutout"),
+    "read_matte": ("rimlib.images", "read_matte"),
+    "write_picture": ("rimlib.images", "write_picture"),
+    "write_matte": ("rimlib.images", "write_matte"),
+    "write_cutout": ("rimlib.images", "write_cutout"),
+}
+
+__all__ = ["RimError", "__version__", *_HOMES]
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rimlib' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value  # the next use finds it without this function
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_HOMES})

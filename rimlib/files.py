@@ -1,0 +1,171 @@
+"""Files are written whole or not at all, and read with errors that name them.
+
+A crash, a full disk or a second process never leaves half a file: the bytes go to a temporary name in the same
+folder and take the real name in one step, after they have reached the disk.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from rimlib.errors import RimError
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would be larger than is allowed here",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "there is no permission",
+    errno.EPERM: "there is no permission",
+    errno.ENOENT: "there is no such file",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EEXIST: "a part of the path is a file, not a folder",
+    errno.EISDIR: "it is a folder, not a file",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EPIPE: "the reader of the pipe has gone",
+}
+
+
+def write_atomically(path, data: bytes | str | Callable[[BinaryIO], None]) -> Path:
+    """Write a file so that it is there whole, or is as it was before.
+
+    path: where to; missing folders are made; a symbolic link keeps pointing at the file, and an existing file keeps
+    its permissions. A device or a pipe (`/dev/stdout`) is written straight.
+    data: bytes, text (stored as UTF-8), or a function that writes into the open binary file it is given.
+    Returns the path. Raises RimError, naming the path and the reason, where the file cannot be written; an error of
+    another kind raised by the function passes through, and leaves no file either.
+
+    >>> import tempfile
+    >>> path = write_atomically(Path(tempfile.mkdtemp()) / "new" / "note.txt", "whole or not at all")
+    >>> path.read_text()
+    'whole or not at all'
+    """
+    path = _path(path)
+    try:
+        target = Path(os.path.realpath(path))
+        mode = _mode(target)
+        if mode is not None and stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        if mode is not None and not stat.S_ISREG(mode):
+            # Renaming a file onto a device would remove the device.
+            with open(target, "wb") as stream:
+                _pour(stream, data)
+            return path
+        if mode is not None and not os.access(target, os.W_OK):
+            # Renaming would get around the file's own write protection.
+            raise PermissionError(errno.EACCES, "write-protected")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write_beside(target, data, mode)
+    except OSError as error:
+        raise RimError(f"{path}: cannot be written: {reason(error)}") from error
+    return path
+
+
+def read_json(path) -> Any:
+    """The value in a JSON file (UTF-8). Raises RimError naming the file, and for broken JSON the line and column.
+
+    >>> import tempfile
+    >>> path = write_json(Path(tempfile.mkdtemp()) / "run.json", {"seed": 7})
+    >>> read_json(path)
+    {'seed': 7}
+    """
+    path = _path(path)
+    try:
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise RimError(f"{path}: cannot be read: {reason(error)}") from error
+    except UnicodeDecodeError as error:
+        raise RimError(f"{path}: byte {error.start} is not UTF-8 text; a JSON file is expected") from error
+    except json.JSONDecodeError as error:
+        raise RimError(f"{path}, line {error.lineno}, column {error.colno}: broken JSON: {error.msg}") from error
+    except RecursionError as error:
+        raise RimError(f"{path}: the JSON is nested too deeply to be read") from error
+
+
+def write_json(path, value) -> Path:
+    """Write a value as JSON: UTF-8, keys in the order given, indent 1, a newline at the end; whole or not at all.
+
+    NumPy numbers and arrays are stored as plain numbers and lists, paths as text. NaN and the infinities have no
+    place in JSON and are refused (store None instead). Returns the path; raises RimError.
+    """
+    path = _path(path)
+    try:
+        text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=_plain)
+        data = (text + "\n").encode("utf-8")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RimError(f"{path}: this value cannot be stored as JSON: {error}") from error
+    return write_atomically(path, data)
+
+
+def sha256(path) -> str:
+    """The SHA-256 of a file's bytes, 64 hexadecimal digits. Raises RimError naming a file that cannot be read."""
+    path = _path(path)
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise RimError(f"{path}: cannot be read: {reason(error)}") from error
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused, in a few plain words for an error message.
+
+    >>> reason(OSError(errno.ENOSPC, "No space left on device"))
+    'the disk is full'
+    """
+    return _REASONS.get(error.errno, error.strerror or str(error) or type(error).__name__)
+
+
+def _path(path) -> Path:
+    try:
+        text = os.fsdecode(path)
+    except TypeError:
+        raise RimError(f"a path is expected, found {type(path).__name__}") from None
+    if not text or "\0" in text:
+        raise RimError(f"{text!r} is not a path")
+    return Path(text)
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _write_beside(target: Path, data, mode: int | None) -> None:
+    # Not tempfile: its files are private to their owner, and one that takes the real name would stay so.
+    temporary = target.with_name(f".{secrets.token_hex(8)}.part")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            _pour(stream, data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if mode is not None:
+            os.chmod(temporary, stat.S_IMODE(mode))
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _pour(stream: BinaryIO, data) -> None:
+    if callable(data):
+        data(stream)
+    else:
+        stream.write(data.encode("utf-8") if isinstance(data, str) else data)
+
+
+def _plain(value):
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
