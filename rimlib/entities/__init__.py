@@ -1,0 +1,1 @@
+"""Cut-out things, animals and people, with their attributes (Paper: Sec. 3.1)."""
