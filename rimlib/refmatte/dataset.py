@@ -1,0 +1,70 @@
+"""Reading a data set in RefMatte's layout, ours or the released one."""
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from rimlib import files, images
+from rimlib.errors import RimError
+from rimlib.refmatte.format import Target, image_path, label_path, mask_path, read_labels
+
+SETTINGS = ("expression", "keyword")
+
+
+class RefMatte:
+    """One split of a data set, in one of the two settings of the paper (Sec. 3.3).
+
+    Args:
+        root: the folder that holds `refmatte_<split>_label.json`.
+        split: `train`, `test`, or ours: `seen`.
+        setting: `keyword` leaves out pictures in which a keyword means more than one entity.
+
+    Raises:
+        RimError: the folder or its label file is missing or broken.
+    """
+
+    def __init__(self, root: str | Path, split: str = "train", setting: str = "expression"):
+        if setting not in SETTINGS:
+            raise RimError(f"setting {setting!r}: must be {' or '.join(SETTINGS)}")
+        self.root, self.split, self.setting = Path(root), split, setting
+        targets = read_labels(self.root, split)
+        grouped = defaultdict(list)
+        for target in targets:
+            grouped[target.image_name].append(target)
+        if setting == "keyword":
+            grouped = {name: group for name, group in grouped.items() if _keywords_clear(group)}
+        self._of_image = dict(grouped)
+        self.image_names: list[str] = list(self._of_image)
+        self.targets: list[Target] = [target for group in self._of_image.values() for target in group]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def targets_of(self, image_name: str) -> list[Target]:
+        return self._of_image[image_name]
+
+    def sentence(self, target: Target) -> str:
+        """What the setting asks for this target: its keyword, or its one scored expression."""
+        return target.keyword if self.setting == "keyword" else target.evaluated
+
+    def image(self, image_name: str) -> np.ndarray:
+        """uint8 (H, W, 3)."""
+        return images.read_picture(image_path(self.root, self.split, image_name))
+
+    def matte(self, mask_id: str) -> np.ndarray:
+        """float32 (H, W) in [0, 1]."""
+        return images.read_matte(mask_path(self.root, self.split, mask_id))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of the label file: another plan gives another one."""
+        return files.sha256(label_path(self.root, self.split))
+
+
+def _keywords_clear(group: list[Target]) -> bool:
+    """Paper: Sec. 3.3 removes pictures with two entities of one category; ours knows of wider words too ("bird", "owl")."""
+    keywords = [target.keyword for target in group]
+    return all(keywords) and len(set(keywords)) == len(keywords) and all(target.extra.get("keyword_clear", True) for target in group)

@@ -1,0 +1,103 @@
+"""The layout on disk: that of the released RefMatte, with more keys.
+
+    root/train/img/rim_train_<8 hex>.jpg   root/train/mask/rim_train_<8 hex>_<k>.png   root/refmatte_train_label.json
+
+The label file is keyed by mask id: {"image_name", "expressions": [4 strings], …}. Unknown keys are kept, and a
+string where a list is expected is accepted, since released copies differ.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rimlib import files
+from rimlib.errors import RimError
+from rimlib.refmatte.plan import ScenePlan
+
+
+@dataclass(frozen=True)
+class Target:
+    """One entity of one picture, to be found by its sentences.
+
+    Attributes:
+        mask_id, image_name: file names without their endings.
+        keyword: the entry-level category, or "" where the data set does not say.
+        expressions: the sentences; kinds: the kind of each.
+        extra: all other keys of the label file.
+    """
+
+    mask_id: str
+    image_name: str
+    keyword: str
+    expressions: tuple[str, ...]
+    kinds: tuple[str, ...] = ("basic", "absolute", "relative", "relative")
+    extra: dict = field(default_factory=dict, compare=False)
+
+    @property
+    def evaluated(self) -> str:
+        """The one expression that is scored: the fixed one of this target (the paper's evaluation index)."""
+        return self.expressions[int(self.extra.get("eval_index", 0)) % len(self.expressions)]
+
+
+def label_path(root: Path, split: str) -> Path:
+    return Path(root) / f"refmatte_{split}_label.json"
+
+
+def image_path(root: Path, split: str, image_name: str) -> Path:
+    return Path(root) / split / "img" / f"{image_name}.jpg"
+
+
+def mask_path(root: Path, split: str, mask_id: str) -> Path:
+    return Path(root) / split / "mask" / f"{mask_id}.png"
+
+
+def labels_of(scene: ScenePlan, categories: list[str], kinds: list[str]) -> dict[str, dict]:
+    """The rows of the label file for one scene."""
+    rows = {}
+    for index, four in enumerate(scene.sentences):
+        place = scene.placements[index]
+        rows[f"{scene.name}_{index + 1}"] = {
+            "image_name": scene.name,
+            "expressions": [sentence.text for sentence in four],
+            "kinds": [sentence.kind for sentence in four],
+            "keyword": categories[index],
+            "keyword_clear": scene.keyword_clear,
+            "entity": scene.entities[index],
+            "entity_kind": kinds[index],
+            "relation": scene.relation,
+            "box": [place.left, place.top, place.width, place.height],
+            "depth": place.depth,
+            "fits": [[position + 1 for position in fits] for fits in scene.fits[index]],
+            "eval_index": scene.evaluated[index],
+            "background": scene.background,
+        }
+    return rows
+
+
+def read_labels(root: Path, split: str) -> list[Target]:
+    """All targets of a split, in the file's order.
+
+    Raises:
+        RimError: no label file, broken JSON, or a row without picture or sentences; the row is named.
+    """
+    path = label_path(root, split)
+    if not path.is_file():
+        raise RimError(f"{path}: not found; a data set in RefMatte's layout has one label file for each split (`rim build` makes one)")
+    rows = files.read_json(path)
+    if not isinstance(rows, dict) or not rows:
+        raise RimError(f"{path}: expected an object with one entry for each mask, found {type(rows).__name__} of length {len(rows)}")
+    targets = []
+    for mask_id, row in rows.items():
+        if not isinstance(row, dict) or not isinstance(row.get("image_name"), str):
+            raise RimError(f"{path}: the entry {mask_id!r} has no image_name")
+        expressions = row.get("expressions")
+        expressions = [expressions] if isinstance(expressions, str) else expressions
+        if not isinstance(expressions, list) or not expressions or not all(isinstance(text, str) for text in expressions):
+            raise RimError(f"{path}: the entry {mask_id!r} needs expressions, a list of texts, found {row.get('expressions')!r}")
+        for name in (mask_id, row["image_name"]):
+            if "/" in name or "\\" in name or name in ("", ".", ".."):
+                raise RimError(f"{path}: {name!r} is not a plain file name")
+        extra = {key: value for key, value in row.items() if key not in ("image_name", "expressions", "kinds", "keyword")}
+        kinds = tuple(row.get("kinds") or ("basic", "absolute", "relative", "relative")[:len(expressions)])
+        targets.append(Target(mask_id, row["image_name"], row.get("keyword", ""), tuple(expressions), kinds, extra))
+    return targets
