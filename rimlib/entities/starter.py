@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import shutil
 import tempfile
 from collections import Counter, defaultdict
@@ -71,6 +70,16 @@ def stats(folder: str | Path = FOLDER) -> dict:
         "test_entities": len(pool.of(split="test")),
         "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
     }
+
+
+def show(path: str | Path, folder: str | Path = FOLDER) -> Path:
+    """Draw a contact sheet of all cut-outs, people first, and write it to `path` (PNG, JPEG or WebP)."""
+    from rimlib.show import contact_sheet
+
+    pool = load(folder)
+    order = sorted(pool.entities, key=lambda entity: (("person", "animal", "thing").index(entity.kind), entity.category, entity.name))
+    images.write_picture(path, contact_sheet([pool.cutout(entity.name) for entity in order], columns=20))
+    return Path(path)
 
 
 def verify(folder: str | Path = FOLDER) -> list[str]:

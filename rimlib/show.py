@@ -1,0 +1,139 @@
+"""Figures: pictures with alpha on a checkerboard, rows with captions, trimaps, and the source of a function.
+
+One place for how the book looks: fixed width, a palette that colour-blind readers can tell apart.
+"""
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")   # Okabe and Ito's
+WIDTH = 9.0   # inches of every figure
+
+
+def checkerboard(height: int, width: int, cell: int = 12) -> np.ndarray:
+    """Light grey squares, uint8 (H, W, 3): what is seen through a transparent picture."""
+    rows, columns = np.arange(height)[:, None] // cell, np.arange(width)[None] // cell
+    return np.repeat(np.where((rows + columns) % 2, 255, 215).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def over(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray | tuple | None = None) -> np.ndarray:
+    """A foreground (uint8 (H, W, 3)) blended by alpha over a background, a colour, or the checkerboard."""
+    if background is None:
+        background = checkerboard(*alpha.shape)
+    elif isinstance(background, tuple):
+        background = np.broadcast_to(np.array(background, np.uint8), (*alpha.shape, 3))
+    blended = background + alpha[..., None] * (foreground.astype(np.float32) - background)
+    return np.clip(np.round(blended), 0, 255).astype(np.uint8)
+
+
+def gray(alpha: np.ndarray) -> np.ndarray:
+    """A matte in [0, 1], or any map (scaled to its own range), as uint8 (H, W, 3)."""
+    alpha = np.asarray(alpha, np.float32)
+    if alpha.min() < 0 or alpha.max() > 1:
+        alpha = (alpha - alpha.min()) / max(float(np.ptp(alpha)), 1e-9)
+    return np.repeat(np.round(alpha * 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def grid(pictures, titles=None, columns: int | None = None, row_titles=None, title_size: float = 8, alt: str | None = None):
+    """Show pictures in rows, each with its title above; returns the matplotlib figure.
+
+    Args:
+        pictures: uint8 (H, W, 3), mattes (H, W) or None for a gap, in reading order.
+        titles: one for each picture, or None.
+        row_titles: written on the left of each row.
+        alt: the alternative text, kept in the figure's metadata for the caption's author.
+    """
+    import matplotlib.pyplot as plt
+
+    pictures = list(pictures)
+    titles = list(titles) if titles is not None else [""] * len(pictures)
+    columns = columns or len(pictures)
+    rows = -(-len(pictures) // columns)
+    shapes = [picture.shape[0] / picture.shape[1] for picture in pictures if picture is not None]
+    ratio = max(shapes) if shapes else 1
+    longest = max((_lines(title, columns) for title in titles if title), default=0)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * (WIDTH / columns * ratio + 0.14 * longest + 0.05)), squeeze=False)
+    for position, axis in enumerate(axes.flat):
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.spines[:].set_visible(False)
+        if position >= len(pictures) or pictures[position] is None:
+            axis.set_visible(row_titles is not None and position % columns == 0)
+            continue
+        picture = pictures[position]
+        axis.imshow(gray(picture) if picture.ndim == 2 else picture)
+        if titles[position]:
+            axis.set_title(_wrap(titles[position], columns), fontsize=title_size, pad=2)
+        if row_titles is not None and position % columns == 0:
+            axis.set_ylabel(row_titles[position // columns], fontsize=title_size)
+    figure.tight_layout(pad=0.3)
+    if alt:
+        figure.set_label(alt)
+    return figure
+
+
+def curves(rows: list[dict], x: str, ys: list[str], labels=None, xlabel: str | None = None, ylabel: str = ""):
+    """Lines of columns of a run's log against one of them; returns the figure."""
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(WIDTH, 3))
+    for position, y in enumerate(ys):
+        axis.plot([row[x] for row in rows], [row[y] for row in rows], color=PALETTE[position], label=(labels or ys)[position], linewidth=1.5)
+    axis.set_xlabel(xlabel or x)
+    axis.set_ylabel(ylabel)
+    axis.spines[["top", "right"]].set_visible(False)
+    if len(ys) > 1:
+        axis.legend(frameon=False)
+    figure.tight_layout()
+    return figure
+
+
+def source(thing):
+    """The source of a function, class or method as a coloured block, read from the installed package itself."""
+    from IPython.display import Code
+
+    return Code(inspect.getsource(thing), language="python")
+
+
+def table(rows: list[dict], columns: list[str] | None = None, digits: int = 3):
+    """Rows as a Markdown table."""
+    from IPython.display import Markdown
+
+    columns = columns or list(rows[0])
+
+    def cell(value) -> str:
+        return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(cell(row.get(column, "")) for column in columns) + " |" for row in rows]
+    return Markdown("\n".join(lines))
+
+
+def contact_sheet(pictures, columns: int = 16, cell: int = 96) -> np.ndarray:
+    """Many cut-outs, each (foreground, alpha), on one checkerboard, uint8."""
+    from rimlib.refmatte.composite import resize_cutout
+
+    pictures = list(pictures)
+    rows = -(-len(pictures) // columns)
+    sheet = checkerboard(rows * cell, columns * cell, 8)
+    for position, (foreground, alpha) in enumerate(pictures):
+        scale = (cell - 6) / max(alpha.shape)
+        size = tuple(max(1, round(length * scale)) for length in alpha.shape)
+        foreground, alpha = resize_cutout(foreground, alpha, size)
+        top = position // columns * cell + (cell - size[0]) // 2
+        left = position % columns * cell + (cell - size[1]) // 2
+        window = sheet[top:top + size[0], left:left + size[1]]
+        window[:] = np.round(window + alpha[..., None] * (foreground - window)).astype(np.uint8)
+    return sheet
+
+
+def _lines(title: str, columns: int) -> int:
+    return len(_wrap(title, columns).split("\n"))
+
+
+def _wrap(title: str, columns: int) -> str:
+    import textwrap
+
+    return "\n".join(textwrap.wrap(title, max(14, int(150 / columns))))
