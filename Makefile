@@ -25,12 +25,15 @@ $(STAMP): requirements.lock pyproject.toml
 	  echo "make: $$($(PYTHON) --version 2>&1) is too old; 3.11 or newer is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "make: this Python cannot make environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@"$(BIN)/python" -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear "$(VENV)"
+	@# pip cannot repair what an interrupted pip left behind, so such an environment is made anew
+	@if [ -e "$(VENV)/.installing" ] || ! "$(BIN)/python" -m pip --version >/dev/null 2>&1; then \
+	  "$(PYTHON)" -m venv --clear "$(VENV)"; fi
+	@touch "$(VENV)/.installing"
 	"$(BIN)/python" -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
 	"$(BIN)/python" -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	"$(BIN)/python" -m pip check
 	@"$(BIN)/python" -m ipykernel install --sys-prefix --name python3 --display-name "Python 3 (rimlib)" >/dev/null
-	@touch "$(STAMP)"
+	@rm "$(VENV)/.installing" && touch "$(STAMP)"
 	@echo "setup: $$(( $$(date +%s) - $(STARTED) )) s"
 
 train: $(STAMP) ## train the model of PROFILE and write its record under runs/

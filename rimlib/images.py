@@ -6,7 +6,7 @@ a foreground picture with its matte, and one RGBA file on disk, colours not mult
 A source is a path, a Pillow image, a NumPy array or a torch tensor. Arrays are grey (H, W), RGB (H, W, 3) or RGBA
 (H, W, 4), never BGR, of bool, uint8, uint16, or floats in [0, 1]; tensors may put the channels first. Files are
 turned upright by their EXIF orientation; of an animation the first frame counts; 16 bits are scaled to 8.
-Colour profiles are not applied.
+Colour profiles are not applied. Files of more than 200 million pixels (`rimlib.decode.LARGEST`) are refused.
 """
 
 import io

@@ -1,0 +1,215 @@
+"""The `rim` command: a thin way into the package. `rim --help` loads nothing heavy; each command imports what it needs."""
+
+import argparse
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import rimlib
+from rimlib.errors import RimError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, 1 (a chapter failed), 2 (something cannot be used), 130 (interrupted).
+
+    arguments: the command line without the program's name; `sys.argv[1:]` if None.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        status = options.command(options) or 0
+        sys.stdout.flush()
+        return status
+    except RimError as error:
+        print(f"rim: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader (`head`, a pager) has seen enough. The interpreter flushes stdout once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rim", description="Referring image matting: one picture and one sentence in, one alpha matte out."
+    )
+    parser.add_argument("--version", action="version", version=f"rimlib {rimlib.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    matte = _add(commands, "matte", _matte, "cut out what a sentence names")
+    matte.add_argument("picture", metavar="PICTURE", help="any image file")
+    matte.add_argument("sentences", metavar="SENTENCE", nargs="+", help='such as "the dog on the left"')
+    matte.add_argument("-o", "--out", metavar="OUT", help="the matte's file, or a folder for one file a sentence")
+    matte.add_argument("--model", metavar="PATH", help="weights of a run of yours (default: the shipped model)")
+
+    notebook = _add(commands, "notebook", _notebook, "run a chapter from start to end")
+    notebook.add_argument("name", metavar="NAME", help="such as 04_train, or a path to a notebook")
+    notebook.add_argument("-p", dest="parameters", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"),
+                          help="set a value of the parameters cell; may be repeated")  # fmt: skip
+    notebook.add_argument("--profile", help="short for -p profile PROFILE")
+    notebook.add_argument("-o", "--out", metavar="OUT", help="the executed copy (default: runs/notebooks/NAME.ipynb)")
+
+    pool = _add(commands, "pool", None, "the shipped photographs").add_subparsers(metavar="ACTION", required=True)
+    stats = _add(pool, "stats", _pool_stats, "how many of what")
+    stats.add_argument("--json", action="store_true", help="as one JSON value")
+    show = _add(pool, "show", _pool_show, "draw all of them on one sheet")
+    show.add_argument("path", metavar="OUT", help="the sheet's file, such as pool.png")
+    rebuild = _add(pool, "rebuild", _pool_rebuild, "make the pool again from the art packages")
+    rebuild.add_argument("--root", metavar="FOLDER", default="/", help="where the packages are, if not installed")
+    rebuild.add_argument("-o", "--out", metavar="OUT", required=True, help="the folder to write the pool to")
+
+    _add(pool, "verify", _pool_verify, "compare every file with its recorded hash")
+
+    build = _add(commands, "build", _build, "make a data set in RefMatte's layout, or finish one that was begun")
+    build.add_argument("out", metavar="FOLDER", help="where to; made if needed")
+    build.add_argument("--profile", default="tiny", help="settings (default: tiny)")
+    build.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
+
+    book = _add(commands, "book", _book, "run every chapter and build the book")
+    book.add_argument("--profile", default="tiny", help="settings of the runs (default: tiny)")
+    book.add_argument("--only", nargs="+", metavar="NAME", help="run these chapters, keep the others' last outputs")
+
+    demo = _add(commands, "demo", _demo, "open the demo in JupyterLab")
+    demo.add_argument("options", nargs="*", metavar="OPTION", help="for JupyterLab, after --: rim demo -- --no-browser")
+    return parser
+
+
+def _add(commands, name: str, command, text: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    if command is not None:
+        parser.set_defaults(command=command)
+    return parser
+
+
+def _matte(options) -> None:
+    from rimlib import images
+
+    if any(not sentence.strip() for sentence in options.sentences):
+        raise RimError("an empty sentence names nothing; say what to cut out")
+    picture = images.read_picture(options.picture)
+    paths = matte_paths(options.picture, options.sentences, options.out)
+    shipped = options.model is None
+    matting = rimlib.Matting.shipped() if shipped else rimlib.Matting(rimlib.CLIPMat.load(options.model))
+    matting.set_image(picture)
+    for sentence, path in zip(options.sentences, paths):
+        result = matting.matte(sentence)
+        images.write_matte(path, result.alpha)
+        print(f"{path}  score {result.score:.2f}  {sentence}")
+
+
+def matte_paths(picture: str, sentences: list[str], out: str | None) -> list[Path]:
+    """Where each sentence's matte goes.
+
+    out: a file for one sentence, a folder (made if needed) for several; None: the working directory.
+    Two sentences never share a file: the second gets a number. Raises RimError for several sentences and one file.
+
+    >>> [str(path) for path in matte_paths("pets.jpg", ["the cat", "The cat!"], "mattes")]
+    ['mattes/pets-the-cat.png', 'mattes/pets-the-cat-2.png']
+    """
+    if out is not None and Path(out).suffix and not Path(out).is_dir():
+        if Path(out).suffix.lower() != ".png":
+            raise RimError(f"{out}: a matte is a PNG file; a name ending in .png is expected")
+        if len(sentences) > 1:
+            raise RimError(f"{out}: one file for {len(sentences)} sentences; name a folder instead")
+        return [Path(out)]
+    paths: list[Path] = []
+    for sentence in sentences:
+        words = re.sub(r"[^\w]+", "-", sentence.lower()).strip("-")[:60] or "matte"
+        name, number = f"{Path(picture).stem}-{words}", 1
+        while (path := Path(out or ".") / f"{name}{'' if number == 1 else f'-{number}'}.png") in paths:
+            number += 1
+        paths.append(path)
+    return paths
+
+
+def _notebook(options) -> int:
+    from rimlib import notebooks
+
+    parameters = dict(options.parameters)
+    if options.profile is not None:
+        if parameters.get("profile", options.profile) != options.profile:
+            raise RimError(f"profile is given twice: {parameters['profile']} and {options.profile}")
+        parameters["profile"] = options.profile
+    started = time.monotonic()
+    try:
+        path = notebooks.run(options.name, options.out, parameters)
+    except notebooks.NotebookError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"\n{path.stem}, seconds by stage")
+    for title, seconds in notebooks.seconds_by_section(path):
+        print(f"{seconds:8.1f}  {title}")
+    print(f"{time.monotonic() - started:8.1f}  altogether, with the kernel's start\n{path}")
+    return 0
+
+
+def _pool_stats(options) -> None:
+    from rimlib.entities import starter
+
+    counts = starter.stats()
+    if options.json:
+        print(json.dumps(counts))
+    else:
+        for name, count in counts.items():
+            print(f"{count:>12,}  {name.replace('_', ' ')}")
+
+
+def _pool_show(options) -> None:
+    from rimlib.entities import starter
+
+    print(starter.show(options.path))
+
+
+def _pool_rebuild(options) -> None:
+    from rimlib.entities import starter
+
+    print(f"{options.out}: {len(starter.rebuild(options.root, options.out))} entities")
+
+
+def _pool_verify(options) -> None:
+    from rimlib.entities import starter
+
+    if wrong := starter.verify():
+        raise RimError(f"{wrong[0]}: missing or changed, and {len(wrong) - 1} more; install rimlib again")
+    print("every file is as recorded")
+
+
+def _build(options) -> None:
+    from rimlib import profile
+    from rimlib.refmatte.build import build
+
+    if options.workers < 1:
+        raise RimError(f"--workers: 1 or more is expected, found {options.workers}")
+    print(build(profile.load(options.profile).data, options.out, workers=options.workers))
+
+
+def _book(options) -> int:
+    from rimlib import book, notebooks
+
+    try:
+        book.execute(options.profile, only=options.only)
+    except notebooks.NotebookError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(book.build() / "index.html")
+    return 0
+
+
+def _demo(options) -> int:
+    import subprocess
+
+    from rimlib import notebooks
+
+    command = [sys.executable, "-m", "jupyterlab", str(notebooks.find("07_demo")), *options.options]
+    try:
+        return subprocess.run(command).returncode
+    except KeyboardInterrupt:
+        return 0  # the usual way to close JupyterLab
+
+
+if __name__ == "__main__":
+    sys.exit(main())

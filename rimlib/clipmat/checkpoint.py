@@ -1,0 +1,122 @@
+"""Trained weights as safetensors, with a JSON beside them for people to read.
+
+The profile and the model card are in the safetensors file's own header too, so that one file is whole by itself and an
+interruption between the two cannot leave weights with another run's settings. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+
+from rimlib.errors import RimError
+from rimlib.files import write_atomically, write_json
+
+FORMAT = "rimlib-clipmat-1"
+
+
+def save(model, path: str | Path, **card) -> Path:
+    """Write a CLIPMat to `path`: a folder (then `clipmat.safetensors` in it) or a name that ends in .safetensors.
+
+    `card`: what the model card should say (data, seconds, metrics, licence, …), anything that JSON can hold.
+    Raises RimError when the file cannot be written. Returns the path of the weights.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        path = path / "clipmat.safetensors"
+    about = {"format": FORMAT, "profile": model.profile.to_dict(), "card": card}
+    try:
+        text = json.dumps(about)
+    except (TypeError, ValueError) as error:
+        raise RimError(f"{path}: the model card cannot be written as JSON ({error})") from None
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_atomically(path, to_bytes(tensors, metadata={"rimlib": text}))
+    write_json(path.with_suffix(".json"), about)
+    return path
+
+
+def load(path: str | Path, profile=None):
+    """The CLIPMat of a file that `save` wrote, in evaluation mode on the CPU.
+
+    With `profile`, a checkpoint whose model settings are others is refused. Raises RimError, one line that names the
+    file, for anything that is not a whole checkpoint of this model.
+    """
+    from rimlib.clipmat.backbone import create_clip
+    from rimlib.clipmat.model import CLIPMat
+    from rimlib.profile import Profile
+
+    path = find(path)
+    about = read_about(path)
+    stored = Profile.from_dict(about["profile"], str(path))
+    if profile is not None and profile.model != stored.model:
+        ours, theirs = profile.to_dict()["model"], stored.to_dict()["model"]
+        other = [f"{name} is {theirs[name]}, not {ours[name]}" for name in ours if ours[name] != theirs[name]]
+        raise RimError(f"{path}: a checkpoint of another model (profile {stored.name}): {'; '.join(other)}")
+    clip, tokenizer = create_clip(stored.model, "random")
+    model = CLIPMat(stored.model, clip, tokenizer)
+    model.profile = stored
+    model.load_state_dict(read_tensors(path, model.state_dict()))
+    return model.to(memory_format=torch.channels_last).eval()
+
+
+def find(path: str | Path) -> Path:
+    """The weights file of a checkpoint named by its folder or by itself."""
+    path = Path(path)
+    if path.is_dir():
+        path = path / "clipmat.safetensors"
+    if not path.exists():
+        raise RimError(f"{path}: no such checkpoint")
+    return path
+
+
+def read_about(path: Path) -> dict:
+    """Format, profile and card of a CLIPMat checkpoint, from its header."""
+    with open_safetensors(path) as file:
+        text = (file.metadata() or {}).get("rimlib")
+    try:
+        about = json.loads(text) if text else {}
+    except json.JSONDecodeError:
+        about = {}
+    if not isinstance(about, dict) or about.get("format") != FORMAT or not isinstance(about.get("profile"), dict):
+        raise RimError(f"{path}: not a CLIPMat checkpoint (its header does not say {FORMAT})")
+    return about
+
+
+def read_tensors(path: Path, expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file, which must have exactly the names and shapes of `expected`.
+
+    Half-precision files are accepted; the tensors come back in the types of `expected`.
+    """
+    shapes = read_shapes(path)
+    if missing := sorted(set(expected) - set(shapes)):
+        raise RimError(f"{path}: {len(missing)} tensors are missing, the first is {missing[0]}")
+    if extra := sorted(set(shapes) - set(expected)):
+        raise RimError(f"{path}: {len(extra)} tensors do not belong to this model, the first is {extra[0]}")
+    for name, tensor in expected.items():
+        if shapes[name] != tuple(tensor.shape):
+            raise RimError(f"{path}: {name} has shape {shapes[name]}, the model has {tuple(tensor.shape)}")
+    with open_safetensors(path) as file:
+        return {name: file.get_tensor(name).to(tensor.dtype) for name, tensor in expected.items()}
+
+
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Name and shape of each tensor in a safetensors file."""
+    with open_safetensors(path) as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
+
+
+def open_safetensors(path: Path):
+    """An open safetensors file; RimError for one that is cut off, or is something else under that name."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(9)
+        # A safetensors file starts with the length of its header, which may look like anything, and then a brace.
+        if start[8:9] != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80"):
+            raise RimError(f"{path}: a pickle, not safetensors; pickles are never opened here")
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise RimError(f"{path}: not a whole safetensors file ({str(error).splitlines()[0][:120]})") from None

@@ -1,0 +1,139 @@
+"""MDE: the multi-level details extractor.
+
+Paper: Sec. 4.4, supplement Sec. 3, Eq. 6-9, Table 11.
+
+For each of the four groups of CLIP blocks: the blocks' output, enlarged, beside the image itself, shrunk by max
+pooling after a 1x1 convolution, then convolved together. Level i is at a resolution of S / 2^i.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from rimlib.clipmat.upsampled import convolve_upsampled
+
+
+class DetailsExtractor(nn.Module):
+    """The MDE of one level.
+
+    `level` i in 1..4; `image_width` Dv of the backbone; `width` of each of the two branches (the paper: Dv / 2);
+    `out` channels D_i.
+    """
+
+    def __init__(self, level: int, image_width: int, width: int, out: int):
+        super().__init__()
+        self.level = level
+        self.width = width
+        self.norm_visual = nn.Conv2d(image_width, width, 1)
+        self.norm_image = nn.Conv2d(3, width, 1)
+        self.mix = nn.Conv2d(2 * width, out, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(out)
+
+    def forward(self, visual: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """`visual`: (B, Dv, S/16, S/16); `images`: (B, 3, S, S), normalised. Returns (B, D_i, S/2^i, S/2^i)."""
+        visual = self.norm_visual(visual)  # Eq. 6, before its upsampling
+        image = maxpool_projection(images, self.norm_image.weight, self.norm_image.bias, 2**self.level)  # Eq. 7
+        # Eq. 8 and 9. A convolution of a concatenation is the sum of two, and the visual half needs no large map.
+        weight_visual, weight_image = self.mix.weight.split(self.width, dim=1)
+        x = F.conv2d(image, weight_image, padding=1)
+        x = x + convolve_upsampled(visual, weight_visual, 2 ** (4 - self.level))
+        return F.relu(self.norm(x))
+
+
+class PlainSkip(nn.Module):
+    """What stands in for the MDE when it is switched off (Table 3, first two rows).
+
+    The paper does not say what the details decoder is given without MDE. Here its first stage gets the last blocks'
+    output through a 1x1 convolution, and the other stages get nothing: neither the image nor the earlier blocks.
+    """
+
+    def __init__(self, image_width: int, out: int):
+        super().__init__()
+        self.norm_visual = nn.Conv2d(image_width, out, 1)
+
+    def forward(self, visual: torch.Tensor) -> torch.Tensor:
+        return self.norm_visual(visual)
+
+
+def maxpool_projection(images: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, window: int) -> torch.Tensor:
+    """`max_pool2d(conv2d(images, weight, bias), window)` for a 1x1 convolution, never holding its whole result.
+
+    The paper normalises the image before pooling: done as written this is the largest map of the model, Dv / 2
+    channels at full resolution for each level. Here the pixels of a window are taken one after another, and only the
+    largest value and where it was found are kept. Gradients go to `weight` and `bias`, not to the images.
+
+    `images`: (B, 3, H, W); `weight`: (C, 3, 1, 1); `bias`: (C,). Returns (B, C, H/window, W/window).
+    """
+    return _MaxpoolProjection.apply(images, weight, bias, window)
+
+
+class _MaxpoolProjection(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, images, weight, bias, window):
+        kind = images.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else images.dtype
+        batch, _, height, width = images.shape
+        rows, columns = height // window, width // window
+        pixels = F.pad(images.to(dtype), (0, 0, 0, 0, 0, 1), value=1.0)  # (B, 4, H, W), a one for the bias
+        pixels = pixels.view(batch, 4, rows, window, columns, window).permute(0, 2, 4, 3, 5, 1)
+        pixels = pixels.reshape(-1, window * window, 4)  # (B*h*w, s*s, 4)
+        matrix = torch.cat([weight.flatten(1), bias[:, None]], dim=1).T.to(dtype).contiguous()  # (4, C)
+        best = torch.empty(len(pixels), matrix.shape[1], dtype=dtype, device=images.device)  # (B*h*w, C)
+        where = torch.empty_like(best, dtype=torch.uint8)  # 16 * 16 offsets just fit
+        for part in parts(len(best), images.device):
+            best[part], where[part] = _running_maximum(pixels[part], matrix)
+        ctx.save_for_backward(pixels, where)
+        ctx.dtypes = weight.dtype, bias.dtype
+        return best.view(batch, rows, columns, -1).permute(0, 3, 1, 2)  # (B, C, h, w)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        pixels, where = ctx.saved_tensors
+        gradient = gradient.permute(0, 2, 3, 1).reshape(where.shape)  # (B*h*w, C)
+        # Windows of 2x2 are quicker tried one offset at a time, larger ones by looking the winners up.
+        sums = _sums_by_offset if pixels.shape[1] <= 4 else _sums_by_lookup
+        total = sum(sums(pixels[part], where[part], gradient[part]) for part in parts(len(where), where.device))  # (C, 4)
+        matrix, bias = total.split((3, 1), dim=1)
+        return None, matrix.to(ctx.dtypes[0])[:, :, None, None], bias.squeeze(1).to(ctx.dtypes[1]), None
+
+
+def _sums_by_offset(pixels: torch.Tensor, where: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    """Sum over windows of gradient times winning pixel, float32 (C, 4). `pixels` (b, s*s, 4); `where`, `gradient` (b, C)."""
+    where, won = where.to(gradient.dtype), torch.empty_like(gradient)
+    total = 0
+    for offset in range(pixels.shape[1]):
+        torch.eq(where, offset, out=won)
+        total = total + (won.mul_(gradient).T @ pixels[:, offset].to(gradient.dtype)).float()
+    return total
+
+
+def _sums_by_lookup(pixels: torch.Tensor, where: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    """As `_sums_by_offset`."""
+    place = where.long()
+    return torch.stack([(plane.gather(1, place) * gradient).sum(0, dtype=torch.float32)
+                        for plane in pixels.permute(2, 0, 1).contiguous()], dim=1)
+
+
+def _running_maximum(pixels: torch.Tensor, matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Largest projection of the pixels of each window and the offset of the first that has it, both (b, C).
+
+    `pixels`: (b, s*s, 4); `matrix`: (4, C).
+    """
+    best = pixels[:, 0] @ matrix
+    where, value, higher = torch.zeros_like(best), torch.empty_like(best), torch.empty_like(best)
+    for offset in range(1, pixels.shape[1]):
+        torch.mm(pixels[:, offset], matrix, out=value)
+        # Offsets only grow, so the last one that was higher is the largest; in the values' own type the comparison
+        # and the maximum are vectorised on every device, and whole numbers up to 256 are exact even in bfloat16.
+        torch.gt(value, best, out=higher)
+        torch.maximum(where, higher.mul_(offset), out=where)
+        torch.maximum(best, value, out=best)
+    return best, where
+
+
+def parts(length: int, device: torch.device) -> list[slice]:
+    """Slices of a long dimension: few enough to stay in the cache on a CPU, and to need little memory on a GPU."""
+    step = 4096 if device.type == "cpu" else 65536
+    return [slice(start, start + step) for start in range(0, length, step)]

@@ -1,0 +1,174 @@
+"""CLIPMat: the paper's model, asked in three steps.
+
+Paper: Sec. 4, Figure 4, Table 11.
+
+`encode_image` is the expensive step and is done once for an image; `encode_text` and `matte` are done for each
+sentence. All sizes come from the profile's `model` settings; nothing here knows which backbone it has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import open_clip
+import torch
+from torch import nn
+
+from rimlib.clipmat.backbone import CHECKPOINTS, Backbone, create_clip, normalise
+from rimlib.clipmat.collaboration import collaborate, confidence
+from rimlib.clipmat.decoders import DetailsDecoder, SemanticDecoder
+from rimlib.clipmat.details import DetailsExtractor, PlainSkip
+from rimlib.clipmat.popup import PlainFusion, TextDrivenPopup
+from rimlib.clipmat.prompt import PostContext
+from rimlib.clipmat.tokenizer import Tokenizer
+from rimlib.errors import RimError
+
+
+@dataclass
+class ImageFeatures:
+    """All that the model keeps of an image.
+
+    `tokens` (B, 1+N, Dv); `levels` four maps (B, Dv, S/16, S/16), first blocks first; `details` the MDE outputs for the
+    stages of the details decoder, level 4 first, (B, D_i, S/2^i, S/2^i).
+    """
+
+    tokens: torch.Tensor
+    levels: list[torch.Tensor]
+    details: list[torch.Tensor]
+
+    def select(self, indices: torch.Tensor) -> ImageFeatures:
+        """The features of images `indices`, (B',) int64: repeats an image for several sentences."""
+        return ImageFeatures(self.tokens[indices], [level[indices] for level in self.levels],
+                             [detail[indices] for detail in self.details])
+
+
+class Output(NamedTuple):
+    """What the model says of one image and one sentence, all float32.
+
+    `trimap_logits` (B, 3, S, S): background, unknown, foreground; `detail` (B, 1, S, S) in [0, 1], meant for the unknown
+    region; `alpha` (B, 1, S, S) in [0, 1], the matte.
+    """
+
+    trimap_logits: torch.Tensor
+    detail: torch.Tensor
+    alpha: torch.Tensor
+
+    @property
+    def score(self) -> torch.Tensor:
+        """How sure the model is that the sentence fits something, (B,) in [0, 1]; see `collaboration.confidence`."""
+        return confidence(self.trimap_logits.detach())  # computed when asked: training never asks
+
+
+class CLIPMat(nn.Module):
+    """Built by `from_profile`, `load` or `shipped`.
+
+    `settings` are a profile's model settings; `clip` and `tokenizer` come from `create_clip`; `clip` is taken over.
+    """
+
+    def __init__(self, settings, clip: open_clip.CLIP, tokenizer: Tokenizer):
+        super().__init__()
+        check(settings)
+        self.profile = None
+        self.image_size, self.text_length = settings.image_size, settings.text_length
+        self.tokenizer = tokenizer
+        self.backbone = Backbone(clip, settings.image_size)
+        image_width, text_width = self.backbone.image_width, self.backbone.text_width
+        # CP. Without it the text encoder reads the words alone.
+        self.context = PostContext(settings.context if settings.post_context else 0, text_width)
+        self.backbone.check_length(settings.text_length, len(self.context.vectors))
+        # TSP
+        if settings.tsp:
+            self.popup = TextDrivenPopup(image_width, text_width, settings.popup_width, settings.popup_heads,
+                                         settings.dropout, settings.popup_out, settings.popup_residual)
+        else:
+            self.popup = PlainFusion(image_width, text_width, settings.popup_width, settings.popup_out)
+        self.semantic = SemanticDecoder(settings.popup_out, settings.semantic_width)
+        # MDE, level 4 first, as the decoder wants them
+        channels, self.mde = list(settings.details_channels), settings.mde
+        if settings.mde:
+            width = settings.details_width or image_width // 2
+            self.extractors = nn.ModuleList(DetailsExtractor(level, image_width, width, out)
+                                            for level, out in zip((4, 3, 2, 1), channels))
+        else:
+            self.extractors = nn.ModuleList([PlainSkip(image_width, channels[0])])
+        # The paper leaves open whether the details decoder hears the text. Without it the details are the same for
+        # every sentence on an image; with it, the pop-up map joins level 4 through a 1x1 convolution.
+        self.details_text = nn.Conv2d(settings.popup_out, channels[0], 1) if settings.details_text else None
+        self.details = DetailsDecoder(channels, settings.details_out)
+
+    @classmethod
+    def from_profile(cls, profile, weights: str | Path = "clip") -> CLIPMat:
+        """A model with fresh decoders; `weights` of its backbone: "clip" (pretrained), "random", or a CLIP's .safetensors."""
+        model = cls(profile.model, *create_clip(profile.model, weights))
+        model.profile = profile
+        return model.to(memory_format=torch.channels_last)
+
+    @classmethod
+    def load(cls, path: str | Path, profile=None) -> CLIPMat:
+        """A saved model, in evaluation mode. With `profile`, a checkpoint of another model is refused (RimError)."""
+        from rimlib.clipmat.checkpoint import load
+
+        return load(path, profile)
+
+    @classmethod
+    def shipped(cls, profile_name: str = "tiny") -> CLIPMat:
+        """The trained model that comes with the package."""
+        return cls.load(CHECKPOINTS / f"clipmat-{profile_name}.safetensors")
+
+    def save(self, path: str | Path, **card) -> Path:
+        """Write the weights and a JSON beside them; `card` are fields of the model card. See `checkpoint.save`."""
+        from rimlib.clipmat.checkpoint import save
+
+        return save(self, path, **card)
+
+    def tokenize(self, sentences: list[str], truncate: bool = False) -> torch.Tensor:
+        """Token numbers, int64 (B, text_length), on the model's device. Raises RimError for what cannot be read."""
+        return self.tokenizer(sentences, truncate).to(self.context.vectors.device)
+
+    def encode_image(self, images: torch.Tensor) -> ImageFeatures:
+        """`images`: float (B, 3, S, S) in [0, 1], S = `image_size`."""
+        if images.shape[1:] != (3, self.image_size, self.image_size):
+            raise RimError(f"images of shape {tuple(images.shape)}: the model takes (B, 3, {self.image_size}, "
+                           f"{self.image_size})")
+        images = normalise(images).contiguous(memory_format=torch.channels_last)
+        tokens, levels = self.backbone.encode_image(images)
+        if self.mde:
+            details = [extract(level, images) for extract, level in zip(self.extractors, reversed(levels))]
+        else:
+            details = [self.extractors[0](levels[-1])]
+        return ImageFeatures(tokens, levels, details)
+
+    def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
+        """`tokens`: int64 (B, text_length). Returns (B, text_length + context, Dt)."""
+        return self.backbone.encode_text(tokens, self.context.vectors)
+
+    def matte(self, image: ImageFeatures, text: torch.Tensor) -> Output:
+        """One matte for each row of `image` and `text`; both have the same number of rows (see `ImageFeatures.select`)."""
+        popup = self.popup(image.tokens, text)  # (B, D', S/16, S/16)
+        trimap_logits = self.semantic(popup).float()  # (B, 3, S, S)
+        detail = self.details(image.details, self.details_text(popup) if self.details_text else None)
+        detail = detail.float().sigmoid()  # (B, 1, S, S)
+        return Output(trimap_logits, detail, collaborate(trimap_logits, detail))
+
+    def forward(self, images: torch.Tensor, tokens: torch.Tensor, image_index: torch.Tensor | None = None) -> Output:
+        """All three steps. `image_index`, int64 (B_text,), says which image a sentence is about; without it the first
+        sentence is about the first image, and so on."""
+        features = self.encode_image(images)
+        if image_index is not None:
+            features = features.select(image_index)
+        return self.matte(features, self.encode_text(tokens))
+
+
+def check(settings) -> None:
+    """Refuse model settings that do not fit each other."""
+    channels, outs = list(settings.details_channels), list(settings.details_out)
+    if len(channels) != 4 or len(outs) != 4:
+        raise RimError(f"model.details_channels {channels} and model.details_out {outs}: each needs four numbers")
+    if outs[:3] != channels[1:]:
+        raise RimError(f"model.details_out {outs}: its first three must be {channels[1:]}, the last three of "
+                       "model.details_channels, for the decoder adds them")
+    if settings.popup_width % settings.popup_heads:
+        raise RimError(f"model.popup_width {settings.popup_width}: must be a multiple of model.popup_heads "
+                       f"{settings.popup_heads}")

@@ -1,0 +1,49 @@
+"""CP: the context-embedded prompt.
+
+Paper: Sec. 4.2, supplement Sec. 3 ("Matting-related prefix templates"), Table 8.
+
+Before the text: a template that makes a sentence of a keyword. After the text: learnable vectors that the text
+encoder reads behind the words (see `Backbone.encode_text`).
+"""
+
+from __future__ import annotations
+
+import random
+
+import torch
+from torch import nn
+
+# The supplement prints "a photo of a" twice; Table 8 shows that "a photograph of a" was meant by one of them.
+TEMPLATES = (
+    "{keyword}",
+    "a photo of a {keyword}",
+    "a photograph of a {keyword}",
+    "an image of a {keyword}",
+    "a photo of the {keyword}",
+    "the foreground of the {keyword}",
+    "the mask of the {keyword}",
+    "the alpha matte of the {keyword}",
+    "to extract the {keyword}",
+)
+DEFAULT = "a photo of a {keyword}"  # the main results use it (supplement Sec. 4.3.2)
+
+
+def pre_context(keyword: str, rng: random.Random | None = None) -> str:
+    """A sentence around a keyword: a random template in training (`rng`), the default one otherwise.
+
+    >>> pre_context("dandelion")
+    'a photo of a dandelion'
+    >>> pre_context("dandelion", random.Random(1))
+    'a photograph of a dandelion'
+    """
+    template = DEFAULT if rng is None else rng.choice(TEMPLATES)
+    return template.format(keyword=keyword)
+
+
+class PostContext(nn.Module):
+    """Learnable vectors behind the words, shared by all sentences: `vectors`, (length, D)."""
+
+    def __init__(self, length: int, width: int):
+        super().__init__()
+        # As small as CLIP's own word embeddings at their start, so that neither drowns the other.
+        self.vectors = nn.Parameter(0.02 * torch.randn(length, width))

@@ -1,0 +1,184 @@
+"""The demo without a browser: its controls are set, and what its page would show is read."""
+
+import datetime
+import io
+import tempfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rimlib.demo import LONGER_SIDE, Demo, Example, examples
+from rimlib.entities import drawn
+from rimlib.errors import RimError
+from rimlib.predict import Result
+
+WORDS = ("left", "right")
+
+
+class HalfMatting:
+    """Finds the half of the picture that a sentence names, and counts how often a picture is encoded."""
+
+    def __init__(self):
+        self.encoded, self.asked = 0, []
+
+    def set_image(self, picture):
+        self.encoded += 1
+        self.shape = picture.shape[:2]
+
+    def matte(self, sentence):
+        if not sentence.strip():
+            raise RimError("sentence: it is empty")
+        if sentence == "fall":
+            raise ZeroDivisionError("something\nelse")
+        self.asked.append(sentence)
+        alpha = np.zeros(self.shape, np.float32)
+        half = self.shape[1] // 2
+        if "left" in sentence:
+            alpha[:, :half] = 1
+        if "right" in sentence:
+            alpha[:, half:] = 1
+        return Result(alpha, float(alpha.max()), np.uint8(alpha * 255))
+
+
+@pytest.fixture
+def demo():
+    rng = np.random.default_rng(0)
+    scenes = [Example(f"scene {number}", rng.integers(0, 256, (24, 32 + 8 * number, 3), np.uint8), WORDS) for number in range(2)]
+    return Demo(HalfMatting(), drawn.load(size=32, variants=1), scenes)
+
+
+def shown(demo, name) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(demo.pictures[name].value)).convert("RGB"))
+
+
+def send(demo, name, content):
+    """What the browser does when a file was chosen."""
+    demo.upload_box.value = ({"name": name, "type": "image/png", "size": len(content), "content": memoryview(content),
+                              "last_modified": datetime.datetime.now(datetime.UTC)},)
+
+
+def png(picture) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "png")
+    return stream.getvalue()
+
+
+def test_it_begins_with_an_answer(demo):
+    assert demo.sentence == "left" and demo.sentence_box.value == "left" and not demo.error
+    matte = shown(demo, "matte")
+    assert matte[:, :16].min() == 255 and matte[:, 16:].max() == 0
+    assert [button.description for button in demo.example_buttons.children] == list(WORDS)
+
+
+def test_typing_changes_every_output(demo):
+    before = {name: picture.value for name, picture in demo.pictures.items()}
+    demo.sentence_box.value = "the right half"
+    assert demo.sentence == "the right half" and "the right half" in demo.message.value
+    assert shown(demo, "matte")[:, 16:].min() == 255
+    assert {name for name, picture in demo.pictures.items() if picture.value != before[name]} == set(before) - {"picture"}
+
+
+def test_a_picture_is_encoded_once_for_all_its_sentences(demo):
+    for sentence in ("right", "left", "right and left"):
+        demo.sentence_box.value = sentence
+    assert demo.matting.encoded == 1
+    assert demo.matting.asked == ["left", "right", "left", "right and left"], "each sentence is asked once"
+    demo.scene_box.value = 1
+    assert demo.matting.encoded == 2 and shown(demo, "matte").shape == (24, 40, 3)
+
+
+def test_buttons_ask(demo):
+    demo.example_buttons.children[1].click()
+    assert demo.sentence == demo.sentence_box.value == "right"
+    demo.matting.asked.clear()
+    demo.ask_button.click()
+    assert demo.matting.asked == ["right"], "the button asks again what stands in the box"
+
+
+def test_a_bad_sentence_is_one_line_and_leaves_the_answer(demo):
+    before = shown(demo, "matte")
+    demo.sentence_box.value = "  "
+    assert demo.error == "sentence: it is empty" and "alert" in demo.message.value and "\n" not in demo.message.value
+    assert (shown(demo, "matte") == before).all() and demo.sentence == "left"
+    demo.sentence_box.value = "right"
+    assert not demo.error and "alert" not in demo.message.value
+
+
+def test_an_unforeseen_error_is_one_line_too_and_is_raised_for_the_log(demo):
+    with pytest.raises(ZeroDivisionError):
+        demo.ask("fall")
+    assert demo.error == "ZeroDivisionError: something else" and "\n" not in demo.message.value
+
+
+def test_what_is_typed_is_shown_as_text(demo):
+    demo.sentence_box.value = "<b>left</b>"
+    assert "<b>" not in demo.message.value and "&lt;b&gt;" in demo.message.value
+
+
+def test_nothing_found_is_said(demo):
+    demo.sentence_box.value = "a unicorn"
+    assert "nothing" in demo.message.value and not demo.error
+
+
+def test_an_upload_replaces_the_picture(demo):
+    picture = np.full((30, 50, 3), (10, 200, 30), np.uint8)
+    send(demo, "green.png", png(picture))
+    assert not demo.error and (demo.picture == picture).all() and demo.example_buttons.children == ()
+    assert demo.sentence_box.value == "" and demo.result is None and shown(demo, "matte").max() == 0
+    demo.sentence_box.value = "left"
+    assert demo.result.alpha.shape == (30, 50)
+    assert demo.upload_box.value == (), "the same file can be sent again"
+
+
+def test_the_list_of_scenes_says_which_one_is_shown(demo):
+    demo.choose(1)
+    assert demo.scene_box.value == 1
+    send(demo, "black.png", png(np.zeros((8, 8, 3), np.uint8)))
+    assert demo.scene_box.value is None
+    demo.scene_box.value = 1
+    assert demo.picture is demo.scenes[1].picture, "the scene before the upload can be chosen again"
+
+
+def test_a_large_upload_is_made_smaller(demo):
+    send(demo, "large.png", png(np.zeros((20, 3 * LONGER_SIDE, 3), np.uint8)))
+    assert demo.picture.shape == (7, LONGER_SIDE, 3)
+
+
+@pytest.mark.parametrize(("name", "content", "expected"), [
+    ("notes.txt", b"no picture at all", "notes.txt: is not a picture"),
+    ("empty.png", b"", "empty.png: is empty"),
+    ("cut.png", png(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8))[:900], "cut.png: is broken or cut off"),
+    ("../../etc/x.png", b"no", "../../etc/x.png: is not a picture"),
+])
+def test_a_bad_upload_is_one_line_and_leaves_the_picture(demo, name, content, expected):
+    before, encoded = demo.picture, demo.matting.encoded
+    send(demo, name, content)
+    assert demo.error.startswith(expected) and "\n" not in demo.message.value and tempfile.gettempdir() not in demo.error
+    assert demo.picture is before and demo.matting.encoded == encoded and demo.sentence == "left"
+
+
+def test_the_new_place_changes_without_asking_again(demo):
+    asked = len(demo.matting.asked)
+    demo.color_box.value = "#ff0000"
+    red = shown(demo, "in another place")[:, 24:].astype(int)
+    assert abs(red - (255, 0, 0)).max() < 12, "a JPEG of one colour"
+    demo.background_box.value = "drawn-sky"
+    assert abs(shown(demo, "in another place")[:, 24:].astype(int) - (255, 0, 0)).max() > 100
+    assert len(demo.matting.asked) == asked
+
+
+def test_the_still_has_a_row_for_each_sentence(demo):
+    import matplotlib.pyplot as plt
+
+    figure = demo.figure(["left", "right"], alt="two rows")
+    assert sum(bool(axis.images) for axis in figure.axes) == 8 and figure.get_label() == "two rows"
+    plt.close(figure)
+
+
+def test_examples_come_from_the_pool():
+    pool = drawn.load(size=32)
+    (example,) = examples(pool, [(1, "seen", 0)], canvas=(60, 80))
+    assert example.picture.shape == (60, 80, 3)
+    assert example.sentences and all(sentence.strip() for sentence in example.sentences)
+    assert all(category in pool.categories() for category in example.name.split(", "))

@@ -1,0 +1,106 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from rimlib.errors import RimError
+from rimlib.experiment import metrics
+
+MATTES = arrays(np.float32, (5, 7), elements=st.floats(0, 1, width=32))
+
+
+def naive(pred, true):
+    """SAD, MSE and MAD pixel by pixel."""
+    total = squares = 0.0
+    for row in range(len(true)):
+        for column in range(len(true[0])):
+            difference = float(pred[row][column]) - float(true[row][column])
+            total, squares = total + abs(difference), squares + difference * difference
+    count = len(true) * len(true[0])
+    return total / 1000, squares / count, total / count
+
+
+@given(MATTES, MATTES)
+def test_errors_are_those_of_a_loop(pred, true):
+    found = metrics.sad(pred, true), metrics.mse(pred, true), metrics.mad(pred, true)
+    assert found == pytest.approx(naive(pred, true), abs=1e-12)
+
+
+def test_large_images_lose_no_digits():
+    true = np.zeros((1400, 1250), np.float32)  # 1.75 Mpx, the paper's size
+    assert metrics.sad(true + np.float32(0.1), true) == pytest.approx(1_750_000 * float(np.float32(0.1)) / 1000, rel=1e-12)
+
+
+def test_unequal_shapes_are_refused():
+    with pytest.raises(RimError, match=r"\(4, 4\).*\(4, 5\)"):
+        metrics.sad(np.zeros((4, 4)), np.zeros((4, 5)))
+
+
+@given(MATTES, MATTES)
+def test_iou_is_that_of_sets(pred, true):
+    first, second = ({tuple(place) for place in np.argwhere(matte > 0.5)} for matte in (pred, true))
+    expected = len(first & second) / len(first | second) if first | second else 1.0
+    assert metrics.iou(pred, true) == pytest.approx(expected)
+    assert metrics.localised(pred, true) == (expected > 0.5)
+
+
+def test_half_is_not_localised():
+    pred, true = np.array([[1.0, 1.0, 0.0]]), np.array([[1.0, 0.0, 0.0]])
+    assert metrics.iou(pred, true) == 0.5
+    assert not metrics.localised(pred, true)
+
+
+def test_band_holds_the_edge_and_not_the_rest():
+    true = np.zeros((60, 60))
+    true[20:40, 20:40] = 1
+    band = metrics.transition_band(true, kernel=5)
+    assert band[20, 30] and band[19, 30] and not band[30, 30] and not band[5, 5]
+    off_the_edge = true.copy()
+    off_the_edge[29:31, 29:31] = 0
+    off_the_edge[0, 0] = 1
+    assert metrics.sad_in_band(off_the_edge, true, kernel=5) == 0
+    assert metrics.sad(off_the_edge, true) == pytest.approx(0.005)
+
+
+def rows_of(sizes, rng):
+    return [{"image": f"i{image}", "sad": rng.random(), "mse": rng.random(), "mad": rng.random(), "sad_empty": 1 + rng.random(),
+             "iou": rng.random(), "localised": bool(rng.integers(2)), "entity_kind": "thing" if index else "animal"}
+            for image, size in enumerate(sizes) for index in range(size)]
+
+
+def test_summary_follows_equations_10_and_11():
+    rows = rows_of([2, 3, 1], np.random.default_rng(0))
+    summary = metrics.summarise(rows)
+    by_entity, by_image = 0.0, 0.0
+    for row in rows:
+        by_entity += row["mse"] / 6
+        by_image += row["mse"] / 3 / {"i0": 2, "i1": 3, "i2": 1}[row["image"]]
+    assert summary["mse"] == pytest.approx(by_entity)
+    assert summary["mse_e"] == pytest.approx(by_image)
+    assert summary["mse"] != pytest.approx(summary["mse_e"])
+    assert (summary["entities"], summary["images"]) == (6, 3)
+    assert summary["sad_ratio"] == pytest.approx(sum(row["sad"] for row in rows) / sum(row["sad_empty"] for row in rows))
+
+
+def test_summary_by_kind():
+    rows = rows_of([2, 2], np.random.default_rng(1))
+    parts = metrics.by(rows, "entity_kind")
+    assert list(parts) == ["animal", "thing"]
+    assert (parts["animal"]["sad"] + parts["thing"]["sad"]) / 2 == pytest.approx(metrics.summarise(rows)["sad"])
+
+
+def test_nothing_to_average_is_refused():
+    with pytest.raises(RimError, match="no entity"):
+        metrics.summarise([])
+
+
+def test_score_of_the_truth_and_of_an_empty_matte():
+    true = np.zeros((40, 40), np.float32)
+    true[10:20, 10:20] = 1
+    perfect, empty = metrics.score(true, true), metrics.score(np.zeros_like(true), true)
+    assert perfect["sad"] == 0 and perfect["localised"] and perfect["iou"] == 1
+    assert empty["sad"] == empty["sad_empty"] == pytest.approx(0.1) and not empty["localised"]
+    assert all(math.isfinite(float(value)) for value in empty.values())

@@ -1,0 +1,167 @@
+import time
+
+import numpy as np
+import pytest
+
+from rimlib.errors import RimError
+from rimlib.experiment import augment, loop
+from rimlib.experiment.pairs import Pairs
+from rimlib.experiment.samples import Samples
+from rimlib.images import resize
+from rimlib.refmatte.dataset import RefMatte
+
+SIZE = 48
+
+
+@pytest.fixture(scope="module")
+def samples(scenes):
+    return Samples(RefMatte(scenes), SIZE, cache=False)
+
+
+def test_arrays_are_the_files_at_the_models_size(samples, scenes):
+    refmatte = RefMatte(scenes)
+    assert samples.images.shape == (12, SIZE, SIZE, 3) and samples.mattes.shape == (24, SIZE, SIZE)
+    for number in (0, 7):
+        assert np.array_equal(samples.images[number], resize(refmatte.image(refmatte.image_names[number]), (SIZE, SIZE)))
+        for target in samples.members[number]:
+            assert samples.image_of[target] == number
+            matte = resize(refmatte.matte(samples.targets[target].mask_id), (SIZE, SIZE))
+            assert np.abs(samples.mattes[target] / 255 - matte).max() <= 0.5 / 255 + 1e-6
+
+
+def test_a_batch_asks_about_different_entities_in_true_words(samples):
+    batch = samples.batch(np.random.default_rng(0), images=8, sentences=2, keyword_share=0.5, templates=("a photo of a {keyword}",))
+    assert batch.images.shape == (8, SIZE, SIZE, 3) and batch.mattes.shape == batch.trimaps.shape == (16, SIZE, SIZE)
+    assert batch.image_index.tolist() == [number for number in range(8) for _ in range(2)]
+    for number in range(8):
+        first, second = batch.texts[2 * number: 2 * number + 2]
+        assert ("disc" in first.split()[:5]) != ("disc" in second.split()[:5])
+    assert any(text.startswith("a photo of a") for text in batch.texts)
+    for row, text in enumerate(batch.texts):
+        centre = (np.arange(SIZE) * (batch.mattes[row].sum(axis=0) / batch.mattes[row].sum())).sum()
+        if "left" in text:
+            assert centre < SIZE / 2
+        if "right" in text:
+            assert centre > SIZE / 2
+
+
+def test_a_flip_mirrors_picture_matte_and_words(samples):
+    kwargs = dict(images=6, sentences=1, keyword_share=0, noise=0)
+    straight = samples.batch(np.random.default_rng(3), flip=0, **kwargs)
+    flipped = samples.batch(np.random.default_rng(3), flip=1, **kwargs)
+    assert np.array_equal(flipped.images, straight.images[:, :, ::-1])
+    assert np.array_equal(flipped.mattes, straight.mattes[:, :, ::-1])
+    assert flipped.texts == [augment.mirror_words(text) for text in straight.texts] != straight.texts
+
+
+def test_the_same_seed_gives_the_same_batch(samples):
+    first, again, other = (samples.batch(np.random.default_rng(seed), images=4) for seed in (5, 5, 6))
+    assert np.array_equal(first.images, again.images) and first.texts == again.texts
+    assert not np.array_equal(first.images, other.images)
+
+
+def test_trimaps_are_classes_around_the_matte(samples):
+    batch = samples.batch(np.random.default_rng(0), images=4, trimap_kernel=3)
+    assert set(np.unique(batch.trimaps)) == {0, 1, 2}
+    assert (batch.mattes[batch.trimaps == 0] == 0).all() and (batch.mattes[batch.trimaps == 2] == 255).all()
+
+
+def test_tensors_are_scaled_and_in_the_models_layout(samples):
+    batch = samples.batch(np.random.default_rng(0), images=3, noise=0, flip=0)
+    tensors = batch.on("cpu")
+    assert tensors["images"].shape == (3, 3, SIZE, SIZE) and tensors["mattes"].shape == (6, 1, SIZE, SIZE)
+    assert tensors["trimaps"].shape == (6, SIZE, SIZE)
+    assert np.allclose(tensors["images"].permute(0, 2, 3, 1).numpy() * 255, batch.images)
+    assert 0 <= tensors["mattes"].min() and tensors["mattes"].max() == 1
+
+
+def test_an_ambiguous_keyword_or_sentence_is_not_asked(make_scenes, tmp_path):
+    import json
+
+    root = make_scenes(tmp_path, 2)
+    label = root / "refmatte_train_label.json"
+    rows = json.loads(label.read_text())
+    for row in rows.values():
+        row["keyword"] = "disc"
+        row["fits"] = [[1, 2], [1], [1, 2], [1, 2]]
+    label.write_text(json.dumps(rows))
+    samples = Samples(RefMatte(root), 32, cache=False)
+    texts = samples.batch(np.random.default_rng(0), images=8, sentences=2, keyword_share=1.0, flip=0).texts
+    assert all("most edge of the picture" in text for text in texts)
+
+
+def test_one_entity_is_asked_twice_in_other_words(make_scenes, tmp_path):
+    import json
+
+    root = make_scenes(tmp_path, 1)
+    label = root / "refmatte_train_label.json"
+    rows = json.loads(label.read_text())
+    label.write_text(json.dumps(dict(list(rows.items())[:1])))
+    texts = Samples(RefMatte(root), 32, cache=False).batch(np.random.default_rng(0), images=1, sentences=4, keyword_share=0, flip=1).texts
+    assert len(set(texts)) == 4
+
+
+def test_the_cache_is_used_and_a_new_rendering_refreshes_it(make_scenes, tmp_path, monkeypatch):
+    from rimlib.experiment import samples as module
+
+    root = make_scenes(tmp_path, 2)
+    first = Samples(RefMatte(root), 32)
+    monkeypatch.setattr(module, "read_picture", None)  # reading a picture again would fail
+    assert np.array_equal(Samples(RefMatte(root), 32).images, first.images)
+    assert [path.name for path in (root / ".cache").iterdir() if "part" in path.name] == []
+    monkeypatch.undo()
+    time.sleep(0.01)
+    names = sorted((root / "train" / "img").iterdir())
+    names[0].rename(tmp_path / "swap")
+    names[1].rename(names[0])
+    (tmp_path / "swap").rename(names[1])
+    assert np.array_equal(Samples(RefMatte(root), 32).images, first.images[::-1])
+
+
+def test_a_folder_that_cannot_be_written_is_used_without_a_cache(make_scenes, tmp_path):
+    root = make_scenes(tmp_path, 1)
+    (root / ".cache").write_text("a file where the folder would be")
+    assert len(Samples(RefMatte(root), 32)) == 1
+
+
+def test_photometric_changes_are_small_and_do_not_wrap():
+    rng = np.random.default_rng(0)
+    for level in (0, 255):
+        picture = np.full((32, 32, 3), level, np.uint8)
+        changed = [augment.photometric(picture, rng, share=1.0) for _ in range(20)]
+        assert max(abs(int(part.mean()) - level) for part in changed) < 40
+        assert max(np.abs(part.astype(int) - level).max() for part in changed) < 90
+    picture = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    assert np.array_equal(augment.photometric(picture, rng, share=0.0), picture)
+
+
+def test_pairs_are_scenes_and_crops(samples):
+    pictures, texts, also = Pairs(samples, ("a photo of a {keyword}",)).batch(np.random.default_rng(0), 16, flip=0, noise=0)
+    assert pictures.shape == (16, SIZE, SIZE, 3) and len(texts) == 16
+    assert all("left" not in text and "right" not in text for text in texts[8:])  # a crop shows no places
+    assert also.diagonal()[8:].all()  # a crop's text claims no place, so it is known to hold
+    for column, text in enumerate(texts):
+        if text == "a photo of a disc":  # true of each scene, and of the crops around discs
+            assert also[:8, column].all()
+            assert [bool(value) for value in also[8:, column]] == ["disc" in other for other in texts[8:]]
+    assert "a photo of a disc" in texts
+    assert any((picture == image).all() for picture in pictures[:8] for image in samples.images)
+
+
+def test_batches_come_in_order_and_errors_reach_the_loop():
+    def make(step):
+        if step == 7:
+            raise RimError("step 7 is broken")
+        return step
+
+    with loop.Ahead(make, first=4, depth=2) as batches:
+        assert [next(batches) for _ in range(3)] == [4, 5, 6]
+        with pytest.raises(RimError, match="step 7"):
+            next(batches)
+
+
+def test_the_background_thread_ends(samples):
+    batches = loop.Ahead(lambda step: step)
+    next(batches)
+    batches.close()
+    assert not batches._thread.is_alive()

@@ -1,0 +1,238 @@
+import dataclasses
+import json
+import signal
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rimlib.clipmat import backbone, model
+from rimlib.errors import RimError
+from rimlib.experiment import contrast, loop, pretrain, state, train
+from rimlib.experiment.evaluate import evaluate
+from rimlib.profile import Profile
+from rimlib.refmatte.dataset import RefMatte
+
+create_clip = backbone.create_clip  # the tests put a smaller one in its place
+
+SETTINGS = {
+    "name": "test", "seed": 3,
+    "model": {"backbone": "rim-tiny", "image_size": 48, "text_length": 24, "context": 2, "popup_width": 32, "popup_heads": 2,
+              "dropout": 0.0, "popup_out": 16, "semantic_width": 16, "details_channels": [32, 16, 16, 8], "details_out": [16, 16, 8, 8]},
+    "train": {"images": 4, "sentences": 2, "lr": 3e-3, "lr_image": 1e-3, "lr_text": 1e-3, "ema": 0.9, "flip": 0.0, "noise": 0.0,
+              "trimap_kernel": 3, "keyword_share": 0.3},
+    "clip": {"batch": 16},
+}
+
+
+def small_clip(settings):
+    """A CLIP with the tiny one's words and a hundredth of its weights."""
+    _, tokenizer = create_clip(settings, "random")
+    vision = {"image_size": settings.image_size, "layers": 4, "width": 32, "head_width": 16, "patch_size": 16}
+    text = {"context_length": 32, "vocab_size": tokenizer.vocab_size, "width": 32, "heads": 2, "layers": 1}
+    return open_clip.CLIP(embed_dim=16, vision_cfg=vision, text_cfg=text), tokenizer
+
+
+@pytest.fixture
+def profile(monkeypatch):
+    """A profile whose model is small enough to train in a test."""
+    for module in (backbone, model, train):
+        monkeypatch.setattr(module, "create_clip", lambda settings, weights="random": small_clip(settings))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the model is too small to share
+    yield Profile.from_dict(SETTINGS)
+    torch.set_num_threads(threads)
+
+
+def test_four_samples_are_learnt_by_heart(profile, make_scenes, tmp_path):
+    root = make_scenes(tmp_path / "data", 4)
+    record = train.train(profile, root, tmp_path / "out", steps=100, weights="random", progress=False)
+    first, last = record["log"][0]["total"], record["log"][-1]["total"]
+    assert last < first / 3
+    learnt = evaluate(model.CLIPMat.load(tmp_path / "out"), RefMatte(root), every=True)["metrics"]
+    assert learnt["localised"] > 0.85
+    assert record["metrics"]["steps"] == 100 and record["data"]["images"] == 4
+    assert {"data", "forward", "backward", "optimizer", "checkpoint"} <= set(record["seconds"])
+    assert json.loads((tmp_path / "out" / "train.json").read_text())["log"] == record["log"]
+    assert (tmp_path / "out" / "clipmat.safetensors").exists() and not (tmp_path / "out" / "train-state.safetensors").exists()
+
+
+def weights_of(folder):
+    return load_file(folder / "clipmat.safetensors")
+
+
+def interrupt_at(monkeypatch, step, module=train, name="clipmat_loss"):
+    """Ctrl-C in the given step's loss; the function that is returned ends this."""
+    real, calls = getattr(module, name), []
+
+    def loss(*args):
+        calls.append(1)
+        if len(calls) == step:
+            signal.raise_signal(signal.SIGINT)
+        return real(*args)
+
+    monkeypatch.setattr(module, name, loss)
+    return lambda: monkeypatch.setattr(module, name, real)
+
+
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(profile, scenes, tmp_path, monkeypatch):
+    profile = dataclasses.replace(profile, model=dataclasses.replace(profile.model, dropout=0.2))
+    train.train(profile, scenes, tmp_path / "whole", steps=12, weights="random", progress=False)
+    undo = interrupt_at(monkeypatch, 6)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(profile, scenes, tmp_path / "parts", steps=12, weights="random", progress=False)
+    undo()
+    assert (tmp_path / "parts" / "train-state.safetensors").exists()
+    record = train.train(profile, scenes, tmp_path / "parts", steps=12, weights="random", progress=False)
+    assert record["metrics"]["steps"] == 12
+    whole, parts = weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts")
+    assert all(torch.equal(parts[name], whole[name]) for name in whole)
+
+
+def test_a_finished_run_is_left_alone_and_fresh_begins_anew(profile, scenes, tmp_path):
+    first = train.train(profile, scenes, tmp_path, steps=2, weights="random", progress=False)
+    assert train.train(profile, scenes, tmp_path, steps=2, weights="random", progress=False) == first
+    again = train.train(profile, scenes, tmp_path, steps=2, weights="random", progress=False, resume=False)
+    assert again["seconds"] != first["seconds"]
+
+
+def test_another_profiles_state_is_refused(profile, scenes, tmp_path, monkeypatch):
+    undo = interrupt_at(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(profile, scenes, tmp_path, steps=4, weights="random", progress=False)
+    undo()
+    other = dataclasses.replace(profile, seed=4)
+    with pytest.raises(RimError, match="other settings.*--fresh"):
+        train.train(other, scenes, tmp_path, steps=4, weights="random", progress=False)
+    train.train(other, scenes, tmp_path, steps=1, weights="random", progress=False, resume=False)
+
+
+def test_a_broken_state_is_refused_by_name(profile, scenes, tmp_path):
+    (tmp_path / "train-state.safetensors").write_bytes(b"half a file")
+    with pytest.raises(RimError, match="train-state.safetensors"):
+        train.train(profile, scenes, tmp_path, steps=1, weights="random", progress=False)
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_training(profile, scenes, tmp_path, monkeypatch):
+    (tmp_path / "out").write_text("a file")
+    monkeypatch.setattr(train, "_steps", lambda *_: pytest.fail("training began"))
+    with pytest.raises(RimError, match="out"):
+        train.train(profile, scenes, tmp_path / "out", steps=1, weights="random", progress=False)
+
+
+def test_losses_that_are_no_numbers_are_left_out_then_named(profile, scenes, tmp_path, monkeypatch):
+    real, broken = train.clipmat_loss, set(range(3, 6))
+    calls = []
+
+    def loss(*args):
+        calls.append(1)
+        parts = real(*args)
+        return {name: value * float("nan") for name, value in parts.items()} if len(calls) in broken else parts
+
+    monkeypatch.setattr(train, "clipmat_loss", loss)
+    train.train(profile, scenes, tmp_path / "some", steps=8, weights="random", progress=False)
+    assert all(torch.isfinite(value).all() for value in weights_of(tmp_path / "some").values() if value.is_floating_point())
+    broken |= set(range(0, 200))
+    with pytest.raises(RimError, match="20 steps in a row"):
+        train.train(profile, scenes, tmp_path / "all", steps=100, weights="random", progress=False)
+
+
+def test_each_parameter_has_one_rate(profile):
+    clipmat = train.build(profile)
+    names = {id(value): name for name, value in clipmat.named_parameters()}
+    image, text, new = train.groups(clipmat, profile.train)
+    assert sorted(names[id(value)] for part in (image, text, new) for value in part["params"]) == sorted(names.values())
+    assert {names[id(value)].split(".")[1] for value in image["params"]} == {"visual"}
+    assert any("token_embedding" in names[id(value)] for value in text["params"])
+    assert any("context" in names[id(value)] for value in new["params"])
+    assert (image["lr"], text["lr"], new["lr"]) == (1e-3, 1e-3, 3e-3)
+
+
+def test_the_average_is_one():
+    module = torch.nn.BatchNorm1d(2)
+    average = state.Average(module, decay=0.5)
+    expected = module.running_mean.clone()
+    for step in range(4):
+        module(torch.randn(8, 2) + step)
+        average.update()
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * module.running_mean
+    assert torch.allclose(average.tensors["running_mean"], expected)
+    assert average.tensors["num_batches_tracked"] == 4
+    module.running_mean.fill_(float("nan"))
+    average.repair()
+    assert torch.equal(module.running_mean, average.tensors["running_mean"])
+
+
+def test_the_clock_ends_by_time_or_by_steps():
+    assert loop.Clock(None, 10, step=4).share == 0.4
+    assert 0.5 <= loop.Clock(1.0, None, seconds=30).share < 0.6
+    assert loop.Clock(1.0, 10, seconds=90).share == 1.0
+    with pytest.raises(RimError, match="minutes or steps"):
+        loop.Clock(None, None)
+
+
+def naive_contrast(images, texts, scale):
+    total = 0.0
+    for one, other in ((images, texts), (texts, images)):
+        for row in range(len(one)):
+            logits = np.array([scale * one[row] @ other[column] for column in range(len(other))])
+            total += np.log(np.exp(logits).sum()) - logits[row]
+    return total / 2 / len(images)
+
+
+def test_contrastive_loss_is_that_of_a_loop():
+    rng = np.random.default_rng(0)
+    images, texts = (array / np.linalg.norm(array, axis=1, keepdims=True) for array in rng.normal(size=(2, 5, 8)))
+    tensors = torch.tensor(images), torch.tensor(texts)
+    found = contrast.contrastive_loss(*tensors, 10.0, torch.eye(5, dtype=torch.bool)).item()
+    assert found == pytest.approx(naive_contrast(images, texts, 10.0))
+    also = torch.eye(5, dtype=torch.bool)
+    also[3, 4] = True
+    assert contrast.contrastive_loss(*tensors, 10.0, also).item() < found
+
+
+def test_features_are_open_clips(profile):
+    clip, tokenizer = small_clip(profile.model)
+    clip.eval()
+    tokens = tokenizer(["the red disc", "the blue box to the left of the disc"])
+    pictures = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD))
+    padded = torch.cat([tokens, torch.zeros(2, 32 - tokens.shape[1], dtype=torch.int64)], dim=1)
+    with torch.no_grad():
+        torch.testing.assert_close(contrast.text_features(clip, tokens), clip.encode_text(padded, normalize=True), atol=1e-5, rtol=1e-4)
+        expected = clip.encode_image((pictures.permute(0, 3, 1, 2) / 255 - mean) / std, normalize=True)
+        torch.testing.assert_close(contrast.image_features(clip, pictures), expected, atol=1e-5, rtol=1e-4)
+        assert contrast.image_features(clip, pictures, keep=0.5).shape == expected.shape
+
+
+def test_pretraining_learns_goes_on_and_is_read_by_train(profile, scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrain, "ALL_FROM", 0.5)
+    out = tmp_path / "clip"
+    undo = interrupt_at(monkeypatch, 5, contrast, "contrastive_loss")
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.pretrain_clip(profile, scenes, out, steps=60, progress=False)
+    assert (out / "pretrain-state.safetensors").exists()
+    undo()
+    record = pretrain.pretrain_clip(profile, scenes, out, steps=60, progress=False)
+    assert record["metrics"]["steps"] == 60
+    assert record["log"][-1]["loss"] < record["log"][0]["loss"]
+    assert {path.name for path in out.iterdir()} == {"rim-tiny-clip.safetensors", "rim-tiny-clip.json", "pretrain.json"}
+    clipmat = train.build(profile, out / "rim-tiny-clip.safetensors")
+    stored = load_file(out / "rim-tiny-clip.safetensors")
+    assert torch.equal(clipmat.backbone.token_embedding.weight, stored["token_embedding.weight"])
+
+
+def test_unknown_weights_are_refused():
+    with pytest.raises(RimError, match="clip.*random"):
+        train.build(Profile.from_dict(SETTINGS), "nowhere.safetensors")
+
+
+def test_commands_answer_with_one_line(tmp_path, capsys):
+    assert train.main(["--profile", "tiny", "--data", str(tmp_path), "--out", str(tmp_path / "o"), "--weights", "random"]) == 2
+    error = capsys.readouterr().err.strip().splitlines()
+    assert error[-1].startswith("rim: error:")
+    with pytest.raises(RimError, match="cannot be used"):
+        loop.pick_device("quantum")
