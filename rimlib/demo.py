@@ -50,9 +50,8 @@ def examples(pool, scenes=SCENES, canvas: tuple[int, int] = (240, 320)) -> list[
         scene = plan(pool, settings, split)[number]
         keywords = [pool[name].category for name in scene.entities] if scene.keyword_clear else []
         places = [four[1].text for four in scene.sentences]
-        title = ", ".join(pool[name].category for name in scene.entities)
-        found.append(Example(title + (" (not in the training pictures)" if split == "test" else ""),
-                             render(pool, scene, canvas)[0], (*keywords, *places)))
+        title = ", ".join(pool[name].category for name in scene.entities) + " (not in the training pictures)" * (split == "test")
+        found.append(Example(title, render(pool, scene, canvas)[0], (*keywords, *places)))
     return found
 
 
@@ -141,9 +140,9 @@ class Demo:
     def _build(self) -> None:
         import ipywidgets
 
-        wide = ipywidgets.Layout(width="100%")
+        wide, fill = ipywidgets.Layout(width="auto", flex="1 1 auto"), ipywidgets.Layout(width="100%", margin="0")
         self.scene_box = ipywidgets.Dropdown(options=[(example.name, number) for number, example in enumerate(self.scenes)],
-                                             description="Picture")
+                                             description="Picture", layout=ipywidgets.Layout(width="430px"))
         self.upload_box = ipywidgets.FileUpload(accept="image/*", multiple=False, description="your own")
         self.sentence_box = ipywidgets.Text(description="Sentence", placeholder="the dog on the left, then Enter",
                                             continuous_update=False, layout=wide)
@@ -153,11 +152,12 @@ class Demo:
                                                   description="New place")
         self.color_box = ipywidgets.ColorPicker(value="#2a6f97", concise=True)
         self.message = ipywidgets.HTML(layout=wide)
-        self.pictures = {name: ipywidgets.Image(format="png" if name == "matte" else "jpeg", layout=wide)
+        self.pictures = {name: ipywidgets.Image(format="png" if name == "matte" else "jpeg", layout=fill)
                          for name in ("picture", "matte", "cut-out", "in another place")}
-        frames = [ipywidgets.VBox([ipywidgets.HTML(f"<b>{name}</b>"), picture], layout=ipywidgets.Layout(width="24%", min_width="220px"))
-                  for name, picture in self.pictures.items()]
-        wrap = ipywidgets.Layout(flex_flow="row wrap")
+        # without hidden overflow, the margins of JupyterLab's theme give every box a scroll bar
+        frame = ipywidgets.Layout(width="calc(25% - 8px)", min_width="160px", margin="0 8px 0 0", overflow="hidden")
+        frames = [ipywidgets.VBox([ipywidgets.HTML(f"<b>{name}</b>"), picture], layout=frame) for name, picture in self.pictures.items()]
+        wrap = ipywidgets.Layout(flex_flow="row wrap", overflow="hidden")
         self.widget = ipywidgets.VBox([
             ipywidgets.HBox([self.scene_box, self.upload_box, self.background_box, self.color_box], layout=wrap),
             ipywidgets.HBox([self.sentence_box, self.ask_button]),
@@ -168,7 +168,11 @@ class Demo:
         self.sentence_box.observe(lambda change: None if self._quiet else self.ask(change["new"]), "value")
         self.ask_button.on_click(lambda button: self.ask(self.sentence_box.value))
         for box in (self.background_box, self.color_box):
-            box.observe(lambda change: self._draw(), "value")
+            box.observe(self._on_place, "value")
+
+    def _on_place(self, change) -> None:
+        with self._reporting():
+            self._draw()
 
     def _on_upload(self, change) -> None:
         if change["new"]:
@@ -219,7 +223,7 @@ class Demo:
     def _say(self, text: str, wrong: bool = False) -> None:
         self.error = text if wrong else ""
         self.message.value = (f'<span role="alert" style="color: #b00020">{html.escape(text)}</span>' if wrong
-                              else f'<span role="status">{html.escape(text)}</span>')
+                              else f'<span role="status">{text}</span>')
 
     @contextmanager
     def _quietly(self):

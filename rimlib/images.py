@@ -68,17 +68,18 @@ def read_matte(source) -> np.ndarray:
     return _to_float(pixels[..., 0])
 
 
-def write_picture(path, picture, quality=92) -> Path:
+def write_picture(path, picture, quality=92, durable=True) -> Path:
     """Write a picture, whole or not at all, in the format of the path's ending.
 
-    picture: any source that `read_picture` takes; quality: 1 to 100, for JPEG and WebP. Raises RimError.
+    picture: any source that `read_picture` takes; quality: 1 to 100, for JPEG and WebP; durable: see
+    `files.write_atomically`. Raises RimError.
     """
-    return _write(path, Image.fromarray(read_picture(picture)), "a picture", _FORMATS, quality=quality)
+    return _write(path, Image.fromarray(read_picture(picture)), "a picture", _FORMATS, durable, quality=quality)
 
 
-def write_matte(path, alpha) -> Path:
+def write_matte(path, alpha, durable=True) -> Path:
     """Write a matte as an 8-bit grey PNG, whole or not at all; alpha is float (H, W) in [0, 1]. Raises RimError."""
-    return _write(path, Image.fromarray(_to_uint8(read_matte(alpha))), "a matte", [".png"])
+    return _write(path, Image.fromarray(_to_uint8(read_matte(alpha))), "a matte", [".png"], durable)
 
 
 def write_cutout(path, foreground, alpha, quality=None) -> Path:
@@ -124,7 +125,7 @@ def resize(array, size) -> np.ndarray:
     return result.reshape(height, width, *array.shape[2:]).astype(array.dtype)  # (H, W) or (H, W, C)
 
 
-def _write(path, image: Image.Image, what: str, endings, **options) -> Path:
+def _write(path, image: Image.Image, what: str, endings, durable: bool = True, **options) -> Path:
     ending = Path(path).suffix.lower()
     if ending not in endings:
         raise RimError(f"{path}: {what} cannot be stored with the ending {ending!r}; expected {', '.join(endings)}")
@@ -135,7 +136,7 @@ def _write(path, image: Image.Image, what: str, endings, **options) -> Path:
         image.save(stream, _FORMATS[ending], **options)
     except (OSError, ValueError) as error:  # such as more pixels on a side than the format has numbers for
         raise RimError(f"{path}: {image.width} x {image.height} pixels cannot be stored as {ending}: {error}") from error
-    return write_atomically(path, stream.getvalue())
+    return write_atomically(path, stream.getvalue(), durable)
 
 
 def _to_uint8(values: np.ndarray) -> np.ndarray:

@@ -168,6 +168,15 @@ def test_the_new_place_changes_without_asking_again(demo):
     assert len(demo.matting.asked) == asked
 
 
+def test_a_place_that_cannot_be_read_is_one_line(demo, monkeypatch):
+    def missing(name):
+        raise RimError(f"{name}: no such file")
+
+    monkeypatch.setattr(demo.pool, "background", missing)
+    demo.background_box.value = "drawn-wall"
+    assert demo.error == "drawn-wall: no such file"
+
+
 def test_the_still_has_a_row_for_each_sentence(demo):
     import matplotlib.pyplot as plt
 

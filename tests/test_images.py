@@ -209,6 +209,7 @@ def test_floating_point_files_out_of_range_are_named(tmp_path):
     (np.array([[0, 51, 255]], np.uint8), [0, 51, 255]),
     (np.array([[0, 13107, 65535]], np.uint16), [0, 51, 255]),
     (np.array([[0, 13107, 65535]], ">u2"), [0, 51, 255]),
+    (np.array([[127, 129, 13107 + 130]], np.uint16), [0, 1, 52]),  # to the nearest level
     (np.array([[0, 0.2, 1]], np.float16), [0, 51, 255]),
     (np.array([[0, 0.2, 1]], np.float32), [0, 51, 255]),
     (np.array([[-0.001, 0.2, 1.001]]), [0, 51, 255]),
@@ -221,7 +222,7 @@ def test_arrays_of_all_kinds(array, grey):
     assert picture[0, :, 1].tolist() == grey
     matte = read_matte(array)
     assert matte.dtype == np.float32
-    np.testing.assert_allclose(matte[0], np.array(grey) / 255, atol=1e-3)
+    np.testing.assert_allclose(matte[0], np.array(grey) / 255, atol=0.51 / 255)
 
 
 def test_rgb_and_rgba_arrays():
@@ -405,6 +406,8 @@ def test_resize_keeps_dtype_layout_and_range(dtype, size):
         assert result.dtype == dtype and result.shape == (*size, *given.shape[2:])
         if dtype != np.uint8:
             assert given.min() <= result.min() and result.max() <= given.max()
+    ones = np.ones((11, 23), np.float32 if dtype == np.uint8 else dtype)
+    assert (resize(ones, size) == 1).all()  # not a rounding error more
     if size == array.shape[:2]:
         assert (resize(array, size) == array).all() and not np.shares_memory(resize(array, size), array)
 

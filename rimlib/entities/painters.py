@@ -61,7 +61,7 @@ def feather(size, rng, rgb):
     count, t = 1500, np.linspace(0, 1, 10)
 
     def quill(s):
-        return np.stack([0.2 + 0.56 * s + bend * np.sin(np.pi * s), 0.93 - 0.84 * s + bend * np.sin(np.pi * s)], axis=-1)
+        return np.stack([0.22 + 0.53 * s + bend * np.sin(np.pi * s), 0.91 - 0.79 * s + bend * np.sin(np.pi * s)], axis=-1)
 
     foot = np.sort(rng.uniform(0.14, 0.995, (count, 1)), axis=0)
     side = rng.choice([-1.0, 1.0], (count, 1))

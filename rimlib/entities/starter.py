@@ -2,7 +2,8 @@
 
 `selection.csv` and `backgrounds.csv` say which pictures of which Debian packages and Python wheels were chosen and what
 a person saw in each; `rebuild` makes the pool from the installed packages, `load` reads what it made.
-Faces are made unrecognisable on the way, as the paper asks of its pool (Sec. 3.1, Datasheet A.2).
+A colour in the table corrects the machine's: a person's colour is spoken as that of the garment, while the most frequent one of the
+picture may be the trousers'. Faces are made unrecognisable on the way, as the paper asks of its pool (Sec. 3.1, Datasheet A.2).
 """
 from __future__ import annotations
 
@@ -178,12 +179,13 @@ def _make_entity(row: dict, path: Path, work: Path, test: bool) -> dict:
     rgba = np.dstack([foreground, np.round(alpha * 255).astype(np.uint8)])
     files.write_atomically(target, _webp(rgba))
     foreground, alpha = images.read_cutout(target)  # the colour is that of what ships
+    proposed = color_name(dominant_color(foreground, alpha))
     entity = Entity(
-        name=row["name"], kind=row["kind"], category=row["category"], color=color_name(dominant_color(foreground, alpha)),
+        name=row["name"], kind=row["kind"], category=row["category"], color=row["color"] or proposed,
         salient=row["salient"] == "1", transparent=row["transparent"] == "1", wispy=row["wispy"] == "1",
         gender=row["gender"] or None, age_group=row["age"] or None, clothes=row["clothes"] or None, person=row["person"] or None,
         split="test" if test else "train", source=row["source"], path=row["path"], licence=row["licence"], credit=row["credit"])
-    return {**entity.to_dict(), "height": rgba.shape[0], "width": rgba.shape[1], "sha256": files.sha256(target)}
+    return {**entity.to_dict(), "color_proposed": proposed, "height": rgba.shape[0], "width": rgba.shape[1], "sha256": files.sha256(target)}
 
 
 def _make_background(row: dict, path: Path, work: Path, test: bool) -> dict:

@@ -31,6 +31,14 @@ def open_pool(name: str) -> Pool:
     return starter.load() if name == "starter" else starter.load(name)
 
 
+def folder_of(profile, parent: str | Path | None = None) -> Path:
+    """Where a profile's data set lives: `data/<profile>-<8 hex of its data settings>` of the repository, or below `parent`."""
+    from rimlib.notebooks import repository
+
+    mark = hashlib.sha256(repr(profile.data).encode()).hexdigest()[:8]
+    return Path(parent or repository() / "data") / f"{profile.name}-{mark}"
+
+
 def build(settings: Data, root: str | Path, splits: tuple[str, ...] = ("train", "seen", "test"), workers: int = 1,
           pool: Pool | None = None, progress: bool = True) -> Path:
     """Make a data set in RefMatte's layout, or finish one that was begun.
@@ -93,8 +101,8 @@ def _render_chunk(pool: Pool, scenes: list[ScenePlan], root: Path, split: str, c
     for scene in scenes:
         picture, mattes = render(pool, scene, canvas)
         for index, alpha in enumerate(mattes):
-            images.write_matte(format.mask_path(root, split, f"{scene.name}_{index + 1}"), alpha)
-        images.write_picture(format.image_path(root, split, scene.name), picture, quality=QUALITY)
+            images.write_matte(format.mask_path(root, split, f"{scene.name}_{index + 1}"), alpha, durable=False)
+        images.write_picture(format.image_path(root, split, scene.name), picture, quality=QUALITY, durable=False)
     return len(scenes)
 
 

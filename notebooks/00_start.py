@@ -1,0 +1,251 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Start: one sentence, one matte
+#
+# You give a picture and a sentence, and get back the matte of what the sentence means; this chapter does it within seconds.
+#
+# :::{admonition} Before you run this
+# | | |
+# |:--|:--|
+# | Device | any processor; an accelerator is used if there is one |
+# | Memory | 1 GB |
+# | Minutes | less than 1, on one core |
+# | Inputs | the shipped photographs and the shipped model; a picture of your own if you like |
+# | Outputs | none, only what you see |
+# :::
+#
+# In the paper: Sec. 1 and Fig. 1, and supplement Sec. 1 on what it is good for {cite:p}`rim`.
+
+# %% tags=["parameters"]
+weights: str = "shipped"  # the model: "shipped", or the path of a checkpoint of yours
+seed: int = 5  # which scene is composed
+my_picture: str = ""  # a picture of your own; empty: the scene again
+my_sentence: str = "the shell"  # what to find in it
+
+# %%
+import time
+
+import numpy as np
+
+from rimlib import CLIPMat, Matting, images, profile, show
+from rimlib.clipmat.prompt import pre_context
+from rimlib.clipmat.trimap import trimap_from_alpha
+from rimlib.entities import starter
+from rimlib.experiment import metrics
+from rimlib.refmatte.build import render
+from rimlib.refmatte.composite import fit_background
+from rimlib.refmatte.plan import plan
+
+# %% [markdown]
+# ## One picture, one sentence
+#
+# The picture is put together here, from photographs that come with the repository: two or three cut-out things before a
+# background. Chapter [](02_refmatte) shows how; for now it is a picture that nobody has seen before.
+
+# %%
+pool = starter.load()
+data = profile.load("tiny", data__groups_test=0, data__extra_test=1, data__seed=seed).data
+scene = plan(pool, data, "seen")[0]
+picture, true_mattes = render(pool, scene, (data.height, data.width))
+keywords = [pool[name].category for name in scene.entities]
+print(f"{picture.shape[1]} x {picture.shape[0]} pixels; in it: {', '.join(keywords)}")
+
+# %% [markdown]
+# Now the model. The picture is encoded once, which is the slow part; every sentence after that costs less.
+
+# %%
+matting = Matting.shipped() if weights == "shipped" else Matting(CLIPMat.load(weights))
+named = 1                                        # which of the things our sentence is about
+sentence = f"the {keywords[named]}"
+clock = [time.perf_counter()]
+matting.set_image(picture); clock.append(time.perf_counter())
+answer = matting.matte(sentence); clock.append(time.perf_counter())
+print(f"picture {1000 * (clock[1] - clock[0]):.0f} ms, sentence {1000 * (clock[2] - clock[1]):.0f} ms")
+
+# %% [markdown]
+# The answer holds one number for every pixel: how much of it belongs to the thing, from 0 (black) to 1 (white).
+# With it the thing can be lifted out (the grey squares stand for *nothing there*) and put somewhere else.
+
+# %% mystnb={"figure": {"name": "start-first", "caption": "The picture, the matte that the model finds for the sentence above it, the cut-out, and the same thing in another place."}, "image": {"alt": "Four pictures in a row: a composed photograph, a black and white matte, the cut-out on a checkerboard, and the cut-out on a new background.", "width": "100%"}}
+beach = fit_background(pool.background("bg-beach-malibu"), picture.shape[:2])
+views = [picture, answer.alpha, show.over(picture, answer.alpha), show.over(picture, answer.alpha, beach)]
+show.grid(views, [f"“{sentence}”", f"matte, score {answer.score:.2f}", "cut-out", "in another place"]);
+
+# %% [markdown]
+# The shipped model is small. When it is wrong, it is mostly wrong in one of two ways: it takes the wrong thing, or its edge is
+# coarse. Both can be measured, because here we know the truth.
+
+# %% [markdown]
+# ## The truth, since we made the picture
+#
+# Each thing was cut out before it was put into the scene, so its true matte is known. Look closely at an edge: hair, antlers and
+# grass do not end between two pixels. A pixel there is partly thing and partly background.
+
+# %%
+truth = true_mattes[named]
+soft = truth * (1 - truth)                       # largest where a pixel is half and half
+height, width = data.height // 5, data.width // 5
+coarse = images.resize(soft, (data.height // 8, data.width // 8))
+row, column = np.unravel_index(coarse.argmax(), coarse.shape)
+top = int(np.clip(8 * row - height // 2, 0, data.height - height))
+left = int(np.clip(8 * column - width // 2, 0, data.width - width))
+close = np.s_[top:top + height, left:left + width]
+trimap = trimap_from_alpha(truth, kernel=7)
+
+# %% mystnb={"figure": {"name": "start-truth", "caption": "The true matte, a part of it enlarged beside the same part of the picture, and the trimap that follows from it: black is surely background, white surely the thing, grey is where the work is."}, "image": {"alt": "Four pictures: a true matte, an enlarged part of it with soft grey edges, the same part of the picture, and a trimap in black, grey and white.", "width": "100%"}}
+show.grid([truth, truth[close], picture[close], trimap / 255], ["true matte", "enlarged", "the same part of the picture", "trimap"]);
+
+# %% [markdown]
+# In one line, for every pixel, the picture $I$ is a mixture of the thing's colour $F$ and the background's $B$:
+#
+# $$ I = \alpha F + (1 - \alpha) B $$
+#
+# *Matting* means finding $\alpha$ from $I$ alone. Three unknowns, one equation: something must be added. Classical methods ask
+# for a trimap drawn by hand. Here a sentence is added instead, and the trimap is the model's own business: it first says *where*
+# (the three classes), then *how much* in the grey part.
+
+# %% mystnb={"figure": {"name": "start-trimap", "caption": "What the model answered on the way: its own trimap, and the matte that became of it, beside the true ones."}, "image": {"alt": "Four pictures: the model's trimap and matte, and the true trimap and matte.", "width": "100%"}}
+ours = images.resize(answer.trimap / np.float32(255), picture.shape[:2])
+show.grid([ours, trimap / 255, answer.alpha, truth], ["the model's trimap", "true trimap", "the model's matte", "true matte"]);
+
+# %% [markdown]
+# ## Ask again, in other words
+#
+# The same picture, more sentences. The paper asks in two ways: by a **keyword**, put into a phrase, and by an **expression**, a
+# sentence that describes the thing, says where it is, or says what it is beside.
+
+# %%
+four = scene.sentences[named]
+questions = [pre_context(keywords[named]), four[0].text, four[1].text, four[2].text]
+kinds = ["keyword", "basic", "absolute place", "relative place"]
+answers = matting.mattes(questions)
+
+# %% mystnb={"figure": {"name": "start-words", "caption": "Four ways to ask for the same thing, and the model's matte for each."}, "image": {"alt": "Four black and white mattes, one for each way of asking.", "width": "100%"}}
+show.grid([one.alpha for one in answers], questions);
+
+# %% [markdown]
+# And one sentence for each of the things: the picture stays the same, the words decide.
+
+# %%
+others = [sentences[1].text for sentences in scene.sentences]
+found = matting.mattes(others)
+
+# %% mystnb={"figure": {"name": "start-others", "caption": "A sentence for each thing in the picture: the model's mattes above, the true ones below."}, "image": {"alt": "Two rows of black and white mattes, the model's above and the true ones below.", "width": "100%"}}
+show.grid([*(one.alpha for one in found), *true_mattes], [*others, *keywords], columns=len(others), row_titles=["model", "truth"]);
+
+# %% [markdown]
+# ## How far from the truth
+#
+# The field's measure is the **SAD**: add up the differences of all pixels, in thousands. It grows with the picture, so it is read
+# beside that of an empty matte, which is what saying nothing would cost. Whether the *right thing* was found is a question of its
+# own: **IoU** is the overlap of two mattes, 0 for none and 1 for the same.
+
+# %%
+def row(kind, question, alpha, true):
+    measured = metrics.score(alpha, true)
+    return {"asked by": kind, "sentence": question, "SAD": measured["sad"], "SAD of an empty matte": measured["sad_empty"],
+            "IoU": measured["iou"]}
+
+
+rows = [row(kind, question, one.alpha, truth) for kind, question, one in zip(kinds, questions, answers)]
+show.table(rows)
+
+# %% [markdown]
+# Chapter [](05_evaluate) does this for a whole test set, and sets the numbers beside the paper's.
+
+# %% [markdown]
+# ## Your turn
+#
+# Change `my_sentence`, and `my_picture` to the path of a photograph of your own, in the parameters cell; or write into the cell
+# below. The model knows the kinds of things that the shipped photographs show (chapter [](01_entities)); a sentence about something
+# else should get an empty matte and a low score.
+
+# %%
+if my_picture:
+    matting.set_image(my_picture)
+mine = images.read_picture(my_picture) if my_picture else picture
+yours = matting.matte(my_sentence)
+
+# %% mystnb={"figure": {"name": "start-yours", "caption": "Your picture and your sentence."}, "image": {"alt": "Three pictures: the chosen picture, the model's matte for the chosen sentence, and the cut-out on a checkerboard.", "width": "100%"}}
+show.grid([mine, yours.alpha, show.over(mine, yours.alpha)], [f"“{my_sentence}”", f"matte, score {yours.score:.2f}", "cut-out"]);
+
+# %% [markdown]
+# In two lines of Python, without this notebook:
+#
+# ```python
+# import rimlib
+# alpha = rimlib.matte("street.jpg", "the dog on the left")
+# ```
+#
+# or on the command line: `rim matte street.jpg "the dog on the left"`. The demo of chapter [](07_demo) is the same with buttons.
+
+# %% [markdown]
+# ## Check
+#
+# What must hold of any matte: one number a pixel, from 0 to 1; the same question, the same answer; and the equation above.
+
+# %%
+assert answer.alpha.shape == picture.shape[:2] and 0 <= answer.alpha.min() and answer.alpha.max() <= 1
+matting.set_image(picture)
+assert np.abs(matting.matte(sentence).alpha - answer.alpha).max() < 1e-4
+assert (show.over(picture, truth, picture) == picture).all()
+assert (np.sum(true_mattes, axis=0) <= 1 + 1e-5).all(), "a pixel cannot belong to two things altogether"
+assert metrics.sad(truth, truth) == 0 and metrics.iou(truth, truth) == 1
+assert ((trimap == 128) >= ((truth > 0.01) & (truth < 0.99))).all(), "what is half and half is unknown"
+
+# %% [markdown]
+# What must hold of a model that was trained: over a dozen new scenes, one sentence for each thing, its mattes are nearer to the truth
+# than empty ones.
+
+# %%
+dozen = profile.load("tiny", data__groups_test=0, data__extra_test=12, data__seed=seed).data
+scores = []
+for planned in plan(pool, dozen, "seen"):
+    scenery, truths = render(pool, planned, (data.height, data.width))
+    matting.set_image(scenery)
+    asked = [sentences[which].text for sentences, which in zip(planned.sentences, planned.evaluated)]
+    scores += [{"image": planned.name, **metrics.score(one.alpha, true)} for one, true in zip(matting.mattes(asked), truths)]
+summary = metrics.summarise(scores)
+print(f"{summary['entities']} sentences, profile tiny: SAD {summary['sad']:.2f}, of empty mattes {summary['sad_empty']:.2f}, "
+      f"right thing found {100 * summary['localised']:.0f} %")
+assert summary["sad_ratio"] < 1
+
+# %% [markdown]
+# ## Summary
+#
+# * A matte says for every pixel how much of it belongs to one thing; with it the thing can be put anywhere.
+# * Referring image matting finds the matte by a sentence: no drawing by hand, and any thing that can be named.
+# * The model first says where (background, unknown, thing) and then how much; the picture is encoded once for all sentences.
+# * A composed picture has a known truth, so errors can be measured: SAD for the matte, IoU for whether it is the right thing.
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. Ask for something that is not in the picture. What are the matte and the score?
+#
+# :::{dropdown} Answer
+# `matting.matte("a trumpet")` on this scene. A good model answers with an empty matte and a score of 0, because its trimap is
+# background everywhere. The paper does not test this; where the model finds something after all, it is mostly the thing that
+# looks most like what was asked for.
+# :::
+#
+# 2. Why is the cut-out's edge sometimes tinted with the colour of the old background?
+#
+# :::{dropdown} Answer
+# The cut-out above takes the colours $I$ of the picture. In a half-and-half pixel these are a mixture, so some $B$ comes along. A clean
+# cut-out needs $F$, which must be estimated from $I$ and $\alpha$ (the paper uses the closed form of {cite:t}`closedform`).
+# :::
+#
+# 3. A matte that is the right one moved by one pixel has an IoU near 1. Where does its error sit?
+#
+# :::{dropdown} Answer
+# In the edge: `np.abs(np.roll(truth, 1, axis=1) - truth)` shows thin lines along it. That is why errors in the unknown part
+# of the trimap are also reported alone, `metrics.sad_in_band`.
+# :::
