@@ -223,7 +223,7 @@ class Demo:
     def _say(self, text: str, wrong: bool = False) -> None:
         self.error = text if wrong else ""
         self.message.value = (f'<span role="alert" style="color: #b00020">{html.escape(text)}</span>' if wrong
-                              else f'<span role="status">{text}</span>')
+                              else f'<span role="status">{html.escape(text)}</span>')
 
     @contextmanager
     def _quietly(self):
