@@ -36,7 +36,7 @@ from collections import Counter
 import matplotlib.pyplot as plt
 import numpy as np
 
-from rimlib import show
+from rimlib import files, show
 from rimlib.entities import color, drawn, starter, synonyms
 from rimlib.entities.clean import blur_faces
 
@@ -189,13 +189,22 @@ figure.tight_layout()
 
 # %%
 rgb = color.dominant_color(*pool.cutout(colored))
-print(f"{colored}: heaviest cluster {rgb}, nearest name {color.color_name(rgb)}, stored {pool[colored].color}")
+print(f"{colored}: heaviest cluster {rgb}, nearest name {color.color_name(rgb)}")
 common = Counter(entity.color for entity in pool.entities)
 print(f"{len(common)} names in use; the most frequent:", ", ".join(f"{name} {count}" for name, count in common.most_common(8)))
 
 # %% [markdown]
 # Photographs are full of shadows, and many entities end up *darkslategray*. The paper's sentences sound the same ("the cat which is
 # dimgray and non-transparent", Fig. 3), for the same reason.
+#
+# For people the word stands beside the garment ("wearing the black jacket"), and the most frequent colour may be that of the trousers. There a
+# person looked again; the index keeps the machine's proposal beside the word that is used.
+
+# %%
+index = files.read_json(starter.FOLDER / "pool.json")["entities"]
+changed = [row for row in index if row["color"] != row["color_proposed"]]
+print(f"{len(changed)} of {len(index)} corrected by hand, {sum(row['kind'] == 'person' for row in changed)} of them people")
+show.table([{"entity": row["name"], "garment": row.get("clothes", "–"), "machine": row["color_proposed"], "used": row["color"]} for row in changed[:5]])
 
 # %% [markdown]
 # ## A person has more
@@ -295,11 +304,12 @@ print(f"{starter.stats()['bytes'] / 1e6:.1f} MB altogether")
 
 # %%
 assert starter.verify() == [], "every file has the hash that the index holds"
+proposed = {row["name"]: row["color_proposed"] for row in index}
 for entity in pool.entities:
     foreground, alpha = pool.cutout(entity.name)
     assert foreground.shape[:2] == alpha.shape and foreground.dtype == np.uint8 and 0 <= alpha.min() <= alpha.max() <= 1, entity.name
     assert synonyms.denotes(entity.category, entity), entity.name
-    assert color.color_name(color.dominant_color(foreground, alpha)) == entity.color, entity.name
+    assert color.color_name(color.dominant_color(foreground, alpha)) == proposed[entity.name], entity.name
     assert entity.licence and entity.credit, entity.name
 
 # %%
@@ -308,7 +318,7 @@ assert not persons[0] & persons[1], "nobody is in both splits"
 assert set(test_categories) <= set(train_categories), "test entities are new, their categories are not"
 marked = groups["marked wispy or transparent"]
 assert np.median([soft[one.name] for one in marked]) > 2 * np.median([soft[one.name] for one in pool.entities])
-assert color.color_name(tuple(map(int, centres[order[0]]))) == pool[colored].color, "our own clustering gives the stored name"
+assert color.color_name(tuple(map(int, centres[order[0]]))) == proposed[colored], "the clustering above gives the stored name"
 
 # %%
 def roughness(picture) -> float:
@@ -326,7 +336,7 @@ assert roughness(blurred) < 0.3 * roughness(pool.cutout("koala-on-log")[0]), "a 
 #
 # * An entity is a cut-out with attributes: category, colour, salient, transparent; a person has gender, age group and clothes besides.
 # * Alpha is soft where a pixel is shared: at every edge, and all over smoke, hair and branches.
-# * The colour is the nearest CSS name of the heaviest cluster of pixels: one machine's word for a whole thing.
+# * The colour is the nearest CSS name of the heaviest cluster of pixels, corrected by hand where it is not what a person would say of the garment.
 # * Words are kept with what they may mean, which later makes sentences checkable.
 # * Test entities are never in training scenes, and no person is in both splits.
 

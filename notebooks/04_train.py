@@ -139,6 +139,22 @@ figure = show.grid(pictures, titles, columns=4)
 figure.savefig(run_folder / "mattes.png", dpi=110)
 
 # %% [markdown]
+# ## The recorded run
+#
+# Pages are built with `quick`, so what stands above is a first minute. This is the record of a whole run of the profile, as `make train` does it.
+
+# %% mystnb={"figure": {"caption": "Total loss of the recorded run.", "name": "fig-train-recorded"}}
+from rimlib import files
+
+recorded_path = notebooks.repository() / "results" / "runs" / f"train-{settings.name}.json"
+recorded = files.read_json(recorded_path) if recorded_path.exists() else record
+show.curves(recorded["log"], "seconds", ["total"], xlabel="seconds of training", ylabel="loss");
+
+# %%
+show.table([{"profile": recorded["profile"], "seed": recorded["seed"], "steps": recorded["metrics"]["steps"], "minutes": recorded["metrics"]["minutes"], "commit": recorded["git"]["commit"][:10] if recorded["git"] else "",
+             **{f"{stage}, s": value for stage, value in recorded["seconds"].items()}}], digits=1)
+
+# %% [markdown]
 # ## Check
 #
 # What must hold after any run, however short.

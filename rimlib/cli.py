@@ -17,7 +17,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     arguments: the command line without the program's name; `sys.argv[1:]` if None.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, options.rest = parser.parse_known_args(arguments)
+    if options.rest and options.command is not _passed_on:
+        parser.error(f"unrecognized arguments: {' '.join(options.rest)}")
     try:
         status = options.command(options) or 0
         sys.stdout.flush()
@@ -68,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("out", metavar="FOLDER", help="where to; made if needed")
     build.add_argument("--profile", default="tiny", help="settings (default: tiny)")
     build.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
+
+    for name, text in (("pretrain", "pre-train the small CLIP on the captions of a data set"), ("train", "train CLIPMat on a data set")):
+        # Their options are their own modules' (torch and all), read there.
+        commands.add_parser(name, help=text, add_help=False).set_defaults(command=_passed_on, module=name)
 
     book = _add(commands, "book", _book, "run every chapter and build the book")
     book.add_argument("--profile", default="tiny", help="settings of the runs (default: tiny)")
@@ -185,6 +192,12 @@ def _build(options) -> None:
     if options.workers < 1:
         raise RimError(f"--workers: 1 or more is expected, found {options.workers}")
     print(build(profile.load(options.profile).data, options.out, workers=options.workers))
+
+
+def _passed_on(options) -> int:
+    from importlib import import_module
+
+    return import_module(f"rimlib.experiment.{options.module}").main(options.rest)
 
 
 def _book(options) -> int:

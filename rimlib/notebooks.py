@@ -169,6 +169,8 @@ def run(name_or_path, output=None, parameters: dict[str, Any] | None = None, log
             stdout_file=log or sys.stdout,
             stderr_file=log or sys.stderr,
             start_timeout=180,
+            # Widgets are dead on a page; their state would be large and draws scripts from elsewhere.
+            store_widget_state=False,
             # Its warning that a kernel listens on this machine says nothing about the chapter.
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )

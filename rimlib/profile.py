@@ -63,8 +63,8 @@ class Model:
     popup_residual: bool = True         # add the image tokens to the cross-attention's answer (Eq. 3: not)
     semantic_width: int = 32
     details_width: int | None = 32      # channels of each half of MDE; None: half the ViT's width
-    details_channels: tuple[int, ...] = (192, 96, 48, 24)   # inputs of D4 to D1
-    details_out: tuple[int, ...] = (96, 48, 24, 16)         # outputs of D4 to D1
+    details_channels: tuple[int, ...] = (128, 64, 32, 16)   # inputs of D4 to D1
+    details_out: tuple[int, ...] = (64, 32, 16, 16)         # outputs of D4 to D1
     details_text: bool = True           # does TSP's feature join the first stage of the details decoder
     tsp: bool = True                    # switches of the ablation, Paper: Table 3
     mde: bool = True

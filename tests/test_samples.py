@@ -135,17 +135,24 @@ def test_photometric_changes_are_small_and_do_not_wrap():
     assert np.array_equal(augment.photometric(picture, rng, share=0.0), picture)
 
 
-def test_pairs_are_scenes_and_crops(samples):
-    pictures, texts, also = Pairs(samples, ("a photo of a {keyword}",)).batch(np.random.default_rng(0), 16, flip=0, noise=0)
-    assert pictures.shape == (16, SIZE, SIZE, 3) and len(texts) == 16
-    assert all("left" not in text and "right" not in text for text in texts[8:])  # a crop shows no places
-    assert also.diagonal()[8:].all()  # a crop's text claims no place, so it is known to hold
-    for column, text in enumerate(texts):
-        if text == "a photo of a disc":  # true of each scene, and of the crops around discs
-            assert also[:8, column].all()
-            assert [bool(value) for value in also[8:, column]] == ["disc" in other for other in texts[8:]]
-    assert "a photo of a disc" in texts
-    assert any((picture == image).all() for picture in pictures[:8] for image in samples.images)
+def test_regions_know_which_captions_are_true_of_them(samples):
+    pairs = Pairs(samples, ("a photo of a {keyword}",), grid=4)
+    regions = pairs.batch(np.random.default_rng(0), 8, flip=0, noise=0)
+    assert regions.pictures.shape == (8, SIZE, SIZE, 3)
+    assert len(regions.texts) == len(regions.weights) == len(regions.image_index) == 16     # two entities in each picture
+    np.testing.assert_allclose(regions.weights.sum(axis=(1, 2)), 1, rtol=1e-5)
+    assert regions.also.diagonal()[[text.startswith("a photo") for text in regions.texts]].all()
+    column = regions.texts.index("a photo of a disc")
+    discs = [index for index, row in enumerate(regions.also[:, column]) if row]
+    assert 0 < len(discs) == 8, "the caption is true of the disc of every picture, and of no box"
+
+
+def test_a_flipped_region_lies_on_the_other_side(samples):
+    pairs = Pairs(samples, ("a photo of a {keyword}",), grid=4)
+    plain, flipped = (pairs.batch(np.random.default_rng(3), 4, flip=flip, noise=0) for flip in (0, 1))
+    np.testing.assert_array_equal(plain.pictures[:, :, ::-1], flipped.pictures)
+    np.testing.assert_allclose(plain.weights[..., ::-1], flipped.weights)
+    assert [text.replace("left", "L").replace("right", "left").replace("L", "right") for text in plain.texts] == flipped.texts
 
 
 def test_batches_come_in_order_and_errors_reach_the_loop():

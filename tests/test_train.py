@@ -204,12 +204,16 @@ def test_features_are_open_clips(profile):
     with torch.no_grad():
         torch.testing.assert_close(contrast.text_features(clip, tokens), clip.encode_text(padded, normalize=True), atol=1e-5, rtol=1e-4)
         expected = clip.encode_image((pictures.permute(0, 3, 1, 2) / 255 - mean) / std, normalize=True)
-        torch.testing.assert_close(contrast.image_features(clip, pictures), expected, atol=1e-5, rtol=1e-4)
-        assert contrast.image_features(clip, pictures, keep=0.5).shape == expected.shape
+        seen = contrast.image_tokens(clip, pictures)
+        torch.testing.assert_close(contrast.image_features(clip, seen), expected, atol=1e-5, rtol=1e-4)
+        # A region of one patch is that patch, projected as the class token is.
+        weights = torch.zeros(1, 3, 3)
+        weights[0, 1, 2] = 1
+        region = contrast.region_features(clip, seen, weights, torch.tensor([1]))
+        torch.testing.assert_close(region[0], torch.nn.functional.normalize(seen[1, 1 + 5] @ clip.visual.proj, dim=-1))
 
 
 def test_pretraining_learns_goes_on_and_is_read_by_train(profile, scenes, tmp_path, monkeypatch):
-    monkeypatch.setattr(pretrain, "ALL_FROM", 0.5)
     out = tmp_path / "clip"
     undo = interrupt_at(monkeypatch, 5, contrast, "contrastive_loss")
     with pytest.raises(KeyboardInterrupt):

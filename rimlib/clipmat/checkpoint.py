@@ -51,7 +51,11 @@ def load(path: str | Path, profile=None):
 
     path = find(path)
     about = read_about(path)
-    stored = Profile.from_dict(about["profile"], str(path))
+    try:
+        stored = Profile.from_dict(about["profile"], str(path))
+    except RimError:
+        # The weights need the model's settings only; how another version trained must not keep them from being read.
+        stored = Profile.from_dict({key: about["profile"][key] for key in ("name", "seed", "model") if key in about["profile"]}, str(path))
     if profile is not None and profile.model != stored.model:
         ours, theirs = profile.to_dict()["model"], stored.to_dict()["model"]
         other = [f"{name} is {theirs[name]}, not {ours[name]}" for name in ours if ours[name] != theirs[name]]

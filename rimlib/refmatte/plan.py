@@ -53,7 +53,7 @@ def plan(pool: Pool, settings: Data, split: str, sizes: dict[str, tuple[int, int
         split: `train`, `seen` or `test`.
         sizes: (height, width) of each entity's cut-out; read from the pool when not given.
 
-    Each scene is drawn from its own seed, so that scene 7 is the same whatever the number of scenes.
+    Each scene is drawn from its own seed, so that any part of a plan can be rendered alone; the groups depend on their number.
 
     Raises:
         RimError: an unknown split, or a pool that lacks a kind of entity or backgrounds for it.
