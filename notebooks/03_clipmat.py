@@ -253,7 +253,7 @@ print(" | ".join(names), f"| {length - end - 1} x padding | {context} x context"
 # %%
 another = next(word for word in (*keywords, "dog", "cat") if word != keywords[entity])
 pair = [prompt.pre_context(keyword) for keyword in (keywords[entity], another)]
-one, other = (model.encode_text(model.tokenize([sentence]))[0] for sentence in pair)  # (L+C, D_t)
+one, other = (model.encode_text(model.tokenize([sentence])).tokens[0] for sentence in pair)  # (L+C, D_t)
 moved = ((one - other).norm(dim=1) / one.norm(dim=1)).numpy()
 ends = int(model.tokenize([pair[0]]).argmax())
 kinds = ["word"] * (ends + 1) + ["padding"] * (length - ends - 1) + ["context"] * context

@@ -67,7 +67,7 @@ clear = {split: RefMatte(root, split, "keyword") for split in splits}
 show.table([{"split": split, "images": len(reader.image_names), "mattes": len(reader), "expressions": sum(len(target.expressions) for target in reader.targets),
              "images of the keyword setting": len(clear[split].image_names)} for split, reader in splits.items()])
 
-# %% mystnb={"figure": {"caption": "Training scenes, each with one of its sentences.", "name": "fig-train-scenes"}}
+# %% mystnb={"figure": {"caption": "Training scenes, each with one of its sentences.", "name": "fig-train-scenes"}, "image": {"alt": "Four composed photographs in a row, each with people, animals or things on a background and a sentence above it.", "width": "100%"}}
 names = splits["train"].image_names[:: max(1, len(splits["train"].image_names) // 4)][:4]
 targets = [splits["train"].targets_of(image)[0] for image in names]
 show.grid([splits["train"].image(image) for image in names], [target.evaluated for target in targets]);
@@ -95,7 +95,7 @@ seconds = record["seconds"]
 total = sum(seconds.values())
 show.table([{"stage": stage, "seconds": value, "share": f"{100 * value / total:.1f} %"} for stage, value in seconds.items()], digits=1)
 
-# %% mystnb={"figure": {"caption": "The five losses of this run, each the mean of ten steps.", "name": "fig-train-losses"}}
+# %% mystnb={"figure": {"caption": "The five losses of this run, each the mean of ten steps.", "name": "fig-train-losses"}, "image": {"alt": "A line chart of five losses against training steps.", "width": "100%"}}
 parts = [part for part in record["log"][-1] if part not in ("step", "seconds", "images_per_second", "total")]
 show.curves(record["log"], "step", parts, ylabel="loss");
 
@@ -125,7 +125,7 @@ records.write(run_folder / "evaluate.json", {"profile": settings.name, "seed": s
 # %% [markdown]
 # ## Mattes
 
-# %% mystnb={"figure": {"caption": "New scenes: the picture, the true matte, the model's trimap and its matte, with the sentence that was asked.", "name": "fig-train-mattes"}}
+# %% mystnb={"figure": {"caption": "New scenes: the picture, the true matte, the model's trimap and its matte, with the sentence that was asked.", "name": "fig-train-mattes"}, "image": {"alt": "Four rows of four pictures: a composed photograph, a white shape on black, a shape in three grey levels, and the predicted shape.", "width": "100%"}}
 from rimlib.predict import Matting
 
 matting, pictures, titles = Matting(model), [], []
@@ -143,7 +143,7 @@ figure.savefig(run_folder / "mattes.png", dpi=110)
 #
 # Pages are built with `quick`, so what stands above is a first minute. This is the record of a whole run of the profile, as `make train` does it.
 
-# %% mystnb={"figure": {"caption": "Total loss of the recorded run.", "name": "fig-train-recorded"}}
+# %% mystnb={"figure": {"caption": "Total loss of the recorded run.", "name": "fig-train-recorded"}, "image": {"alt": "A line chart of the total loss against seconds of training.", "width": "100%"}}
 from rimlib import files
 
 recorded_path = notebooks.repository() / "results" / "runs" / f"train-{settings.name}.json"

@@ -49,7 +49,7 @@ clipmat = CLIPMat.load(model) if model else CLIPMat.shipped(settings.name)
 #
 # Four mattes of one entity, from right to useless, and their errors. SAD counts pixels, in thousands: it grows with the size of the entity, so it is shown beside that of an empty matte.
 
-# %% mystnb={"figure": {"caption": "The same truth, four answers. Being slightly soft is cheap; being the wrong entity is not.", "name": "fig-errors"}}
+# %% mystnb={"figure": {"caption": "The same truth, four answers. Being slightly soft is cheap; being the wrong entity is not.", "name": "fig-errors"}, "image": {"alt": "A composed photograph and four mattes of one of its entities: slightly blurred, cut in half, of another entity, and black.", "width": "100%"}}
 import cv2
 
 reader = RefMatte(root, "seen")
@@ -100,7 +100,7 @@ show.table([{"setting": setting, "entity": kind, "mattes": row["entities"], "loc
 #
 # Rows are sorted by SAD against the empty matte's; these stand at a tenth, at the middle, at nine tenths and at the very end.
 
-# %% mystnb={"figure": {"caption": "Four places of the ranking, expression setting, known entities in new scenes. From left: the picture with the sentence, the truth, the trimap, the matte.", "name": "fig-ranking"}}
+# %% mystnb={"figure": {"caption": "Four places of the ranking, expression setting, known entities in new scenes. From left: the picture with the sentence, the truth, the trimap, the matte.", "name": "fig-ranking"}, "image": {"alt": "Four rows of four pictures, from a matte close to the truth in the first row to a wrong one in the last.", "width": "100%"}}
 from rimlib.predict import Matting
 
 ranked = sorted((row for row in runs["seen", "expression"]["rows"]), key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6))
@@ -142,7 +142,7 @@ show.table([{"drawn": category, "scenes": len(rows), "localised": sum(row["local
              "SAD in the band": sum(row["sad_in_band"] for row in rows) / len(rows), "band, empty matte": sum(row["empty_in_band"] for row in rows) / len(rows)}
             for category in categories for rows in [[row for row in band if row["category"] == category]]])
 
-# %% mystnb={"figure": {"caption": "Drawn scenes with exactly known mattes: picture, truth, matte, one row for each category.", "name": "fig-drawn"}}
+# %% mystnb={"figure": {"caption": "Drawn scenes with exactly known mattes: picture, truth, matte, one row for each category.", "name": "fig-drawn"}, "image": {"alt": "Rows of three pictures: a drawn scene, its exact matte, and the matte that the model found.", "width": "100%"}}
 chosen = [min((row for row in band if row["category"] == category), key=lambda row: row["sad"]) for category in categories[:4]]
 show.grid([picture for row in chosen for picture in (row["picture"], row["true"], row["found"])],
           [title for row in chosen for title in (row["sentence"], "truth", f"SAD in the band {row['sad_in_band']:.2f}")], columns=3);

@@ -63,8 +63,9 @@ class Model:
     popup_residual: bool = True         # add the image tokens to the cross-attention's answer (Eq. 3: not)
     semantic_width: int = 32
     details_width: int | None = 32      # channels of each half of MDE; None: half the ViT's width
-    details_channels: tuple[int, ...] = (128, 64, 32, 16)   # inputs of D4 to D1
+    details_channels: tuple[int, ...] = (96, 64, 32, 16)    # inputs of D4 to D1
     details_out: tuple[int, ...] = (64, 32, 16, 16)         # outputs of D4 to D1
+    match: bool = True                  # feed how well each patch fits the sentence (not in the paper; see clipmat/match.py)
     details_text: bool = True           # does TSP's feature join the first stage of the details decoder
     tsp: bool = True                    # switches of the ablation, Paper: Table 3
     mde: bool = True
@@ -74,13 +75,14 @@ class Model:
 
 @dataclass(frozen=True)
 class Losses:
-    """Weights of the five terms (the paper gives none: all 1 is its plain reading)."""
+    """Weights of the terms (the paper gives none: all 1 is its plain reading)."""
 
     ce: float = 1.0
     alpha_unknown: float = 1.0
     laplacian_unknown: float = 1.0
     alpha: float = 1.0
     laplacian: float = 1.0
+    match: float = 2.0                  # of the match, where `model.match` is on (not in the paper)
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ class Train:
     sentences: int = 2                  # … and asks each of them so many sentences
     keyword_share: float = 0.4          # of the sentences that are keywords
     lr: float = 1e-3
-    lr_image: float = 2e-4
-    lr_text: float = 2e-4
+    lr_image: float = 5e-4
+    lr_text: float = 5e-4
     optimizer: str = "adamw"
     weight_decay: float = 0.01
     clip_norm: float = 1.0

@@ -112,8 +112,8 @@ def test_three_steps_are_one_and_shapes_are_as_said(model):
     with torch.inference_mode():
         whole = model(images, tokens, index)
         features, text = model.encode_image(images), model.encode_text(tokens)
-        parts = [model.matte(features.select(index[i : i + 1]), text[i : i + 1]) for i in range(3)]
-    assert text.shape == (3, 16 + 8, 192)
+        parts = [model.matte(features.select(index[i : i + 1]), text.select(slice(i, i + 1))) for i in range(3)]
+    assert text.tokens.shape == (3, 16 + 8, 192) and text.sentence.shape == (3, 192)
     assert [detail.shape[1:] for detail in features.details] == [(192, 4, 4), (96, 8, 8), (48, 16, 16), (24, 32, 32)]
     assert whole.trimap_logits.shape == (3, 3, SIZE, SIZE) and whole.alpha.shape == whole.detail.shape == (3, 1, SIZE, SIZE)
     assert whole.alpha.dtype == torch.float32 and 0 <= whole.alpha.min() and whole.alpha.max() <= 1

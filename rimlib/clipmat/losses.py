@@ -12,9 +12,10 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 
+from rimlib.clipmat.match import match_loss
 from rimlib.errors import RimError
 
-PARTS = ("ce", "alpha_unknown", "laplacian_unknown", "alpha", "laplacian")
+PARTS = ("ce", "alpha_unknown", "laplacian_unknown", "alpha", "laplacian", "match")  # the last where a model has one
 LEVELS = 5
 
 
@@ -37,6 +38,8 @@ def clipmat_loss(output, alpha_true: torch.Tensor, trimap_true: torch.Tensor, we
         "alpha": alpha_loss(output.alpha, alpha_true),
         "laplacian": laplacian,
     }
+    if output.match is not None:
+        parts["match"] = match_loss(output.match, alpha_true)
     total = sum(part * (1.0 if weights is None else weights[name]) for name, part in parts.items())
     return {"total": total, **parts}
 

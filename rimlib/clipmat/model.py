@@ -20,6 +20,7 @@ from rimlib.clipmat.backbone import CHECKPOINTS, Backbone, create_clip, normalis
 from rimlib.clipmat.collaboration import collaborate, confidence
 from rimlib.clipmat.decoders import DetailsDecoder, SemanticDecoder
 from rimlib.clipmat.details import DetailsExtractor, PlainSkip
+from rimlib.clipmat.match import Match
 from rimlib.clipmat.popup import PlainFusion, TextDrivenPopup
 from rimlib.clipmat.prompt import PostContext
 from rimlib.clipmat.tokenizer import Tokenizer
@@ -44,16 +45,30 @@ class ImageFeatures:
                              [detail[indices] for detail in self.details])
 
 
+@dataclass
+class TextFeatures:
+    """All that the model keeps of a sentence: `tokens` (B, L+C, Dt), the learnable context last, and `sentence` (B, Dt), the feature
+    at the end of the text, which is what CLIP makes its text embedding of."""
+
+    tokens: torch.Tensor
+    sentence: torch.Tensor
+
+    def select(self, indices) -> TextFeatures:
+        """The features of sentences `indices` (anything that indexes a tensor's rows)."""
+        return TextFeatures(self.tokens[indices], self.sentence[indices])
+
+
 class Output(NamedTuple):
     """What the model says of one image and one sentence, all float32.
 
     `trimap_logits` (B, 3, S, S): background, unknown, foreground; `detail` (B, 1, S, S) in [0, 1], meant for the unknown
-    region; `alpha` (B, 1, S, S) in [0, 1], the matte.
+    region; `alpha` (B, 1, S, S) in [0, 1], the matte; `match` (B, 1, S/16, S/16), logits, where the model has one.
     """
 
     trimap_logits: torch.Tensor
     detail: torch.Tensor
     alpha: torch.Tensor
+    match: torch.Tensor | None = None
 
     @property
     def score(self) -> torch.Tensor:
@@ -73,11 +88,13 @@ class CLIPMat(nn.Module):
         self.profile = None
         self.image_size, self.text_length = settings.image_size, settings.text_length
         self.tokenizer = tokenizer
+        projections = (clip.visual.proj, clip.text_projection)  # the backbone drops them
         self.backbone = Backbone(clip, settings.image_size)
         image_width, text_width = self.backbone.image_width, self.backbone.text_width
         # CP. Without it the text encoder reads the words alone.
         self.context = PostContext(settings.context if settings.post_context else 0, text_width)
         self.backbone.check_length(settings.text_length, len(self.context.vectors))
+        self.match = Match(*projections, settings.popup_width) if settings.match else None
         # TSP
         if settings.tsp:
             self.popup = TextDrivenPopup(image_width, text_width, settings.popup_width, settings.popup_heads,
@@ -140,17 +157,20 @@ class CLIPMat(nn.Module):
             details = [self.extractors[0](levels[-1])]
         return ImageFeatures(tokens, levels, details)
 
-    def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
-        """`tokens`: int64 (B, text_length). Returns (B, text_length + context, Dt)."""
-        return self.backbone.encode_text(tokens, self.context.vectors)
+    def encode_text(self, tokens: torch.Tensor) -> TextFeatures:
+        """`tokens`: int64 (B, text_length)."""
+        features = self.backbone.encode_text(tokens, self.context.vectors)  # (B, text_length + context, Dt)
+        # The end of text has the largest number of all.
+        return TextFeatures(features, features[torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=1)])
 
-    def matte(self, image: ImageFeatures, text: torch.Tensor) -> Output:
+    def matte(self, image: ImageFeatures, text: TextFeatures) -> Output:
         """One matte for each row of `image` and `text`; both have the same number of rows (see `ImageFeatures.select`)."""
-        popup = self.popup(image.tokens, text)  # (B, D', S/16, S/16)
+        match, hint = self.match(image.tokens, text.sentence) if self.match else (None, None)
+        popup = self.popup(image.tokens, text.tokens, hint)  # (B, D', S/16, S/16)
         trimap_logits = self.semantic(popup).float()  # (B, 3, S, S)
         detail = self.details(image.details, self.details_text(popup) if self.details_text else None)
         detail = detail.float().sigmoid()  # (B, 1, S, S)
-        return Output(trimap_logits, detail, collaborate(trimap_logits, detail))
+        return Output(trimap_logits, detail, collaborate(trimap_logits, detail), match)
 
     def forward(self, images: torch.Tensor, tokens: torch.Tensor, image_index: torch.Tensor | None = None) -> Output:
         """All three steps. `image_index`, int64 (B_text,), says which image a sentence is about; without it the first

@@ -30,9 +30,12 @@ class TextDrivenPopup(nn.Module):
         self.self_attn = Attention(width, heads, dropout)
         self.out = to_map(width, out)
 
-    def forward(self, visual: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """`visual`: (B, 1+N, Dv), class token first; `text`: (B, L, Dt). Returns (B, D', h, w)."""
+    def forward(self, visual: torch.Tensor, text: torch.Tensor, hint: torch.Tensor | None = None) -> torch.Tensor:
+        """`visual`: (B, 1+N, Dv), class token first; `text`: (B, L, Dt); `hint`: (B, 1+N, D), added to the image tokens
+        where a model has a `match`. Returns (B, D', h, w)."""
         visual = self.norm_visual(visual)  # Eq. 1, (B, 1+N, D)
+        if hint is not None:
+            visual = visual + hint
         text = self.norm_text(text)  # Eq. 2, (B, L, D)
         x = self.cross_attn(visual, text)  # Eq. 3, (B, 1+N, D)
         if self.residual:
@@ -55,9 +58,10 @@ class PlainFusion(nn.Module):
         self.norm_text = align(text_width, width)
         self.out = to_map(width, out)
 
-    def forward(self, visual: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+    def forward(self, visual: torch.Tensor, text: torch.Tensor, hint: torch.Tensor | None = None) -> torch.Tensor:
         """As `TextDrivenPopup.forward`."""
-        return as_map(self.out(self.norm_visual(visual) * self.norm_text(text[:, -1:])))
+        visual = self.norm_visual(visual) if hint is None else self.norm_visual(visual) + hint
+        return as_map(self.out(visual * self.norm_text(text[:, -1:])))
 
 
 class Attention(nn.Module):
