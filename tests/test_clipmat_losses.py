@@ -84,7 +84,8 @@ def test_nothing_unknown_gives_a_finite_loss():
 
 def test_all_parts_add_up_and_weights_are_named():
     torch.manual_seed(0)
-    output = SimpleNamespace(trimap_logits=torch.randn(2, 3, 32, 32), detail=torch.rand(2, 1, 32, 32), alpha=torch.rand(2, 1, 32, 32))
+    output = SimpleNamespace(trimap_logits=torch.randn(2, 3, 32, 32), detail=torch.rand(2, 1, 32, 32), alpha=torch.rand(2, 1, 32, 32),
+                             match=torch.randn(2, 1, 4, 4))
     true, classes = torch.rand(2, 1, 32, 32), torch.randint(0, 3, (2, 32, 32))
     parts = losses.clipmat_loss(output, true, classes)
     assert set(parts) == {"total", *losses.PARTS}
@@ -94,6 +95,11 @@ def test_all_parts_add_up_and_weights_are_named():
     assert parts["ce"].item() == pytest.approx(F.nll_loss(output.trimap_logits.log_softmax(1), classes).item(), rel=1e-5)
     only = losses.clipmat_loss(output, true, classes, dict.fromkeys(losses.PARTS, 0.0) | {"ce": 2.0})
     assert only["total"].item() == pytest.approx(2 * parts["ce"].item(), rel=1e-5)
+    share = true.view(2, 1, 4, 8, 4, 8).mean(dim=(3, 5))                     # of the truth in each patch
+    p = output.match.sigmoid()
+    assert parts["match"].item() == pytest.approx(-(share * p.log() + (1 - share) * (1 - p).log()).mean().item(), rel=1e-4)
+    output.match = None
+    assert set(losses.clipmat_loss(output, true, classes)) == {"total", *losses.PARTS} - {"match"}
     with pytest.raises(RimError, match="laplacian_unknown"):
         losses.clipmat_loss(output, true, classes, {"ce": 1.0})
 

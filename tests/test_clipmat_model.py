@@ -114,7 +114,8 @@ def test_three_steps_are_one_and_shapes_are_as_said(model):
         features, text = model.encode_image(images), model.encode_text(tokens)
         parts = [model.matte(features.select(index[i : i + 1]), text.select(slice(i, i + 1))) for i in range(3)]
     assert text.tokens.shape == (3, 16 + 8, 192) and text.sentence.shape == (3, 192)
-    assert [detail.shape[1:] for detail in features.details] == [(192, 4, 4), (96, 8, 8), (48, 16, 16), (24, 32, 32)]
+    assert [detail.shape[1:] for detail in features.details] == [
+        (channels, SIZE // 2**level, SIZE // 2**level) for channels, level in zip(PROFILE.model.details_channels, (4, 3, 2, 1))]
     assert whole.trimap_logits.shape == (3, 3, SIZE, SIZE) and whole.alpha.shape == whole.detail.shape == (3, 1, SIZE, SIZE)
     assert whole.alpha.dtype == torch.float32 and 0 <= whole.alpha.min() and whole.alpha.max() <= 1
     for i, part in enumerate(parts):
@@ -123,7 +124,7 @@ def test_three_steps_are_one_and_shapes_are_as_said(model):
 
 
 @pytest.mark.parametrize("changes", [
-    {}, {"tsp": False}, {"mde": False}, {"post_context": False}, {"details_text": False}, {"details_width": 16},
+    {}, {"match": False}, {"tsp": False}, {"mde": False}, {"post_context": False}, {"details_text": False}, {"details_width": 16},
     {"tsp": False, "mde": False, "post_context": False, "pre_context": False}])
 def test_each_switch_gives_a_model_in_which_every_parameter_learns(changes):
     model = build(**changes).train()
@@ -186,5 +187,25 @@ def test_an_image_of_another_size_is_refused(model):
         model.encode_image(torch.rand(1, 3, 32, 32))
 
 
-def test_output_is_three_maps():
-    assert Output._fields == ("trimap_logits", "detail", "alpha")
+def test_output_is_three_maps_and_the_match():
+    assert Output._fields == ("trimap_logits", "detail", "alpha", "match")
+    assert build(match=False)(torch.rand(1, 3, SIZE, SIZE), torch.ones(1, 16, dtype=torch.int64)).match is None
+
+
+def test_the_match_is_clips_own_measure():
+    """Logits are scaled cosines of CLIP's projected patches and its text embedding, and the class token gets no hint."""
+    from rimlib.clipmat.backbone import create_clip
+    from rimlib.clipmat.match import BIAS, SCALE, Match
+
+    clip, tokenizer = create_clip(PROFILE.model, "random")
+    match = Match(clip.visual.proj, clip.text_projection, 16)
+    visual, tokens = torch.randn(2, 1 + 9, 192), tokenizer(["the dog", "the red cat"])
+    whole = F.pad(tokens, (0, clip.context_length - tokens.shape[1]))
+    with torch.no_grad():
+        words = clip.eval().encode_text(whole, normalize=True)
+        sentence = CLIPMat(PROFILE.model, clip, tokenizer).encode_text(tokens).sentence
+        logits, hint = match(visual, sentence)
+    assert logits.shape == (2, 1, 3, 3) and hint.shape == (2, 10, 16)
+    assert (hint[:, 0] == 0).all() and (hint[:, 1:] != 0).any()
+    patch = F.normalize(visual[1, 1 + 5] @ match.visual_proj, dim=-1)
+    assert logits[1, 0, 1, 2].item() == pytest.approx(SCALE * (patch @ words[1]).item() + BIAS, abs=1e-4)
