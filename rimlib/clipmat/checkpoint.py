@@ -19,9 +19,10 @@ from rimlib.files import write_atomically, write_json
 FORMAT = "rimlib-clipmat-1"
 
 
-def save(model, path: str | Path, **card) -> Path:
+def save(model, path: str | Path, half: bool = False, **card) -> Path:
     """Write a CLIPMat to `path`: a folder (then `clipmat.safetensors` in it) or a name that ends in .safetensors.
 
+    `half`: store float16, half the size; reading gives float32 again, off by the rounding.
     `card`: what the model card should say (data, seconds, metrics, licence, …), anything that JSON can hold.
     Raises RimError when the file cannot be written. Returns the path of the weights.
     """
@@ -34,6 +35,8 @@ def save(model, path: str | Path, **card) -> Path:
     except (TypeError, ValueError) as error:
         raise RimError(f"{path}: the model card cannot be written as JSON ({error})") from None
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    if half:
+        tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     write_atomically(path, to_bytes(tensors, metadata={"rimlib": text}))
     write_json(path.with_suffix(".json"), about)
     return path

@@ -134,11 +134,11 @@ class CLIPMat(nn.Module):
         """The trained model that comes with the package."""
         return cls.load(CHECKPOINTS / f"clipmat-{profile_name}.safetensors")
 
-    def save(self, path: str | Path, **card) -> Path:
+    def save(self, path: str | Path, half: bool = False, **card) -> Path:
         """Write the weights and a JSON beside them; `card` are fields of the model card. See `checkpoint.save`."""
         from rimlib.clipmat.checkpoint import save
 
-        return save(self, path, **card)
+        return save(self, path, half, **card)
 
     def tokenize(self, sentences: list[str], truncate: bool = False) -> torch.Tensor:
         """Token numbers, int64 (B, text_length), on the model's device. Raises RimError for what cannot be read."""
