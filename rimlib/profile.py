@@ -93,7 +93,7 @@ class Train:
     steps: int | None = None            # … or by steps; with both, whichever ends first
     images: int = 16                    # a step encodes these …
     sentences: int = 2                  # … and asks each of them so many sentences
-    keyword_share: float = 0.4          # of the sentences that are keywords
+    keyword_share: float = 0.5          # of the sentences that are keywords
     lr: float = 1e-3
     lr_image: float = 5e-4
     lr_text: float = 5e-4
