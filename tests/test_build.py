@@ -136,3 +136,25 @@ def test_a_folder_that_cannot_be_made_is_named(pool, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(RimError, match="file"):
         build.build(SMALL, tmp_path / "file" / "set", pool=pool, progress=False)
+
+
+def test_a_full_disk_stops_the_build_with_one_line_and_it_goes_on_later(pool, root, tmp_path, monkeypatch):
+    import errno
+
+    from rimlib import files
+
+    written, whole = [], files._write_beside
+
+    def fills_up(target, *rest):
+        written.append(target)
+        if len(written) > 9:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        whole(target, *rest)
+
+    monkeypatch.setattr(files, "_write_beside", fills_up)
+    with pytest.raises(RimError, match="the disk is full") as caught:
+        build.build(SMALL, tmp_path / "set", pool=pool, progress=False)
+    assert str(written[-1]) in str(caught.value) and "\n" not in str(caught.value)
+    assert not list((tmp_path / "set").rglob("*.part")) and not list((tmp_path / "set").glob("*_label.json"))
+    monkeypatch.undo()
+    assert bytes_of(build.build(SMALL, tmp_path / "set", pool=pool, progress=False)) == bytes_of(root)

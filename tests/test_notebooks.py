@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -114,6 +116,23 @@ def test_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (path,) = book.execute(only=[name], since=SESSION)
     assert all(output.output_type != "error" for cell in cells_of(path) for output in cell.get("outputs", []))
+
+
+@pytest.mark.notebook
+def test_kept_outputs_are_what_the_cells_still_give(tmp_path):
+    """nbval runs the chapters that keep outputs of check cells, and compares what comes out with what is kept."""
+    keep = [name for name in CHAPTERS if any(cell.get("outputs") for cell in chapter(name))]
+    assert keep, "no chapter keeps the output of a check cell"
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout=300", "-q", "-p", "no:cacheprovider", "--override-ini=addopts=",
+               *(f"{name}.ipynb" for name in keep)]
+    for name in keep:   # jupytext leaves no execution counts, and nbval takes an output without one for a stale one
+        copy = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+        for cell in copy.cells:
+            if cell.get("outputs"):
+                cell.execution_count = 1
+        nbformat.write(copy, tmp_path / f"{name}.ipynb")
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
 
 
 # A chapter that the book's tests have just run is not run again.

@@ -1,0 +1,29 @@
+"""Draw `start.png`, the picture at the top of the README: a scene, a sentence, its matte, and the thing in another place."""
+
+from pathlib import Path
+
+from rimlib import show
+from rimlib.demo import examples
+from rimlib.entities import starter
+from rimlib.predict import Matting
+from rimlib.refmatte.composite import fit_background
+
+SCENE, SENTENCE, PLACE = 0, 2, "bg-beach-malibu"
+
+
+def main() -> None:
+    pool = starter.load()
+    example = examples(pool)[SCENE]
+    sentence = example.sentences[SENTENCE]
+    matting = Matting.shipped()
+    matting.set_image(example.picture)
+    alpha = matting.matte(sentence).alpha
+    names = [background.name for background in pool.backgrounds]
+    place = fit_background(pool.background(PLACE if PLACE in names else names[0]), alpha.shape)
+    figure = show.grid([example.picture, alpha, show.over(example.picture, alpha), show.over(example.picture, alpha, place)],
+                       ["a picture", sentence, "cut out", "in another place"])
+    figure.savefig(Path(__file__).with_suffix(".png"), dpi=100)
+
+
+if __name__ == "__main__":
+    main()

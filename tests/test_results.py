@@ -1,0 +1,50 @@
+"""Numbers that people read come from records: the README's table, the cards, the recorded runs."""
+
+import json
+import re
+
+import pytest
+
+from rimlib import notebooks
+from rimlib.clipmat.backbone import CHECKPOINTS
+
+ROOT = notebooks.repository()
+CARD = json.loads((CHECKPOINTS / "clipmat-tiny.json").read_text())["card"]
+
+
+def test_the_readme_quotes_the_card():
+    readme = (ROOT / "README.md").read_text()
+    rows = re.findall(r"^\| (keyword|expression), (seen|unseen) \| (\d+) \| ([\d.]+) % \| ([\d.]+) % \| ([\d.]+) \|$", readme, re.M)
+    assert len(rows) == 4
+    for setting, split, entities, localised, chance, ratio in rows:
+        row = CARD["scores"][f"{setting}, {split}"]
+        assert int(entities) == row["entities"]
+        assert float(localised) == pytest.approx(100 * row["localised"], abs=0.051)
+        assert float(chance) == pytest.approx(100 * row["chance"], abs=0.051)
+        assert float(ratio) == pytest.approx(row["sad_ratio"], abs=0.0051)
+
+
+def test_the_readme_names_files_that_exist():
+    readme = (ROOT / "README.md").read_text()
+    for path in re.findall(r"\]\(((?!http)[^)#]+)\)", readme):
+        assert (ROOT / path).exists(), path
+    targets = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"`make ([a-z]+)`", readme)) <= targets
+
+
+def test_each_shipped_model_has_the_record_that_made_it():
+    for name, kind in (("clipmat-tiny", "train"), ("rim-tiny-clip", "pretrain")):
+        about = json.loads((CHECKPOINTS / f"{name}.json").read_text())
+        card = about.get("card", about)
+        record = json.loads((ROOT / card["record"]).read_text())
+        assert record["kind"] == kind and record["seed"] is not None and record["git"]["commit"]
+        assert record["versions"]["torch"] and sum(record["seconds"].values()) > 60
+        assert not re.search(r"/(work|tmp|home|root)/", json.dumps(record)), "a path of the machine that it was made on"
+    assert json.loads((CHECKPOINTS / "clipmat-tiny.json").read_text())["card"]["metrics"]["steps"] > 0
+
+
+def test_the_shipped_model_reaches_what_it_must():
+    """The bars of the project's first milestone, on known entities in new scenes."""
+    keyword, expression = CARD["scores"]["keyword, seen"], CARD["scores"]["expression, seen"]
+    assert keyword["localised"] >= 0.85 and expression["localised"] >= 0.80
+    assert keyword["sad_ratio"] <= 0.3 and expression["sad_ratio"] <= 0.3
