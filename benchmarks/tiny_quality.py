@@ -21,6 +21,7 @@ from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
 from rimlib.experiment.evaluate import evaluate
 from rimlib.experiment.train import train
+from rimlib.files import write_json
 from rimlib.refmatte.build import build, folder_of
 from rimlib.refmatte.dataset import RefMatte
 
@@ -34,6 +35,7 @@ def main() -> int:
     parser.add_argument("--profile", default="tiny")
     parser.add_argument("--data", help="folder of the data set (default: data/ of the repository)")
     parser.add_argument("--out", help="folder of the run (default: a new one, which is removed)")
+    parser.add_argument("--save", help="write the scores to this JSON file too")
     options = parser.parse_args()
     profile, seconds = profiles.load(options.profile), {}
 
@@ -55,7 +57,7 @@ def main() -> int:
             record = stage("training", lambda: train(profile, root, out, resume=False))
             print(json.dumps({"steps": record["metrics"]["steps"], "seconds": record["seconds"]}), file=sys.stderr)
             model = CLIPMat.load(out)
-    found = {"localisation": {}, "sad_ratio": {}}
+    found, rows = {"localisation": {}, "sad_ratio": {}}, {}
     for setting in ("keyword", "expression"):
         for part in found.values():
             part[setting] = {}
@@ -63,8 +65,12 @@ def main() -> int:
             row = stage(f"scoring {name}, {setting}", lambda: evaluate(model, RefMatte(root, split, setting), template=profile.evaluate.template))["metrics"]
             print(f"{'':11}{row['entities']} mattes, localised {row['localised']:.3f} (chance {row['chance']:.3f}), mean IoU {row['iou']:.3f}, "
                   f"SAD {row['sad']:.2f} of {row['sad_empty']:.2f}", file=sys.stderr)
+            rows[f"{setting}, {name}"] = {key: round(row[key], 4) for key in ("entities", "localised", "chance", "iou", "sad", "mse", "mad", "sad_e", "sad_ratio")}
             found["localisation"][setting][name] = round(row["localised"], 4)
             found["sad_ratio"][setting][name] = round(row["sad_ratio"], 4)
+    if options.save:
+        write_json(options.save, {"kind": "quality", "profile": profile.name, "seed": profile.seed, "model": Path(options.model).name if options.model else
+                                  "shipped" if options.shipped else "trained now", "scores": rows, "seconds": seconds})
     print(json.dumps(found))
     return 0
 

@@ -155,6 +155,15 @@ show.table([{"profile": recorded["profile"], "seed": recorded["seed"], "steps": 
              **{f"{stage}, s": value for stage, value in recorded["seconds"].items()}}], digits=1)
 
 # %% [markdown]
+# And what that run's model scored (`benchmarks/tiny_quality.py`): entities that it knows in new scenes, and entities that it has never seen.
+
+# %%
+quality_path = recorded_path.with_name(f"quality-{settings.name}.json")
+quality = files.read_json(quality_path)["scores"] if quality_path.exists() else {f"{setting}, {split}": row for (split, setting), row in scores.items()}
+show.table([{"setting, entities": name, "mattes": row["entities"], "localised": row["localised"], "chance": row["chance"], "mean IoU": row["iou"], "SAD": row["sad"], "SAD / empty": row["sad_ratio"]}
+            for name, row in quality.items()])
+
+# %% [markdown]
 # ## Check
 #
 # What must hold after any run, however short.

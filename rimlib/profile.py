@@ -1,7 +1,7 @@
 """All settings of a run, in one tree, read from one YAML file.
 
-A profile says how large the data, the model and the training are. `tiny` runs anywhere in minutes;
-`paper-b16` and `paper-l14` are the paper's recipe. An unknown key, a wrong type or a number out of range
+A profile says how large the data, the model and the training are. `tiny` runs anywhere in minutes, `small` wants a GPU;
+`tiny-long` made the shipped model. The defaults below are those of `tiny`; comments give the paper's. An unknown key, a wrong type or a number out of range
 is refused by name, with the nearest name that exists.
 """
 from __future__ import annotations
