@@ -25,12 +25,12 @@ class Data:
     pool: str = "starter"               # which cut-outs: "starter" (shipped photographs) or "drawn"
     height: int = 240                   # of a scene, pixels
     width: int = 320
-    groups_train: int = 300             # a group: five people, one animal, one thing
+    groups_train: int = 200             # a group: five people, one animal, one thing
     images_per_group_train: int = 20    # Paper: 20
     extra_train: int = 2000             # scenes of entities drawn from all, outside the groups
-    groups_test: int = 10
+    groups_test: int = 12
     images_per_group_test: int = 10     # Paper: 10
-    extra_test: int = 60
+    extra_test: int = 80
     relation_shares: tuple[int, ...] = (7, 2, 1)  # left-right : top-bottom : front-behind
     unique: bool = True                 # re-draw a sentence until it singles out its entity
     seed: int = 1
@@ -40,7 +40,7 @@ class Data:
 class Clip:
     """Contrastive pre-training of the small CLIP (not in the paper, which starts from OpenAI's)."""
 
-    minutes: float = 20.0
+    minutes: float = 14.0
     batch: int = 24                     # pictures; each gives two or three regions
     lr: float = 7e-4
     weight_decay: float = 0.1
