@@ -112,8 +112,7 @@ show.grid([truth, truth[close], picture[close], trimap / 255], ["true matte", "e
 # (the three classes), then *how much* in the grey part.
 
 # %% mystnb={"figure": {"name": "start-trimap", "caption": "What the model answered on the way: its own trimap, and the matte that became of it, beside the true ones."}, "image": {"alt": "Four pictures: the model's trimap and matte, and the true trimap and matte.", "width": "100%"}}
-ours = images.resize(answer.trimap / np.float32(255), picture.shape[:2])
-show.grid([ours, trimap / 255, answer.alpha, truth], ["the model's trimap", "true trimap", "the model's matte", "true matte"]);
+show.grid([answer.trimap / 255, trimap / 255, answer.alpha, truth], ["the model's trimap", "true trimap", "the model's matte", "true matte"]);
 
 # %% [markdown]
 # ## Ask again, in other words

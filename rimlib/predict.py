@@ -21,7 +21,8 @@ class Result:
     Attributes:
         alpha: float32 (H, W) in [0, 1], at the picture's own size.
         score: in [0, 1], how sure the model is that something fits the sentence; 0 for an empty matte.
-        trimap: uint8 (S, S), 0 background, 128 unknown, 255 foreground, at the model's size.
+        trimap: uint8 (H, W), 0 background, 128 unknown, 255 foreground: what the semantic decoder said, enlarged without
+            smoothing.
     """
 
     alpha: np.ndarray
@@ -81,6 +82,7 @@ class Matting:
 
     def mattes(self, sentences: list[str]) -> list[Result]:
         """Several sentences at once."""
+        import cv2
         import torch
 
         if self._features is None:
@@ -96,6 +98,7 @@ class Matting:
         for alpha, score, logits in zip(output.alpha[:, 0], output.score, output.trimap_logits):
             matte = np.clip(images.resize(alpha.float().cpu().numpy(), self._size), 0, 1)
             trimap = np.array([0, 128, 255], np.uint8)[logits.argmax(dim=0).cpu().numpy()]
+            trimap = cv2.resize(trimap, self._size[::-1], interpolation=cv2.INTER_NEAREST)
             results.append(Result(matte, float(score), trimap))
         return results
 

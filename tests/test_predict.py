@@ -39,6 +39,7 @@ def test_a_matte_has_the_pictures_own_size_and_range(matting, scene):
     results = matting.mattes(sentences)
     for result in results:
         assert result.alpha.shape == picture.shape[:2] and result.alpha.dtype == np.float32
+        assert result.trimap.shape == picture.shape[:2] and set(np.unique(result.trimap)) <= {0, 128, 255}
         assert 0 <= result.alpha.min() and result.alpha.max() <= 1 and 0 <= result.score <= 1
     one = matting.matte(sentences[1])
     np.testing.assert_allclose(one.alpha, results[1].alpha, atol=1e-3)      # asked alone or together
