@@ -53,9 +53,13 @@ settings.train
 # A data set that was begun is finished, and one that is complete is used as it is.
 
 # %%
+import time
+
 from rimlib.refmatte.build import build, folder_of
 
+started = time.perf_counter()
 root = build(settings.data, Path(data) if data else folder_of(settings), workers=workers or os.cpu_count())
+spent = {"making the data set": time.perf_counter() - started}
 root.name
 
 # %%
@@ -109,6 +113,7 @@ show.curves(record["log"], "step", parts, ylabel="loss");
 from rimlib.clipmat.model import CLIPMat
 from rimlib.experiment.evaluate import evaluate
 
+started = time.perf_counter()
 model = CLIPMat.load(run_folder)
 scores = {(split, setting): evaluate(model, RefMatte(root, split, setting), template=settings.evaluate.template)["metrics"]
           for split in ("seen", "test") for setting in ("keyword", "expression")}
@@ -119,7 +124,9 @@ show.table([{"entities": {"seen": "known, new scenes", "test": "never seen"}[spl
 # %%
 from rimlib.experiment import record as records
 
+spent["evaluation"] = time.perf_counter() - started
 records.write(run_folder / "evaluate.json", {"profile": settings.name, "seed": settings.seed, "train": {key: record[key] for key in ("git", "source", "metrics")},
+                                             "seconds": {**spent, **seconds},
                                              "scores": {f"{split}/{setting}": row for (split, setting), row in scores.items()}})
 
 # %% [markdown]

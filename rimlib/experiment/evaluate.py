@@ -39,7 +39,7 @@ def evaluate(model, refmatte, setting=None, limit=None, batch=16, template=promp
     was_training = model.training
     model.to(device).eval()
     try:
-        from tqdm.auto import tqdm
+        from tqdm import tqdm
 
         with torch.inference_mode(), tqdm(total=len(names), desc="evaluate", unit="image", disable=not progress) as bar:
             for start in range(0, len(names), batch):

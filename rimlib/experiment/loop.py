@@ -177,7 +177,7 @@ class Stop:
 @contextmanager
 def bar(name: str, clock: Clock, shown: bool):
     """A progress bar in per cent of the run. Yields a function: call it with what to show beside the bar."""
-    from tqdm.auto import tqdm
+    from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
     layout = "{desc} {percentage:3.0f}% |{bar:30}| {elapsed}<{remaining}{postfix}"
     with tqdm(total=100.0, initial=round(100 * clock.share, 1), desc=name, disable=not shown, bar_format=layout) as line:

@@ -181,7 +181,7 @@ def _room(folder: Path, count: int) -> Path | None:
 def _decode(refmatte, names, mask_ids, images, mattes, progress, workers) -> None:
     """Fill the arrays, in several processes: reading a picture is mostly work inside Python's lock."""
     from joblib import Parallel, delayed
-    from tqdm.auto import tqdm
+    from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
     size, files = images.shape[1], 64
     jobs = [(array, read, wanted, start) for array, read, wanted in ((images, _small_image, names), (mattes, _small_matte, mask_ids))

@@ -71,7 +71,7 @@ def build(settings: Data, root: str | Path, splits: tuple[str, ...] = ("train", 
 
 def _build_split(pool: Pool, settings: Data, root: Path, split: str, workers: int, progress: bool) -> None:
     from joblib import Parallel, delayed
-    from tqdm.auto import tqdm
+    from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
     scenes = planning.plan(pool, settings, split)
     for folder in ("img", "mask"):
