@@ -1,9 +1,16 @@
 # ---
 # jupyter:
 #   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
 #     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -24,13 +31,13 @@
 # :::
 
 # %% tags=["parameters"]
-profile: str = "tiny"     # settings of the run: tiny, small, or the path of a YAML file
-minutes: float = 0.0      # of training; 0 means what the profile says
-quick: bool = False       # a small data set and one minute: to see every step, not to get a good model
-workers: int = 0          # processes that make the data set; 0 means one for each core
-data: str = ""            # folder of the data set; empty means data/ of the repository
-out: str = ""             # folder of the run; empty means runs/ of the repository
-fresh: bool = False       # begin anew, even where an interrupted or finished run lies in the folder
+profile: str = "tiny"  # settings of the run: tiny, small, or the path of a YAML file
+minutes: float = 0.0  # of training; 0 means what the profile says
+quick: bool = False  # little data and one minute: to see every step, not to get a good model
+workers: int = 0  # processes that make the data set; 0 means one for each core
+data: str = ""  # folder of the data set; empty means data/ of the repository
+out: str = ""  # folder of the run; empty means runs/ of the repository
+fresh: bool = False  # begin anew, even where an interrupted or finished run lies in the folder
 
 # %%
 import os
@@ -39,7 +46,17 @@ from pathlib import Path
 from rimlib import notebooks
 from rimlib import profile as profiles
 
-changes = dict(data__groups_train=15, data__extra_train=150, data__groups_test=3, data__extra_test=30, train__minutes=1.0) if quick else {}
+changes = (
+    dict(
+        data__groups_train=15,
+        data__extra_train=150,
+        data__groups_test=3,
+        data__extra_test=30,
+        train__minutes=1.0,
+    )
+    if quick
+    else {}
+)
 settings = profiles.load(profile, **changes)
 name = settings.name + ("-quick" if quick else "")
 run_folder = Path(out or notebooks.repository() / "runs" / name)
@@ -58,7 +75,11 @@ import time
 from rimlib.refmatte.build import build, folder_of
 
 started = time.perf_counter()
-root = build(settings.data, Path(data) if data else folder_of(settings), workers=workers or os.cpu_count())
+root = build(
+    settings.data,
+    Path(data) if data else folder_of(settings),
+    workers=workers or os.cpu_count(),
+)
 spent = {"making the data set": time.perf_counter() - started}
 root.name
 
@@ -68,13 +89,25 @@ from rimlib.refmatte.dataset import RefMatte
 
 splits = {split: RefMatte(root, split) for split in ("train", "seen", "test")}
 clear = {split: RefMatte(root, split, "keyword") for split in splits}
-show.table([{"split": split, "images": len(reader.image_names), "mattes": len(reader), "expressions": sum(len(target.expressions) for target in reader.targets),
-             "images of the keyword setting": len(clear[split].image_names)} for split, reader in splits.items()])
+show.table(
+    [
+        {
+            "split": split,
+            "images": len(reader.image_names),
+            "mattes": len(reader),
+            "expressions": sum(len(target.expressions) for target in reader.targets),
+            "images of the keyword setting": len(clear[split].image_names),
+        }
+        for split, reader in splits.items()
+    ]
+)
 
 # %% mystnb={"figure": {"caption": "Training scenes, each with one of its sentences.", "name": "fig-train-scenes"}, "image": {"alt": "Four composed photographs in a row, each with people, animals or things on a background and a sentence above it.", "width": "100%"}}
 names = splits["train"].image_names[:: max(1, len(splits["train"].image_names) // 4)][:4]
 targets = [splits["train"].targets_of(image)[0] for image in names]
-show.grid([splits["train"].image(image) for image in names], [target.evaluated for target in targets]);
+show.grid(
+    [splits["train"].image(image) for image in names], [target.evaluated for target in targets]
+);
 
 # %% [markdown]
 # ## Training
@@ -88,8 +121,22 @@ show.grid([splits["train"].image(image) for image in names], [target.evaluated f
 from rimlib.experiment.train import train
 
 record = train(settings, root, run_folder, minutes=minutes or None, resume=not fresh)
-show.table([{"steps": record["metrics"]["steps"], "minutes": record["metrics"]["minutes"], "images a second": record["metrics"].get("images_per_second", 0.0),
-             "device": record["device"] if isinstance(record["device"], str) else record["device"].get("name", "cpu"), "precision": record["dtype"]}], digits=1)
+show.table(
+    [
+        {
+            "steps": record["metrics"]["steps"],
+            "minutes": record["metrics"]["minutes"],
+            "images a second": record["metrics"].get("images_per_second", 0.0),
+            "device": (
+                record["device"]
+                if isinstance(record["device"], str)
+                else record["device"].get("name", "cpu")
+            ),
+            "precision": record["dtype"],
+        }
+    ],
+    digits=1,
+)
 
 # %% [markdown]
 # Where the time went. *Data* is the time that a step waited for its batch; batches are made ahead in the background, so it should be next to nothing.
@@ -97,10 +144,20 @@ show.table([{"steps": record["metrics"]["steps"], "minutes": record["metrics"]["
 # %%
 seconds = record["seconds"]
 total = sum(seconds.values())
-show.table([{"stage": stage, "seconds": value, "share": f"{100 * value / total:.1f} %"} for stage, value in seconds.items()], digits=1)
+show.table(
+    [
+        {"stage": stage, "seconds": value, "share": f"{100 * value / total:.1f} %"}
+        for stage, value in seconds.items()
+    ],
+    digits=1,
+)
 
 # %% mystnb={"figure": {"caption": "The five losses of this run, each the mean of ten steps.", "name": "fig-train-losses"}, "image": {"alt": "A line chart of five losses against training steps.", "width": "100%"}}
-parts = [part for part in record["log"][-1] if part not in ("step", "seconds", "images_per_second", "total")]
+parts = [
+    part
+    for part in record["log"][-1]
+    if part not in ("step", "seconds", "images_per_second", "total")
+]
 show.curves(record["log"], "step", parts, ylabel="loss");
 
 # %% [markdown]
@@ -115,19 +172,46 @@ from rimlib.experiment.evaluate import evaluate
 
 started = time.perf_counter()
 model = CLIPMat.load(run_folder)
-scores = {(split, setting): evaluate(model, RefMatte(root, split, setting), template=settings.evaluate.template)["metrics"]
-          for split in ("seen", "test") for setting in ("keyword", "expression")}
-show.table([{"entities": {"seen": "known, new scenes", "test": "never seen"}[split], "setting": setting, "mattes": row["entities"], "localised": row["localised"],
-             "chance": row["chance"], "mean IoU": row["iou"], "SAD": row["sad"], "MSE": row["mse"], "MAD": row["mad"], "SAD(E)": row["sad_e"], "SAD / empty": row["sad_ratio"]}
-            for (split, setting), row in scores.items()])
+scores = {
+    (split, setting): evaluate(
+        model, RefMatte(root, split, setting), template=settings.evaluate.template
+    )["metrics"]
+    for split in ("seen", "test")
+    for setting in ("keyword", "expression")
+}
+show.table(
+    [
+        {
+            "entities": {"seen": "known, new scenes", "test": "never seen"}[split],
+            "setting": setting,
+            "mattes": row["entities"],
+            "localised": row["localised"],
+            "chance": row["chance"],
+            "mean IoU": row["iou"],
+            "SAD": row["sad"],
+            "MSE": row["mse"],
+            "MAD": row["mad"],
+            "SAD(E)": row["sad_e"],
+            "SAD / empty": row["sad_ratio"],
+        }
+        for (split, setting), row in scores.items()
+    ]
+)
 
 # %%
 from rimlib.experiment import record as records
 
 spent["evaluation"] = time.perf_counter() - started
-records.write(run_folder / "evaluate.json", {"profile": settings.name, "seed": settings.seed, "train": {key: record[key] for key in ("git", "source", "metrics")},
-                                             "seconds": {**spent, **seconds},
-                                             "scores": {f"{split}/{setting}": row for (split, setting), row in scores.items()}})
+records.write(
+    run_folder / "evaluate.json",
+    {
+        "profile": settings.name,
+        "seed": settings.seed,
+        "train": {key: record[key] for key in ("git", "source", "metrics")},
+        "seconds": {**spent, **seconds},
+        "scores": {f"{split}/{setting}": row for (split, setting), row in scores.items()},
+    },
+)
 
 # %% [markdown]
 # ## Mattes
@@ -140,7 +224,12 @@ for image in splits["seen"].image_names[:: max(1, len(splits["seen"].image_names
     target = splits["seen"].targets_of(image)[-1]
     matting.set_image(splits["seen"].image(image))
     found = matting.matte(target.evaluated)
-    pictures += [splits["seen"].image(image), splits["seen"].matte(target.mask_id), found.trimap / 255.0, found.alpha]
+    pictures += [
+        splits["seen"].image(image),
+        splits["seen"].matte(target.mask_id),
+        found.trimap / 255.0,
+        found.alpha,
+    ]
     titles += [target.evaluated, "truth", "trimap", f"matte, score {found.score:.2f}"]
 figure = show.grid(pictures, titles, columns=4)
 figure.savefig(run_folder / "mattes.png", dpi=110)
@@ -158,17 +247,44 @@ recorded = files.read_json(recorded_path) if recorded_path.exists() else record
 show.curves(recorded["log"], "seconds", ["total"], xlabel="seconds of training", ylabel="loss");
 
 # %%
-show.table([{"profile": recorded["profile"], "seed": recorded["seed"], "steps": recorded["metrics"]["steps"], "minutes": recorded["metrics"]["minutes"], "commit": recorded["git"]["commit"][:10] if recorded["git"] else "",
-             **{f"{stage}, s": value for stage, value in recorded["seconds"].items()}}], digits=1)
+show.table(
+    [
+        {
+            "profile": recorded["profile"],
+            "seed": recorded["seed"],
+            "steps": recorded["metrics"]["steps"],
+            "minutes": recorded["metrics"]["minutes"],
+            "commit": recorded["git"]["commit"][:10] if recorded["git"] else "",
+            **{f"{stage}, s": value for stage, value in recorded["seconds"].items()},
+        }
+    ],
+    digits=1,
+)
 
 # %% [markdown]
 # And what that run's model scored (`benchmarks/tiny_quality.py`): entities that it knows in new scenes, and entities that it has never seen.
 
 # %%
 quality_path = recorded_path.with_name(f"quality-{settings.name}.json")
-quality = files.read_json(quality_path)["scores"] if quality_path.exists() else {f"{setting}, {split}": row for (split, setting), row in scores.items()}
-show.table([{"setting, entities": name, "mattes": row["entities"], "localised": row["localised"], "chance": row["chance"], "mean IoU": row["iou"], "SAD": row["sad"], "SAD / empty": row["sad_ratio"]}
-            for name, row in quality.items()])
+quality = (
+    files.read_json(quality_path)["scores"]
+    if quality_path.exists()
+    else {f"{setting}, {split}": row for (split, setting), row in scores.items()}
+)
+show.table(
+    [
+        {
+            "setting, entities": name,
+            "mattes": row["entities"],
+            "localised": row["localised"],
+            "chance": row["chance"],
+            "mean IoU": row["iou"],
+            "SAD": row["sad"],
+            "SAD / empty": row["sad_ratio"],
+        }
+        for name, row in quality.items()
+    ]
+)
 
 # %% [markdown]
 # ## Check
@@ -180,8 +296,12 @@ assert (run_folder / "clipmat.safetensors").stat().st_size > 100_000
 assert (run_folder / "train.json").exists() and (run_folder / "mattes.png").exists()
 first, last = record["log"][0]["total"], record["log"][-1]["total"]
 assert last < first, f"the loss did not fall: {first} to {last}"
-assert record["seconds"]["data"] < 0.2 * sum(record["seconds"].values()), "training waited for its data"
-assert all(row["sad_ratio"] < 1.2 for row in scores.values()), "worse than an empty matte by far"
+assert record["seconds"]["data"] < 0.2 * sum(
+    record["seconds"].values()
+), "training waited for its data"
+assert all(
+    row["sad_ratio"] < 1.2 for row in scores.values()
+), "worse than an empty matte by far"
 
 # %% [markdown]
 # ## Summary

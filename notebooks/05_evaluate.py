@@ -1,9 +1,16 @@
 # ---
 # jupyter:
 #   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
 #     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -24,10 +31,10 @@
 # :::
 
 # %% tags=["parameters"]
-profile: str = "tiny"     # settings of the run that is scored
-model: str = ""           # path of a checkpoint; empty means the shipped one
-data: str = ""            # folder of the data set; empty means data/ of the repository
-limit: int = 0            # score the first so many pictures; 0 means all
+profile: str = "tiny"  # settings of the run that is scored
+model: str = ""  # path of a checkpoint; empty means the shipped one
+data: str = ""  # folder of the data set; empty means data/ of the repository
+limit: int = 0  # score the first so many pictures; 0 means all
 
 # %%
 from pathlib import Path
@@ -41,7 +48,9 @@ from rimlib.refmatte.build import build, folder_of
 from rimlib.refmatte.dataset import RefMatte
 
 settings = profiles.load(profile)
-root = build(settings.data, Path(data) if data else folder_of(settings), splits=("seen", "test"))
+root = build(
+    settings.data, Path(data) if data else folder_of(settings), splits=("seen", "test")
+)
 clipmat = CLIPMat.load(model) if model else CLIPMat.shipped(settings.name)
 
 # %% [markdown]
@@ -55,10 +64,20 @@ import cv2
 reader = RefMatte(root, "seen")
 one, other = reader.targets_of(reader.image_names[0])[:2]
 true = reader.matte(one.mask_id)
-answers = {"right, edge blurred": cv2.GaussianBlur(true, (0, 0), 3), "half of it": true * (true.cumsum(axis=1) < true.sum(axis=1, keepdims=True) / 2),
-           "the other entity": reader.matte(other.mask_id), "empty": 0 * true}
+answers = {
+    "right, edge blurred": cv2.GaussianBlur(true, (0, 0), 3),
+    "half of it": true * (true.cumsum(axis=1) < true.sum(axis=1, keepdims=True) / 2),
+    "the other entity": reader.matte(other.mask_id),
+    "empty": 0 * true,
+}
 rows = {name: metrics.score(answer, true) for name, answer in answers.items()}
-show.grid([reader.image(one.image_name), *answers.values()], ["picture", *(f"{name}: SAD {row['sad']:.1f}, IoU {row['iou']:.2f}" for name, row in rows.items())]);
+show.grid(
+    [reader.image(one.image_name), *answers.values()],
+    [
+        "picture",
+        *(f"{name}: SAD {row['sad']:.1f}, IoU {row['iou']:.2f}" for name, row in rows.items()),
+    ],
+);
 
 # %% [markdown]
 # ## The shipped model
@@ -67,20 +86,58 @@ show.grid([reader.image(one.image_name), *answers.values()], ["picture", *(f"{na
 # Each expression row scores one fixed sentence of each entity, as the paper does.
 
 # %%
-runs = {(split, setting): evaluate(clipmat, RefMatte(root, split, setting), limit=limit or None, template=settings.evaluate.template)
-        for split in ("seen", "test") for setting in ("keyword", "expression")}
+runs = {
+    (split, setting): evaluate(
+        clipmat,
+        RefMatte(root, split, setting),
+        limit=limit or None,
+        template=settings.evaluate.template,
+    )
+    for split in ("seen", "test")
+    for setting in ("keyword", "expression")
+}
 label = {"seen": "known, new scenes", "test": "never seen"}
-show.table([{"entities": label[split], "setting": setting, "mattes": run["metrics"]["entities"], "localised": run["metrics"]["localised"], "chance": run["metrics"]["chance"],
-             "mean IoU": run["metrics"]["iou"], "SAD": run["metrics"]["sad"], "MSE": run["metrics"]["mse"], "MAD": run["metrics"]["mad"],
-             "SAD(E)": run["metrics"]["sad_e"], "SAD / empty": run["metrics"]["sad_ratio"]} for (split, setting), run in runs.items()])
+show.table(
+    [
+        {
+            "entities": label[split],
+            "setting": setting,
+            "mattes": run["metrics"]["entities"],
+            "localised": run["metrics"]["localised"],
+            "chance": run["metrics"]["chance"],
+            "mean IoU": run["metrics"]["iou"],
+            "SAD": run["metrics"]["sad"],
+            "MSE": run["metrics"]["mse"],
+            "MAD": run["metrics"]["mad"],
+            "SAD(E)": run["metrics"]["sad_e"],
+            "SAD / empty": run["metrics"]["sad_ratio"],
+        }
+        for (split, setting), run in runs.items()
+    ]
+)
 
 # %% [markdown]
 # The paper's numbers for scale. They are of another data set (pictures of about 1.75 megapixels, where ours have 0.08) and of a model with twenty times the parameters,
 # so no row above can be held against a row below; MSE and MAD do not depend on the size of the picture, SAD does.
 
 # %%
-show.table([{"CLIPMat ViT-B/16, the paper's Table 2": "RefMatte, keyword", "SAD": 9.91, "MSE": 0.0028, "MAD": 0.0057},
-            {"CLIPMat ViT-B/16, the paper's Table 2": "RefMatte, expression", "SAD": 47.97, "MSE": 0.0245, "MAD": 0.0273}], digits=4)
+show.table(
+    [
+        {
+            "CLIPMat ViT-B/16, the paper's Table 2": "RefMatte, keyword",
+            "SAD": 9.91,
+            "MSE": 0.0028,
+            "MAD": 0.0057,
+        },
+        {
+            "CLIPMat ViT-B/16, the paper's Table 2": "RefMatte, expression",
+            "SAD": 47.97,
+            "MSE": 0.0245,
+            "MAD": 0.0273,
+        },
+    ],
+    digits=4,
+)
 
 # %% [markdown]
 # ## By sentence and by kind of entity
@@ -88,12 +145,36 @@ show.table([{"CLIPMat ViT-B/16, the paper's Table 2": "RefMatte, keyword", "SAD"
 # The paper's Table 9 finds relative sentences easiest and basic ones hardest, and blames the data. Ours are checked to single out their entity, the paper's are not.
 
 # %%
-by_sentence = evaluate(clipmat, RefMatte(root, "seen"), limit=limit or None, every=True)["metrics"]["by_sentence"]
-show.table([{"sentence": kind, "scored": row["entities"], "localised": row["localised"], "SAD": row["sad"], "SAD / empty": row["sad_ratio"]} for kind, row in by_sentence.items()])
+by_sentence = evaluate(clipmat, RefMatte(root, "seen"), limit=limit or None, every=True)[
+    "metrics"
+]["by_sentence"]
+show.table(
+    [
+        {
+            "sentence": kind,
+            "scored": row["entities"],
+            "localised": row["localised"],
+            "SAD": row["sad"],
+            "SAD / empty": row["sad_ratio"],
+        }
+        for kind, row in by_sentence.items()
+    ]
+)
 
 # %%
-show.table([{"setting": setting, "entity": kind, "mattes": row["entities"], "localised": row["localised"], "SAD": row["sad"]}
-            for setting in ("keyword", "expression") for kind, row in runs["seen", setting]["metrics"]["by_entity"].items()])
+show.table(
+    [
+        {
+            "setting": setting,
+            "entity": kind,
+            "mattes": row["entities"],
+            "localised": row["localised"],
+            "SAD": row["sad"],
+        }
+        for setting in ("keyword", "expression")
+        for kind, row in runs["seen", setting]["metrics"]["by_entity"].items()
+    ]
+)
 
 # %% [markdown]
 # ## The best and the worst
@@ -103,13 +184,21 @@ show.table([{"setting": setting, "entity": kind, "mattes": row["entities"], "loc
 # %% mystnb={"figure": {"caption": "Four places of the ranking, expression setting, known entities in new scenes. From left: the picture with the sentence, the truth, the trimap, the matte.", "name": "fig-ranking"}, "image": {"alt": "Four rows of four pictures, from a matte close to the truth in the first row to a wrong one in the last.", "width": "100%"}}
 from rimlib.predict import Matting
 
-ranked = sorted((row for row in runs["seen", "expression"]["rows"]), key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6))
+ranked = sorted(
+    (row for row in runs["seen", "expression"]["rows"]),
+    key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6),
+)
 matting, pictures, titles = Matting(clipmat), [], []
 for share in (0.1, 0.5, 0.9, 1.0):
     row = ranked[min(len(ranked) - 1, int(share * len(ranked)))]
     matting.set_image(reader.image(row["image"]))
     found = matting.matte(row["sentence"])
-    pictures += [reader.image(row["image"]), reader.matte(row["mask_id"]), found.trimap / 255.0, found.alpha]
+    pictures += [
+        reader.image(row["image"]),
+        reader.matte(row["mask_id"]),
+        found.trimap / 255.0,
+        found.alpha,
+    ]
     titles += [row["sentence"], "truth", "trimap", f"matte, SAD {row['sad']:.1f}"]
 show.grid(pictures, titles, columns=4);
 
@@ -135,26 +224,61 @@ for scene in plan(pool, layout, "seen"):
     for index, alpha in enumerate(mattes):
         sentence = scene.sentences[index][scene.evaluated[index]].text
         found = matting.matte(sentence).alpha
-        band.append({"category": pool[scene.entities[index]].category, "picture": picture, "true": alpha, "sentence": sentence, "found": found,
-                     **metrics.score(found, alpha, band_kernel=9), "empty_in_band": metrics.sad_in_band(0 * alpha, alpha, 9)})
+        band.append(
+            {
+                "category": pool[scene.entities[index]].category,
+                "picture": picture,
+                "true": alpha,
+                "sentence": sentence,
+                "found": found,
+                **metrics.score(found, alpha, band_kernel=9),
+                "empty_in_band": metrics.sad_in_band(0 * alpha, alpha, 9),
+            }
+        )
 categories = sorted({row["category"] for row in band})
-show.table([{"drawn": category, "scenes": len(rows), "localised": sum(row["localised"] for row in rows) / len(rows), "SAD": sum(row["sad"] for row in rows) / len(rows),
-             "SAD in the band": sum(row["sad_in_band"] for row in rows) / len(rows), "band, empty matte": sum(row["empty_in_band"] for row in rows) / len(rows)}
-            for category in categories for rows in [[row for row in band if row["category"] == category]]])
+show.table(
+    [
+        {
+            "drawn": category,
+            "scenes": len(rows),
+            "localised": sum(row["localised"] for row in rows) / len(rows),
+            "SAD": sum(row["sad"] for row in rows) / len(rows),
+            "SAD in the band": sum(row["sad_in_band"] for row in rows) / len(rows),
+            "band, empty matte": sum(row["empty_in_band"] for row in rows) / len(rows),
+        }
+        for category in categories
+        for rows in [[row for row in band if row["category"] == category]]
+    ]
+)
 
 # %% mystnb={"figure": {"caption": "Drawn scenes with exactly known mattes: picture, truth, matte, one row for each category.", "name": "fig-drawn"}, "image": {"alt": "Rows of three pictures: a drawn scene, its exact matte, and the matte that the model found.", "width": "100%"}}
-chosen = [min((row for row in band if row["category"] == category), key=lambda row: row["sad"]) for category in categories[:4]]
-show.grid([picture for row in chosen for picture in (row["picture"], row["true"], row["found"])],
-          [title for row in chosen for title in (row["sentence"], "truth", f"SAD in the band {row['sad_in_band']:.2f}")], columns=3);
+chosen = [
+    min((row for row in band if row["category"] == category), key=lambda row: row["sad"])
+    for category in categories[:4]
+]
+show.grid(
+    [picture for row in chosen for picture in (row["picture"], row["true"], row["found"])],
+    [
+        title
+        for row in chosen
+        for title in (row["sentence"], "truth", f"SAD in the band {row['sad_in_band']:.2f}")
+    ],
+    columns=3,
+);
 
 # %% [markdown]
 # ## Check
 
 # %% tags=["check"]
 assert metrics.score(true, true)["sad"] == 0
-assert metrics.score(answers["the other entity"], true)["sad"] > metrics.score(answers["right, edge blurred"], true)["sad"]
+assert (
+    metrics.score(answers["the other entity"], true)["sad"]
+    > metrics.score(answers["right, edge blurred"], true)["sad"]
+)
 known = runs["seen", "keyword"]["metrics"]
-assert known["localised"] > known["chance"], "the shipped model must beat a guess on entities that it knows"
+assert (
+    known["localised"] > known["chance"]
+), "the shipped model must beat a guess on entities that it knows"
 assert 0 <= known["iou"] <= 1 and known["sad_ratio"] < 1
 
 # %% [markdown]

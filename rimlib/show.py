@@ -98,17 +98,21 @@ def source(thing):
 
 
 def table(rows: list[dict], columns: list[str] | None = None, digits: int = 3):
-    """Rows as a Markdown table."""
-    from IPython.display import Markdown
+    """Rows as a table (HTML: pages do not read Markdown in a cell's output). Numbers stand right, texts left."""
+    from html import escape
+
+    from IPython.display import HTML
 
     columns = columns or list(rows[0])
 
     def cell(value) -> str:
-        return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+        text = f"{value:.{digits}f}" if isinstance(value, float) else escape(str(value))
+        side = "right" if isinstance(value, (int, float)) and not isinstance(value, bool) else "left"
+        return f'<td style="text-align: {side}">{text}</td>'
 
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(cell(row.get(column, "")) for column in columns) + " |" for row in rows]
-    return Markdown("\n".join(lines))
+    head = "".join(f"<th>{escape(str(column))}</th>" for column in columns)
+    body = "".join("<tr>" + "".join(cell(row.get(column, "")) for column in columns) + "</tr>" for row in rows)
+    return HTML(f'<div style="overflow-x: auto"><table class="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 
 def contact_sheet(pictures, columns: int = 16, cell: int = 96) -> np.ndarray:

@@ -8,7 +8,7 @@ from rimlib.entities import starter
 from rimlib.predict import Matting
 from rimlib.refmatte.composite import fit_background
 
-SCENE, SENTENCE, PLACE = 0, 2, "bg-beach-malibu"
+SCENE, SENTENCE, PLACE = 0, 1, "bg-beach-malibu"
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     names = [background.name for background in pool.backgrounds]
     place = fit_background(pool.background(PLACE if PLACE in names else names[0]), alpha.shape)
     figure = show.grid([example.picture, alpha, show.over(example.picture, alpha), show.over(example.picture, alpha, place)],
-                       ["a picture", sentence, "cut out", "in another place"])
+                       ["a picture", f"“{sentence}”", "cut out", "in another place"])
     figure.savefig(Path(__file__).with_suffix(".png"), dpi=100)
 
 
