@@ -211,7 +211,7 @@ records.write(
         "seconds": {**spent, **seconds},
         "scores": {f"{split}/{setting}": row for (split, setting), row in scores.items()},
     },
-)
+);
 
 # %% [markdown]
 # ## Mattes

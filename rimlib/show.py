@@ -112,7 +112,7 @@ def table(rows: list[dict], columns: list[str] | None = None, digits: int = 3):
 
     head = "".join(f"<th>{escape(str(column))}</th>" for column in columns)
     body = "".join("<tr>" + "".join(cell(row.get(column, "")) for column in columns) + "</tr>" for row in rows)
-    return HTML(f'<div style="overflow-x: auto"><table class="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
+    return HTML(f'<div style="overflow-x: auto"><table class="table" style="font-size: 85%"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 
 def contact_sheet(pictures, columns: int = 16, cell: int = 96) -> np.ndarray:

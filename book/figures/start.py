@@ -22,7 +22,7 @@ def main() -> None:
     place = fit_background(pool.background(PLACE if PLACE in names else names[0]), alpha.shape)
     figure = show.grid([example.picture, alpha, show.over(example.picture, alpha), show.over(example.picture, alpha, place)],
                        ["a picture", f"“{sentence}”", "cut out", "in another place"])
-    figure.savefig(Path(__file__).with_suffix(".png"), dpi=100)
+    figure.savefig(Path(__file__).with_suffix(".png"), dpi=100, bbox_inches="tight")
 
 
 if __name__ == "__main__":
