@@ -1,9 +1,10 @@
 """The match: how well each patch fits the whole sentence, by CLIP's own measure.
 
 Not in the paper, and off unless a profile asks for it (`model.match`). DenseCLIP, from which TSP descends, feeds such a score map
-to its decoder and supervises it; CLIPMat dropped CLIP's last projections and with them the map. With CLIP's own weights
-the cross-attention can do without. From a CLIP of minutes it can't: the tiny model without the match still answered every
-sentence with an empty matte after five minutes of training.
+to its decoder and supervises it; CLIPMat dropped CLIP's last projections and with them the map. The tiny
+model starts from a CLIP of minutes, whose words and patches are only just aligned, so it is given the map again. A trial from
+random weights and without the match still answered every sentence with an empty matte after five minutes; how much of the
+difference is the match's has not been measured apart.
 """
 
 from __future__ import annotations

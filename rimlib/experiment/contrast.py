@@ -1,8 +1,8 @@
 """CLIP's own task, for regions and for pictures: each finds its caption among all of a batch, and each caption it.
 
 The paper starts from CLIP weights that were trained on whole pictures, four hundred million of them. In the minutes that the
-small CLIP has, whole pictures teach it nothing: a scene is mostly background, of which no caption speaks, and the loss
-stays at that of a guess (tried: 800 steps). So the mean of an entity's patches is held against its caption too, which also
+small CLIP has, whole pictures taught it nothing: a scene is mostly background, of which no caption speaks, and in trials
+of some hundred steps the loss stayed at that of a guess. So the mean of an entity's patches is held against its caption too, which also
 is what a dense task wants of the tokens.
 """
 
