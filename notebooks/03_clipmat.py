@@ -224,7 +224,7 @@ show.table([{"sentence": sentence, "class token": f"{row[0]:.2f}", "patches of i
 # A CLIP that was trained for minutes is a poor start: its words and patches are only just aligned. A trial from random weights and
 # without help still said "nothing here" to every sentence after five minutes of training. So the `tiny` profile starts from the
 # small CLIP, keeps the projections, and gives this map, learning with the rest, to TSP as a
-# hint: the setting `match`. DenseCLIP {cite:p}`denseclip` does the like. The profiles of the paper's sizes have it off.
+# hint: the setting `match`. DenseCLIP {cite:p}`denseclip` does the like. The paper's model has none.
 
 # %% mystnb={"figure": {"name": "clipmat-match", "caption": "The match of each patch and each sentence in the trained model, as a probability. It is a hint, not an answer: a sentence of two nouns lights both."}, "image": {"alt": "The picture, and for each sentence a coarse map over it that is bright where the sentence fits.", "width": "100%"}}
 match, hint = model.match(every.tokens, text_features.sentence) if model.match else (None, None)
