@@ -60,8 +60,8 @@ def test_the_split_keeps_test_entities_and_persons_unseen(pool):
     assert persons["test"] and not persons["train"] & persons["test"]
 
 
-def test_every_face_box_of_the_table_is_blurred_in_what_ships(pool):
-    """A blurred face has almost no fine detail; the body beside it has."""
+def test_nearly_every_person_has_a_face_box(pool):
+    """Two pictures show no face; the blur itself is tested below."""
     with open(starter.FOLDER / "selection.csv", newline="") as handle:
         faces = {row["name"]: row["faces"] for row in csv.DictReader(handle) if row["kind"] == "person"}
     assert sum(bool(boxes) for boxes in faces.values()) >= 50
