@@ -40,7 +40,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from rimlib import RefMatte, profile, show
+from rimlib import RefMatte, images, profile, show
 from rimlib.entities import starter
 from rimlib.refmatte import build, composite, expressions, format, layout, plan, referents, relations
 
@@ -365,7 +365,7 @@ figure.tight_layout()
 blended = composite.fit_background(meadow, canvas).astype(float) * (1 - near - visible)[..., None]
 for (colors, alpha), place, seen in zip(smoky, (front, back), (near, visible)):
     window = np.s_[place.top:place.top + place.height, place.left:place.left + place.width]
-    blended[window] += seen[window][..., None] * composite.resize_cutout(colors, alpha, (place.height, place.width))[0]
+    blended[window] += seen[window][..., None] * images.resize_cutout(colors, alpha, (place.height, place.width))[0]
 assert np.abs(blended - picture).max() <= 0.51, "the sum over visible alphas is the picture, but for its rounding"
 assert (visible <= whole + 1e-6).all() and (near + visible <= 1 + 1e-6).all()
 

@@ -43,8 +43,8 @@ fresh: bool = False  # begin anew, even where an interrupted or finished run lie
 import os
 from pathlib import Path
 
-from rimlib import notebooks
 from rimlib import profile as profiles
+from rimlib.repository import repository
 
 changes = (
     dict(
@@ -59,7 +59,7 @@ changes = (
 )
 settings = profiles.load(profile, **changes)
 name = settings.name + ("-quick" if quick else "")
-run_folder = Path(out or notebooks.repository() / "runs" / name)
+run_folder = Path(out or repository() / "runs" / name)
 settings.train
 
 # %% [markdown]
@@ -242,7 +242,7 @@ figure.savefig(run_folder / "mattes.png", dpi=110)
 # %% mystnb={"figure": {"caption": "Total loss of the recorded run.", "name": "fig-train-recorded"}, "image": {"alt": "A line chart of the total loss against seconds of training.", "width": "100%"}}
 from rimlib import files
 
-recorded_path = notebooks.repository() / "results" / "runs" / f"train-{settings.name}.json"
+recorded_path = repository() / "results" / "runs" / f"train-{settings.name}.json"
 recorded = files.read_json(recorded_path) if recorded_path.exists() else record
 show.curves(recorded["log"], "seconds", ["total"], xlabel="seconds of training", ylabel="loss");
 

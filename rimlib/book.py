@@ -16,6 +16,7 @@ from typing import TextIO
 from rimlib import notebooks
 from rimlib.errors import RimError
 from rimlib.files import write_atomically
+from rimlib.repository import repository
 
 # Packages whose versions decide what a chapter shows.
 _STAMPED = ("numpy", "pillow", "opencv-python", "torch", "torchvision", "open_clip_torch", "pymatting", "matplotlib",
@@ -24,12 +25,12 @@ _STAMPED = ("numpy", "pillow", "opencv-python", "torch", "torchvision", "open_cl
 
 def folder() -> Path:
     """Where the executed chapters go: `book/chapters/` of the repository."""
-    return notebooks.repository() / "book" / "chapters"
+    return repository() / "book" / "chapters"
 
 
 def chapters() -> list[str]:
     """The chapters' names in the order of the table of contents, `book/_toc.yml`."""
-    toc = _yaml(notebooks.repository() / "book" / "_toc.yml")
+    toc = _yaml(repository() / "book" / "_toc.yml")
     entries = [entry for part in toc.get("parts", []) for entry in part["chapters"]]
     return [entry["file"].removeprefix("chapters/") for entry in entries if entry["file"].startswith("chapters/")]
 
@@ -39,7 +40,7 @@ def parameters(name: str, profile: str = "tiny") -> dict:
 
     The tests run the chapters with the same ones. A chapter without a row runs with its own defaults.
     """
-    row = (_yaml(notebooks.repository() / "book" / "chapters.yml") or {}).get(name) or {}
+    row = (_yaml(repository() / "book" / "chapters.yml") or {}).get(name) or {}
     return {key: value.replace("{profile}", profile) if isinstance(value, str) else value for key, value in row.items()}
 
 
@@ -83,7 +84,7 @@ def status() -> Path:
         "## Environment", "",
         "| What | Which |", "|:--|:--|", *(f"| {key} | {value} |" for key, value in _environment()), "",
     ]  # fmt: skip
-    return write_atomically(notebooks.repository() / "book" / "status.md", "\n".join(lines))
+    return write_atomically(repository() / "book" / "status.md", "\n".join(lines))
 
 
 def build(log: TextIO | None = None) -> Path:
@@ -92,7 +93,7 @@ def build(log: TextIO | None = None) -> Path:
     log: where the builder's output goes; if None, to this process's own.
     Raises RimError for a chapter that has not run, and when the build fails.
     """
-    root = notebooks.repository()
+    root = repository()
     status()
     start = "from jupyter_book.cli.main import main; main()"
     options = ["build", "book", "--config", "_config.yml", "--path-output", ".", "--all", "-W", "-n", "--keep-going"]
@@ -126,7 +127,7 @@ def _environment() -> list[tuple[str, str]]:
 
 
 def _commit() -> str:
-    root = notebooks.repository()
+    root = repository()
     try:
         ask = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
         return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()

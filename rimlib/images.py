@@ -125,6 +125,19 @@ def resize(array, size) -> np.ndarray:
     return result.reshape(height, width, *array.shape[2:]).astype(array.dtype)  # (H, W) or (H, W, C)
 
 
+def resize_cutout(foreground: np.ndarray, alpha: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Resize a cut-out without pulling the colours of invisible pixels into its edge.
+
+    Returns float32 foreground (h, w, 3) in 0..255 and alpha (h, w). Colours are weighted by alpha, since
+    a plain resize would mix in whatever lies under alpha 0.
+    """
+    if alpha.shape == tuple(size):
+        return foreground.astype(np.float32), alpha
+    weighted = resize(foreground.astype(np.float32) * alpha[..., None], size)
+    alpha = np.clip(resize(np.ascontiguousarray(alpha), size), 0, 1)
+    return np.clip(weighted / np.maximum(alpha, 1e-3)[..., None], 0, 255), alpha
+
+
 def _write(path, image: Image.Image, what: str, endings, durable: bool = True, **options) -> Path:
     ending = Path(path).suffix.lower()
     if ending not in endings:

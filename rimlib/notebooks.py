@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rimlib.errors import RimError
+from rimlib.repository import repository
 
 
 class NotebookError(Exception):
@@ -29,17 +30,6 @@ class Parameter:
     kind: str
     default: Any
     help: str = ""
-
-
-def repository() -> Path:
-    """The folder that holds `notebooks/`: where rimlib was cloned, whatever the working directory is.
-
-    Raises RimError where rimlib is installed without its repository and the working directory is not inside one.
-    """
-    for folder in (Path(__file__).resolve().parent.parent, Path.cwd(), *Path.cwd().parents):
-        if (folder / "notebooks" / "jupytext.toml").is_file():
-            return folder
-    raise RimError(f"{Path.cwd()}: no notebooks/ here or above; run this inside a clone of the rimlib repository")
 
 
 def names() -> list[str]:

@@ -8,6 +8,8 @@ import inspect
 
 import numpy as np
 
+from rimlib import images
+
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")   # Okabe and Ito's
 WIDTH = 9.0   # inches of every figure
 
@@ -117,15 +119,13 @@ def table(rows: list[dict], columns: list[str] | None = None, digits: int = 3):
 
 def contact_sheet(pictures, columns: int = 16, cell: int = 96) -> np.ndarray:
     """Many cut-outs, each (foreground, alpha), on one checkerboard, uint8."""
-    from rimlib.refmatte.composite import resize_cutout
-
     pictures = list(pictures)
     rows = -(-len(pictures) // columns)
     sheet = checkerboard(rows * cell, columns * cell, 8)
     for position, (foreground, alpha) in enumerate(pictures):
         scale = (cell - 6) / max(alpha.shape)
         size = tuple(max(1, round(length * scale)) for length in alpha.shape)
-        foreground, alpha = resize_cutout(foreground, alpha, size)
+        foreground, alpha = images.resize_cutout(foreground, alpha, size)
         top = position // columns * cell + (cell - size[0]) // 2
         left = position % columns * cell + (cell - size[1]) // 2
         window = sheet[top:top + size[0], left:left + size[1]]

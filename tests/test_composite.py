@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from rimlib.refmatte.composite import composite, fit_background, resize_cutout
+from rimlib.images import resize_cutout
+from rimlib.refmatte.composite import composite, fit_background
 from rimlib.refmatte.layout import Placement
 
 RNG = np.random.default_rng(0)

@@ -11,9 +11,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from rimlib import notebooks
+from rimlib.repository import repository
 
-ROOT = notebooks.repository()
+ROOT = repository()
 
 
 def declared() -> dict[str, Requirement]:

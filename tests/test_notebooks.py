@@ -13,8 +13,9 @@ import pytest
 
 from rimlib import book, notebooks
 from rimlib.errors import RimError
+from rimlib.repository import repository
 
-FOLDER = notebooks.repository() / "notebooks"
+FOLDER = repository() / "notebooks"
 CHAPTERS = notebooks.names()
 
 every_chapter = pytest.mark.parametrize("name", CHAPTERS)

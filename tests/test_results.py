@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from rimlib import notebooks
 from rimlib.clipmat.backbone import CHECKPOINTS
+from rimlib.repository import repository
 
-ROOT = notebooks.repository()
+ROOT = repository()
 CARD = json.loads((CHECKPOINTS / "clipmat-tiny.json").read_text())["card"]
 
 

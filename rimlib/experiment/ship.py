@@ -13,8 +13,8 @@ from rimlib.clipmat.model import CLIPMat
 from rimlib.experiment import loop
 from rimlib.experiment.evaluate import evaluate
 from rimlib.files import read_json, write_atomically, write_json
-from rimlib.notebooks import repository
 from rimlib.refmatte.dataset import RefMatte
+from rimlib.repository import repository
 
 SPLITS = {"seen": "seen", "unseen": "test"}
 USE = "For learning and as a start for research; trained on a few hundred small cut-outs, it knows little beyond them."

@@ -33,7 +33,7 @@ def open_pool(name: str) -> Pool:
 
 def folder_of(profile, parent: str | Path | None = None) -> Path:
     """Where a profile's data set lives: `data/<profile>-<8 hex of its data settings>` of the repository, or below `parent`."""
-    from rimlib.notebooks import repository
+    from rimlib.repository import repository
 
     mark = hashlib.sha256(repr(profile.data).encode()).hexdigest()[:8]
     return Path(parent or repository() / "data") / f"{profile.name}-{mark}"

@@ -32,7 +32,7 @@ def composite(background: np.ndarray, cutouts: list[tuple[np.ndarray, np.ndarray
         if mirrored is not None and mirrored[index]:
             foreground, alpha = foreground[:, ::-1], alpha[:, ::-1]
         place = placements[index]
-        foreground, alpha = resize_cutout(foreground, alpha, (place.height, place.width))
+        foreground, alpha = images.resize_cutout(foreground, alpha, (place.height, place.width))
         window = (slice(place.top, place.top + place.height), slice(place.left, place.left + place.width))
         scene[window] += alpha[..., None] * (foreground - scene[window])
         for behind in visible:
@@ -41,19 +41,6 @@ def composite(background: np.ndarray, cutouts: list[tuple[np.ndarray, np.ndarray
         visible[index] = np.zeros(canvas, np.float32)
         visible[index][window] = alpha
     return np.clip(np.round(scene), 0, 255).astype(np.uint8), visible
-
-
-def resize_cutout(foreground: np.ndarray, alpha: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Resize a cut-out without pulling the colours of invisible pixels into its edge.
-
-    Returns float32 foreground (h, w, 3) in 0..255 and alpha (h, w). Colours are weighted by alpha, since
-    a plain resize would mix in whatever lies under alpha 0.
-    """
-    if alpha.shape == tuple(size):
-        return foreground.astype(np.float32), alpha
-    weighted = images.resize(foreground.astype(np.float32) * alpha[..., None], size)
-    alpha = np.clip(images.resize(np.ascontiguousarray(alpha), size), 0, 1)
-    return np.clip(weighted / np.maximum(alpha, 1e-3)[..., None], 0, 255), alpha
 
 
 def fit_background(background: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
