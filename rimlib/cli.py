@@ -1,7 +1,6 @@
 """The `rim` command: a thin way into the package. `rim --help` loads nothing heavy; each command imports what it needs."""
 
 import argparse
-import json
 import os
 import re
 import sys
@@ -9,6 +8,7 @@ import time
 from pathlib import Path
 
 import rimlib
+from rimlib import cli_data
 from rimlib.errors import RimError
 
 
@@ -56,21 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     notebook.add_argument("--profile", help="short for -p profile PROFILE")
     notebook.add_argument("-o", "--out", metavar="OUT", help="the executed copy (default: runs/notebooks/NAME.ipynb)")
 
-    pool = _add(commands, "pool", None, "the shipped photographs").add_subparsers(metavar="ACTION", required=True)
-    stats = _add(pool, "stats", _pool_stats, "how many of what")
-    stats.add_argument("--json", action="store_true", help="as one JSON value")
-    show = _add(pool, "show", _pool_show, "draw all of them on one sheet")
-    show.add_argument("path", metavar="OUT", help="the sheet's file, such as pool.png")
-    rebuild = _add(pool, "rebuild", _pool_rebuild, "make the pool again from the art packages")
-    rebuild.add_argument("--root", metavar="FOLDER", default="/", help="where the packages are, if not installed")
-    rebuild.add_argument("-o", "--out", metavar="OUT", required=True, help="the folder to write the pool to")
-
-    _add(pool, "verify", _pool_verify, "compare every file with its recorded hash")
-
-    build = _add(commands, "build", _build, "make a data set in RefMatte's layout, or finish one that was begun")
-    build.add_argument("out", metavar="FOLDER", help="where to; made if needed")
-    build.add_argument("--profile", default="tiny", help="settings (default: tiny)")
-    build.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
+    cli_data.add_commands(commands, _add)
 
     for name, text in (("pretrain", "pre-train the small CLIP on the captions of a data set"), ("train", "train CLIPMat on a data set")):
         # Their options are their own modules' (torch and all), read there.
@@ -152,46 +138,6 @@ def _notebook(options) -> int:
         print(f"{seconds:8.1f}  {title}")
     print(f"{time.monotonic() - started:8.1f}  altogether, with the kernel's start\n{path}")
     return 0
-
-
-def _pool_stats(options) -> None:
-    from rimlib.entities import starter
-
-    counts = starter.stats()
-    if options.json:
-        print(json.dumps(counts))
-    else:
-        for name, count in counts.items():
-            print(f"{count:>12,}  {name.replace('_', ' ')}")
-
-
-def _pool_show(options) -> None:
-    from rimlib.entities import starter
-
-    print(starter.show(options.path))
-
-
-def _pool_rebuild(options) -> None:
-    from rimlib.entities import starter
-
-    print(f"{options.out}: {len(starter.rebuild(options.root, options.out))} entities")
-
-
-def _pool_verify(options) -> None:
-    from rimlib.entities import starter
-
-    if wrong := starter.verify():
-        raise RimError(f"{wrong[0]}: missing or changed, and {len(wrong) - 1} more; install rimlib again")
-    print("every file is as recorded")
-
-
-def _build(options) -> None:
-    from rimlib import profile
-    from rimlib.refmatte.build import build
-
-    if options.workers < 1:
-        raise RimError(f"--workers: 1 or more is expected, found {options.workers}")
-    print(build(profile.load(options.profile).data, options.out, workers=options.workers))
 
 
 def _passed_on(options) -> int:

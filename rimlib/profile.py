@@ -32,7 +32,12 @@ class Data:
     images_per_group_test: int = 10     # Paper: 10
     extra_test: int = 80
     relation_shares: tuple[int, ...] = (7, 2, 1)  # left-right : top-bottom : front-behind
-    unique: bool = True                 # re-draw a sentence until it singles out its entity
+    three_share: float = 0.5557         # of the scenes side by side or above each other, those with three entities (Paper: from Table 1)
+    mixed_shares: tuple[float, ...] = (0.17, 0.77)  # of a group's scenes with two and with three, those with one of each kind; see plan.py
+    enlarge: float = 2.0                # a cut-out grows to no more than this times its own pixels
+    fullness: float = 0.7               # chance of an attribute to be spoken
+    unique: bool = True                 # re-draw a sentence until it singles out its entity (Paper: not done)
+    no_target: int = 0                  # sentences that fit nothing, so many for each scene (not in the paper)
     seed: int = 1
 
 
@@ -219,7 +224,7 @@ def _typed(hint, value, where: str, name: str):
         if typing.get_origin(option) is tuple and isinstance(value, (list, tuple)):
             return tuple(_typed(typing.get_args(option)[0], item, where, name) for item in value)
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", types.NoneType: "nothing"}
-    wanted = " or ".join(words.get(option, "a list of whole numbers") for option in options)
+    wanted = " or ".join(words.get(option, "a list of numbers") for option in options)
     raise RimError(f"{where}: {name} must be {wanted}, found {value!r}")
 
 
@@ -237,6 +242,12 @@ def _check(profile: Profile, where: str) -> None:
         need(getattr(data, name) >= 0, f"data.{name}", getattr(data, name), "0 or more")
     need(len(data.relation_shares) == 3 and min(data.relation_shares) >= 0 and sum(data.relation_shares) > 0,
          "data.relation_shares", list(data.relation_shares), "three shares, left-right : top-bottom : front-behind")
+    for name in ("three_share", "fullness"):
+        need(0 <= getattr(data, name) <= 1, f"data.{name}", getattr(data, name), "between 0 and 1")
+    need(len(data.mixed_shares) == 2 and all(0 <= share <= 1 for share in data.mixed_shares),
+         "data.mixed_shares", list(data.mixed_shares), "two shares between 0 and 1, of scenes with two and with three entities")
+    need(data.enlarge > 0, "data.enlarge", data.enlarge, "above 0")
+    need(data.no_target >= 0, "data.no_target", data.no_target, "0 or more")
     need(model.image_size >= 32 and model.image_size % 16 == 0, "model.image_size", model.image_size, "a multiple of 16, at least 32")
     need(len(model.details_channels) == 4 and len(model.details_out) == 4, "model.details_channels", list(model.details_channels), "four widths")
     need(0 <= model.dropout < 1, "model.dropout", model.dropout, "at least 0 and below 1")

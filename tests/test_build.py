@@ -2,12 +2,11 @@
 
 import json
 import shutil
-from collections import Counter
 
 import numpy as np
 import pytest
 
-from rimlib.entities import drawn, starter
+from rimlib.entities import starter
 from rimlib.errors import RimError
 from rimlib.profile import Data, load
 from rimlib.refmatte import build, format, plan
@@ -29,38 +28,6 @@ def root(pool, tmp_path_factory):
 
 def bytes_of(root):
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file() and ".cache" not in path.parts}
-
-
-def test_groups_hold_five_people_one_animal_one_thing_used_evenly(pool):
-    groups = plan.balanced_groups(pool.of(split="train"), 60, np.random.default_rng(0))
-    assert all(Counter(entity.kind for entity in group) == plan.GROUP for group in groups)
-    used = Counter(entity.name for group in groups for entity in group if entity.kind == "person")
-    assert max(used.values()) - min(used.values()) <= 1
-
-
-def test_relations_and_counts_of_a_plan(pool):
-    settings = load("tiny", data__groups_train=40, data__extra_train=200).data
-    scenes = plan.plan(pool, settings, "train")
-    assert len(scenes) == 40 * settings.images_per_group_train + 200 == len({scene.name for scene in scenes})
-    shares = Counter(scene.relation for scene in scenes)
-    for relation, share in (("left/right", 0.7), ("top/bottom", 0.2), ("front/behind", 0.1)):
-        assert abs(shares[relation] / len(scenes) - share) < 0.05
-    assert all(len(scene.entities) == 2 for scene in scenes if scene.relation == "front/behind")
-    assert all(len(scene.entities) in (2, 3) and len(set(scene.entities)) == len(scene.entities) for scene in scenes)
-
-
-def test_splits_do_not_share_entities_or_backgrounds(pool):
-    settings = load("tiny").data
-    for split, (entities, backgrounds) in plan.SPLITS.items():
-        for scene in plan.plan(pool, Data(**{**vars(settings), "groups_train": 2, "extra_train": 5}), split):
-            assert all(pool[name].split == entities for name in scene.entities)
-            assert scene.background in {item.name for item in pool.backgrounds_of(backgrounds)}
-
-
-def test_a_scene_does_not_depend_on_how_many_there_are(pool):
-    few = plan.plan(pool, SMALL, "train")
-    more = plan.plan(pool, Data(**{**vars(SMALL), "extra_train": 6}), "train")
-    assert more[:len(few)] == few
 
 
 def test_two_processes_make_the_same_bytes_as_one(pool, root, tmp_path):
@@ -119,17 +86,6 @@ def test_released_labels_are_read_too(tmp_path):
     format.label_path(tmp_path, "train").write_text(json.dumps({"rim_train_0_1": {"image_name": "rim_train_0", "expressions": "the cat", "rel": 3}}))
     (target,) = RefMatte(tmp_path, "train").targets
     assert target.expressions == ("the cat",) and target.extra == {"rel": 3} and target.evaluated == "the cat"
-
-
-def test_the_drawn_pool_makes_scenes_too(tmp_path):
-    settings = Data(**{**vars(SMALL), "pool": "drawn", "groups_test": 0, "extra_test": 2})
-    scenes = plan.plan(drawn.load(size=64), settings, "seen")
-    assert len(scenes) == 2
-
-
-def test_a_pool_without_people_is_refused_for_groups():
-    with pytest.raises(RimError, match="no person"):
-        plan.plan(drawn.load(size=64), SMALL, "train")
 
 
 def test_a_folder_that_cannot_be_made_is_named(pool, tmp_path):

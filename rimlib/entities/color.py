@@ -56,6 +56,18 @@ def color_name(rgb: tuple[int, int, int]) -> str:
 
 
 @cache
+def color_distance(one: str, other: str) -> float:
+    """How far two CSS3 colour names are apart in CIELAB, where 100 lies between black and white.
+
+    Example:
+        >>> color_distance("gray", "dimgray") < 15 < 90 < color_distance("gray", "red")
+        True
+    """
+    names, lab = _css3()
+    return float(np.linalg.norm(lab[names.index(one)] - lab[names.index(other)]))
+
+
+@cache
 def _css3() -> tuple[list[str], np.ndarray]:
     import webcolors
 

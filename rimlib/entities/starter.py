@@ -39,15 +39,33 @@ def load(folder: str | Path = FOLDER) -> Pool:
     entities = [Entity.from_dict(row) for row in index["entities"]]
     backgrounds = [Background(**{key: row[key] for key in row if key in Background.__dataclass_fields__})
                    for row in index["backgrounds"]]
-    return Pool(entities, backgrounds, partial(_read_entity, folder), partial(_read_background, folder))
+    sizes = {row["name"]: (row["height"], row["width"]) for row in index["entities"] if "height" in row and "width" in row}
+    digests = {row["name"]: row["sha256"] for part in ("entities", "backgrounds") for row in index[part] if "sha256" in row}
+    # Endings, not paths: the readers travel to other processes with every small part of the pool.
+    endings = {part: tuple(sorted({_file(folder, part, row).suffix for row in index[part]})) for part in ("entities", "backgrounds")}
+    return Pool(entities, backgrounds, partial(_read_entity, folder, endings["entities"]),
+                partial(_read_background, folder, endings["backgrounds"]), sizes, digests)
 
 
-def _read_entity(folder: Path, entity: Entity) -> tuple[np.ndarray, np.ndarray]:
-    return images.read_cutout(folder / "entities" / f"{entity.name}.webp")
+def _file(folder: Path, part: str, row: dict) -> Path:
+    """The picture of a row. Its key `file` is its name with an ending, where that is not the shipped pool's `.webp`."""
+    name = row.get("file", f"{row['name']}.webp")
+    if name not in {row["name"] + ending for ending in (".webp", ".png", ".jpg")}:
+        raise RimError(f"{folder / 'pool.json'}: the row {row['name']!r} has the file {name!r}; {row['name']}.png (or .webp, .jpg) is expected")
+    return folder / part / name
 
 
-def _read_background(folder: Path, background: Background) -> np.ndarray:
-    return images.read_picture(folder / "backgrounds" / f"{background.name}.webp")
+def _read_entity(folder: Path, endings: tuple[str, ...], entity: Entity) -> tuple[np.ndarray, np.ndarray]:
+    return images.read_cutout(_existing(folder / "entities", entity.name, endings))
+
+
+def _read_background(folder: Path, endings: tuple[str, ...], background: Background) -> np.ndarray:
+    return images.read_picture(_existing(folder / "backgrounds", background.name, endings))
+
+
+def _existing(folder: Path, name: str, endings: tuple[str, ...]) -> Path:
+    paths = [folder / (name + ending) for ending in endings]
+    return next((path for path in paths[:-1] if path.is_file()), paths[-1])
 
 
 def stats(folder: str | Path = FOLDER) -> dict:
@@ -90,7 +108,7 @@ def verify(folder: str | Path = FOLDER) -> list[str]:
     wrong = []
     for part in ("entities", "backgrounds"):
         for row in index[part]:
-            path = folder / part / f"{row['name']}.webp"
+            path = _file(folder, part, row)
             if not path.is_file() or files.sha256(path) != row["sha256"]:
                 wrong.append(str(path))
     return wrong

@@ -6,7 +6,6 @@ is complete. Each scene depends on its plan only: any number of processes gives 
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 from rimlib import files, images
@@ -85,11 +84,7 @@ def _build_split(pool: Pool, settings: Data, root: Path, split: str, workers: in
     with tqdm(total=len(scenes), initial=len(scenes) - len(todo), desc=f"scenes of {split}", unit="scene", disable=not progress) as bar:
         for count in done:
             bar.update(count)
-    rows: dict[str, dict] = {}
-    for scene in scenes:
-        entities = [pool[name] for name in scene.entities]
-        rows.update(format.labels_of(scene, [entity.category for entity in entities], [entity.kind for entity in entities]))
-    files.write_atomically(format.label_path(root, split), json.dumps(rows, indent=0, ensure_ascii=False))
+    format.write_labels(root, split, scenes, pool)
 
 
 def _finished(root: Path, split: str, scene: ScenePlan) -> bool:

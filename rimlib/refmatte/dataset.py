@@ -9,7 +9,8 @@ import numpy as np
 
 from rimlib import files, images
 from rimlib.errors import RimError
-from rimlib.refmatte.format import Target, image_path, label_path, mask_path, read_labels
+from rimlib.refmatte.format import Target, image_path, label_path, mask_path, read_labels, read_no_target
+from rimlib.refmatte.statistics import Tally, keywords_clear, tally
 
 SETTINGS = ("expression", "keyword")
 
@@ -35,7 +36,7 @@ class RefMatte:
         for target in targets:
             grouped[target.image_name].append(target)
         if setting == "keyword":
-            grouped = {name: group for name, group in grouped.items() if _keywords_clear(group)}
+            grouped = {name: group for name, group in grouped.items() if keywords_clear(group)}
         self._of_image = dict(grouped)
         self.image_names: list[str] = list(self._of_image)
         self.targets: list[Target] = [target for group in self._of_image.values() for target in group]
@@ -59,12 +60,16 @@ class RefMatte:
         return images.read_matte(mask_path(self.root, self.split, mask_id))
 
     @cached_property
+    def no_target(self) -> dict[str, list[dict]]:
+        """Sentences that fit nothing in their picture, by image name; empty where the data set has none (see `referents`)."""
+        return read_no_target(self.root, self.split)
+
+    @cached_property
+    def statistics(self) -> Tally:
+        """Counts of the split as it is in the label file, whatever the setting."""
+        return tally(self._of_image.values() if self.setting == "expression" else RefMatte(self.root, self.split)._of_image.values())
+
+    @cached_property
     def fingerprint(self) -> str:
         """sha256 of the label file: another plan gives another one."""
         return files.sha256(label_path(self.root, self.split))
-
-
-def _keywords_clear(group: list[Target]) -> bool:
-    """Paper: Sec. 3.3 removes pictures with two entities of one category; ours knows of wider words too ("bird", "owl")."""
-    keywords = [target.keyword for target in group]
-    return all(keywords) and len(set(keywords)) == len(keywords) and all(target.extra.get("keyword_clear", True) for target in group)

@@ -7,12 +7,20 @@ string where a list is expected is accepted, since released copies differ.
 """
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from rimlib import files
+from rimlib.entities.entity import Entity
+from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.refmatte.plan import ScenePlan
+
+
+ATTRIBUTES = ("color", "salient", "transparent", "gender", "age_group", "clothes")
 
 
 @dataclass(frozen=True)
@@ -51,19 +59,24 @@ def mask_path(root: Path, split: str, mask_id: str) -> Path:
     return Path(root) / split / "mask" / f"{mask_id}.png"
 
 
-def labels_of(scene: ScenePlan, categories: list[str], kinds: list[str]) -> dict[str, dict]:
-    """The rows of the label file for one scene."""
+def no_target_path(root: Path, split: str) -> Path:
+    return Path(root) / f"refmatte_{split}_no_target.json"
+
+
+def labels_of(scene: ScenePlan, entities: list[Entity]) -> dict[str, dict]:
+    """The rows of the label file for one scene, whose entities are given in its order."""
     rows = {}
-    for index, four in enumerate(scene.sentences):
+    for index, (four, entity) in enumerate(zip(scene.sentences, entities)):
         place = scene.placements[index]
         rows[f"{scene.name}_{index + 1}"] = {
             "image_name": scene.name,
             "expressions": [sentence.text for sentence in four],
             "kinds": [sentence.kind for sentence in four],
-            "keyword": categories[index],
+            "keyword": entity.category,
             "keyword_clear": scene.keyword_clear,
             "entity": scene.entities[index],
-            "entity_kind": kinds[index],
+            "entity_kind": entity.kind,
+            "attributes": {name: getattr(entity, name) for name in ATTRIBUTES if getattr(entity, name) is not None},
             "relation": scene.relation,
             "box": [place.left, place.top, place.width, place.height],
             "depth": place.depth,
@@ -71,6 +84,43 @@ def labels_of(scene: ScenePlan, categories: list[str], kinds: list[str]) -> dict
             "eval_index": scene.evaluated[index],
             "background": scene.background,
         }
+    return rows
+
+
+def targets_of(scene: ScenePlan, entities: list[Entity]) -> list[Target]:
+    """The same as targets: what reading the scene's labels would give."""
+    return [_target(mask_id, row) for mask_id, row in labels_of(scene, entities).items()]
+
+
+def write_labels(root: Path, split: str, scenes: Iterable[ScenePlan], pool: Pool) -> None:
+    """Write the label file of a split, and a file of its no-target sentences where it has any; scene by scene, whole or not at all."""
+    nothing: dict[str, list[dict]] = {}
+
+    def rows() -> Iterator[tuple[str, dict]]:
+        for scene in scenes:
+            if scene.no_target:
+                nothing[scene.name] = [{"sentence": sentence.text, "wrong": sentence.kind} for sentence in scene.no_target]
+            yield from labels_of(scene, [pool[name] for name in scene.entities]).items()
+
+    def pour(stream: BinaryIO) -> None:
+        for number, (mask_id, row) in enumerate(rows()):
+            line = f"{json.dumps(mask_id)}: {json.dumps(row, ensure_ascii=False)}"
+            stream.write((("{\n" if number == 0 else ",\n") + line).encode())
+        stream.write(b"\n}\n")
+
+    files.write_atomically(label_path(root, split), pour)
+    if nothing:
+        files.write_json(no_target_path(root, split), nothing)
+
+
+def read_no_target(root: Path, split: str) -> dict[str, list[dict]]:
+    """The sentences that fit nothing, by image name: {"sentence", "wrong"} each; empty where a data set has none."""
+    path = no_target_path(root, split)
+    if not path.is_file():
+        return {}
+    rows = files.read_json(path)
+    if not isinstance(rows, dict) or not all(isinstance(row, dict) and isinstance(row.get("sentence"), str) for many in rows.values() for row in many):
+        raise RimError(f"{path}: expected a list of sentences for each image name, each an object with a sentence")
     return rows
 
 
@@ -90,14 +140,19 @@ def read_labels(root: Path, split: str) -> list[Target]:
     for mask_id, row in rows.items():
         if not isinstance(row, dict) or not isinstance(row.get("image_name"), str):
             raise RimError(f"{path}: the entry {mask_id!r} has no image_name")
-        expressions = row.get("expressions")
-        expressions = [expressions] if isinstance(expressions, str) else expressions
-        if not isinstance(expressions, list) or not expressions or not all(isinstance(text, str) for text in expressions):
-            raise RimError(f"{path}: the entry {mask_id!r} needs expressions, a list of texts, found {row.get('expressions')!r}")
+        texts = row.get("expressions")
+        if not texts or not isinstance(texts, (str, list)) or not all(isinstance(text, str) for text in texts):
+            raise RimError(f"{path}: the entry {mask_id!r} needs expressions, a list of texts, found {texts!r}")
         for name in (mask_id, row["image_name"]):
             if "/" in name or "\\" in name or name in ("", ".", ".."):
                 raise RimError(f"{path}: {name!r} is not a plain file name")
-        extra = {key: value for key, value in row.items() if key not in ("image_name", "expressions", "kinds", "keyword")}
-        kinds = tuple(row.get("kinds") or ("basic", "absolute", "relative", "relative")[:len(expressions)])
-        targets.append(Target(mask_id, row["image_name"], row.get("keyword", ""), tuple(expressions), kinds, extra))
+        targets.append(_target(mask_id, row))
     return targets
+
+
+def _target(mask_id: str, row: dict) -> Target:
+    texts = row["expressions"]
+    texts = (texts,) if isinstance(texts, str) else tuple(texts)
+    extra = {key: value for key, value in row.items() if key not in ("image_name", "expressions", "kinds", "keyword")}
+    kinds = tuple(row.get("kinds") or ("basic", "absolute", "relative", "relative")[:len(texts)])
+    return Target(mask_id, row["image_name"], row.get("keyword") or "", texts, kinds, extra)

@@ -1,16 +1,21 @@
 """Where the entities of a scene stand: boxes from sizes, a relation and a seed, without a pixel.
 
 Paper: Sec. 3.2: no occlusion for left, right, top and bottom; front and behind are made by overlap; nothing is cropped.
-The paper gives no sizes. Here each entity gets a slot of the canvas and fills it as far as its own shape allows, less a
-random share, so that entities stay large.
+The paper gives no sizes. Here each entity gets a slot of the canvas, larger things a larger one, and fills it as far as its own
+shape and its own pixels allow. So a cup never towers over a bus, and neither is lost: sizes follow the fourth root of the real ones.
 """
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-
-import numpy as np
+from itertools import accumulate
+from random import Random
 
 from rimlib.refmatte import relations
+
+ROOT = 4        # of the real sizes: a bus is 100 cups long, and here three
+REAL = (0.05, 20.0)   # metres: smaller and larger things count as these, so that no fly is lost under the moon
+SLACK = 1.6     # an entity may be so much larger than its place in that order, where its slot has room
 
 
 @dataclass(frozen=True)
@@ -28,47 +33,64 @@ class Placement:
         return (self.left, self.top, self.left + self.width, self.top + self.height)
 
 
-def place(sizes: list[tuple[int, int]], arrangement: tuple[str, str], canvas: tuple[int, int],
-          rng: np.random.Generator) -> list[Placement]:
+def place(sizes: list[tuple[int, int]], arrangement: tuple[str, str], canvas: tuple[int, int], rng: Random,
+          metres: list[float] | None = None, enlarge: float = 2.0) -> list[Placement]:
     """Boxes for two or three entities, in the order of the relation (left to right, top to bottom, front first).
 
     Args:
-        sizes: (height, width) of each cut-out; only the ratio matters.
+        sizes: (height, width) of each cut-out in pixels.
         arrangement: one of `relations.ARRANGEMENTS`.
         canvas: (height, width) of the scene in pixels.
+        metres: the longer side of each real thing; all alike when not given.
+        enlarge: a cut-out grows to no more than this times its own pixels.
     """
+    weights = [min(max(value, REAL[0]), REAL[1]) ** (1 / ROOT) for value in metres or [1.0] * len(sizes)]
     if arrangement == ("front", "behind"):
-        return _overlapping(sizes, canvas, rng)
+        return _overlapping(sizes, canvas, rng, weights, enlarge)
     along_x = arrangement == ("left", "right")
     length, breadth = (canvas[1], canvas[0]) if along_x else canvas
-    shares = rng.dirichlet([12.0] * len(sizes))   # near equal: a slot never gets too thin to see its entity
-    edges = np.concatenate([[0], np.cumsum(shares)]) * length
+    total = sum(weights)
+    # shares from Dirichlet's distribution, near the weights: a slot never gets too thin to see its entity
+    shares = [rng.gammavariate(24.0 * len(sizes) * weight / total, 1.0) for weight in weights]
+    edges = [length * edge / sum(shares) for edge in accumulate(shares, initial=0.0)]
+    slots = [(breadth, end - start) if along_x else (end - start, breadth) for start, end in zip(edges[:-1], edges[1:])]
+    scales = [rng.uniform(0.75, 0.98) * min(slot[0] / height, slot[1] / width) for slot, (height, width) in zip(slots, sizes)]
     placements = []
-    for (height, width), start, end in zip(sizes, edges[:-1], edges[1:]):
-        fill = rng.uniform(0.75, 0.98)
-        slot = (breadth, end - start) if along_x else (end - start, breadth)
-        scale = fill * min(slot[0] / height, slot[1] / width)
-        tall, wide = max(2, int(height * scale)), max(2, int(width * scale))
+    for (height, width), scale, start, end in zip(sizes, _believable(scales, sizes, weights, enlarge), edges[:-1], edges[1:]):
+        tall, wide = _pixels(height, scale), _pixels(width, scale)
         along, across = (wide, tall) if along_x else (tall, wide)
-        first = int(np.ceil(start)) + rng.integers(0, max(1, int(end) - int(np.ceil(start)) - along + 1))
+        first = math.ceil(start) + rng.randrange(max(1, int(end) - math.ceil(start) - along + 1))
         # things rest low in a picture more often than they hang high
         free = breadth - across
-        second = int(free * (rng.beta(2.5, 1.5) if along_x else rng.uniform()))
+        second = int(free * (rng.betavariate(2.5, 1.5) if along_x else rng.random()))
         left, top = (first, second) if along_x else (second, first)
-        placements.append(Placement(int(left), int(top), wide, tall))
+        placements.append(Placement(left, top, wide, tall))
     return placements
 
 
-def _overlapping(sizes: list[tuple[int, int]], canvas: tuple[int, int], rng: np.random.Generator) -> list[Placement]:
+def _believable(scales: list[float], sizes: list[tuple[int, int]], weights: list[float], enlarge: float) -> list[float]:
+    """The scales that fit, lowered where a thing would be too large next to a larger one, or for its own pixels."""
+    scales = [min(scale, enlarge) for scale in scales]
+    # pixels of the longer side for each unit of weight
+    yards = [scale * max(size) / weight for scale, size, weight in zip(scales, sizes, weights)]
+    return [min(scale, SLACK * min(yard for yard, other in zip(yards, weights) if other >= weight) * weight / max(size))
+            for scale, size, weight in zip(scales, sizes, weights)]
+
+
+def _pixels(length: int, scale: float) -> int:
+    return max(2, int(length * scale))
+
+
+def _overlapping(sizes: list[tuple[int, int]], canvas: tuple[int, int], rng: Random, weights: list[float],
+                 enlarge: float) -> list[Placement]:
     """The first one in front of the second: boxes overlap, and most of the back one stays in view."""
-    best, best_error = None, np.inf
+    best, best_error = None, math.inf
     for _ in range(60):
+        scales = [rng.uniform(0.55, 0.95) * min(canvas[0] / height, 0.7 * canvas[1] / width) for height, width in sizes]
         placements = []
-        for depth, (height, width) in zip((1, 0), sizes):
-            scale = rng.uniform(0.55, 0.95) * min(canvas[0] / height, 0.7 * canvas[1] / width)
-            tall, wide = max(2, int(height * scale)), max(2, int(width * scale))
-            placements.append(Placement(int(rng.integers(0, canvas[1] - wide + 1)), int(rng.integers(0, canvas[0] - tall + 1)),
-                                        wide, tall, depth))
+        for depth, (height, width), scale in zip((1, 0), sizes, _believable(scales, sizes, weights, enlarge)):
+            tall, wide = _pixels(height, scale), _pixels(width, scale)
+            placements.append(Placement(rng.randrange(canvas[1] - wide + 1), rng.randrange(canvas[0] - tall + 1), wide, tall, depth))
         front, back = (placement.box for placement in placements)
         shared = max(0, min(front[2], back[2]) - max(front[0], back[0])) * max(0, min(front[3], back[3]) - max(front[1], back[1]))
         hidden = shared / ((back[2] - back[0]) * (back[3] - back[1]))

@@ -7,20 +7,22 @@ scenes draw from all entities at random. `build` renders what a plan says.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-
-import numpy as np
+from random import Random
 
 from rimlib.entities.entity import Entity
 from rimlib.entities.pool import Pool
+from rimlib.entities.synonyms import metres
 from rimlib.errors import RimError
 from rimlib.profile import Data
 from rimlib.refmatte import layout, relations
 from rimlib.refmatte.expressions import Scene, Sentence, speak
 from rimlib.refmatte.layout import Placement
-from rimlib.refmatte.referents import keyword_is_clear, referents, speak_uniquely
+from rimlib.refmatte.referents import can_be_told_apart, keyword_is_clear, referents, speak_of_nothing, speak_uniquely
 
 GROUP = {"person": 5, "animal": 1, "thing": 1}   # Paper: Sec. 3.3
+TRIES = 200
 SPLITS = {   # split of the data set → (split of entities, split of backgrounds)
     "train": ("train", "train"),
     "seen": ("train", "train"),      # new scenes of entities that training knows; not in the paper
@@ -42,27 +44,36 @@ class ScenePlan:
     fits: tuple[tuple[tuple[int, ...], ...], ...]      # for each sentence the entities that it fits
     evaluated: tuple[int, ...]                         # which of the four is scored, one for each entity
     keyword_clear: bool
+    no_target: tuple[Sentence, ...] = ()               # sentences that fit nothing here; `kind` says why
 
 
-def plan(pool: Pool, settings: Data, split: str, sizes: dict[str, tuple[int, int]] | None = None) -> list[ScenePlan]:
-    """All scenes of one split.
+def plan(pool: Pool, settings: Data, split: str) -> list[ScenePlan]:
+    """All scenes of one split, in a list; `scenes` makes them one by one."""
+    return list(scenes(pool, settings, split))
+
+
+def count(settings: Data, split: str) -> int:
+    """How many scenes a split has."""
+    groups, per_group, extra = _numbers(settings, split)
+    return groups * per_group + extra
+
+
+def scenes(pool: Pool, settings: Data, split: str) -> Iterator[ScenePlan]:
+    """The scenes of one split, one by one: a group's twenty stand together, the random extra ones come last.
 
     Args:
         pool: entities and backgrounds; those of the split are used.
         settings: `profile.data`.
         split: `train`, `seen` or `test`.
-        sizes: (height, width) of each entity's cut-out; read from the pool when not given.
 
-    Each scene is drawn from its own seed, so that any part of a plan can be rendered alone; the groups depend on their number.
+    Each scene is drawn from its own seed, so that any part of a plan can be rendered alone, and a longer plan begins with
+    the scenes of a shorter one.
 
     Raises:
         RimError: an unknown split, or a pool that lacks a kind of entity or backgrounds for it.
     """
-    if split not in SPLITS:
-        raise RimError(f"split {split!r}: there is none of this name; there are: {', '.join(SPLITS)}")
+    groups, per_group, extra = _numbers(settings, split)
     entity_split, background_split = SPLITS[split]
-    groups, per_group, extra = ((settings.groups_train, settings.images_per_group_train, settings.extra_train) if split == "train"
-                                else (settings.groups_test, settings.images_per_group_test, settings.extra_test))
     entities = pool.of(split=entity_split)
     backgrounds = [item.name for item in pool.backgrounds_of(background_split)]
     for kind in GROUP:
@@ -70,66 +81,86 @@ def plan(pool: Pool, settings: Data, split: str, sizes: dict[str, tuple[int, int
             raise RimError(f"pool: no {kind} in the {entity_split} split; a group needs {GROUP[kind]}")
     if not backgrounds or len(entities) < 3:
         raise RimError(f"pool: the {entity_split} split has {len(entities)} entities and {len(backgrounds)} backgrounds; at least 3 and 1 are needed")
-    if sizes is None:
-        sizes = {entity.name: pool.cutout(entity.name)[1].shape for entity in entities}
-    scenes = []
-    for number, members in enumerate(balanced_groups(entities, groups, _rng(settings.seed, split, "groups"))):
+    draw = _Drawing(pool, settings, split, backgrounds, entities)
+    for number, members in enumerate(balanced_groups(entities, groups, settings.seed, split)):
         for image in range(per_group):
-            scenes.append(_scene(members, backgrounds, sizes, settings, split, number * per_group + image))
+            yield draw.scene(members, number * per_group + image, settings.mixed_shares)
     for image in range(extra):
-        scenes.append(_scene(entities, backgrounds, sizes, settings, split, groups * per_group + image))
-    return scenes
+        yield draw.scene(entities, groups * per_group + image, (0.0, 0.0))
 
 
-def balanced_groups(entities: list[Entity], count: int, rng: np.random.Generator) -> list[list[Entity]]:
+def balanced_groups(entities: list[Entity], count: int, seed: int = 1, split: str = "train") -> Iterator[list[Entity]]:
     """`count` groups of five people, one animal and one thing; entities are repeated as evenly as can be.
 
     Paper: Sec. 3.3 duplicates entities until the kinds stand 5:1:1. Here each kind is gone through in a new random
     order again and again, so that no entity is used more than once more often than another.
     """
-    streams = {}
-    for kind, number in GROUP.items():
-        members = [entity for entity in entities if entity.kind == kind]
-        order: list[Entity] = []
-        while len(order) < number * count:
-            order += [members[index] for index in rng.permutation(len(members))]
-        streams[kind] = order
-    return [[entity for kind, number in GROUP.items() for entity in streams[kind][group * number:(group + 1) * number]]
-            for group in range(count)]
+    streams = {kind: _again_and_again([entity for entity in entities if entity.kind == kind], _rng(seed, split, "groups", kind))
+               for kind in GROUP}
+    for _ in range(count):
+        yield [next(streams[kind]) for kind, number in GROUP.items() for _ in range(number)]
 
 
-def _scene(candidates: list[Entity], backgrounds: list[str], sizes: dict, settings: Data, split: str, number: int) -> ScenePlan:
-    rng = _rng(settings.seed, split, number)
-    canvas = (settings.height, settings.width)
-    shares = np.array(settings.relation_shares, float)
-    arrangement = relations.ARRANGEMENTS[rng.choice(3, p=shares / shares.sum())]
-    count = 2 if arrangement == ("front", "behind") else int(rng.integers(2, 4))
-    chosen = _choose(candidates, count, rng, settings.unique)
-    mirrored = tuple(bool(value) for value in rng.integers(0, 2, count))
-    placements = tuple(layout.place([sizes[entity.name] for entity in chosen], arrangement, canvas, rng))
-    scene = Scene(tuple(chosen), tuple(place.box for place in placements), tuple(place.depth for place in placements))
-    background = backgrounds[rng.integers(len(backgrounds))]
-    draw = speak_uniquely if settings.unique else speak
-    sentences = tuple(tuple(draw(scene, index, rng)) for index in range(count))
-    fits = tuple(tuple(tuple(sorted(referents(sentence.claim, scene))) for sentence in four) for four in sentences)
-    return ScenePlan(
-        name=f"rim_{split}_{hashlib.sha256(f'{settings.seed}/{split}/{number}'.encode()).hexdigest()[:8]}",
-        background=background, entities=tuple(entity.name for entity in chosen), placements=placements, mirrored=mirrored,
-        relation="/".join(arrangement), sentences=sentences, fits=fits,
-        evaluated=tuple(int(value) for value in rng.integers(0, 4, count)), keyword_clear=keyword_is_clear(scene))
+def _again_and_again(members: list[Entity], rng: Random) -> Iterator[Entity]:
+    while members:
+        yield from rng.sample(members, len(members))
 
 
-def _choose(candidates: list[Entity], count: int, rng: np.random.Generator, unique: bool) -> list[Entity]:
-    """Different entities; with `unique` none that looks just like another, since no words could tell them apart."""
-    for _ in range(100):
-        chosen = [candidates[index] for index in rng.choice(len(candidates), count, replace=False)]
-        if len({entity.name for entity in chosen}) < count:
-            continue                    # duplication may have put one entity into a group twice
-        if not unique or len({entity.looks() for entity in chosen}) == count:
+def _numbers(settings: Data, split: str) -> tuple[int, int, int]:
+    if split not in SPLITS:
+        raise RimError(f"split {split!r}: there is none of this name; there are: {', '.join(SPLITS)}")
+    return ((settings.groups_train, settings.images_per_group_train, settings.extra_train) if split == "train"
+            else (settings.groups_test, settings.images_per_group_test, settings.extra_test))
+
+
+class _Drawing:
+    """What all scenes of a split share; `scene` draws one of them."""
+
+    def __init__(self, pool: Pool, settings: Data, split: str, backgrounds: list[str], strangers: list[Entity]):
+        self.pool, self.settings, self.split, self.backgrounds, self.strangers = pool, settings, split, backgrounds, strangers
+
+    def scene(self, candidates: list[Entity], number: int, mixed_shares: tuple[float, ...]) -> ScenePlan:
+        settings = self.settings
+        rng = _rng(settings.seed, self.split, number)
+        arrangement = rng.choices(relations.ARRANGEMENTS, settings.relation_shares)[0]
+        size = 2 if arrangement == ("front", "behind") or rng.random() >= settings.three_share else 3
+        mixed = rng.random() < mixed_shares[size - 2]
+        background = rng.choice(self.backgrounds)
+        for _ in range(TRIES):
+            chosen = _choose(candidates, size, mixed, rng)
+            if settings.unique and not can_be_told_apart(chosen):
+                continue
+            mirrored = tuple(rng.random() < 0.5 for _ in range(size))
+            placements = tuple(layout.place([self.pool.size(entity.name) for entity in chosen], arrangement, (settings.height, settings.width),
+                                            rng, [metres(entity) for entity in chosen], settings.enlarge))
+            scene = Scene(tuple(chosen), tuple(place.box for place in placements), tuple(place.depth for place in placements), arrangement)
+            draw = speak_uniquely if settings.unique else speak
+            sentences = tuple(tuple(draw(scene, index, rng, settings.fullness)) for index in range(size))
+            fits = tuple(tuple(tuple(sorted(referents(sentence.claim, scene))) for sentence in four) for four in sentences)
+            if not settings.unique or all(fitting == (index,) for index, four in enumerate(fits) for fitting in four):
+                break
+        else:
+            raise RimError(f"pool: no {size} entities that words can tell apart among {len(candidates)} candidates")
+        nothing = (speak_of_nothing(scene, self.strangers, rng) for _ in range(settings.no_target))
+        return ScenePlan(
+            name=f"rim_{self.split}_{hashlib.sha256(f'{settings.seed}/{self.split}/{number}'.encode()).hexdigest()[:8]}",
+            background=background, entities=tuple(entity.name for entity in chosen), placements=placements, mirrored=mirrored,
+            relation="/".join(arrangement), sentences=sentences, fits=fits,
+            evaluated=tuple(rng.randrange(4) for _ in range(size)), keyword_clear=keyword_is_clear(scene),
+            no_target=tuple(sentence for sentence in nothing if sentence is not None))
+
+
+def _choose(candidates: list[Entity], size: int, mixed: bool, rng: Random) -> list[Entity]:
+    """Different entities; with `mixed` no two of one kind, where the candidates allow it."""
+    mixed = mixed and len({entity.kind for entity in candidates}) >= size
+    for _ in range(TRIES):
+        chosen = rng.sample(candidates, size)
+        # duplication may have put one entity into a group twice
+        if len({entity.name for entity in chosen}) == size and (not mixed or len({entity.kind for entity in chosen}) == size):
             return chosen
-    raise RimError(f"pool: no {count} entities that differ in what can be said of them among {len(candidates)} candidates")
+    raise RimError(f"pool: no {size} different entities among {len(candidates)} candidates")
 
 
-def _rng(seed: int, *words) -> np.random.Generator:
+def _rng(seed: int, *words) -> Random:
     digest = hashlib.sha256("/".join(str(word) for word in (seed, *words)).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:8], "little"))
+    return Random(digest)      # the same numbers on every machine: the standard library promises it

@@ -1,0 +1,144 @@
+"""The data engine's part of the `rim` command: pool, plan, build, check and stats. Each command imports what it needs."""
+
+import json
+import sys
+import time
+
+from rimlib.errors import RimError
+
+
+def add_commands(commands, add) -> None:
+    """Add the commands to a parser's; `add(commands, name, function, text)` makes one and returns its parser."""
+    pool = add(commands, "pool", None, "the cut-outs that scenes are made of").add_subparsers(metavar="ACTION", required=True)
+    stats = add(pool, "stats", _pool_stats, "how many of what the shipped pool holds")
+    stats.add_argument("--json", action="store_true", help="as one JSON value")
+    show = add(pool, "show", _pool_show, "draw all of the shipped pool on one sheet")
+    show.add_argument("path", metavar="OUT", help="the sheet's file, such as pool.png")
+    add(pool, "verify", _pool_verify, "compare every shipped file with its recorded hash")
+    rebuild = add(pool, "rebuild", _pool_rebuild, "make the shipped pool again from the art packages")
+    rebuild.add_argument("--root", metavar="FOLDER", default="/", help="where the packages are, if not installed")
+    rebuild.add_argument("-o", "--out", metavar="OUT", required=True, help="the folder to write the pool to")
+
+    plan = add(commands, "plan", _plan, "plan a data set without a pixel and count it")
+    plan.add_argument("--paper", action="store_true", help="the paper's own numbers of entities: RefMatte at its full size")
+    _add_settings(plan)
+    plan.add_argument("--json", action="store_true", help="as one JSON value")
+
+    build = add(commands, "build", _build, "make a data set in RefMatte's layout, or finish one that was begun")
+    _add_settings(build)
+    build.add_argument("-o", "--out", metavar="FOLDER", required=True, help="where to; made if needed")
+    build.add_argument("--workers", type=int, default=1, metavar="N", help="processes; -1: one for each core (default: 1)")
+
+    check = add(commands, "check", _check, "prove that a data set is complete and unharmed")
+    check.add_argument("folder", metavar="DIR", help="the data set")
+    check.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
+
+    stats = add(commands, "stats", _stats, "count a data set: the columns of the paper's Table 5, and ambiguity")
+    stats.add_argument("folder", metavar="DIR", help="the data set, ours or the released one")
+    stats.add_argument("--json", action="store_true", help="as one JSON value")
+
+
+def _add_settings(parser) -> None:
+    parser.add_argument("--profile", default="tiny", help="settings: a profile's name or a YAML file (default: tiny)")
+    unique = parser.add_mutually_exclusive_group()
+    unique.add_argument("--unique", dest="unique", action="store_true", default=None,
+                        help="draw each sentence again until it singles out its entity")  # fmt: skip
+    unique.add_argument("--no-unique", dest="unique", action="store_false", help="take sentences as they fall, as the paper does")
+    parser.add_argument("--no-target", type=int, metavar="N", help="so many sentences for each scene that fit nothing in it")
+
+
+def _changes(options) -> dict:
+    asked = {"unique": options.unique, "no_target": options.no_target}
+    if options.no_target is not None and options.no_target < 0:
+        raise RimError(f"--no-target: 0 or more is expected, found {options.no_target}")
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _pool_stats(options) -> None:
+    from rimlib.entities import starter
+
+    _print(starter.stats(), options.json)
+
+
+def _pool_show(options) -> None:
+    from rimlib.entities import starter
+
+    print(starter.show(options.path))
+
+
+def _pool_rebuild(options) -> None:
+    from rimlib.entities import starter
+
+    print(f"{options.out}: {len(starter.rebuild(options.root, options.out))} entities")
+
+
+def _pool_verify(options) -> None:
+    from rimlib.entities import starter
+
+    if wrong := starter.verify():
+        raise RimError(f"{wrong[0]}: missing or changed, and {len(wrong) - 1} more; install rimlib again")
+    print("every file is as recorded")
+
+
+def _plan(options) -> None:
+    from rimlib import profile
+    from rimlib.refmatte import format, paper, plan, statistics
+    from rimlib.refmatte.build import open_pool
+
+    started = time.perf_counter()
+    if options.paper:
+        settings, pool = paper.settings(**_changes(options)), paper.pool()
+    else:
+        settings = profile.load(options.profile, **{f"data__{name}": value for name, value in _changes(options).items()}).data
+        pool = open_pool(settings.pool)
+    counted = {split: statistics.tally(format.targets_of(scene, [pool[name] for name in scene.entities])
+                                       for scene in plan.scenes(pool, settings, split)).to_dict()
+               for split in plan.SPLITS if not (options.paper and split == "seen")}   # the paper has no `seen`
+    _print({**counted, "seconds": round(time.perf_counter() - started, 1)}, options.json)
+
+
+def _build(options) -> None:
+    from rimlib import profile
+    from rimlib.refmatte.build import build
+
+    if options.workers < 1 and options.workers != -1:
+        raise RimError(f"--workers: 1 or more is expected, or -1 for one on each core, found {options.workers}")
+    settings = profile.load(options.profile, **{f"data__{name}": value for name, value in _changes(options).items()}).data
+    print(build(settings, options.out, workers=options.workers))
+
+
+def _check(options) -> int:
+    from rimlib.refmatte import manifest
+
+    report = manifest.check(options.folder, workers=options.workers)
+    print(report)
+    return 0 if report.complete else 1
+
+
+def _stats(options) -> None:
+    from rimlib.refmatte.dataset import RefMatte, splits
+
+    counted = {}
+    for split in splits(options.folder):
+        counted[split] = RefMatte(options.folder, split).statistics.to_dict()
+    _print(counted, options.json)
+
+
+def _print(values: dict, as_json: bool) -> None:
+    """One JSON value, or one line for each number, its path before it."""
+    if as_json:
+        print(json.dumps(values))
+        return
+    for name, value in _lines(values):
+        text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)
+        print(f"{text:>12}  {name}")
+    sys.stdout.flush()
+
+
+def _lines(values: dict, before: str = ""):
+    for name, value in values.items():
+        name = f"{before} {name}".strip().replace("_", " ")
+        if isinstance(value, dict):
+            yield from _lines(value, name)
+        else:
+            yield name, value
