@@ -2,12 +2,14 @@
 
 Paper: Sec. 3.1 (synonyms from WordNet, checked by hand) and Table 2. `categories.json` is the checked table, one row for each
 category: `names` mean the category itself, `wider` words mean more than it ("bird" for an owl), `plural` and `mass` are the nouns
-among them that take "are" or no article, `metres` is the longest side of the typical real thing. A category that the table lacks
-has its own name only. `wordnet` makes the candidates that were read for the table.
+among them that take "are" or no article, `metres` is the longest side of the typical real thing (1000 for what nobody sees at its size,
+such as the moon), `also` are words of other data sets that no sentence uses. A category that the table lacks has its own name only.
+`wordnet` makes the candidates that were read for the table.
 """
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -93,10 +95,18 @@ def with_article(noun: str) -> str:
     >>> [with_article(noun) for noun in ("owl", "smoke", "leaves", "uniform")]
     ['an owl', 'smoke', 'leaves', 'a uniform']
     """
-    if number(noun) != "one":
-        return noun
-    sounds_as_vowel = noun[0] in "aeiou" and not noun.startswith(("uni", "use", "eu"))
-    return f"an {noun}" if sounds_as_vowel else f"a {noun}"
+    return noun if number(noun) != "one" else f"{indefinite(noun)} {noun}"
+
+
+def indefinite(text: str) -> str:
+    """"an" before a vowel that is heard, "a" before all else.
+
+    >>> [indefinite(text) for text in ("owl", "unicycle", "hourglass", "one-eyed cat")]
+    ['an', 'a', 'an', 'a']
+    """
+    if re.match(r"uni|use|eu|uku|one\b", text):
+        return "a"
+    return "an" if text[0] in "aeiou" or re.match(r"hour|heir|honest", text) else "a"
 
 
 def category_of(word: str) -> str | None:

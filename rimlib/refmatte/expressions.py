@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from rimlib.entities.entity import Entity
-from rimlib.entities.synonyms import nouns, number
+from rimlib.entities.synonyms import indefinite, nouns, number
 from rimlib.refmatte import relations
 from rimlib.refmatte.relations import RELATIONS, Box
 
@@ -183,16 +183,9 @@ def _article(text: str, noun: str, rng: Random) -> str:
     """The text after "the", or now and then after "a" or "an" (the paper's the/a), never so before a plural or a mass noun."""
     if rng.random() < 0.85 or number(noun) != "one":
         return f"the {text}"
-    return f"{_a(text)} {text}"
+    return f"{indefinite(text)} {text}"
 
 
 def _one(garment: str) -> str:
     """"a blue coat", "a blue dress", but "blue jeans"."""
-    return garment if re.search(r"[^s]s$", garment) else f"{_a(garment)} {garment}"
-
-
-def _a(text: str) -> str:
-    """"an" before a vowel that is heard: an owl, a unicycle, an hour."""
-    if re.match(r"(uni|use|eu|uku|one\b)", text):
-        return "a"
-    return "an" if text[0] in "aeiou" or re.match(r"(hour|heir|honest)", text) else "a"
+    return garment if re.search(r"[^s]s$", garment) else f"{indefinite(garment)} {garment}"
