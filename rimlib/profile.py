@@ -106,6 +106,7 @@ class Train:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     ema: float = 0.998
+    schedule: str = "cosine"            # the rates fall by half a cosine, or stay `fixed` (Paper: S4.1)
     warmup: float = 0.03
     flip: float = 0.5
     noise: float = 0.5
@@ -262,6 +263,7 @@ def _check(profile: Profile, where: str) -> None:
     need(0 <= train.ema < 1, "train.ema", train.ema, "at least 0 and below 1")
     need(train.trimap_kernel >= 1 and train.trimap_kernel % 2 == 1, "train.trimap_kernel", train.trimap_kernel, "an odd number of pixels")
     need(train.optimizer in ("adam", "adamw"), "train.optimizer", train.optimizer, "`adam` or `adamw`")
+    need(train.schedule in ("cosine", "fixed"), "train.schedule", train.schedule, "`cosine` or `fixed`")
     need("{keyword}" in profile.evaluate.template, "evaluate.template", profile.evaluate.template, "a text with {keyword} in it")
 
 

@@ -133,8 +133,8 @@ def rebuild(root: str | Path = "/", out: str | Path = FOLDER) -> Pool:
     try:
         (work / "entities").mkdir()
         (work / "backgrounds").mkdir()
-        entities = [_make_entity(row, _locate(row, root), work, row["name"] in test) for row in rows]
-        backgrounds = [_make_background(row, _locate(row, root), work, position % BACKGROUND_TEST_STEP == 0)
+        entities = [_make_entity(row, locate(row, root), work, row["name"] in test) for row in rows]
+        backgrounds = [_make_background(row, locate(row, root), work, position % BACKGROUND_TEST_STEP == 0)
                        for position, row in enumerate(background_rows)]
         files.write_json(work / "pool.json", {"entities": entities, "backgrounds": backgrounds})
         for name in ("selection.csv", "backgrounds.csv", "CREDITS.md"):
@@ -174,7 +174,7 @@ def _test_split(rows: list[dict]) -> set[str]:
     return test | {name for person in held for name in persons[person]}
 
 
-def _locate(row: dict, root: Path) -> Path:
+def locate(row: dict, root: Path) -> Path:
     candidates = [root / row["path"], root / f"x_{row['source']}" / row["path"]]
     if row["source"].startswith("scikit-"):
         import sysconfig

@@ -127,7 +127,7 @@ def _steps(model, average, optimizer, settings, clock, batches, stages, log, sav
             if stop.asked:
                 raise KeyboardInterrupt
             for group in optimizer.param_groups:
-                group["lr"] = group["rate"] * loop.cosine(clock.share, settings.warmup)
+                group["lr"] = group["rate"] * (loop.cosine(clock.share, settings.warmup) if settings.schedule == "cosine" else 1)
             with stages("data"):
                 batch, tokens = next(batches)
                 inputs = batch.on(device)

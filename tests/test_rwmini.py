@@ -1,0 +1,138 @@
+"""RW-mini: that it is whole, that its sentences and credits are in order, and that its mattes follow from its trimaps."""
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from rimlib import files, images
+from rimlib.entities import rwmini, trimaps
+from rimlib.errors import RimError
+
+LABELS = rwmini.labels()
+OF_PICTURE = defaultdict(list)
+for mask_id, row in LABELS.items():
+    OF_PICTURE[row["image_name"]].append(mask_id)
+
+
+def test_there_are_enough_pictures_with_two_or_three_entities_each():
+    counted = rwmini.stats()
+    assert counted["pictures"] >= 6 and counted["entities"] >= 14
+    assert {len(mask_ids) for mask_ids in OF_PICTURE.values()} <= {2, 3}
+    assert counted["people"] >= 2 and counted["animals"] >= 2 and counted["things"] >= 2
+    assert counted["bytes"] < 2_600_000
+
+
+def test_the_folders_hold_what_the_labels_name_and_nothing_else():
+    assert {path.stem for path in (rwmini.FOLDER / "image").iterdir()} == set(OF_PICTURE) == {row["name"] for row in rwmini.selection()}
+    assert {path.stem for path in (rwmini.FOLDER / "mask").iterdir()} == set(LABELS)
+    assert {path.stem for path in (rwmini.FOLDER / "trimaps").iterdir()} == set(LABELS)
+
+
+@pytest.mark.parametrize("name", OF_PICTURE)
+def test_mattes_have_their_pictures_size_and_never_sum_above_one(name):
+    height, width = images.read_picture(rwmini.FOLDER / "image" / f"{name}.jpg").shape[:2]
+    assert max(height, width) <= 1024
+    alphas = [images.read_matte(rwmini.FOLDER / "mask" / f"{mask_id}.png") for mask_id in OF_PICTURE[name]]
+    assert all(alpha.shape == (height, width) for alpha in alphas)
+    assert sum(alphas).max() <= 1 + 2 / 255
+    for alpha in alphas:
+        assert 0.005 < alpha.mean() < 0.6
+        assert 0.0005 < ((alpha > 0.02) & (alpha < 0.98)).mean()     # soft edges, not a mask of two values
+
+
+def test_four_sentences_each_and_none_twice_in_a_picture():
+    for mask_ids in OF_PICTURE.values():
+        sentences = [sentence for mask_id in mask_ids for sentence in LABELS[mask_id]["expressions"]]
+        assert len(sentences) == 4 * len(mask_ids) == len({sentence.lower() for sentence in sentences})
+    for row in LABELS.values():
+        assert row["kinds"] == ["basic", "absolute", "relative", "free"]
+        assert row["entity_kind"] in ("person", "animal", "thing")
+        for sentence in row["expressions"]:
+            assert sentence == " ".join(sentence.split()) and sentence.startswith("the ") and 4 <= len(sentence.split()) <= 20
+            assert "the the" not in sentence and "  " not in sentence and not sentence.endswith(".")
+
+
+def test_absolute_sentences_agree_with_where_the_matte_lies():
+    for mask_id, row in LABELS.items():
+        alpha = images.read_matte(rwmini.FOLDER / "mask" / f"{mask_id}.png")
+        across, down = (np.average(np.arange(alpha.shape[axis]), weights=alpha.sum(axis=1 - axis)) / alpha.shape[axis] for axis in (1, 0))
+        said = set(row["expressions"][1].replace(",", "").split())
+        if not {"left", "right"} <= said:
+            assert not said & {"left", "leftmost"} or across < 0.5, (mask_id, said, across)
+            assert not said & {"right", "rightmost"} or across > 0.5, (mask_id, said, across)
+        assert not said & {"top", "upper"} or down < 0.5, (mask_id, said, down)
+        assert not said & {"bottom", "lower"} or down > 0.5, (mask_id, said, down)
+
+
+def test_each_target_has_one_scored_expression():
+    scored = files.read_json(rwmini.FOLDER / rwmini.EVALUATED)
+    assert scored == {mask_id: row["eval_index"] for mask_id, row in LABELS.items()}
+    assert set(scored.values()) == {0, 1, 2, 3}     # all four kinds are scored
+
+
+def test_credits_name_every_picture_and_only_open_licences():
+    credits = (rwmini.FOLDER / "CREDITS.md").read_text(encoding="utf-8")
+    for row in rwmini.selection():
+        assert f"| {row['name']} | {row['credit']} | {row['licence']} |" in credits
+        assert row["licence"].startswith(("CC0", "CC-BY-", "GPL-", "public-domain")) and "NC" not in row["licence"] and "ND" not in row["licence"]
+        assert row["changes"]
+
+
+def test_hashes_hold_and_a_changed_file_is_named(tmp_path):
+    assert rwmini.verify() == []
+    (tmp_path / "one.csv").write_text("name\n")
+    (tmp_path / "two.csv").write_text("name\n")
+    rwmini.seal(tmp_path)
+    rwmini.seal(tmp_path)       # the manifest isn't a part of itself
+    assert rwmini.verify(tmp_path) == []
+    (tmp_path / "one.csv").write_text("other\n")
+    (tmp_path / "two.csv").unlink()
+    assert rwmini.verify(tmp_path) == [str(tmp_path / "one.csv"), str(tmp_path / "two.csv")]
+
+
+def test_shipped_faces_are_blurred():
+    boxes = [(row["name"], [int(number) for number in box.split()]) for row in rwmini.selection() if row["faces"]
+             for box in row["faces"].split(";")]
+    assert len(boxes) >= 6
+    for name, (left, top, right, bottom) in boxes:
+        grey = images.read_picture(rwmini.FOLDER / "image" / f"{name}.jpg").mean(axis=2)
+        across, down = (right - left) // 4, (bottom - top) // 4
+        face = grey[top + down:bottom - down, left + across:right - across]
+        assert np.abs(np.diff(face, 2, axis=1)).mean() < 5.5, name     # smooth: no eyes, no mouth
+
+
+def test_the_matting_of_a_trimap_gives_the_shipped_matte():
+    name, mask_id = "swans", "swans_1"
+    picture = images.read_picture(rwmini.FOLDER / "image" / f"{name}.jpg")
+    alpha = trimaps.matte(picture, rwmini.load_trimaps(name)[mask_id])
+    shipped = images.read_matte(rwmini.FOLDER / "mask" / f"{mask_id}.png")
+    assert np.abs(alpha - shipped).mean() < 1e-4 and np.abs(alpha - shipped).max() < 0.1
+
+
+def test_two_drawings_that_are_sure_of_one_pixel_are_refused(tmp_path):
+    for name in ("image", "trimaps"):
+        (tmp_path / name).mkdir()
+    images.write_picture(tmp_path / "image" / "a.jpg", np.zeros((20, 20, 3), np.uint8))
+    square = {"band": 1, "outline": ["2,2 15,2 15,15 2,15"]}
+    files.write_json(tmp_path / rwmini.LABELS, {"a_1": {"image_name": "a"}, "a_2": {"image_name": "a"}})
+    for mask_id in ("a_1", "a_2"):
+        files.write_json(tmp_path / "trimaps" / f"{mask_id}.json", square)
+    with pytest.raises(RimError, match="a_1, a_2 are sure of pixel"):
+        rwmini.load_trimaps("a", tmp_path)
+
+
+def test_mattes_that_claim_one_pixel_share_it(monkeypatch):
+    monkeypatch.setattr(trimaps, "matte", lambda picture, trimap: trimap / np.float32(255))
+    alphas = rwmini.mattes(np.zeros((1, 3, 3), np.uint8), {"a": np.array([[255, 128, 0]]), "b": np.array([[0, 255, 128]])})
+    assert np.isclose(sum(alphas.values()), [[1, 1, 128 / 255]], atol=1e-6).all()
+
+
+def test_a_missing_package_is_named(tmp_path):
+    with pytest.raises(RimError, match="apt-get install gcompris-qt-data"):
+        rwmini.rebuild(tmp_path / "nothing", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_sheet_is_drawn(tmp_path):
+    sheet = images.read_picture(rwmini.show(tmp_path / "sheet.png", height=24))
+    assert sheet.shape[0] == len(OF_PICTURE) * 28 and sheet.std() > 20
