@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from pathlib import Path
 
 from rimlib.errors import RimError
 
@@ -19,6 +20,31 @@ def add_commands(commands, add) -> None:
     rebuild.add_argument("--root", metavar="FOLDER", default="/", help="where the packages are, if not installed")
     rebuild.add_argument("-o", "--out", metavar="OUT", required=True, help="the folder to write the pool to")
 
+    sources = add(pool, "sources", _pool_sources, "read public data sets and say what is there, missing or odd")
+    _add_sources(sources)
+    sources.add_argument("--deep", action="store_true", help="open every picture, not its header alone")
+    gather = add(pool, "gather", _pool_gather, "make a pool of public data sets: foregrounds estimated, words found")
+    _add_sources(gather)
+    gather.add_argument("-o", "--out", metavar="OUT", required=True, help="the pool's folder; a call that was stopped goes on there")
+    gather.add_argument("--corrections", metavar="CSV", help="the table of corrections, which stands above the machines")
+    gather.add_argument("--foreground", default="cf", choices=("cf", "ml", "given"), help="closed form, multi-level, or the source's own")
+    gather.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
+    gather.add_argument("--skip-bad", action="store_true", help="leave out what cannot be used, and list it")
+    gather.add_argument("--category", choices=("maskrcnn", "clip"), help="the machine that proposes categories")
+    gather.add_argument("--people", choices=("levi", "clip"), help="the machine that proposes gender and age")
+    gather.add_argument("--clothes", choices=("clip",), help="the machine that proposes garments")
+    gather.add_argument("--weights", metavar="DIR", help="where the machines' weights are")
+
+    rwmini = add(commands, "rwmini", None, "the shipped test set of real photographs").add_subparsers(metavar="ACTION", required=True)
+    stats = add(rwmini, "stats", _rwmini_stats, "how many of what it holds")
+    stats.add_argument("--json", action="store_true", help="as one JSON value")
+    show = add(rwmini, "show", _rwmini_show, "draw its pictures and mattes on one sheet")
+    show.add_argument("path", metavar="OUT", help="the sheet's file, such as rwmini.png")
+    add(rwmini, "verify", _rwmini_verify, "compare every file with its recorded hash")
+    rebuild = add(rwmini, "rebuild", _rwmini_rebuild, "make it again from the packages and the drawn trimaps")
+    rebuild.add_argument("--root", metavar="FOLDER", default="/", help="where the packages are, if not installed")
+    rebuild.add_argument("-o", "--out", metavar="OUT", required=True, help="the folder to write to")
+
     plan = add(commands, "plan", _plan, "plan a data set without a pixel and count it")
     plan.add_argument("--paper", action="store_true", help="the paper's own numbers of entities: RefMatte at its full size")
     _add_settings(plan)
@@ -28,6 +54,7 @@ def add_commands(commands, add) -> None:
     _add_settings(build)
     build.add_argument("-o", "--out", metavar="FOLDER", required=True, help="where to; made if needed")
     build.add_argument("--workers", type=int, default=1, metavar="N", help="processes; -1: one for each core (default: 1)")
+    build.add_argument("--dask", metavar="ADDRESS", help="the scheduler of a Dask cluster to render on, such as tcp://10.0.0.1:8786")
 
     check = add(commands, "check", _check, "prove that a data set is complete and unharmed")
     check.add_argument("folder", metavar="DIR", help="the data set")
@@ -36,6 +63,11 @@ def add_commands(commands, add) -> None:
     stats = add(commands, "stats", _stats, "count a data set: the columns of the paper's Table 5, and ambiguity")
     stats.add_argument("folder", metavar="DIR", help="the data set, ours or the released one")
     stats.add_argument("--json", action="store_true", help="as one JSON value")
+
+
+def _add_sources(parser) -> None:
+    parser.add_argument("--source", metavar="NAME=FOLDER", action="append", required=True, dest="sources",
+                        help="such as am2k=data/AM-2k; of am2k, p3m10k, aim500, sim, dim, hatt, bg20k, folder, art; may be repeated")  # fmt: skip
 
 
 def _add_settings(parser) -> None:
@@ -80,6 +112,55 @@ def _pool_verify(options) -> None:
     print("every file is as recorded")
 
 
+def _pool_sources(options) -> None:
+    from rimlib.entities import sources
+
+    read = sources.open_all(options.sources, deep=options.deep)
+    for source in read:
+        print("\n".join(source.report.lines()))
+    print("\n".join(sources.shared_files(read)), end="")
+
+
+def _pool_gather(options) -> None:
+    from rimlib.entities import gather, sources
+    from rimlib.entities.propose import Proposers
+
+    machines = Proposers(category=options.category, people=options.people, clothes=options.clothes, folder=options.weights)
+    made = gather.gather(sources.open_all(options.sources), options.out, options.corrections, options.foreground, options.workers,
+                         options.skip_bad, proposers=machines)
+    for line in [*made.left_out, *(f"{name}: in the table of corrections, in no source" for name in made.unused),
+                 *(f"{line} ({count} entities)" for line, count in made.said.most_common())]:
+        print(line)
+    print(f"{made.folder}: {made.entities} entities, {made.backgrounds} backgrounds, {made.computed} of them read by this call")
+
+
+def _rwmini_stats(options) -> None:
+    from rimlib.entities import rwmini
+
+    _print(rwmini.stats(), options.json)
+
+
+def _rwmini_show(options) -> None:
+    from rimlib.entities import rwmini
+
+    print(rwmini.show(options.path))
+
+
+def _rwmini_verify(options) -> None:
+    from rimlib.entities import rwmini
+
+    if wrong := rwmini.verify():
+        raise RimError(f"{wrong[0]}: missing or changed, and {len(wrong) - 1} more; install rimlib again")
+    print("every file is as recorded")
+
+
+def _rwmini_rebuild(options) -> None:
+    from rimlib.entities import rwmini
+
+    rwmini.rebuild(options.root, options.out)
+    print(options.out)
+
+
 def _plan(options) -> None:
     from rimlib import profile
     from rimlib.refmatte import format, paper, plan, statistics
@@ -104,24 +185,27 @@ def _build(options) -> None:
     if options.workers < 1 and options.workers != -1:
         raise RimError(f"--workers: 1 or more is expected, or -1 for one on each core, found {options.workers}")
     settings = profile.load(options.profile, **{f"data__{name}": value for name, value in _changes(options).items()}).data
-    print(build(settings, options.out, workers=options.workers))
+    print(build(settings, options.out, workers=options.workers, dask=options.dask))
 
 
 def _check(options) -> int:
-    from rimlib.refmatte import manifest
+    from rimlib.refmatte import manifest, released
 
-    report = manifest.check(options.folder, workers=options.workers)
-    print(report)
-    return 0 if report.complete else 1
+    if manifest.stamp_of(Path(options.folder)) is not None:
+        report = manifest.check(options.folder, workers=options.workers)
+        print(report)
+        return 0 if report.complete else 1
+    # a data set of somebody else's has no hashes: see that it fits together
+    wrong = [line for split in released.splits(options.folder) for line in released.check(released.locate(options.folder, split), sizes=True)]
+    print("\n".join([*wrong, f"{options.folder}: {len(wrong) or 'no'} files that do not fit; it has no manifest to compare their contents with"]))
+    return 1 if wrong else 0
 
 
 def _stats(options) -> None:
-    from rimlib.refmatte.dataset import RefMatte, splits
+    from rimlib.refmatte import released
+    from rimlib.refmatte.dataset import RefMatte
 
-    counted = {}
-    for split in splits(options.folder):
-        counted[split] = RefMatte(options.folder, split).statistics.to_dict()
-    _print(counted, options.json)
+    _print({split: RefMatte(options.folder, split).statistics.to_dict() for split in released.splits(options.folder)}, options.json)
 
 
 def _print(values: dict, as_json: bool) -> None:

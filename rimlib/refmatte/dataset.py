@@ -9,7 +9,8 @@ import numpy as np
 
 from rimlib import files, images
 from rimlib.errors import RimError
-from rimlib.refmatte.format import Target, image_path, label_path, mask_path, read_labels, read_no_target
+from rimlib.refmatte import manifest, released
+from rimlib.refmatte.format import Target, read_labels, read_no_target
 from rimlib.refmatte.statistics import Tally, keywords_clear, tally
 
 SETTINGS = ("expression", "keyword")
@@ -19,18 +20,20 @@ class RefMatte:
     """One split of a data set, in one of the two settings of the paper (Sec. 3.3).
 
     Args:
-        root: the folder that holds `refmatte_<split>_label.json`.
-        split: `train`, `test`, or ours: `seen`.
+        root: the folder that holds `refmatte_<split>_label.json`, or the one above it.
+        split: `train`, `test`, ours: `seen`, or `rw100` for a real-world set.
         setting: `keyword` leaves out pictures in which a keyword means more than one entity.
 
     Raises:
-        RimError: the folder or its label file is missing or broken.
+        RimError: the folder or its label file is missing or broken, or `rim build` has not finished the split.
     """
 
     def __init__(self, root: str | Path, split: str = "train", setting: str = "expression"):
         if setting not in SETTINGS:
             raise RimError(f"setting {setting!r}: must be {' or '.join(SETTINGS)}")
         self.root, self.split, self.setting = Path(root), split, setting
+        manifest.insist(self.root, split)
+        self.layout = released.locate(self.root, split, pictures=False)
         targets = read_labels(self.root, split)
         grouped = defaultdict(list)
         for target in targets:
@@ -53,11 +56,11 @@ class RefMatte:
 
     def image(self, image_name: str) -> np.ndarray:
         """uint8 (H, W, 3)."""
-        return images.read_picture(image_path(self.root, self.split, image_name))
+        return images.read_picture(self.layout.image(image_name))
 
     def matte(self, mask_id: str) -> np.ndarray:
         """float32 (H, W) in [0, 1]."""
-        return images.read_matte(mask_path(self.root, self.split, mask_id))
+        return images.read_matte(self.layout.mask(mask_id))
 
     @cached_property
     def no_target(self) -> dict[str, list[dict]]:
@@ -72,4 +75,4 @@ class RefMatte:
     @cached_property
     def fingerprint(self) -> str:
         """sha256 of the label file: another plan gives another one."""
-        return files.sha256(label_path(self.root, self.split))
+        return files.sha256(self.layout.labels)

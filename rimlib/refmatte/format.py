@@ -17,6 +17,7 @@ from rimlib import files
 from rimlib.entities.entity import Entity
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
+from rimlib.refmatte import released
 from rimlib.refmatte.plan import ScenePlan
 
 
@@ -125,34 +126,17 @@ def read_no_target(root: Path, split: str) -> dict[str, list[dict]]:
 
 
 def read_labels(root: Path, split: str) -> list[Target]:
-    """All targets of a split, in the file's order.
+    """All targets of a split, in the file's order; the released data sets are read too (see `released`).
 
     Raises:
         RimError: no label file, broken JSON, or a row without picture or sentences; the row is named.
     """
-    path = label_path(root, split)
-    if not path.is_file():
-        raise RimError(f"{path}: not found; a data set in RefMatte's layout has one label file for each split (`rim build` makes one)")
-    rows = files.read_json(path)
-    if not isinstance(rows, dict) or not rows:
-        raise RimError(f"{path}: expected an object with one entry for each mask, found {type(rows).__name__} of length {len(rows)}")
-    targets = []
-    for mask_id, row in rows.items():
-        if not isinstance(row, dict) or not isinstance(row.get("image_name"), str):
-            raise RimError(f"{path}: the entry {mask_id!r} has no image_name")
-        texts = row.get("expressions")
-        if not texts or not isinstance(texts, (str, list)) or not all(isinstance(text, str) for text in texts):
-            raise RimError(f"{path}: the entry {mask_id!r} needs expressions, a list of texts, found {texts!r}")
-        for name in (mask_id, row["image_name"]):
-            if "/" in name or "\\" in name or name in ("", ".", ".."):
-                raise RimError(f"{path}: {name!r} is not a plain file name")
-        targets.append(_target(mask_id, row))
-    return targets
+    layout = released.locate(root, split, pictures=False)
+    return [_target(mask_id, row) for mask_id, row in released.read_rows(layout).items()]
 
 
 def _target(mask_id: str, row: dict) -> Target:
-    texts = row["expressions"]
-    texts = (texts,) if isinstance(texts, str) else tuple(texts)
+    texts = tuple(row["expressions"])
     extra = {key: value for key, value in row.items() if key not in ("image_name", "expressions", "kinds", "keyword")}
     kinds = tuple(row.get("kinds") or ("basic", "absolute", "relative", "relative")[:len(texts)])
     return Target(mask_id, row["image_name"], row.get("keyword") or "", texts, kinds, extra)

@@ -1,0 +1,376 @@
+"""Cut-outs become a pool in the shipped pool's format: complete or not there, computed once, and nothing outside the folder."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rimlib import files, images
+from rimlib.entities import corrections, gather as gathering, kept, sources, starter
+from rimlib.entities.gather import gather
+from rimlib.entities.sources.common import Backdrop, Cutting, Source
+from rimlib.entities.sources.report import Report
+from rimlib.errors import RimError
+
+H, W = 24, 32
+DISC = np.clip((8 - np.hypot(*(np.mgrid[:H, :W] - [[[12]], [[16]]]))) / 4 + 0.5, 0, 1)
+WORDS = {"salient": True, "transparent": False, "gender": None, "age_group": None, "clothes": None}
+
+
+def annotate(name, kind, foreground, alpha, asked, proposers, weak_category):
+    """A stand-in for the machines: it knows colours, and categories only where the source gives a word."""
+    assert foreground.dtype == np.uint8 and alpha.dtype == np.float32 and alpha.max() > 0
+    category = asked.get("category") or weak_category
+    if category is None:
+        raise RimError(f"{name}: nobody says its category")
+    values = {**WORDS, "category": category, "color": asked.get("color", "red")}
+    if kind == "person":
+        values |= {"gender": asked.get("gender"), "age_group": asked.get("age_group"), "clothes": asked.get("clothes")}
+    return SimpleNamespace(values=values, proposed={"category": None, "color": "red"}, said=["category: no weights for maskrcnn"])
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A source of six cut-outs: five photographs with mattes and one RGBA file; and two backgrounds."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    y, x = np.mgrid[:H, :W]
+    truth, ground = np.array([200, 40, 30]), np.stack([20 + x, 90 + y, 200 - x], axis=-1)
+    picture = np.rint(truth * DISC[..., None] + ground * (1 - DISC[..., None])).astype(np.uint8)
+    cuttings = []
+    for number, category in enumerate(("owl", "owl", "owl", "owl", "net")):
+        images.write_picture(folder / f"{number}.png", picture)
+        images.write_matte(folder / f"{number}-a.png", DISC)
+        split = "test" if number in (3, 4) else "train"
+        cuttings.append(Cutting(f"set-{number}", "thing", split, "set", f"{number}-a.png", folder / f"{number}-a.png",
+                                picture=folder / f"{number}.png", licence="CC0", credit="nobody", weak_category=category))
+    images.write_cutout(folder / "5.png", np.full((H, W, 3), 70, np.uint8), DISC)
+    cuttings.append(Cutting("set-5", "thing", "train", "set", "5.png", None, foreground=folder / "5.png", weak_category="owl"))
+    images.write_picture(folder / "bg.jpg", ground.astype(np.uint8))
+    images.write_picture(folder / "bg.png", ground.astype(np.uint8))
+    return Source("set", Report("set", str(folder)), cuttings,
+                  [Backdrop("set-bg-1", "train", "set", "bg.jpg", folder / "bg.jpg", "wood"),
+                   Backdrop("set-bg-2", "test", "set", "bg.png", folder / "bg.png")])
+
+
+@pytest.fixture
+def make(tmp_path, source):
+    """`gather` into tmp_path/pool with what these tests always say."""
+    def run(*more, out="pool", **options):
+        options = {"foreground": "ml", "annotate": annotate, "progress": False, **options}
+        return gather([source, *more], tmp_path / out, **options)
+
+    return run
+
+
+def write_table(path, rows):
+    with open(path, "w", newline="") as handle:
+        writer = csv.DictWriter(handle, sorted({key for row in rows for key in row}))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def computed(monkeypatch):
+    """The names of the cut-outs whose pixels are computed from now on, as they come."""
+    names, before = [], kept.read_pixels
+    monkeypatch.setattr(kept, "read_pixels", lambda cutting: (names.append(cutting.name), before(cutting))[1])
+    return names
+
+
+def test_the_pool_opens_as_the_shipped_one_does(make, tmp_path):
+    result = make()
+    assert (result.entities, result.backgrounds, result.computed) == (6, 2, 8) and not result.left_out
+    pool = starter.load(tmp_path / "pool")
+    assert [entity.name for entity in pool.entities] == [f"set-{number}" for number in range(6)] and starter.verify(tmp_path / "pool") == []
+    foreground, alpha = pool.cutout("set-0")
+    assert foreground.shape[:2] == alpha.shape == pool.size("set-0") and max(alpha.shape) < W, "cropped to what is visible"
+    assert np.array_equal(np.rint(alpha * 255), np.rint(DISC * 255)[np.ix_(DISC.max(1) > 0.002, DISC.max(0) > 0.002)])
+    error = np.abs(foreground.astype(float) - (200, 40, 30))[alpha > 0.1].mean()
+    assert error < 4, "the background is out of the foreground's colours"
+    assert pool.background("set-bg-1").shape == (H, W, 3) and (tmp_path / "pool/backgrounds/set-bg-1.jpg").read_bytes()[:2] == b"\xff\xd8"
+    row = files.read_json(tmp_path / "pool/pool.json")["entities"][0]
+    assert row["proposed"] == {"category": None, "color": "red"} and row["file"] == "set-0.png" and row["licence"] == "CC0"
+    assert "| set-0 | set | 0-a.png | CC0 | nobody |" in (tmp_path / "pool/CREDITS.md").read_text()
+    assert result.said == {"category: no weights for maskrcnn": 6}
+
+
+def test_jpeg_backgrounds_are_copied_and_others_stored_as_jpeg(make, tmp_path):
+    make()
+    assert (tmp_path / "pool/backgrounds/set-bg-1.jpg").read_bytes() == (tmp_path / "source/bg.jpg").read_bytes()
+    assert Image.open(tmp_path / "pool/backgrounds/set-bg-2.jpg").format == "JPEG"
+
+
+def test_long_tailed_categories_leave_the_test_split_unless_the_table_says_so(make, tmp_path):
+    split = lambda folder: {row["name"]: row["split"] for row in files.read_json(tmp_path / folder / "pool.json")["entities"]}
+    make(long_tail=2)
+    assert split("pool")["set-3"] == "test" and split("pool")["set-4"] == "train", "one net only"
+    make(long_tail=0)
+    assert split("pool")["set-4"] == "test"
+    make(long_tail=2, corrections=write_table(tmp_path / "t.csv", [{"name": "set-4", "split": "test"}]))
+    assert split("pool")["set-4"] == "test"
+
+
+def test_a_second_call_computes_nothing_and_a_new_table_no_pixels(make, tmp_path, monkeypatch):
+    make()
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "pool/entities").iterdir()}
+    names = computed(monkeypatch)
+    assert make().computed == 0
+    result = make(corrections=write_table(tmp_path / "t.csv", [
+        {"name": "set-1", "category": "barn owl", "color": "white", "keep": ""}, {"name": "set-2", "keep": "0"}, {"name": "nobody"}]))
+    rows = {row["name"]: row for row in files.read_json(tmp_path / "pool/pool.json")["entities"]}
+    assert rows["set-1"]["category"] == "barn owl" and rows["set-1"]["color"] == "white" and rows["set-1"]["proposed"]["color"] == "red"
+    assert "set-2" not in rows and result.unused == ["nobody"]
+    assert names == [] and before == {path.name: path.stat().st_mtime_ns for path in (tmp_path / "pool/entities").iterdir()}
+
+
+def test_a_changed_file_or_method_is_computed_again(make, tmp_path, monkeypatch):
+    make()
+    images.write_matte(tmp_path / "source/2-a.png", DISC * 0.5)
+    names = computed(monkeypatch)
+    make()
+    assert names == ["set-2"]
+    make(foreground="cf")
+    assert sorted(names[1:]) == [f"set-{number}" for number in range(6)]
+
+
+def test_an_interrupted_call_goes_on_and_leaves_no_pool_behind(make, tmp_path, monkeypatch):
+    names, before = [], kept.read_pixels
+
+    def stop(cutting):
+        names.append(cutting.name)
+        if len(names) == 4:
+            raise KeyboardInterrupt
+        return before(cutting)
+
+    monkeypatch.setattr(kept, "read_pixels", stop)
+    with pytest.raises(KeyboardInterrupt):
+        make()
+    assert not (tmp_path / "pool/pool.json").exists()
+    (tmp_path / "pool/entities/.0123.part").write_bytes(b"half")
+    make()
+    assert len(names) == 4 + 3, "three were done, the fourth and the rest are made"
+    assert starter.verify(tmp_path / "pool") == [] and not list((tmp_path / "pool").rglob("*.part"))
+
+
+def test_what_was_complete_is_not_while_something_of_it_is_made_again(make, tmp_path, monkeypatch):
+    make()
+    images.write_matte(tmp_path / "source/2-a.png", DISC * 0.5)
+    monkeypatch.setattr(kept, "read_pixels", lambda cutting: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        make()
+    assert not (tmp_path / "pool/pool.json").exists()
+
+
+def test_a_full_disk_is_an_error_even_where_bad_files_are_skipped(make, monkeypatch, tmp_path):
+    def full(path, data, durable=True):
+        raise RimError(f"{path}: cannot be written: the disk is full")
+
+    monkeypatch.setattr(kept.files, "write_atomically", full)
+    with pytest.raises(RimError, match="disk is full"):
+        make(skip_bad=True)
+    assert not (tmp_path / "pool/pool.json").exists()
+
+
+def test_two_workers_make_the_same_pool(make, tmp_path):
+    make()
+    make(out="other", workers=2)
+    assert (tmp_path / "pool/pool.json").read_bytes() == (tmp_path / "other/pool.json").read_bytes()
+
+
+@pytest.mark.parametrize("spoil, words", [
+    (lambda folder: images.write_matte(folder / "1-a.png", np.zeros((H, W))), "1-a.png: its alpha is empty"),
+    (lambda folder: images.write_matte(folder / "1-a.png", np.ones((H, W + 1))), "1.png: 24 x 32 pixels, its matte .*1-a.png has 24 x 33"),
+    (lambda folder: (folder / "1.png").write_bytes(b"no picture"), "1.png: is not a picture"),
+    (lambda folder: (folder / "1.png").unlink(), "1.png: cannot be read"),
+    (lambda folder: (folder / "bg.jpg").write_bytes(b""), "bg.jpg: is empty"),
+])
+def test_a_bad_file_is_named_or_left_out(make, tmp_path, spoil, words):
+    spoil(tmp_path / "source")
+    with pytest.raises(RimError, match=words):
+        make()
+    assert not (tmp_path / "pool/pool.json").exists()
+    result = make(skip_bad=True)
+    assert len(result.left_out) == 1 and re.search(words, result.left_out[0])
+    assert result.entities + result.backgrounds == 7 and files.read_json(tmp_path / "pool/pool.json")["left_out"] == result.left_out
+
+
+def test_one_name_twice_is_refused_or_left_out(make, source):
+    again = replace(source.cuttings[0], path="another.png")
+    more = Source("more", Report("more", "x"), [again])
+    with pytest.raises(RimError, match="another.png: is called set-0, and so is 0-a.png"):
+        make(more)
+    result = make(more, skip_bad=True)
+    assert result.entities == 6 and "another.png" in result.left_out[0]
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "a b", "", "..", 'x"y'])
+def test_no_name_leads_out_of_the_folder(make, source, tmp_path, name):
+    more = Source("more", Report("more", "x"), [replace(source.cuttings[0], name=name)])
+    with pytest.raises(RimError, match="small letters"):
+        make(more)
+    assert not (tmp_path / "pool").exists()
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(make, tmp_path):
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool/mine.txt").write_text("keep me")
+    with pytest.raises(RimError, match="holds something"):
+        make()
+    assert [path.name for path in (tmp_path / "pool").iterdir()] == ["mine.txt"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RimError, match="is a file"):
+        make(out="file")
+
+
+def test_all_entities_that_lack_a_word_are_asked_for_at_once(make, tmp_path, source):
+    source.cuttings[:3] = [replace(item, weak_category=None) for item in source.cuttings[:3]]
+    with pytest.raises(RimError, match=r"3 entities lack a word; .*wanted.csv .*set-0: nobody says its category"):
+        make()
+    with open(tmp_path / "pool/wanted.csv", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["name"] for row in rows] == ["set-0", "set-1", "set-2"]
+    for row in rows:
+        row["category"] = "owl"
+    assert make(corrections=write_table(tmp_path / "filled.csv", rows)).entities == 6
+    result = make(skip_bad=True)
+    assert result.entities == 3 and len(result.left_out) == 3
+
+
+def test_keep_brings_back_what_a_filter_left_out(make, tmp_path, source):
+    source.left_out = [source.cuttings.pop(0)]
+    assert make().entities == 5
+    assert make(corrections=write_table(tmp_path / "t.csv", [{"name": "set-0", "keep": "1"}])).entities == 6
+
+
+def test_a_correction_that_no_entity_can_have_is_asked_for(make, tmp_path):
+    table = write_table(tmp_path / "t.csv", [{"name": "set-0", "kind": "person", "gender": "woman", "age_group": "adult", "clothes": "coat"}])
+    with pytest.raises(RimError, match="gender must be female or male"):
+        make(corrections=table)
+
+
+@pytest.mark.parametrize("text, words", [
+    ("", "column `name`"), ("name,colour\na,red\n", "'colour' has no meaning .did you mean color"), ("name\na\na\n", "line 3: 'a' was in"),
+    ("name,keep\na,yes\n", "keep of 'a' is 'yes'"), ("name,keep\n,1\n", "line 2: the name is empty"), ("name\na,b\n", "more cells"),
+    (b"name\n\xff\n", "not UTF-8")])
+def test_a_broken_table_is_refused_by_line(tmp_path, text, words):
+    path = tmp_path / "t.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(RimError, match=words):
+        corrections.read(path)
+    with pytest.raises(RimError, match="no such file"):
+        corrections.read(tmp_path / "none.csv")
+
+
+def test_empty_cells_and_remarks_say_nothing(tmp_path):
+    (tmp_path / "t.csv").write_text("﻿name, color,note,keep\na,, blurred ,\nb, red,,0\n", encoding="utf-8")
+    assert corrections.read(tmp_path / "t.csv") == {"a": {}, "b": {"color": "red", "keep": "0"}}
+
+
+def test_an_empty_pool_is_refused(make, source, tmp_path):
+    source.cuttings.clear(), source.backdrops.clear()
+    with pytest.raises(RimError, match="nothing is left"):
+        make()
+    assert not (tmp_path / "pool/pool.json").exists()
+    with pytest.raises(RimError, match="cf, ml or given"):
+        make(foreground="closed")
+
+
+def test_given_foregrounds_are_taken_where_they_are(make, source, tmp_path):
+    images.write_picture(tmp_path / "source/fg.png", np.full((H, W, 3), 9, np.uint8))
+    source.cuttings[0] = replace(source.cuttings[0], foreground=tmp_path / "source/fg.png")
+    make(foreground="given")
+    pool = starter.load(tmp_path / "pool")
+    assert set(np.unique(pool.cutout("set-0")[0])) == {0, 9} and pool.cutout("set-1")[0].max() > 9
+
+
+def test_faces_are_blurred_and_hard_edges_softened(make, source, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (H, W, 3), dtype=np.uint8)
+    images.write_cutout(tmp_path / "source/6.png", noise, (DISC > 0.5).astype(np.float32))
+    rough = Cutting("set-6", "thing", "train", "set", "6.png", None, foreground=tmp_path / "source/6.png", weak_category="owl")
+    source.cuttings += [rough, replace(rough, name="set-7", faces=((8, 4, 24, 20),), clean=True)]
+    make()
+    pool = starter.load(tmp_path / "pool")
+    change = lambda name: np.abs(np.diff(pool.cutout(name)[0][4:10, 4:10].astype(float), axis=1)).mean()
+    assert change("set-7") < change("set-6") / 3
+    assert set(np.unique(pool.cutout("set-6")[1])) == {0, 1} and len(np.unique(pool.cutout("set-7")[1])) > 2
+
+
+def test_known_words_of_a_source_give_way_to_the_table(make, source, tmp_path):
+    source.cuttings[0] = replace(source.cuttings[0], known={"category": "tawny owl", "wispy": "1", "person": "p01"})
+    make()
+    assert {key: json.loads((tmp_path / "pool/pool.json").read_text())["entities"][0][key] for key in ("category", "wispy", "person")} == {
+        "category": "tawny owl", "wispy": True, "person": "p01"}
+    make(corrections=write_table(tmp_path / "t.csv", [{"name": "set-0", "category": "barn owl"}]))
+    assert json.loads((tmp_path / "pool/pool.json").read_text())["entities"][0]["category"] == "barn owl"
+
+
+def test_load_refuses_a_file_that_is_not_the_entitys_own(make, tmp_path):
+    make()
+    index = files.read_json(tmp_path / "pool/pool.json")
+    for name in ("../../secret.png", "set-1.png", "set-0.exe", 3):
+        index["entities"][0]["file"] = name
+        files.write_json(tmp_path / "pool/pool.json", index)
+        with pytest.raises(RimError, match="set-0.png"):
+            starter.load(tmp_path / "pool")
+
+
+def test_machines_that_had_no_weights_are_asked_again(make, monkeypatch):
+    asked = []
+    with_count = lambda *arguments: (asked.append(arguments[0]), annotate(*arguments))[1]
+    make(annotate=with_count)
+    make(annotate=with_count)
+    assert len(asked) == 12
+    sure = lambda *arguments: SimpleNamespace(**{**vars(annotate(*arguments)), "said": []})
+    make(annotate=sure)
+    make(annotate=lambda *arguments: pytest.fail("its word is known"))
+
+
+def test_it_gathers_what_the_readers_read(tmp_path):
+    """From a folder in AM-2k's layout to a pool, with H and W of the pictures' own."""
+    for name in ("train/mask", "train/original", "validation/mask", "validation/original"):
+        picture = DISC if "mask" in name else np.full((H, W, 3), 90, np.uint8)
+        (images.write_matte if "mask" in name else images.write_picture)(tmp_path / "AM-2k" / name / f"m_{name[:2]}.png", picture)
+    table = write_table(tmp_path / "t.csv", [{"name": f"am2k-m-{name}", "category": "fox", "color": "gray"} for name in ("tr", "va")])
+    result = gather(sources.open_all([f"am2k={tmp_path}"]), tmp_path / "pool", table, "ml", long_tail=0, progress=False)
+    pool = starter.load(tmp_path / "pool")
+    assert result.entities == 2 and {(item.kind, item.category, item.split) for item in pool.entities} == {
+        ("animal", "fox", "train"), ("animal", "fox", "test")}
+    assert gathering.LEAST >= 1
+
+
+KILLED = """
+import sys
+from rimlib.entities import sources
+from rimlib.entities.gather import gather
+gather(sources.open_all([f"folder={sys.argv[1]}"]), sys.argv[2], long_tail=0, progress=False)
+"""
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_pool(tmp_path):
+    """kill -9, several times, at different places."""
+    many = tmp_path / "many"
+    for number in range(40):
+        (many / "owl").mkdir(parents=True, exist_ok=True)
+        images.write_cutout(many / "owl" / f"{number}.png", np.full((H, W, 3), 5 * number, np.uint8), DISC)
+    command = [sys.executable, "-c", KILLED, str(many)]
+    for count in (3, 17, 30):
+        process = subprocess.Popen([*command, str(tmp_path / "pool")])
+        while process.poll() is None and len(list(tmp_path.glob("pool/entities/*.png"))) < count:
+            time.sleep(0.002)
+        process.kill()
+        process.wait()
+        index = tmp_path / "pool" / "pool.json"
+        assert not index.exists() or len(files.read_json(index)["entities"]) == 40
+    result = gather(sources.open_all([f"folder={many}"]), tmp_path / "pool", long_tail=0, progress=False)
+    assert result.computed < 40
+    gather(sources.open_all([f"folder={many}"]), tmp_path / "whole", long_tail=0, progress=False)
+    assert (tmp_path / "pool/pool.json").read_bytes() == (tmp_path / "whole/pool.json").read_bytes() and starter.verify(tmp_path / "pool") == []
