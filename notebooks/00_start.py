@@ -47,7 +47,7 @@ from rimlib.refmatte.plan import plan
 # ## One picture, one sentence
 #
 # The picture is put together here, from photographs that come with the repository: two or three cut-out things before a
-# background. Chapter [](02_refmatte) shows how; for now it is a picture that nobody has seen before.
+# background. Chapter [](02a_scenes) shows how; for now it is a picture that nobody has seen before.
 
 # %%
 pool = starter.load()

@@ -53,7 +53,7 @@ torch.set_grad_enabled(False);  # this chapter looks, it does not train
 # %% [markdown]
 # ## A scene to ask about
 #
-# The engine of chapter [](02_refmatte) plans scenes from the shipped photographs. We take one, rendered in memory: it is not a
+# The engine of chapter [](02c_refmatte) plans scenes from the shipped photographs. We take one, rendered in memory: it is not a
 # file of the data set. Each entity has a keyword (its category) and four expressions; we ask one of the four.
 
 # %%

@@ -154,7 +154,7 @@ demo.choose(0)  # so that the page above stands as it began
 # 2. Ask for "the left one" and for "the thing at the far left of the photo". Which works better, and why?
 #
 # :::{dropdown} Answer
-# The second is closer to the sentences of chapter [](02_refmatte), which are all that the model has read. *One* names nothing there.
+# The second is closer to the sentences of chapter [](02b_expressions), which are all that the model has read. *One* names nothing there.
 # :::
 #
 # 3. Let the demo show a matte only if its score is above a threshold of yours. What do you gain and lose?

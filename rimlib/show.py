@@ -5,10 +5,12 @@ One place for how the book looks: fixed width, a palette that colour-blind reade
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 
 import numpy as np
 
 from rimlib import images
+from rimlib.errors import RimError
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")   # Okabe and Ito's
 WIDTH = 9.0   # inches of every figure
@@ -90,6 +92,25 @@ def curves(rows: list[dict], x: str, ys: list[str], labels=None, xlabel: str | N
         axis.legend(frameon=False)
     figure.tight_layout()
     return figure
+
+
+def cloud(counts: Counter, size: tuple[int, int] = (480, 720), most: int = 120) -> np.ndarray:
+    """A word cloud, uint8 (H, W, 3): the oftener a word is counted, the larger it stands. The same counts give the same picture.
+
+    counts: how often each word, or words, is used. size: (height, width) in pixels. most: words at most.
+    Raises RimError where nothing was counted.
+    """
+    counts = dict(sorted(((word, count) for word, count in counts.items() if count > 0), key=lambda item: (-item[1], item[0]))[:most])
+    if not counts:
+        raise RimError("cloud: no words; at least one count above 0 is expected")
+    from matplotlib.font_manager import findfont
+    from wordcloud import WordCloud
+
+    colors = [color for color in PALETTE if color != "#F0E442"]   # yellow can't be read on white
+    order = {word: colors[place % len(colors)] for place, word in enumerate(counts)}
+    drawn = WordCloud(width=size[1], height=size[0], background_color="white", max_words=most, random_state=1, font_path=findfont("DejaVu Sans"),
+                      prefer_horizontal=1.0, relative_scaling=0.5, margin=4, max_font_size=size[0] // 5, color_func=lambda word, **_: order[word])
+    return drawn.generate_from_frequencies(counts).to_array()
 
 
 def source(thing):
