@@ -20,6 +20,7 @@ LARGEST = 200_000_000
 """The most pixels that a file may have. Pillow's own limits, a warning at 89 and a stop at 179 million, are lifted."""
 
 _LOCK = threading.Lock()
+_ORIENTATION = 0x0112   # the EXIF tag
 
 
 def pixels_of(source) -> np.ndarray:
@@ -106,6 +107,10 @@ def _file(path) -> np.ndarray:
             return _image(image, name)
 
 
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)   # `convert` copies even where nothing changes
+
+
 @contextmanager
 def _pillow():
     """Pillow without its own limits, which count from `LARGEST` here, and without its warnings; one thread at a time."""
@@ -124,7 +129,8 @@ def _image(image: Image.Image, name: str) -> np.ndarray:
     try:
         image.load()
         try:
-            image = ImageOps.exif_transpose(image)
+            if image.getexif().get(_ORIENTATION, 1) != 1:   # it would copy an upright picture too
+                image = ImageOps.exif_transpose(image)
         except Exception:
             pass  # broken EXIF; the pixels are sound
         if image.mode == "F" or image.mode.startswith("I"):  # Pillow's own conversion would cut off, not scale
@@ -132,9 +138,9 @@ def _image(image: Image.Image, name: str) -> np.ndarray:
             if image.mode != "F" and values.min() >= 0 and values.max() <= 65535:
                 values = values.astype(np.uint16)
         elif image.has_transparency_data or image.mode in ("La", "RGBa"):
-            values = np.asarray(image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA"))  # (H, W, 4)
+            values = np.asarray(_in_mode(_in_mode(image, "LA") if image.mode == "La" else image, "RGBA"))  # (H, W, 4)
         else:
-            values = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))  # (H, W) or (H, W, 3)
+            values = np.asarray(_in_mode(image, "L" if image.mode in ("1", "L") else "RGB"))  # (H, W) or (H, W, 3)
     except Exception as error:
         raise RimError(f"{name}: is broken or cut off: {str(error) or type(error).__name__}") from error
     try:

@@ -44,10 +44,12 @@ def read_cutout(source) -> tuple[np.ndarray, np.ndarray]:
 
     Raises RimError as `read_picture` does, and for a source without an alpha channel.
     """
+    import cv2
+
     pixels = pixels_of(source)
     if pixels.shape[2] != 4:
         raise RimError(f"{name_of(source)}: has no alpha channel; a cut-out is RGBA, such as a PNG with transparency")
-    return np.array(_to_uint8(pixels[..., :3]), order="C"), _to_float(pixels[..., 3])
+    return cv2.cvtColor(np.ascontiguousarray(_to_uint8(pixels)), cv2.COLOR_RGBA2RGB), _to_float(pixels[..., 3])
 
 
 def read_matte(source) -> np.ndarray:

@@ -35,9 +35,9 @@ class Data:
     three_share: float = 0.5557         # of the scenes side by side or above each other, those with three entities (Paper: from Table 1)
     mixed_shares: tuple[float, ...] = (0.17, 0.77)  # of a group's scenes with two and with three, those with one of each kind; see plan.py
     enlarge: float = 2.0                # a cut-out grows to no more than this times its own pixels
-    fullness: float = 0.7               # chance of an attribute to be spoken
+    fullness: float = 0.7               # chance of an attribute to be spoken; some are likelier, see expressions.py
     unique: bool = True                 # re-draw a sentence until it singles out its entity (Paper: not done)
-    no_target: int = 0                  # sentences that fit nothing, so many for each scene (not in the paper)
+    no_target: int = 2                  # sentences that fit nothing, so many for each scene (not in the paper)
     seed: int = 1
 
 
@@ -99,6 +99,7 @@ class Train:
     images: int = 16                    # a step encodes these …
     sentences: int = 2                  # … and asks each of them so many sentences
     keyword_share: float = 0.5          # of the sentences that are keywords
+    no_target: float = 0.1              # of the sentences that fit nothing in their picture, where the data have such (not in the paper)
     lr: float = 1e-3
     lr_image: float = 5e-4
     lr_text: float = 5e-4
@@ -243,8 +244,8 @@ def _check(profile: Profile, where: str) -> None:
         need(getattr(data, name) >= 0, f"data.{name}", getattr(data, name), "0 or more")
     need(len(data.relation_shares) == 3 and min(data.relation_shares) >= 0 and sum(data.relation_shares) > 0,
          "data.relation_shares", list(data.relation_shares), "three shares, left-right : top-bottom : front-behind")
-    for name in ("three_share", "fullness"):
-        need(0 <= getattr(data, name) <= 1, f"data.{name}", getattr(data, name), "between 0 and 1")
+    need(0 <= data.three_share <= 1, "data.three_share", data.three_share, "between 0 and 1")
+    need(0 <= data.fullness <= 2, "data.fullness", data.fullness, "between 0 and 2, where every attribute is certain")
     need(len(data.mixed_shares) == 2 and all(0 <= share <= 1 for share in data.mixed_shares),
          "data.mixed_shares", list(data.mixed_shares), "two shares between 0 and 1, of scenes with two and with three entities")
     need(data.enlarge > 0, "data.enlarge", data.enlarge, "above 0")
@@ -257,7 +258,7 @@ def _check(profile: Profile, where: str) -> None:
     need(train.steps is None or train.steps > 0, "train.steps", train.steps, "above 0")
     for name in ("images", "sentences"):
         need(getattr(train, name) >= 1, f"train.{name}", getattr(train, name), "at least 1")
-    for name in ("keyword_share", "flip", "noise", "warmup"):
+    for name in ("keyword_share", "no_target", "flip", "noise", "warmup"):
         need(0 <= getattr(train, name) <= 1, f"train.{name}", getattr(train, name), "between 0 and 1")
     need(train.lr > 0, "train.lr", train.lr, "above 0")
     need(0 <= train.ema < 1, "train.ema", train.ema, "at least 0 and below 1")

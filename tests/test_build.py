@@ -1,19 +1,33 @@
 """Plan and build: the paper's proportions, the same bytes however they are made, and no half data sets."""
 
+import hashlib
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 
-from rimlib.entities import starter
+from rimlib.entities import drawn, starter
 from rimlib.errors import RimError
 from rimlib.profile import Data, load
-from rimlib.refmatte import build, format, plan
+from rimlib.refmatte import build, format, manifest, orders, plan, render, workers
 from rimlib.refmatte.dataset import RefMatte
+from rimlib.refmatte.layout import Placement
 
 SMALL = load("tiny", data__height=96, data__width=128, data__groups_train=1, data__images_per_group_train=4, data__extra_train=3,
              data__groups_test=1, data__images_per_group_test=2, data__extra_test=1).data
+CHANGED = ("height", "width", "groups_train", "images_per_group_train", "extra_train", "groups_test", "images_per_group_test", "extra_test")
+SETTINGS_HASH = hashlib.sha256(repr(SMALL).encode()).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +44,38 @@ def bytes_of(root):
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file() and ".cache" not in path.parts}
 
 
+def test_groups_hold_five_people_one_animal_one_thing_used_evenly(pool):
+    groups = list(plan.balanced_groups(pool.of(split="train"), 60))
+    assert all(Counter(entity.kind for entity in group) == plan.GROUP for group in groups)
+    used = Counter(entity.name for group in groups for entity in group if entity.kind == "person")
+    assert max(used.values()) - min(used.values()) <= 1
+
+
+def test_relations_and_counts_of_a_plan(pool):
+    settings = load("tiny", data__groups_train=40, data__extra_train=200).data
+    scenes = plan.plan(pool, settings, "train")
+    assert len(scenes) == 40 * settings.images_per_group_train + 200 == len({scene.name for scene in scenes})
+    shares = Counter(scene.relation for scene in scenes)
+    for relation, share in (("left/right", 0.7), ("top/bottom", 0.2), ("front/behind", 0.1)):
+        assert abs(shares[relation] / len(scenes) - share) < 0.05
+    assert all(len(scene.entities) == 2 for scene in scenes if scene.relation == "front/behind")
+    assert all(len(scene.entities) in (2, 3) and len(set(scene.entities)) == len(scene.entities) for scene in scenes)
+
+
+def test_splits_do_not_share_entities_or_backgrounds(pool):
+    settings = load("tiny").data
+    for split, (entities, backgrounds) in plan.SPLITS.items():
+        for scene in plan.plan(pool, Data(**{**vars(settings), "groups_train": 2, "extra_train": 5}), split):
+            assert all(pool[name].split == entities for name in scene.entities)
+            assert scene.background in {item.name for item in pool.backgrounds_of(backgrounds)}
+
+
+def test_a_scene_does_not_depend_on_how_many_there_are(pool):
+    few = plan.plan(pool, SMALL, "train")
+    more = plan.plan(pool, Data(**{**vars(SMALL), "extra_train": 6}), "train")
+    assert more[:len(few)] == few
+
+
 def test_two_processes_make_the_same_bytes_as_one(pool, root, tmp_path):
     other = build.build(SMALL, tmp_path / "other", workers=2, pool=pool, progress=False)
     assert bytes_of(other) == bytes_of(root)
@@ -43,14 +89,276 @@ def test_a_build_that_was_stopped_goes_on(pool, root, tmp_path):
     format.image_path(broken, "train", gone).unlink()
     with pytest.raises(RimError, match="refmatte_train_label.json"):
         RefMatte(broken, "train")                      # a stopped one never looks complete
+    before = {path: path.stat().st_mtime_ns for path in broken.rglob("*.jpg")}
     assert bytes_of(build.build(SMALL, broken, pool=pool, progress=False)) == bytes_of(root)
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items()), "what was there was not made again"
 
 
-def test_another_plan_is_refused_and_nothing_is_changed(pool, root):
+def stopped(pool, root, monkeypatch, after):
+    """A build that ends, as if killed, when so many scenes were written; what is in place then stays in place."""
+    def kill(*task):
+        nonlocal after
+        written = []
+        for order in task[1]:
+            after -= 1
+            if after < 0:
+                raise KeyboardInterrupt
+            written.append(write(task[0], order, *task[2:]))
+        return written
+
+    write = workers.write
+    with monkeypatch.context() as patched:
+        patched.setattr(workers, "render_chunk", kill)
+        with pytest.raises(KeyboardInterrupt):
+            build.build(SMALL, root, pool=pool, progress=False)
+
+
+@pytest.mark.parametrize("after", [0, 1, 4, 7, 8, 10, 12])
+def test_a_build_goes_on_after_a_stop_anywhere(pool, root, tmp_path, monkeypatch, after):
+    stopped(pool, tmp_path, monkeypatch, after)
+    build.build(SMALL, tmp_path, pool=pool, progress=False)
+    assert bytes_of(tmp_path) == bytes_of(root)
+
+
+def test_a_torn_line_and_what_follows_it_are_not_believed(pool, root, tmp_path, monkeypatch):
+    stopped(pool, tmp_path, monkeypatch, 6)
+    journal = manifest.journal_path(tmp_path, "train")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 4, "the chunk that was not finished is not in the journal"
+    (tmp_path / json.loads(lines[1])[1][0][0]).write_bytes(b"")                       # a power cut: named, but empty
+    journal.write_bytes(b"".join(lines[:2]) + lines[2][:20])
+    assert [name for *_, name, _ in manifest.read_journal(tmp_path, "train")] == [json.loads(line)[0] for line in lines[:2]]
+    (tmp_path / "train" / "mask" / ".0123456789abcdef.part").write_bytes(b"half")     # what kill -9 leaves
+    (tmp_path / ".0123456789abcdef.part").write_bytes(b"half")
+    stopped(pool, tmp_path, monkeypatch, 3)                                           # once more, after a chunk of three
+    assert len(list(manifest.read_journal(tmp_path, "train"))) == 5, "what was torn is gone, and new lines are whole"
+    build.build(SMALL, tmp_path, pool=pool, progress=False)
+    assert bytes_of(tmp_path) == bytes_of(root)
+
+
+def test_another_plan_is_refused_and_nothing_is_changed(pool, root, tmp_path, monkeypatch):
     before = bytes_of(root)
     with pytest.raises(RimError, match="another plan"):
         build.build(Data(**{**vars(SMALL), "seed": 9}), root, pool=pool, progress=False)
+    other = pool.only([entity.name for entity in pool.entities[1:]], [item.name for item in pool.backgrounds])
+    with pytest.raises(RimError, match="another plan"):
+        build.build(SMALL, root, pool=other, progress=False)
+    scenes = plan.scenes
+    monkeypatch.setattr(plan, "scenes", lambda *rest: (replace(scene, mirrored=scene.mirrored[::-1]) for scene in scenes(*rest)))
+    with pytest.raises(RimError, match="version of the engine"):                       # same settings, same pool
+        build.build(SMALL, root, pool=pool, progress=False)
     assert bytes_of(root) == before
+
+
+@pytest.mark.parametrize("change", [{"background": "bg-green-meadow"}, {"evaluated": (3, 2, 1)}], ids=["pixels", "labels"])
+def test_an_engine_that_changes_late_scenes_only_is_refused_too(pool, tmp_path, monkeypatch, change):
+    stopped(pool, tmp_path, monkeypatch, 1)
+    before, scenes = bytes_of(tmp_path), plan.scenes
+    monkeypatch.setattr(orders, "HEAD", 2)
+    stamp = json.loads((tmp_path / "plan.json").read_text())
+    stamp["splits"]["train"]["head"] = orders.Orders(tmp_path, "train", SMALL, pool).head()
+    (tmp_path / "plan.json").write_text(json.dumps(stamp))
+    monkeypatch.setattr(plan, "scenes", lambda *rest: (
+        replace(scene, **change) if number == 5 else scene for number, scene in enumerate(scenes(*rest))))
+    with pytest.raises(RimError, match="another plan"):
+        build.build(SMALL, tmp_path, pool=pool, progress=False)
+    assert {path for path in bytes_of(tmp_path) if "/img/" in path} == {path for path in before if "/img/" in path}
+
+
+def test_a_folder_where_nothing_was_planned_yet_takes_another_plan(pool, root, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched, pytest.raises(RimError, match="no words"):
+        patched.setattr(plan, "scenes", lambda *rest: (_ for _ in ()).throw(RimError("pool: no words")))
+        build.build(Data(**{**vars(SMALL), "seed": 9}), tmp_path, pool=pool, progress=False)
+    assert bytes_of(build.build(SMALL, tmp_path, pool=pool, progress=False)) == bytes_of(root)
+
+
+@pytest.mark.parametrize("name, words", [("photo.jpg", "photo.jpg"), ("plan.json", "another plan")])
+def test_a_folder_that_holds_something_else_is_refused(pool, tmp_path, name, words):
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(RimError, match=words):
+        build.build(SMALL, tmp_path, pool=pool, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_nothing_is_written_outside_the_folder(pool, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "set" / "train").mkdir(parents=True)
+    (tmp_path / "set" / "train" / "img").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set" / "plan.json").write_text(json.dumps({"pool": pool.fingerprint(), "settings": SETTINGS_HASH, "splits": {}}))
+    with pytest.raises(RimError, match="train.img: is a link that leads out"):
+        build.build(SMALL, tmp_path / "set", pool=pool, progress=False)
+    for name in (".build", "plan.json", "refmatte_train_label.json"):
+        shutil.rmtree(tmp_path / "set")
+        (tmp_path / "set").mkdir()
+        (tmp_path / "set" / "plan.json").write_text("{}")
+        (tmp_path / "set" / name).unlink(missing_ok=True)
+        (tmp_path / "set" / name).symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(RimError, match=f"{name}: is a link that leads out|another plan|holds something else"):
+            build.build(SMALL, tmp_path / "set", pool=pool, progress=False)
+    scenes = plan.scenes
+    for name in ("../elsewhere/x", "/x", "a b", "a'b", ""):
+        with monkeypatch.context() as patched:
+            patched.setattr(plan, "scenes", lambda *rest: (replace(scene, name=name) for scene in scenes(*rest)))
+            with pytest.raises(RimError, match="becomes the name of files"):
+                build.build(SMALL, tmp_path / "other", pool=pool, progress=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(plan, "scenes", lambda *rest: (replace(scene, name="same") for scene in scenes(*rest)))
+        with pytest.raises(RimError, match="two scenes have the name same"):
+            build.build(SMALL, tmp_path / "other", pool=pool, progress=False)
+    with pytest.raises(RimError, match="there is none of this name"):
+        build.build(SMALL, tmp_path / "third", splits=("../elsewhere",), pool=pool, progress=False)
+    assert not list((tmp_path / "elsewhere").iterdir()) and not (tmp_path / "third").exists()
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced_and_not_followed(tmp_path):
+    (tmp_path / "outside").write_text("mine")
+    (tmp_path / "a.png").symlink_to(tmp_path / "outside")
+    render.store(tmp_path / "a.png", b"new")
+    assert (tmp_path / "outside").read_text() == "mine" and (tmp_path / "a.png").read_bytes() == b"new"
+
+
+def test_a_second_build_in_the_folder_is_refused_while_the_first_is_at_work(pool, tmp_path, monkeypatch):
+    def meanwhile(*task):
+        with pytest.raises(RimError, match=rf"another build is at work in this folder \(process {os.getpid()}"):
+            build.build(SMALL, tmp_path, pool=pool, progress=False)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(workers, "render_chunk", meanwhile)
+        build.build(SMALL, tmp_path, pool=pool, progress=False)
+    (tmp_path / ".build" / "lock").write_text("process 1 on nowhere")     # a lock that nobody holds any more
+    build.build(SMALL, tmp_path, pool=pool, progress=False)
+    assert not (tmp_path / ".build").exists()
+
+
+def test_entities_and_backgrounds_that_cannot_be_used_are_named(pool, tmp_path, capsys):
+    part = pool.only(["fox-red-standing", "koala-on-log"], ["bg-green-meadow"])
+    size = part.background("bg-green-meadow").shape[:2]
+    places = (Placement(0, 0, 50, 40), Placement(60, 0, 50, 40))
+    order = orders.Order("a", "bg-green-meadow", ("fox-red-standing", "koala-on-log"), places, (False, False))
+    with pytest.raises(RimError, match="bg-green-meadow.*would be enlarged 2.1 times"):
+        render.write(part, order, tmp_path, "train", (int(size[0] * 2.1), 200))
+    assert render.write(part, order, tmp_path, "train", (int(size[0] * 1.5), 200)).enlarged == pytest.approx(1.5, abs=0.01)
+    part._readers["koala-on-log"] = lambda entity: (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.float32))
+    part._kept = type(part._kept)()
+    with pytest.raises(RimError, match="koala-on-log.*alpha is empty"):
+        render.write(part, order, tmp_path, "train", (100, 200))
+    settings = Data(**{**vars(SMALL), "height": size[0] + 40})
+    build.build(settings, tmp_path / "set", splits=("seen",), pool=pool, progress=False)
+    assert capsys.readouterr().err.count("was enlarged") == 1, "said once"
+
+
+def test_a_group_decodes_each_of_its_entities_once(pool, tmp_path, monkeypatch):
+    read = Counter()
+    counted = starter.load()
+    for name, reader in list(counted._readers.items()):
+        counted._readers[name] = lambda entity, reader=reader: read.update([entity.name]) or reader(entity)
+    settings = Data(**{**vars(SMALL), "images_per_group_train": 20, "extra_train": 0})
+    build.build(settings, tmp_path, splits=("train",), pool=counted, progress=False)
+    assert set(read.values()) == {1} and len(read) <= 7
+
+
+def test_memory_does_not_grow_with_the_number_of_scenes(pool, tmp_path):
+    peaks = []
+    for extra in (12, 12, 46):                                         # the first one loads what is loaded once
+        small = pool.only([entity.name for entity in pool.entities], [item.name for item in pool.backgrounds])
+        small.keep_bytes, small._kept = 1_000_000, type(small._kept)()
+        settings = Data(**{**vars(SMALL), "groups_train": 0, "extra_train": extra, "height": 180, "width": 240})
+        tracemalloc.start()
+        build.build(settings, tmp_path / f"{len(peaks)}", splits=("train",), pool=small, progress=False)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < peaks[1] + 1_000_000, "34 scenes more are 8 MB of pixels more"
+
+
+KILLED = """
+import sys, time
+from rimlib import profile
+from rimlib.refmatte import build, workers
+write = workers.write
+workers.write = lambda *task: time.sleep(0.02) or write(*task)      # so that there is time to kill it
+changes = {f"data__{name}": int(value) for name, value in (item.split("=") for item in sys.argv[3:])}
+build.build(profile.load("tiny", **changes).data, sys.argv[1], workers=int(sys.argv[2]), progress=False)
+"""
+
+
+@pytest.mark.parametrize("signal_name, processes", [("SIGKILL", 1), ("SIGTERM", 1), ("SIGKILL", 2)])
+def test_a_killed_process_leaves_what_the_next_one_finishes(pool, root, tmp_path, signal_name, processes):
+    changes = [f"{name}={getattr(SMALL, name)}" for name in CHANGED]
+    process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path / "set", str(processes), *changes], start_new_session=True)
+    deadline = time.monotonic() + 60
+    while len(list((tmp_path / "set").glob("*/img/*.jpg"))) < 3:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    its_workers = psutil.Process(process.pid).children()
+    os.kill(process.pid, getattr(signal, signal_name))
+    process.wait()
+    with pytest.raises(RimError, match="not finished"):
+        manifest.insist(tmp_path / "set", "train")
+    assert not manifest.check(tmp_path / "set", progress=False).complete
+    build.build(SMALL, tmp_path / "set", pool=pool, progress=False)
+    assert bytes_of(tmp_path / "set") == bytes_of(root)
+    assert len(its_workers) >= 2 or processes == 1
+    assert not psutil.wait_procs(its_workers, timeout=10)[1], "its workers end with it"
+
+
+def test_a_worker_of_a_dask_cluster_is_killed_and_the_result_is_the_same(pool, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    settings = Data(**{**vars(SMALL), "images_per_group_train": 6, "extra_train": 60})
+    whole = build.build(settings, tmp_path / "whole", splits=("train",), pool=pool, progress=False)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        slow = SlowPool(pool)
+        thread = threading.Thread(target=kill_one, args=(cluster, tmp_path / "set"))
+        thread.start()
+        build.build(settings, tmp_path / "set", splits=("train",), pool=slow, progress=False, dask=cluster.scheduler_address)
+        thread.join()
+        assert KILLED_PIDS, "a worker was killed while it was at work"
+    assert bytes_of(tmp_path / "set") == bytes_of(whole)
+
+
+KILLED_PIDS: list[int] = []
+
+
+def kill_one(cluster, root):
+    while len(list(root.glob("*/img/*.jpg"))) < 5:
+        time.sleep(0.01)
+    pid = next(iter(cluster.workers.values())).pid
+    if len(list(root.glob("*/img/*.jpg"))) < 66:
+        os.kill(pid, signal.SIGKILL)
+        KILLED_PIDS.append(pid)
+
+
+def slow_background(background):
+    time.sleep(0.05)
+    return starter.load().background(background.name)
+
+
+def SlowPool(pool):
+    """The same pool for a plan, whose pictures take time to read, so that there is time to kill who reads them."""
+    slow = pool.only([entity.name for entity in pool.entities], [item.name for item in pool.backgrounds])
+    slow._background_readers = dict.fromkeys(slow._background_readers, slow_background)
+    slow._mark, slow._kept = "slow", type(slow._kept)()
+    return slow
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense"])
+def test_a_scheduler_that_does_not_answer_is_named(pool, tmp_path, monkeypatch, address):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(workers, "SECONDS", 1)
+    with pytest.raises(RimError, match=f"--dask {address}: no scheduler answers"):
+        build.build(SMALL, tmp_path, splits=("seen",), pool=pool, progress=False, dask=address)
+
+
+def test_without_dask_the_package_to_install_is_named(pool, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(RimError, match=r'pip install "dask\[distributed\]"'):
+        build.build(SMALL, tmp_path, splits=("seen",), pool=pool, progress=False, dask="tcp://127.0.0.1:9")
+
+
+def test_files_that_a_worker_wrote_elsewhere_are_missed(pool, tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "write", lambda pool, order, *rest: render.Written(order.name, (("train/img/x.jpg", 1, ""),), 1.0))
+    with pytest.raises(RimError, match="must share this folder"):
+        build.build(SMALL, tmp_path, splits=("train",), pool=pool, progress=False)
 
 
 def test_what_is_read_back_is_what_was_planned(pool, root):
@@ -86,6 +394,17 @@ def test_released_labels_are_read_too(tmp_path):
     format.label_path(tmp_path, "train").write_text(json.dumps({"rim_train_0_1": {"image_name": "rim_train_0", "expressions": "the cat", "rel": 3}}))
     (target,) = RefMatte(tmp_path, "train").targets
     assert target.expressions == ("the cat",) and target.extra == {"rel": 3} and target.evaluated == "the cat"
+
+
+def test_the_drawn_pool_makes_scenes_too(tmp_path):
+    settings = Data(**{**vars(SMALL), "pool": "drawn", "groups_test": 0, "extra_test": 2})
+    scenes = plan.plan(drawn.load(size=64), settings, "seen")
+    assert len(scenes) == 2
+
+
+def test_a_pool_without_people_is_refused_for_groups():
+    with pytest.raises(RimError, match="no person"):
+        plan.plan(drawn.load(size=64), SMALL, "train")
 
 
 def test_a_folder_that_cannot_be_made_is_named(pool, tmp_path):

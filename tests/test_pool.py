@@ -107,3 +107,12 @@ def test_a_name_that_could_lead_elsewhere_is_refused(name):
         make(names=("a", name))
     assert "\n" not in str(caught.value)
     assert len(make(names=("it's a \"ball\"", "ä"))) == 2
+
+
+def test_threads_may_share_a_pool():
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = make(keep_bytes=3000)
+    with ThreadPoolExecutor(8) as threads:
+        assert len(list(threads.map(lambda number: pool.cutout("abc"[number % 3]), range(3000)))) == 3000
+    assert pool._kept.bytes == 1400 * len(pool._kept._items) <= 3000

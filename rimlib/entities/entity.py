@@ -81,7 +81,8 @@ class Entity:
 
 @dataclass(frozen=True)
 class Background:
-    """A photograph to compose scenes on. `category` is one or two words for the place."""
+    """A photograph to compose scenes on. `category` is one or two words for the place, `shows` the categories of things that can be
+    seen in it, so that no sentence about another such thing is thought to fit one entity, or nothing."""
 
     name: str
     category: str = ""
@@ -90,3 +91,7 @@ class Background:
     path: str = ""
     licence: str = ""
     credit: str = ""
+    shows: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shows", tuple(self.shows))     # a list when it was read from JSON

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
@@ -133,20 +134,25 @@ class Pool:
 
 
 class _Kept:
-    """Decoded pixels up to a number of bytes; what was used longest ago goes first."""
+    """Decoded pixels up to a number of bytes; what was used longest ago goes first. Threads may share it."""
 
     def __init__(self):
         self._items: OrderedDict[tuple[str, str], object] = OrderedDict()
+        self._lock = threading.Lock()
         self.bytes = 0
 
     def get(self, key: tuple[str, str], read: Callable, limit: int):
-        if key in self._items:
-            self._items.move_to_end(key)
-            return self._items[key]
-        item = self._items[key] = read()
-        self.bytes += _size(item)
-        while self.bytes > limit and len(self._items) > 1:
-            self.bytes -= _size(self._items.popitem(last=False)[1])
+        with self._lock:
+            if key in self._items:
+                self._items.move_to_end(key)
+                return self._items[key]
+        item = read()
+        with self._lock:
+            if key not in self._items:
+                self._items[key] = item
+                self.bytes += _size(item)
+            while self.bytes > limit and len(self._items) > 1:
+                self.bytes -= _size(self._items.popitem(last=False)[1])
         return item
 
 
@@ -154,4 +160,4 @@ _here: dict = {}   # in a worker process: the mark of the pool that it last was 
 
 
 def _size(item) -> int:
-    return sum(part.nbytes for part in (item if isinstance(item, tuple) else (item,)))
+    return sum(getattr(part, "nbytes", 0) for part in (item if isinstance(item, tuple) else (item,)))

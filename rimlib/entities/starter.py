@@ -212,7 +212,7 @@ def _make_background(row: dict, path: Path, work: Path, test: bool) -> dict:
     picture = images.resize(picture, (height, BACKGROUND_WIDTH))
     target = work / "backgrounds" / f"{row['name']}.webp"
     files.write_atomically(target, _webp(picture))
-    return {"name": row["name"], "category": row["category"], "split": "test" if test else "train", "source": row["source"],
+    return {"name": row["name"], "category": row["category"], "shows": row["shows"].split(), "split": "test" if test else "train", "source": row["source"],
             "path": row["path"], "licence": row["licence"], "credit": row["credit"],
             "height": height, "width": BACKGROUND_WIDTH, "sha256": files.sha256(target)}
 

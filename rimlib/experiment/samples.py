@@ -17,7 +17,6 @@ from rimlib.errors import RimError
 from rimlib.experiment import augment
 from rimlib.files import read_json, write_json
 from rimlib.images import read_matte, read_picture, resize
-from rimlib.refmatte.format import image_path, mask_path
 
 # A trimap's grey levels as the classes of the semantic decoder: background, unknown, foreground.
 CLASSES = np.zeros(256, np.uint8)
@@ -34,7 +33,8 @@ class Samples:
     images: uint8 (N, S, S, 3); mattes: uint8 (M, S, S); image_of: int64 (M,), the image of each matte;
     members: for each image, the numbers of its mattes; sentences: for each matte, a dict of its expressions with the
     kind of each (those that single it out, where the data says which do); keywords: for each matte, its category;
-    alone: bool (M,), whether no other entity of the image has the same keyword.
+    alone: bool (M,), whether no other entity of the image has the same keyword; nothing: for each image, the sentences that fit
+    nothing in it, (text, whether it is a keyword), where the data set has any.
     """
 
     def __init__(self, refmatte, size: int, limit: int | None = None, cache: bool = True, progress: bool = False,
@@ -51,6 +51,7 @@ class Samples:
         self.sentences = [_clear_sentences(target) for target in targets]
         self.keywords = [target.keyword for target in targets]
         self.alone = np.array([_keyword_clear(target, group) for group in groups for target in group], dtype=bool)
+        self.nothing = [[(row["sentence"], row.get("wrong") == "keyword") for row in refmatte.no_target.get(name, ())] for name in names]
         self.images, self.mattes = _arrays(refmatte, names, [target.mask_id for target in targets], size,
                                            cache, progress, workers)
 
@@ -59,13 +60,14 @@ class Samples:
         return len(self.image_names)
 
     def batch(self, rng: np.random.Generator, images: int = 16, sentences: int = 2, keyword_share: float = 0.4,
-              flip: float = 0.5, noise: float = 0.5, trimap_kernel: int = 7, templates=("{keyword}",)) -> "Batch":
+              flip: float = 0.5, noise: float = 0.5, trimap_kernel: int = 7, templates=("{keyword}",), no_target: float = 0.0) -> "Batch":
         """Draw a batch: B images and k sentences of each, of k different entities where the image has them.
 
         rng: decides everything, so a seed gives the batch again; images: B; sentences: k; keyword_share: of the
         sentences that are keywords (only where a keyword names one entity of the image), each put into one of
         `templates`; flip: probability that picture, mattes and words are mirrored; noise: probability of each
-        photometric change; trimap_kernel: pixels at the model's size.
+        photometric change; trimap_kernel: pixels at the model's size; no_target: of the sentences that fit nothing, whose matte is
+        empty (only where the image has such).
         """
         from rimlib.clipmat.trimap import trimap_from_alpha
 
@@ -82,6 +84,10 @@ class Samples:
             # An image of fewer entities is asked about the same one again, in other words where it has them.
             for turn, target in enumerate(np.resize(asked, sentences)):
                 row = place * sentences + turn
+                if self.nothing[image] and rng.random() < no_target:
+                    mattes[row], trimaps[row] = 0, 0
+                    texts.append(self._text_of_nothing(image, rng, flipped, templates))
+                    continue
                 matte = self.mattes[target]
                 mattes[row] = matte[:, ::-1] if flipped else matte
                 trimaps[row] = CLASSES[trimap_from_alpha(np.float32(1 / 255) * mattes[row], trimap_kernel)]
@@ -96,6 +102,13 @@ class Samples:
             options = [augment.mirror_words(sentence) for sentence in options]
         options = [sentence for sentence in options if sentence not in taken] or options
         return options[rng.integers(len(options))]
+
+
+    def _text_of_nothing(self, image, rng, flipped, templates) -> str:
+        text, is_keyword = self.nothing[image][rng.integers(len(self.nothing[image]))]
+        if is_keyword:
+            return templates[rng.integers(len(templates))].format(keyword=text)
+        return augment.mirror_words(text) if flipped else text
 
 
 @dataclass
@@ -184,10 +197,10 @@ def _decode(refmatte, names, mask_ids, images, mattes, progress, workers) -> Non
     from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
     size, files = images.shape[1], 64
-    jobs = [(array, read, wanted, start) for array, read, wanted in ((images, _small_image, names), (mattes, _small_matte, mask_ids))
+    pictures, masks = map(refmatte.layout.image, names), map(refmatte.layout.mask, mask_ids)
+    jobs = [(array, read, wanted, start) for array, read, wanted in ((images, _small_image, list(pictures)), (mattes, _small_matte, list(masks)))
             for start in range(0, len(wanted), files)]
-    work = (delayed(_part)(number, read, refmatte.root, refmatte.split, wanted[start:start + files], size)
-            for number, (_, read, wanted, start) in enumerate(jobs))
+    work = (delayed(_part)(number, read, wanted[start:start + files], size) for number, (_, read, wanted, start) in enumerate(jobs))
     # A few files are read sooner than processes start.
     done = Parallel(n_jobs=workers if len(jobs) > 8 else 1, return_as="generator_unordered")(work)
     with tqdm(total=len(names) + len(mask_ids), desc=f"samples at {size} px", unit="file", disable=not progress) as bar:
@@ -197,16 +210,16 @@ def _decode(refmatte, names, mask_ids, images, mattes, progress, workers) -> Non
             bar.update(len(part))
 
 
-def _part(number, read, root, split, names, size):
-    return number, np.stack([read(root, split, name, (size, size)) for name in names])
+def _part(number, read, paths, size):
+    return number, np.stack([read(path, (size, size)) for path in paths])
 
 
-def _small_image(root, split, name, size):
-    return resize(read_picture(image_path(root, split, name)), size)
+def _small_image(path, size):
+    return resize(read_picture(path), size)
 
 
-def _small_matte(root, split, name, size):
-    small = resize(read_matte(mask_path(root, split, name)), size)
+def _small_matte(path, size):
+    small = resize(read_matte(path), size)
     return np.rint(np.clip(small, 0, 1) * 255).astype(np.uint8)
 
 

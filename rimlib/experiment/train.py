@@ -72,7 +72,7 @@ def train(profile, data, out, minutes=None, steps=None, weights="clip", resume=T
     def prepare(step):
         # The step's number decides its batch, so that an interrupted run sees what it would have seen.
         batch = samples.batch(np.random.default_rng([profile.seed, step]), settings.images, settings.sentences,
-                              settings.keyword_share, settings.flip, settings.noise, settings.trimap_kernel, templates)
+                              settings.keyword_share, settings.flip, settings.noise, settings.trimap_kernel, templates, settings.no_target)
         return batch, model.tokenizer(batch.texts, truncate=True)
 
     save()  # a disk that is full or read-only is found before the training, not after it

@@ -60,7 +60,7 @@ def blend(background: np.ndarray, layers: list[np.ndarray], placements: list[Pla
     visible: list[np.ndarray | None] = [None] * len(layers)
     for index in sorted(range(len(layers)), key=lambda item: placements[item].depth):
         place = placements[index]
-        small = _resize(layers[index], (place.height, place.width))
+        small = resize(layers[index], (place.height, place.width))
         if mirrored is not None and mirrored[index]:
             small = cv2.flip(small, 1)
         alpha = cv2.extractChannel(small, 3)
@@ -89,12 +89,31 @@ def fit_background(background: np.ndarray, canvas: tuple[int, int]) -> np.ndarra
     tall, wide = min(height, round(canvas[0] * scale)), min(width, round(canvas[1] * scale))
     top, left = (height - tall) // 2, (width - wide) // 2
     cut = background[top:top + tall, left:left + wide]
-    return np.array(cut) if (tall, wide) == tuple(canvas) else _resize(cut, canvas)
+    return np.array(cut) if (tall, wide) == tuple(canvas) else resize(cut, canvas)
 
 
 def enlargement(size: tuple[int, int], canvas: tuple[int, int]) -> float:
     """How many times a background of this (height, width) is enlarged to fill the canvas; below 1 it shrinks."""
     return max(canvas[0] / size[0], canvas[1] / size[1])
+
+
+def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A layer, or a background's uint8 (H, W, 3), at another (height, width).
+
+    Halved until less than half is left to do, then linear, so that no pixel is skipped. What grows is linear too, backgrounds cubic.
+    """
+    import cv2
+
+    while pixels.shape[0] > 2 * size[0] and pixels.shape[1] > 2 * size[1]:
+        pixels = cv2.resize(pixels, ((pixels.shape[1] + 1) // 2, (pixels.shape[0] + 1) // 2), interpolation=cv2.INTER_LINEAR)
+    height, width = pixels.shape[:2]
+    if (height, width) == tuple(size):
+        return pixels
+    if max(height / size[0], width / size[1]) > 2.1:     # much narrower than it was: two halvings would blur the other side
+        method = cv2.INTER_AREA
+    else:
+        method = cv2.INTER_CUBIC if pixels.dtype == np.uint8 and height < size[0] else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (size[1], size[0]), interpolation=method)
 
 
 def _times(colors: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -112,20 +131,6 @@ def _hide(behind: np.ndarray, other: Placement, alpha: np.ndarray, place: Placem
         part = behind[top - other.top:bottom - other.top, left - other.left:right - other.left]
         over = alpha[top - place.top:bottom - place.top, left - place.left:right - place.left]
         part[:] = np.rint(part * (1 - over / np.float32(FULL)))
-
-
-def _resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Linear down to half the size, where no pixel is skipped, and averaged below; enlarged colours are cubic, layers linear."""
-    import cv2
-
-    height, width = pixels.shape[:2]
-    if (height, width) == tuple(size):
-        return pixels
-    if height > 2 * size[0] or width > 2 * size[1]:
-        method = cv2.INTER_AREA
-    else:
-        method = cv2.INTER_CUBIC if pixels.dtype == np.uint8 and height < size[0] else cv2.INTER_LINEAR
-    return cv2.resize(pixels, (size[1], size[0]), interpolation=method)
 
 
 def _window(place: Placement) -> tuple[slice, slice]:

@@ -83,24 +83,44 @@ def _pixels(length: int, scale: float) -> int:
 
 def _overlapping(sizes: list[tuple[int, int]], canvas: tuple[int, int], rng: Random, weights: list[float],
                  enlarge: float) -> list[Placement]:
-    """The first one in front of the second: boxes overlap, and most of the back one stays in view."""
-    best, best_error = None, math.inf
+    """The first one in front of the second, which stays in view for the most part.
+
+    Boxes that overlap may hide nothing, at a corner. So each silhouette is taken for the ellipse in its box, and between
+    12 and 40 % of the back one's is covered.
+    """
+    best, best_error = [], math.inf
     for _ in range(60):
         scales = [rng.uniform(0.55, 0.95) * min(canvas[0] / height, 0.7 * canvas[1] / width) for height, width in sizes]
         placements = []
         for depth, (height, width), scale in zip((1, 0), sizes, _believable(scales, sizes, weights, enlarge)):
             tall, wide = _pixels(height, scale), _pixels(width, scale)
             placements.append(Placement(rng.randrange(canvas[1] - wide + 1), rng.randrange(canvas[0] - tall + 1), wide, tall, depth))
-        front, back = (placement.box for placement in placements)
-        shared = max(0, min(front[2], back[2]) - max(front[0], back[0])) * max(0, min(front[3], back[3]) - max(front[1], back[1]))
-        hidden = shared / ((back[2] - back[0]) * (back[3] - back[1]))
-        error = max(0.12 - hidden, hidden - 0.4, 0)     # between 12 and 40 % of the back box is covered
-        if error < best_error and shared > 0:
+        hidden = _covered(placements[1].box, placements[0].box)
+        error = max(0.12 - hidden, hidden - 0.4, 0)
+        if hidden and error < best_error:
             best, best_error = placements, error
-        if best_error == 0:
-            break
-    if best is None:                                    # sixty misses in a row: put one on the other's corner
-        back, front = placements[1], placements[0]
-        best = [Placement(min(back.left + back.width // 2, canvas[1] - front.width), min(back.top + back.height // 2, canvas[0] - front.height),
-                          front.width, front.height, 1), back]
-    return best
+        if hidden and error == 0:
+            return best
+    if best:
+        return best
+    back, front = placements[1], placements[0]          # sixty misses in a row: put one on the other's middle
+    return [Placement(min(back.left + back.width // 2, canvas[1] - front.width), min(back.top + back.height // 2, canvas[0] - front.height),
+                      front.width, front.height, 1), back]
+
+
+# points spread evenly over the unit circle
+_DISK = [(x / 4, y / 4) for x in range(-4, 5) for y in range(-4, 5) if x * x + y * y <= 16]
+
+
+def _covered(back: relations.Box, front: relations.Box) -> float:
+    """The share of one box's ellipse that lies under the other's."""
+    (x, y), (a, b) = _middle(back)
+    (u, v), (c, d) = _middle(front)
+    if abs(x - u) >= a + c or abs(y - v) >= b + d:
+        return 0.0
+    return sum(((x + a * s - u) / c) ** 2 + ((y + b * t - v) / d) ** 2 < 1 for s, t in _DISK) / len(_DISK)
+
+
+def _middle(box: relations.Box) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The middle of a box, and its half width and half height."""
+    return ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), ((box[2] - box[0]) / 2, (box[3] - box[1]) / 2)

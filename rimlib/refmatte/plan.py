@@ -13,7 +13,7 @@ from random import Random
 
 from rimlib.entities.entity import Entity
 from rimlib.entities.pool import Pool
-from rimlib.entities.synonyms import metres
+from rimlib.entities.synonyms import metres, nouns, words
 from rimlib.errors import RimError
 from rimlib.profile import Data
 from rimlib.refmatte import layout, relations
@@ -118,6 +118,7 @@ class _Drawing:
 
     def __init__(self, pool: Pool, settings: Data, split: str, backgrounds: list[str], strangers: list[Entity]):
         self.pool, self.settings, self.split, self.backgrounds, self.strangers = pool, settings, split, backgrounds, strangers
+        self.shown = {item.name: frozenset(word for category in item.shows for word in words(category)) for item in pool.backgrounds}
 
     def scene(self, candidates: list[Entity], number: int, mixed_shares: tuple[float, ...]) -> ScenePlan:
         settings = self.settings
@@ -125,10 +126,10 @@ class _Drawing:
         arrangement = rng.choices(relations.ARRANGEMENTS, settings.relation_shares)[0]
         size = 2 if arrangement == ("front", "behind") or rng.random() >= settings.three_share else 3
         mixed = rng.random() < mixed_shares[size - 2]
-        background = rng.choice(self.backgrounds)
         for _ in range(TRIES):
             chosen = _choose(candidates, size, mixed, rng)
-            if settings.unique and not can_be_told_apart(chosen):
+            background = rng.choice(self.backgrounds)
+            if settings.unique and not (can_be_told_apart(chosen) and self._alone(chosen, background)):
                 continue
             mirrored = tuple(rng.random() < 0.5 for _ in range(size))
             placements = tuple(layout.place([self.pool.size(entity.name) for entity in chosen], arrangement, (settings.height, settings.width),
@@ -141,13 +142,18 @@ class _Drawing:
                 break
         else:
             raise RimError(f"pool: no {size} entities that words can tell apart among {len(candidates)} candidates")
-        nothing = (speak_of_nothing(scene, self.strangers, rng) for _ in range(settings.no_target))
+        nothing = (speak_of_nothing(scene, self.strangers, rng, self.shown[background]) for _ in range(settings.no_target))
         return ScenePlan(
             name=f"rim_{self.split}_{hashlib.sha256(f'{settings.seed}/{self.split}/{number}'.encode()).hexdigest()[:8]}",
             background=background, entities=tuple(entity.name for entity in chosen), placements=placements, mirrored=mirrored,
             relation="/".join(arrangement), sentences=sentences, fits=fits,
             evaluated=tuple(rng.randrange(4) for _ in range(size)), keyword_clear=keyword_is_clear(scene),
             no_target=tuple(sentence for sentence in nothing if sentence is not None))
+
+
+    def _alone(self, chosen: list[Entity], background: str) -> bool:
+        """Does the background show nothing that an entity's words could mean as well? (A flower before a bed of flowers.)"""
+        return not any(self.shown[background].intersection(nouns(entity)) for entity in chosen)
 
 
 def _choose(candidates: list[Entity], size: int, mixed: bool, rng: Random) -> list[Entity]:

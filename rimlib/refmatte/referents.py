@@ -16,7 +16,7 @@ from rimlib.refmatte import relations
 from rimlib.refmatte.expressions import Claim, Scene, Sentence, describe, say, speak
 from rimlib.refmatte.relations import RELATIONS
 
-WRONG = ("stranger", "attribute", "relation")   # what is untrue in a sentence that fits nothing
+WRONG = ("stranger", "attribute", "relation", "keyword")   # what is untrue in a sentence that fits nothing
 FAR_APART = 40.0                                # CIELAB distance of two colours that nobody takes for each other
 
 
@@ -59,14 +59,15 @@ def speak_uniquely(scene: Scene, index: int, rng: Random, fullness: float = 0.7,
     return chosen
 
 
-def speak_of_nothing(scene: Scene, strangers: list[Entity], rng: Random, tries: int = 20) -> Sentence | None:
+def speak_of_nothing(scene: Scene, strangers: list[Entity], rng: Random, shown: frozenset[str] = frozenset(), tries: int = 20) -> Sentence | None:
     """A sentence that could be about this scene and fits nothing in it; its `kind` says what is wrong with it.
 
-    `stranger`: it describes an entity that is not there. `attribute`: one that is, with a colour, garment or gender that it has
-    not. `relation`: one that is, on the wrong side of another.
+    `stranger`: it describes an entity that is not there; `keyword`: so does a category alone. `attribute`: one that is there, with a
+    colour, garment or gender that it has not. `relation`: one that is there, on the wrong side of another.
 
     Args:
         strangers: entities to borrow words from.
+        shown: words for what the background shows; no sentence speaks of these.
 
     Returns:
         None when `tries` sentences in a row were true of something.
@@ -77,14 +78,16 @@ def speak_of_nothing(scene: Scene, strangers: list[Entity], rng: Random, tries: 
             wrong = rng.choice(WRONG)       # this scene has no such sentence, it seems
         four = speak(scene, rng.randrange(len(scene.entities)), rng)
         stranger = rng.choice(strangers)
-        if wrong == "stranger":
+        if wrong == "keyword":
+            claim = Claim(stranger.category, ())
+        elif wrong == "stranger":
             claim = describe(stranger, rng, 0.7)
         elif wrong == "attribute":
             claim = _with_wrong_attribute(rng.choice(four).claim, stranger, rng)
         else:
             claim = _on_the_wrong_side(rng.choice(four[1:]).claim, rng)
-        if claim is not None and not referents(claim, scene):
-            return say(claim, wrong, rng)
+        if claim is not None and claim.noun not in shown and not referents(claim, scene):
+            return Sentence(claim.noun, wrong, claim) if wrong == "keyword" else say(claim, wrong, rng)
     return None
 
 
