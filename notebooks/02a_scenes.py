@@ -138,10 +138,10 @@ figure.tight_layout(pad=0.3)
 # ### Sizes that can be believed
 #
 # A mug that fills its slot is as tall as a bus that fills the next one. But true proportions are no way out either: beside a bus of 11
-# metres a mug of 10 centimetres would have two pixels. So sizes follow the **fourth root** of the real ones: it keeps the order, and
+# metres a mug of 10 centimetres would have two pixels. So sizes follow the **sixth root** of the real ones: it keeps the order, and
 # nothing is lost.
 
-# %% mystnb={"figure": {"name": "scenes-sizes", "caption": "The same three entities, slots filled without regard to size (left), by the fourth root of real sizes (middle), and in true proportion (right)."}, "image": {"alt": "Three composed photographs of a mug, a person and a bus. Left the mug is as large as the person, in the middle it is clearly smaller, at the right it is a speck.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "scenes-sizes", "caption": "The same three entities, slots filled without regard to size (left), by the sixth root of real sizes (middle), and in true proportion (right)."}, "image": {"alt": "Three composed photographs of a mug, a person and a bus. Left the mug is as large as the person, in the middle it is clearly smaller, at the right it is a speck.", "width": "100%"}}
 odd = ["mug-grey", "human-p10-standing", "bus-green"]
 plain = laid(odd, ("left", "right"), Random(seed), sizes=False)
 rooted = laid(odd, ("left", "right"), Random(seed))
@@ -150,11 +150,11 @@ scale = min(place.width / pool.size(name)[1] * max(pool.size(name)) / size for p
 true = [layout.Placement(place.left, place.top + place.height - max(2, round(size * scale * pool.size(name)[0] / max(pool.size(name)))),
                          *(max(2, round(size * scale * side / max(pool.size(name)))) for side in reversed(pool.size(name))))
         for place, name, size in zip(rooted, odd, real)]
-show.grid([composed(odd, places, "bg-parking-ramp")[0] for places in (plain, rooted, true)], ["slots filled", "fourth root", "true proportion"]);
+show.grid([composed(odd, places, "bg-parking-ramp")[0] for places in (plain, rooted, true)], ["slots filled", "sixth root", "true proportion"]);
 
 # %%
-rows = [{"entity": name, "real longer side (m)": size, "fourth root": size ** (1 / layout.ROOT),
-         "pixels, slots filled": max(before.width, before.height), "pixels, fourth root": max(after.width, after.height)}
+rows = [{"entity": name, "real longer side (m)": size, "sixth root": size ** (1 / layout.ROOT),
+         "pixels, slots filled": max(before.width, before.height), "pixels, sixth root": max(after.width, after.height)}
         for name, size, before, after in zip(odd, real, plain, rooted)]
 show.table(rows, digits=2)
 
@@ -175,7 +175,7 @@ def turned_round(sizes: bool) -> float:
     return wrong / seen
 
 
-upside_down = {"slots filled": turned_round(False), "fourth root": turned_round(True)}
+upside_down = {"slots filled": turned_round(False), "sixth root": turned_round(True)}
 show.table([{"sizes by": name, "smaller thing looks larger (%)": 100 * share} for name, share in upside_down.items()], digits=1)
 
 # %% [markdown]
@@ -331,7 +331,7 @@ show.table([{"canvas": f"{size[1]} x {size[0]}", "enlarged least": min(values), 
 # %%
 show.table([
     {"open in the paper": "sizes of the entities",
-     "here": "slots; fourth root of real sizes; at most `enlarge` times their pixels", "code": "layout.place"},
+     "here": "slots; sixth root of real sizes; at most `enlarge` times their pixels", "code": "layout.place"},
     {"open in the paper": "places", "here": "anywhere in the slot, low rather than high", "code": "layout.place"},
     {"open in the paper": "how much may be hidden", "here": "12 to 40 % of the far box", "code": "layout.place"},
     {"open in the paper": "cut off at the border", "here": "never", "code": "layout.place"},
@@ -425,7 +425,7 @@ for trial in range(draws):
     for place, name in zip(places, names):
         assert 0 <= place.left and place.left + place.width <= canvas[1] and 0 <= place.top and place.top + place.height <= canvas[0], "cut off"
         assert place.width <= max(2, data.enlarge * pool.size(name)[1]), "enlarged beyond the limit"
-assert upside_down["fourth root"] < upside_down["slots filled"] / 2
+assert upside_down["sixth root"] < upside_down["slots filled"] / 2
 
 # %%
 blended = meadow.astype(float) * (1 - near - visible)[..., None]
@@ -449,7 +449,7 @@ assert np.abs(images.resize(other, target)[seen].astype(float) - images.resize(s
 # ## Summary
 #
 # * A scene is made from its relation: boxes first, then pixels from back to front.
-# * Sizes follow the fourth root of real ones, and stop where a cut-out's own pixels end. Both are choices of this book.
+# * Sizes follow the sixth root of real ones, and stop where a cut-out's own pixels end. Both are choices of this book.
 # * The truth of a scene is the visible alpha of each entity, $v_i = \alpha_i \prod_{j>i} (1 - \alpha_j)$.
 # * Colours travel weighted by alpha, or edges get a fringe.
 # * Ground, light and shadow are nobody's business here, and it shows.
@@ -482,9 +482,9 @@ assert np.abs(images.resize(other, target)[seen].astype(float) - images.resize(s
 # mattes teach true detail. With the paper's sources, of a thousand pixels and more, the limit costs nothing.
 # :::
 #
-# 4. Square roots instead of fourth roots: how large would the mug be beside the bus?
+# 4. Square roots instead of sixth roots: how large would the mug be beside the bus?
 #
 # :::{dropdown} Answer
-# Real sizes stand 1 to 110, their square roots 1 to 10.5, their fourth roots 1 to 3.2. With square roots a mug beside a bus of 200 pixels
+# Real sizes stand 1 to 110, their square roots 1 to 10.5, their sixth roots 1 to 3.2. With square roots a mug beside a bus of 200 pixels
 # has 19 pixels, and no handle to speak of. `layout.ROOT` is the place to try.
 # :::

@@ -7,7 +7,9 @@ from rimlib.errors import RimError
 from rimlib.experiment import augment, loop
 from rimlib.experiment.pairs import Pairs
 from rimlib.experiment.samples import Samples
+from rimlib.files import write_json
 from rimlib.images import resize
+from rimlib.refmatte import format
 from rimlib.refmatte.dataset import RefMatte
 
 SIZE = 48
@@ -73,6 +75,21 @@ def test_tensors_are_scaled_and_in_the_models_layout(samples):
     assert tensors["trimaps"].shape == (6, SIZE, SIZE)
     assert np.allclose(tensors["images"].permute(0, 2, 3, 1).numpy() * 255, batch.images)
     assert 0 <= tensors["mattes"].min() and tensors["mattes"].max() == 1
+
+
+def test_a_sentence_that_fits_nothing_has_an_empty_matte(make_scenes, tmp_path):
+    root = make_scenes(tmp_path / "set", 4)
+    name = RefMatte(root).image_names[1]
+    write_json(format.no_target_path(root, "train"), {name: [{"sentence": "the square on the left", "wrong": "stranger"},
+                                                             {"sentence": "square", "wrong": "keyword"}]})
+    samples = Samples(RefMatte(root), SIZE, cache=False)
+    plain, asked = (samples.batch(np.random.default_rng(1), images=4, flip=flip, no_target=share, noise=0, templates=("a photo of a {keyword}",))
+                    for flip, share in ((0, 0.0), (1, 1.0)))
+    assert not any("square" in text for text in plain.texts)
+    for row, text in enumerate(asked.texts):
+        assert ("square" in text) == (asked.mattes[row].max() == 0) == (asked.trimaps[row].max() == 0)
+    said = {text for text in asked.texts if "square" in text}
+    assert said and said <= {"the square on the right", "a photo of a square"}       # mirrored with the picture
 
 
 def test_an_ambiguous_keyword_or_sentence_is_not_asked(make_scenes, tmp_path):

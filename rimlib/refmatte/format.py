@@ -104,10 +104,12 @@ def write_labels(root: Path, split: str, scenes: Iterable[ScenePlan], pool: Pool
             yield from labels_of(scene, [pool[name] for name in scene.entities]).items()
 
     def pour(stream: BinaryIO) -> None:
+        empty = True
         for number, (mask_id, row) in enumerate(rows()):
             line = f"{json.dumps(mask_id)}: {json.dumps(row, ensure_ascii=False)}"
             stream.write((("{\n" if number == 0 else ",\n") + line).encode())
-        stream.write(b"\n}\n")
+            empty = False
+        stream.write(b"{}\n" if empty else b"\n}\n")
 
     files.write_atomically(label_path(root, split), pour)
     if nothing:

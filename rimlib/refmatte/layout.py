@@ -2,7 +2,7 @@
 
 Paper: Sec. 3.2: no occlusion for left, right, top and bottom; front and behind are made by overlap; nothing is cropped.
 The paper gives no sizes. Here each entity gets a slot of the canvas, larger things a larger one, and fills it as far as its own
-shape and its own pixels allow. So a cup never towers over a bus, and neither is lost: sizes follow the fourth root of the real ones.
+shape and its own pixels allow. So a cup never towers over a bus, and neither is lost: sizes follow the sixth root of the real ones.
 """
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from random import Random
 
 from rimlib.refmatte import relations
 
-ROOT = 4        # of the real sizes: a bus is 100 cups long, and here three
+ROOT = 6        # of the real sizes: a bus is 100 cups long, and here two
 REAL = (0.05, 20.0)   # metres: smaller and larger things count as these, so that no fly is lost under the moon
 SLACK = 1.6     # an entity may be so much larger than its place in that order, where its slot has room
 

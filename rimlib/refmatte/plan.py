@@ -118,6 +118,7 @@ class _Drawing:
 
     def __init__(self, pool: Pool, settings: Data, split: str, backgrounds: list[str], strangers: list[Entity]):
         self.pool, self.settings, self.split, self.backgrounds, self.strangers = pool, settings, split, backgrounds, strangers
+        self.first = _rng(settings.seed, split, "names").getrandbits(32)
         self.shown = {item.name: frozenset(word for category in item.shows for word in words(category)) for item in pool.backgrounds}
 
     def scene(self, candidates: list[Entity], number: int, mixed_shares: tuple[float, ...]) -> ScenePlan:
@@ -144,7 +145,7 @@ class _Drawing:
             raise RimError(f"pool: no {size} entities that words can tell apart among {len(candidates)} candidates")
         nothing = (speak_of_nothing(scene, self.strangers, rng, self.shown[background]) for _ in range(settings.no_target))
         return ScenePlan(
-            name=f"rim_{self.split}_{hashlib.sha256(f'{settings.seed}/{self.split}/{number}'.encode()).hexdigest()[:8]}",
+            name=f"rim_{self.split}_{(self.first + number * 2654435761) % 2**32:08x}",     # an odd factor: no two are alike
             background=background, entities=tuple(entity.name for entity in chosen), placements=placements, mirrored=mirrored,
             relation="/".join(arrangement), sentences=sentences, fits=fits,
             evaluated=tuple(rng.randrange(4) for _ in range(size)), keyword_clear=keyword_is_clear(scene),
