@@ -139,11 +139,16 @@ def test_a_smooth_background_stays_what_it_is():
     """Whichever way it is resized: a gradient keeps its values."""
     y, x = np.mgrid[:300, :400] / 400
     picture = np.rint(np.stack([255 * x, 255 * y, 255 * (x + y) / 2], axis=-1)).astype(np.uint8)
-    for canvas in ((450, 600), (240, 320), (150, 200), (120, 160), (75, 100)):
+    for canvas in ((450, 600), (210, 280), (150, 200), (120, 160), (75, 100)):
         y, x = (np.mgrid[:canvas[0], :canvas[1]] + 0.5) / canvas[1]
         inner = np.s_[2:-2, 2:-2]
         true = np.stack([255 * x, 255 * y, 255 * (x + y) / 2], axis=-1)
         assert np.abs(fit_background(picture, canvas) - true)[inner].max() < 2
+
+
+def test_a_background_that_is_a_little_too_large_is_cropped_and_not_blurred():
+    picture = RNG.integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(fit_background(picture, (240, 320)), picture[30:270, 40:360])
 
 
 def test_visible_alphas_never_add_up_to_more_than_one():

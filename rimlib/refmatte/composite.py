@@ -12,7 +12,8 @@ import numpy as np
 
 from rimlib.refmatte.layout import Placement
 
-FULL = 65535   # alpha 1 of a layer
+FULL = 65535    # alpha 1 of a layer
+LITTLE = 1.3    # times the canvas: a background below it is cropped and not made smaller
 
 
 def composite(background: np.ndarray, cutouts: list[tuple[np.ndarray, np.ndarray]], placements: list[Placement],
@@ -83,9 +84,14 @@ def matte(alpha: np.ndarray, place: Placement, canvas: tuple[int, int]) -> np.nd
 
 
 def fit_background(background: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
-    """Cut the largest centred window of the canvas's shape out of a background and resize it; always a copy."""
+    """Cut the largest centred window of the canvas's shape out of a background and resize it; always a copy.
+
+    Of a background that is only a little too large the window is as large as the canvas: nothing is blurred, and little is lost.
+    """
     height, width = background.shape[:2]
     scale = 1 / enlargement((height, width), canvas)
+    if 1 <= scale < LITTLE:
+        scale = 1.0
     tall, wide = min(height, round(canvas[0] * scale)), min(width, round(canvas[1] * scale))
     top, left = (height - tall) // 2, (width - wide) // 2
     cut = background[top:top + tall, left:left + wide]
