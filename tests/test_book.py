@@ -15,7 +15,7 @@ from rimlib import book, notebooks
 
 SESSION = time.time()
 PAGES = ["intro", *(f"chapters/{name}" for name in notebooks.names()),
-         "notation", "glossary", "model_card", "troubleshooting", "status", "references"]  # fmt: skip
+         "notation", "glossary", "datasheet", "model_card", "troubleshooting", "status", "references"]  # fmt: skip
 
 # Runs in the page when it is loaded and leaves what it finds in an element that --dump-dom prints.
 PROBE = """<script>addEventListener("load", () => setTimeout(() => {

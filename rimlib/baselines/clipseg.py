@@ -1,0 +1,145 @@
+"""CLIPSeg: a small decoder on the frozen towers of CLIP.
+
+Paper: Sec. 5.1, S4.1 (Lüddecke and Ecker, CVPR 2022). Activations of three blocks of the image tower are reduced to
+D = 64 channels, modulated by the sentence's embedding, run through one transformer block each, and enlarged to pixels.
+"We add one sigmoid layer on the output to normalize it to standard matting output"; image and text encoder are frozen.
+
+The network is transformers'; its towers run without gradients. The decoder has 1,127,009 parameters with ViT-B/16 and
+the convolutional upsampling of the public "refined" weights. The 1,122,305 that the CLIPSeg paper counts are those of
+a single transposed convolution on patches of 32 pixels; a test counts both.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from rimlib.baselines import hub
+from rimlib.baselines.rival import Answer, Trainable, check_size, none_published, normalise, read_header
+from rimlib.clipmat.backbone import PATCH, create_clip
+from rimlib.clipmat.tokenizer import CONFIGS, Tokenizer
+from rimlib.errors import RimError
+
+PUBLIC = "CIDAS/clipseg-rd64-refined"
+IMAGE_SIZE = {"tiny": 128, "paper": 352}  # the public weights' own; the RIM paper feeds every method 512 x 512
+CLIPS = {"tiny": "rim-tiny", "paper": "ViT-B-16-quickgelu"}
+CLIP_SIZE = {"tiny": 128, "paper": 224}  # pixels that the towers' grid of positions is for
+LENGTH = 77
+
+
+class CLIPSeg(Trainable):
+    """`net`: transformers' CLIPSegForImageSegmentation; `size`: "tiny" or "paper"; `image_size`: S, a multiple of 16."""
+
+    name = "clipseg"
+
+    def __init__(self, net, size: str = "paper", image_size: int | None = None):
+        super().__init__()
+        self.image_size = image_size or IMAGE_SIZE[size]
+        if self.image_size % PATCH:
+            raise RimError(f"image_size {self.image_size} of clipseg: must be a multiple of {PATCH}")
+        self.net = net
+        self.net.clip.requires_grad_(False)
+        # CLIP's tokenizer for CLIP's vocabulary, ours for ours; zeros after the end of text, which nothing looks at.
+        self.tokenizer = Tokenizer(CONFIGS / "rim-tiny.bpe.txt.gz" if size == "tiny" else None, LENGTH)
+        self.about = {"size": size, "image_size": self.image_size}
+
+    @classmethod
+    def from_settings(cls, size: str = "paper", weights: str | None = None, image_size: int | None = None) -> CLIPSeg:
+        """`weights`: None for the public ones, another hub name or a folder, "clip" for pretrained towers under a fresh
+        decoder (for training), "random", or a .safetensors file that `save` wrote. Raises RimError where they cannot be had.
+        """
+        from transformers import CLIPSegForImageSegmentation
+
+        check_size(cls.name, size)
+        if weights is None and size == "tiny":
+            raise none_published(cls.name, also="weights='clip' (our CLIP's towers) or ")
+        if weights in ("random", "clip") or str(weights).endswith(".safetensors"):
+            if str(weights).endswith(".safetensors"):
+                image_size = image_size or read_header(weights, cls.name, size)["image_size"]
+            model = cls(CLIPSegForImageSegmentation(config(size)), size, image_size)
+            reset(model.net.decoder)
+            if weights == "clip":
+                settings = SimpleNamespace(backbone=CLIPS[size], image_size=CLIP_SIZE[size], text_length=LENGTH)
+                model.net.clip.load_state_dict(rename_towers(create_clip(settings, "clip")[0].state_dict()))
+            elif weights != "random":
+                model.read(weights)
+            return model.eval()
+        return cls(hub.fetch(CLIPSegForImageSegmentation, weights or PUBLIC), size, image_size)
+
+    def forward(self, images: torch.Tensor, sentences: list[str], image_index: torch.Tensor | None = None) -> Answer:
+        """See `Trainable`; S may be any multiple of 16, for the grid of positions is resized."""
+        tokens = self.tokenizer(sentences, truncate=True).to(images.device)  # (B, 77)
+        with torch.no_grad():
+            states = self.net.clip.vision_model(pixel_values=normalise(images), output_hidden_states=True).hidden_states
+            # The first hidden state is the embedding, so block i's output is number i + 1.
+            activations = [states[block + 1] for block in self.net.extract_layers]  # each (B, 1+N, Dv)
+            if image_index is not None:
+                activations = [activation[image_index] for activation in activations]
+            words = self.net.get_conditional_embeddings(batch_size=len(tokens), input_ids=tokens)  # (B, 512)
+        logits = self.net.decoder(activations, words).logits  # (B, S, S)
+        return Answer(logits.reshape(len(tokens), 1, *images.shape[2:]).float())  # (B, 1, S, S)
+
+    def loss(self, answer: Answer, alpha_true: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Binary cross-entropy, CLIPSeg's own, with the matte as a soft truth. (The RIM paper does not name its loss.)"""
+        total = F.binary_cross_entropy_with_logits(answer.logits, alpha_true)
+        return {"total": total, "cross_entropy": total}
+
+
+def config(size: str):
+    """transformers' configuration: `paper` is that of the public weights, `tiny` stands on the CLIP that ships with rimlib."""
+    from transformers import CLIPSegConfig
+
+    if size == "paper":
+        return CLIPSegConfig(vision_config={"patch_size": 16, "image_size": CLIP_SIZE[size]}, reduce_dim=64,
+                             extract_layers=(3, 6, 9), use_complex_transposed_convolution=True)
+    words = Tokenizer(CONFIGS / "rim-tiny.bpe.txt.gz", LENGTH).vocab_size
+    text = {"vocab_size": words, "hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 4,
+            "num_attention_heads": 4, "hidden_act": "gelu", "bos_token_id": words - 2, "eos_token_id": words - 1}
+    vision = {"hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 8, "num_attention_heads": 4,
+              "image_size": CLIP_SIZE[size], "patch_size": 16, "hidden_act": "gelu"}
+    # Blocks 3, 6 and 9 of 12 are after one, two and three quarters of the tower; of eight blocks those are 2, 4 and 6.
+    return CLIPSegConfig(text_config=text, vision_config=vision, projection_dim=256, reduce_dim=64, extract_layers=(2, 4, 6),
+                         decoder_intermediate_size=256, use_complex_transposed_convolution=True)
+
+
+def reset(decoder: nn.Module) -> None:
+    """A fresh decoder's weights as torch draws them, as CLIPSeg's own code has it. transformers draws those of its
+    plain layers with a deviation of 1, and the first loss is then some 200 where it should be 0.7."""
+    for module in decoder.modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            module.reset_parameters()
+
+
+def rename_towers(clip: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """An open_clip model's tensors under the names that transformers gives them; queries, keys and values taken apart."""
+    own = {
+        "logit_scale": clip["logit_scale"],
+        "text_model.embeddings.token_embedding.weight": clip["token_embedding.weight"],
+        "text_model.embeddings.position_embedding.weight": clip["positional_embedding"],
+        "text_projection.weight": clip["text_projection"].T,
+        "vision_model.embeddings.class_embedding": clip["visual.class_embedding"],
+        "vision_model.embeddings.patch_embedding.weight": clip["visual.conv1.weight"],
+        "vision_model.embeddings.position_embedding.weight": clip["visual.positional_embedding"],
+        "visual_projection.weight": clip["visual.proj"].T,
+    }
+    norms = {"ln_final": "text_model.final_layer_norm", "visual.ln_pre": "vision_model.pre_layrnorm",
+             "visual.ln_post": "vision_model.post_layernorm"}
+    parts = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj", "mlp.c_fc": "mlp.fc1",
+             "mlp.c_proj": "mlp.fc2"}
+    for name, tensor in clip.items():
+        module, kind = name.rpartition(".")[::2]
+        if module in norms:
+            own[f"{norms[module]}.{kind}"] = tensor
+        if "resblocks." not in name:
+            continue
+        number, part = name.split("resblocks.")[1].split(".", 1)
+        home = f"{'vision' if name.startswith('visual.') else 'text'}_model.encoder.layers.{number}"
+        if part.startswith("attn.in_proj_"):
+            for letter, third in zip("qkv", tensor.chunk(3)):
+                own[f"{home}.self_attn.{letter}_proj.{part.removeprefix('attn.in_proj_')}"] = third
+        else:
+            own[f"{home}.{parts[part.rpartition('.')[0]]}.{kind}"] = tensor
+    return own

@@ -1,0 +1,125 @@
+"""MDETR's towers, and its public weights under our names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from rimlib.baselines import hub
+from rimlib.baselines.words import HubWords, OwnWords
+from rimlib.clipmat.checkpoint import open_safetensors
+from rimlib.errors import RimError
+
+ROBERTA = "FacebookAI/roberta-base"
+RESNET = "timm/resnet101.tv_in1k"  # torchvision's ImageNet weights, as safetensors
+ADDRESS = "https://zenodo.org/records/4721981/files/phrasecut_resnet101_checkpoint.pth"
+PICKLED = (f"mdetr: its public weights ({ADDRESS}) are a pickle, which is not opened here; where you trust it, turn it into safetensors "
+           "(torch.load with weights_only=True and argparse.Namespace among torch.serialization.safe_globals, then safetensors.torch.save_file "
+           "of its 'model') and give that file; or ask for weights='towers' (pretrained ResNet-101 and RoBERTa) or weights='random'")
+
+OURS = (  # how a name of the public weights begins, and what that is here; the first that fits counts
+    ("detr.backbone.0.body.", "trunk."),
+    ("detr.transformer.text_encoder.", "text_encoder."),
+    ("detr.transformer.resizer.fc.", "resize_words."),
+    ("detr.transformer.resizer.layer_norm.", "norm_words."),
+    ("detr.transformer.encoder.layers.", "fusion.encoder."),
+    ("detr.transformer.decoder.layers.", "fusion.decoder."),
+    ("detr.transformer.decoder.norm.", "fusion.norm."),
+    ("detr.query_embed.", "queries."),
+    ("detr.input_proj.", "project."),
+    ("detr.class_embed.", "kind."),
+    *((f"detr.bbox_embed.layers.{number}.", f"box.{2 * number}.") for number in range(3)),
+    ("bbox_attention.", "attention_map."),
+    *((f"mask_head.lay{number}.", f"mask_head.convs.{number - 1}.") for number in range(1, 6)),
+    *((f"mask_head.gn{number}.", f"mask_head.norms.{number - 1}.") for number in range(1, 6)),
+    *((f"mask_head.adapter{number}.", f"mask_head.adapters.{number - 1}.") for number in range(1, 4)),
+    ("mask_head.out_lay.", "mask_head.out."),
+)
+DECODER = {"cross_attn_image": "cross_attn", "norm3": "norm2", "norm4": "norm3"}  # a decoder layer's parts; it has no norm2
+UNUSED = ("pooler.", "position_ids", "contrastive_align_projection", "num_batches_tracked")
+
+
+def towers(size: str) -> tuple[nn.Module, nn.Module, OwnWords]:
+    """ResNet, RoBERTa and a tokenizer, with random weights: ResNet-101 and RoBERTa-base, or small ones of our own."""
+    from transformers import RobertaConfig, RobertaModel
+
+    words = OwnWords(size, pad=1)
+    if size == "paper":
+        config = RobertaConfig(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5)
+    else:
+        config = RobertaConfig(vocab_size=words.vocab_size, hidden_size=64, num_hidden_layers=2, num_attention_heads=4,
+                               intermediate_size=128, max_position_embeddings=80, type_vocab_size=1,
+                               hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    return resnet(size), RobertaModel(config, add_pooling_layer=False), words
+
+
+def resnet(size: str) -> nn.Module:
+    """ResNet-101 with frozen batch norms, or one of four plain blocks, with random weights."""
+    from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+    from torchvision.ops import FrozenBatchNorm2d
+
+    blocks = (BasicBlock, [1, 1, 1, 1]) if size == "tiny" else (Bottleneck, [3, 4, 23, 3])
+    return ResNet(*blocks, num_classes=1, norm_layer=FrozenBatchNorm2d)
+
+
+def pretrained_towers() -> tuple[nn.Module, nn.Module, HubWords]:
+    """The same at the paper's size with ImageNet's and RoBERTa's own weights. Raises RimError where they cannot be had."""
+    from safetensors.torch import load_file
+    from transformers import RobertaModel
+
+    path = hub.fetch_file(RESNET, "model.safetensors")
+    trunk = resnet("paper")
+    wanted = trunk.state_dict()
+    try:
+        stored = load_file(path)
+        trunk.load_state_dict({name: wanted[name] if name.startswith("fc.") else stored[name] for name in wanted})
+    except Exception as error:  # safetensors and torch raise many kinds for a file that is broken or another's
+        raise RimError(f"{path}: not the weights of ResNet-101 ({type(error).__name__}: {error})") from None
+    return trunk, hub.fetch(_WithoutPooler(RobertaModel), ROBERTA), HubWords(ROBERTA)
+
+
+class _WithoutPooler:
+    """RoBERTa less the part that MDETR does not use."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def from_pretrained(self, name, **options):
+        return self.kind.from_pretrained(name, add_pooling_layer=False, **options)
+
+
+def is_public(path: str | Path) -> bool:
+    """Whether a .safetensors file holds MDETR's own names, not ours."""
+    if not Path(path).is_file():
+        raise RimError(f"{path}: no such file of weights")
+    with open_safetensors(Path(path)) as file:
+        return any(name.startswith(("detr.", "mask_head.lay")) for name in file.keys())
+
+
+def our_name(name: str) -> str:
+    """A public tensor's name here.
+
+    >>> our_name("detr.transformer.decoder.layers.5.norm4.weight")
+    'fusion.decoder.5.norm3.weight'
+    """
+    for theirs, ours in OURS:
+        if name.startswith(theirs):
+            name = ours + name.removeprefix(theirs)
+            break
+    parts = name.split(".")
+    if name.startswith("fusion.decoder."):
+        parts[3] = DECODER.get(parts[3], parts[3])
+    return ".".join(parts)
+
+
+def read_public(path: str | Path, expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of MDETR's own file under our names, with exactly the names and shapes of `expected`. Raises RimError."""
+    with open_safetensors(Path(path)) as file:
+        tensors = {our_name(name): file.get_tensor(name) for name in file.keys() if not any(part in name for part in UNUSED)}
+    wrong = sorted(set(tensors) ^ set(expected)) or sorted(name for name in expected if tensors[name].shape != expected[name].shape)
+    if wrong:
+        raise RimError(f"{path}: not MDETR with ResNet-101 and masks; {len(wrong)} tensors are missing, extra or of another shape, "
+                       f"the first is {wrong[0]}")
+    return {name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()}

@@ -1,0 +1,149 @@
+"""The pipelines of public parts: Grounding DINO → SAM 2 → trimap → ViTMatte, and a rival's mask → trimap → ViTMatte."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from rimlib.baselines import grounded_tiny, vitmatte
+from rimlib.baselines.grounded import Grounded, phrase
+from rimlib.baselines.refined import Refined
+from rimlib.baselines.vitmatte import ViTMatte, automatic_trimap, prepare
+
+RNG = np.random.default_rng(0)
+PICTURE = RNG.integers(0, 255, (75, 110, 3), dtype=np.uint8)
+
+
+def count(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.fixture(scope="module")
+def grounded():
+    torch.manual_seed(0)
+    return Grounded.from_settings("tiny", "random")
+
+
+def disc(height, width, radius):
+    y, x = np.mgrid[:height, :width]
+    return np.hypot(y - height / 2, x - width / 2) < radius
+
+
+def test_the_public_sizes():
+    from transformers import VitMatteForImageMatting
+
+    with torch.device("meta"):
+        assert count(VitMatteForImageMatting(vitmatte.config("paper"))) / 1e6 == pytest.approx(25.8, abs=0.05)  # ViTMatte-S
+        assert count(grounded_tiny.detector("paper")[0]) / 1e6 == pytest.approx(172, abs=0.5)  # Grounding DINO, Swin-T
+        assert count(grounded_tiny.segmenter("paper")[0].vision_encoder) / 1e6 == pytest.approx(34, abs=1)  # Hiera-S
+
+
+def test_vitmatte_is_given_what_its_own_processor_gives():
+    from transformers import VitMatteImageProcessor
+
+    trimap = RNG.choice(np.array([0, 128, 255], np.uint8), PICTURE.shape[:2])
+    theirs = VitMatteImageProcessor()(images=PICTURE, trimaps=trimap, return_tensors="pt")["pixel_values"]
+    ours = prepare(PICTURE, trimap)
+    assert ours.shape == (1, 4, 96, 128) and torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_what_the_trimap_is_sure_of_stays_and_the_rest_is_the_networks():
+    torch.manual_seed(0)
+    matter = ViTMatte.from_settings("tiny", "random")
+    trimap = automatic_trimap(disc(75, 110, 25), band=0.1)
+    alpha = matter(PICTURE, trimap)
+    assert alpha.shape == (75, 110) and alpha.dtype == np.float32
+    assert (alpha[trimap == 0] == 0).all() and (alpha[trimap == 255] == 1).all()
+    with torch.inference_mode():
+        expected = matter.net(pixel_values=prepare(PICTURE, trimap)).alphas[0, 0, :75, :110].numpy()
+    assert np.abs(alpha - expected)[trimap == 128].max() < 1e-6 and (trimap == 128).any()
+
+
+def test_a_large_picture_is_matted_small_and_comes_back_large():
+    matter = ViTMatte.from_settings("tiny", "random")
+    matter.largest = 64
+    seen = []
+    net = matter.net
+    matter.net = lambda pixel_values: seen.append(pixel_values.shape) or net(pixel_values=pixel_values)
+    assert matter(PICTURE, automatic_trimap(disc(75, 110, 25), band=0.1)).shape == (75, 110)
+    assert seen == [(1, 4, 64, 64)]  # 44 x 64 pixels, filled up
+
+
+def test_the_automatic_trimap_by_looking_at_each_pixel():
+    mask = disc(60, 80, 20)
+    trimap = automatic_trimap(mask, band=0.1)  # 8 of 80 pixels: a kernel of 9
+    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
+    for row in range(60):
+        for column in range(80):
+            near = [mask[row + i - 4, column + j - 4] for i in range(9) for j in range(9)
+                    if ellipse[i, j] and 0 <= row + i - 4 < 60 and 0 <= column + j - 4 < 80]
+            assert trimap[row, column] == (255 if all(near) else 128 if any(near) else 0)
+
+
+def test_the_trimap_of_a_large_mask_is_that_of_the_small_one_enlarged(monkeypatch):
+    mask = disc(60, 80, 20).repeat(4, axis=0).repeat(4, axis=1)
+    monkeypatch.setattr(vitmatte, "LARGEST", 80)
+    assert (automatic_trimap(mask, 0.1)[2::4, 2::4] == automatic_trimap(disc(60, 80, 20), 0.1)).all()
+
+
+def test_refined_sharpens_the_rivals_mask():
+    mask, asked = disc(75, 110, 25), []
+
+    class Half:
+        name = "half"
+
+        def mattes(self, picture, sentences):
+            return np.stack([np.where(mask, 0.6, 0.4).astype(np.float32), np.full(mask.shape, 0.3, np.float32)])
+
+    def matter(picture, trimap):
+        asked.append((picture, trimap))
+        return np.where(trimap == 128, np.float32(0.25), trimap / np.float32(255))
+
+    method = Refined(Half(), matter, band=0.1)
+    alphas = method.mattes(PICTURE, ["a disc", "nothing"])
+    assert method.name == "half+vitmatte" and len(asked) == 1  # nothing over a half: nobody is asked
+    assert (asked[0][0] == PICTURE).all() and (asked[0][1] == automatic_trimap(mask, 0.1)).all()
+    assert (alphas[0] == matter(*asked[0])).all() and (alphas[1] == 0).all()
+
+
+def test_the_best_box_is_the_detectors_most_certain_one(grounded):
+    box, score = grounded.detect(PICTURE, "the red dog")
+    inputs = grounded.read(images=PICTURE, text="the red dog.", return_tensors="pt")
+    with torch.no_grad():
+        output = grounded.detector(**inputs)
+    probabilities = output.logits.sigmoid()[0].amax(dim=1)
+    x, y, w, h = output.pred_boxes[0, probabilities.argmax()].tolist()
+    corners = np.clip(np.array([x - w / 2, y - h / 2, x + w / 2, y + h / 2]), 0, 1) * [110, 75, 110, 75]
+    assert np.abs(box - corners).max() < 1e-2 and score == pytest.approx(probabilities.max().item(), abs=1e-5)
+
+
+def test_the_mask_is_that_of_the_whole_segmenter_at_the_pictures_size(grounded):
+    box = np.array([20, 10, 80, 60], np.float32)
+    mask = grounded.segment(grounded.encode(PICTURE), box)
+    inputs = grounded.look(images=PICTURE, input_boxes=[[box.tolist()]], return_tensors="pt")
+    with torch.no_grad():
+        output = grounded.segmenter(pixel_values=inputs["pixel_values"], input_boxes=inputs["input_boxes"], multimask_output=False)
+    whole = torch.nn.functional.interpolate(output.pred_masks[0], (75, 110), mode="bilinear", align_corners=False)[0, 0] > 0
+    assert mask.dtype == bool and mask.shape == (75, 110)
+    assert (mask == whole.numpy()).mean() > 0.999 and 0 < mask.mean() < 1
+
+
+def test_the_picture_is_encoded_once_and_a_weak_box_gives_an_empty_matte(monkeypatch):
+    torch.manual_seed(0)
+    method = Grounded.from_settings("tiny", "random")
+    scores, encoded, masks = {"a dog": 0.9, "a cat": 0.2, "a bird": 0.3}, [], []
+    encode = method.encode
+    monkeypatch.setattr(method, "detect", lambda picture, sentence: (np.array([5, 5, 90, 70], np.float32), scores[sentence]))
+    monkeypatch.setattr(method, "encode", lambda picture: encoded.append(1) or encode(picture))
+    monkeypatch.setattr(method, "segment", lambda features, box: masks.append(box) or disc(75, 110, 30))
+    alphas = method.mattes(PICTURE, list(scores))
+    assert len(encoded) == 1 and len(masks) == 2
+    assert alphas[0].max() == 1 and (alphas[1] == 0).all() and alphas[2].max() == 1
+
+
+def test_the_detectors_spelling_and_full_stops(grounded):
+    words = grounded.read.tokenizer
+    ids = words("a dog.")["input_ids"]
+    assert words.convert_ids_to_tokens(ids) == ["[CLS]", "a", "d", "##o", "##g", ".", "[SEP]"]
+    assert (ids[0], ids[-2], ids[-1]) == (101, 1012, 102) and len(words) == 1100  # BERT's own numbers of its marks
+    assert phrase("The Dog. Left?") == "the dog left."

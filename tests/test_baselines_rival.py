@@ -1,0 +1,165 @@
+"""The one interface of all rivals, their weights, and what is refused."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from rimlib import baselines
+from rimlib.baselines import hub, rival
+from rimlib.baselines.clipseg import CLIPSeg
+from rimlib.errors import RimError
+
+PICTURE = np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "nothing cached"))
+
+
+@pytest.mark.parametrize("name", baselines.NAMES)
+def test_every_rival_gives_mattes_of_the_pictures_own_size(name):
+    torch.manual_seed(0)
+    method = baselines.get(name, "tiny", "random")
+    assert method.name == name
+    for shape in ((50, 70), (131, 40)):
+        picture = np.random.default_rng(1).integers(0, 255, (*shape, 3), dtype=np.uint8)
+        alphas = method.mattes(picture, ["the red dog", "a cat  on the left"])
+        assert alphas.shape == (2, *shape) and alphas.dtype == np.float32
+        assert alphas.min() >= 0 and alphas.max() <= 1
+
+
+@pytest.mark.parametrize("name", baselines.NAMES)
+def test_random_weights_only_when_asked_for_by_name(name):
+    with pytest.raises(RimError, match="weights='random'"):
+        baselines.get(name, "tiny")
+
+
+@pytest.mark.parametrize("name, what", [
+    ("clipseg", "CIDAS/clipseg-rd64-refined: its weights cannot be had .*hf download CIDAS/clipseg-rd64-refined.* weights='random'"),
+    ("grounded", "IDEA-Research/grounding-dino-tiny: its weights cannot be had"),
+    ("clipseg+vitmatte", "CIDAS/clipseg-rd64-refined: its weights cannot be had"),
+    ("mdetr", "zenodo.org.* pickle.* safetensors.* weights='random'"),
+])
+def test_public_weights_that_cannot_be_had_are_named_with_what_to_do(name, what):
+    with pytest.raises(RimError, match=what):
+        baselines.get(name)
+
+
+def test_the_towers_and_vitmatte_are_named_too():
+    from rimlib.baselines.mdetr import MDETR
+    from rimlib.baselines.vitmatte import ViTMatte
+
+    with pytest.raises(RimError, match="timm/resnet101.tv_in1k: its model.safetensors cannot be had"):
+        MDETR.from_settings("paper", "towers")
+    with pytest.raises(RimError, match="hustvl/vitmatte-small-composition-1k"):
+        ViTMatte.from_settings("paper")
+
+
+@pytest.mark.parametrize("sentences, message", [
+    ("the dog", "list of at least one sentence"), ([], "at least one sentence"), ([" "], "at least one word"), ([None], "must be text")])
+@pytest.mark.parametrize("name", ["clipseg", "grounded"])
+def test_sentences_that_cannot_be_used_are_refused(name, sentences, message):
+    with pytest.raises(RimError, match=message):
+        baselines.get(name, "tiny", "random").mattes(PICTURE, sentences)
+
+
+def test_a_long_sentence_is_cut():
+    for name in ("clipseg", "mdetr", "grounded"):
+        assert baselines.get(name, "tiny", "random").mattes(PICTURE, ["dog " * 300]).shape == (1, 50, 70)
+
+
+def test_settings_that_do_not_exist_are_refused():
+    for name in baselines.NAMES:
+        with pytest.raises(RimError, match="tiny, paper"):
+            baselines.get(name, "huge", "random")
+    with pytest.raises(RimError, match="multiple of 16"):
+        CLIPSeg.from_settings("tiny", "random", image_size=100)
+    with pytest.raises(RimError, match="'towers', 'random' or a .safetensors"):
+        baselines.get("mdetr", "tiny", "somebody/mdetr")
+    with pytest.raises(RimError, match="not trained here"):
+        baselines.get("grounded", "tiny", "mine.safetensors")
+
+
+@pytest.mark.parametrize("name", baselines.TRAINABLE)
+def test_what_was_stored_comes_back(name, tmp_path):
+    torch.manual_seed(1)
+    method = baselines.get(name, "tiny", "random")
+    path = method.save(tmp_path / "mine.safetensors")
+    torch.manual_seed(2)
+    again = baselines.get(name, "tiny", str(path))
+    alpha, other = method.mattes(PICTURE, ["a dog"]), baselines.get(name, "tiny", "random").mattes(PICTURE, ["a dog"])
+    assert np.abs(again.mattes(PICTURE, ["a dog"]) - alpha).max() < 1e-5 < 1e-3 < np.abs(other - alpha).max()
+    other = {"clipseg": "mdetr", "mdetr": "clipseg"}[name]
+    with pytest.raises(RimError, match=f"weights of {name} in size tiny, not of {other}"):
+        baselines.get(other, "tiny", str(path))
+    with pytest.raises(RimError, match="not of .* in size paper"):
+        rival.read_header(path, name, "paper")
+    with pytest.raises(RimError, match="no such file"):
+        baselines.get(name, "tiny", str(tmp_path / "none.safetensors"))
+    with pytest.raises(RimError, match="expected .safetensors"):
+        method.save(tmp_path / "mine.bin")
+
+
+def test_a_file_of_something_else_is_refused(tmp_path):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "other.safetensors"
+    save_file({"x": torch.zeros(1)}, path, metadata={"rimlib": json.dumps({"format": "rimlib-clipmat-1"})})
+    with pytest.raises(RimError, match="not the weights of a rival"):
+        baselines.get("clipseg", "tiny", str(path))
+    torch.save({"x": torch.zeros(1)}, path)
+    with pytest.raises(RimError, match="a pickle"):
+        baselines.get("clipseg", "tiny", str(path))
+
+
+def test_a_folder_of_public_weights_is_read_and_a_pickled_one_is_not(tmp_path):
+    method = baselines.get("clipseg", "tiny", "random")
+    method.net.save_pretrained(tmp_path / "good")
+    again = baselines.get("clipseg", "tiny", str(tmp_path / "good"))
+    assert np.abs(again.mattes(PICTURE, ["a dog"]) - method.mattes(PICTURE, ["a dog"])).max() < 1e-5
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/config.json").write_text((tmp_path / "good/config.json").read_text())
+    torch.save(method.net.state_dict(), tmp_path / "bad/pytorch_model.bin")
+    with pytest.raises(RimError, match="bad: its weights cannot be had .*safetensors"):
+        baselines.get("clipseg", "tiny", str(tmp_path / "bad"))
+
+
+def test_the_hub_is_asked_only_where_the_cache_has_nothing():
+    asked = []
+
+    class Kind:
+        @classmethod
+        def from_pretrained(cls, name, local_files_only=False, **options):
+            asked.append((name, local_files_only, options))
+            if local_files_only:
+                raise OSError("not in the cache")
+            return torch.nn.Linear(1, 1).double()
+
+    found = hub.fetch(Kind, "somebody/something")
+    assert found.weight.dtype == torch.float32 and not found.training
+    assert asked == [("somebody/something", True, {"use_safetensors": True}), ("somebody/something", False, {"use_safetensors": True})]
+
+
+def test_training_mode_and_gradients_are_as_before_after_a_matte():
+    method = baselines.get("mdetr", "tiny", "random").train()
+    method.mattes(PICTURE, ["a dog"])
+    assert method.training and method.project.weight.requires_grad and not method.project.weight.is_inference()
+
+
+def test_many_sentences_give_what_each_gives_alone():
+    method = baselines.get("clipseg", "tiny", "random")
+    sentences = [f"the thing number {number}" for number in range(rival.TOGETHER + 3)]
+    together = method.mattes(PICTURE, sentences)
+    for sentence, alpha in zip(sentences, together, strict=True):
+        assert np.abs(method.mattes(PICTURE, [sentence])[0] - alpha).max() < 1e-5
+
+
+def test_naming_the_rivals_loads_nothing_heavy():
+    code = "import sys, rimlib.baselines; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

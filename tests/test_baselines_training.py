@@ -1,0 +1,101 @@
+"""The rivals that are trained: they learn four samples, take those of CLIPMat, and their towers stay as they are."""
+
+import numpy as np
+import pytest
+import torch
+
+from rimlib import baselines
+from rimlib.baselines import matching, mdetr_weights
+from rimlib.baselines.clipseg import CLIPSeg
+from rimlib.baselines.mdetr import MDETR
+
+SENTENCES = ["the red disc", "a box", "the thing on the left", "lower right ball"]
+
+
+def overlap(alpha, mattes):
+    """IoU over a half, of each sample."""
+    found, true = alpha > 0.5, mattes > 0.5
+    return (found & true).sum(dim=(1, 2, 3)) / (found | true).sum(dim=(1, 2, 3))
+
+
+def four_samples(side):
+    """A disc in another corner of each picture: images (4, 3, S, S) and mattes (4, 1, S, S)."""
+    generator = torch.Generator().manual_seed(0)
+    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    mattes = torch.stack([((0.22 * side - torch.hypot(x - cx * side, y - cy * side)) / 3).clamp(0, 1)
+                          for cy in (0.25, 0.75) for cx in (0.25, 0.75)])[:, None]
+    images = 0.2 * torch.rand(4, 3, side, side, generator=generator)
+    return images + mattes * 0.8 * torch.rand(4, 3, 1, 1, generator=generator), mattes
+
+
+def test_clipseg_learns_four_samples_and_its_towers_stay_as_they_are():
+    torch.manual_seed(0)
+    model = CLIPSeg.from_settings("tiny", "random").train()
+    images, mattes = four_samples(64)
+    before = {name: value.clone() for name, value in model.net.clip.state_dict().items()}
+    assert {id(p) for p in model.learning()} == {id(p) for p in model.net.decoder.parameters()}
+    # The optimiser is given everything: what is frozen must not move even so.
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0.1)
+    losses = []
+    for _ in range(40):
+        parts = model.loss(model(images, SENTENCES), mattes)
+        optimizer.zero_grad()
+        parts["total"].backward()
+        optimizer.step()
+        losses.append(parts["total"].item())
+    assert losses[0] < 1  # nothing is known at first, and nothing wild is claimed
+    assert losses[-1] < 0.3 * losses[0]
+    assert all(torch.equal(value, before[name]) for name, value in model.net.clip.state_dict().items())
+    assert overlap(model.eval()(images, SENTENCES).alpha, mattes).min() > 0.6
+
+
+def test_mdetr_learns_four_samples():
+    torch.manual_seed(0)
+    model = MDETR.from_settings("tiny", "random").train()
+    images, mattes = four_samples(64)
+    optimizer = torch.optim.Adam(model.learning(), 1e-3, fused=True)
+    rows = []
+    for _ in range(60):
+        parts = model.loss(model(images, SENTENCES), mattes)
+        optimizer.zero_grad()
+        parts["total"].backward()
+        torch.nn.utils.clip_grad_norm_(model.learning(), 1.0)
+        optimizer.step()
+        rows.append({name: value.item() for name, value in parts.items()})
+    assert rows[0]["total"] == pytest.approx(sum(matching.WEIGHTS[name] * rows[0][name] for name in matching.WEIGHTS), rel=1e-5)
+    assert rows[-1]["total"] < 0.3 * rows[0]["total"] and rows[-1]["box"] < 0.2 * rows[0]["box"]
+    with torch.no_grad():
+        found = model.eval()(images, SENTENCES)
+    assert overlap(found.alpha, mattes).min() > 0.6
+    assert found.score.min() > 0.5  # in each picture a query thinks that it is the one
+
+
+def test_mdetrs_frozen_towers_stay_as_they_are_and_do_not_drop_out():
+    torch.manual_seed(0)
+    trunk, text, words = mdetr_weights.towers("tiny")
+    model = MDETR("tiny", trunk, text, words, frozen=True).train()
+    assert model.fusion.training and not model.text_encoder.training and not model.trunk.training
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    images, mattes = four_samples(64)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.1)
+    model.loss(model(images, SENTENCES), mattes)["total"].backward()
+    optimizer.step()
+    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert {name.split(".")[0] for name in moved} == {"project", "resize_words", "norm_words", "fusion", "queries", "kind", "box",
+                                                      "attention_map", "mask_head"}
+
+
+@pytest.mark.parametrize("name", baselines.TRAINABLE)
+def test_they_take_the_samples_of_clipmat(name, scenes):
+    from rimlib.experiment.samples import Samples
+    from rimlib.refmatte.dataset import RefMatte
+
+    batch = Samples(RefMatte(scenes, split="train"), 64, cache=False, workers=1).batch(np.random.default_rng(0), images=2, sentences=2)
+    inputs = batch.on("cpu")
+    method = baselines.get(name, "tiny", "random").train()
+    answer = method(inputs["images"], batch.texts, inputs["image_index"])
+    assert answer.alpha.shape == (4, 1, 64, 64) and answer.score.shape == (4,)
+    parts = method.loss(answer, inputs["mattes"])
+    parts["total"].backward()
+    assert all(parameter.grad is not None for parameter in method.learning() if name == "clipseg")
+    assert any(parameter.grad.abs().max() > 0 for parameter in method.learning() if parameter.grad is not None)
