@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from rimlib.entities import drawn, starter
+from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.profile import Data, load
 from rimlib.refmatte import build, format, manifest, orders, plan, render, workers
@@ -433,3 +434,13 @@ def test_a_full_disk_stops_the_build_with_one_line_and_it_goes_on_later(pool, ro
     assert not list((tmp_path / "set").rglob("*.part")) and not list((tmp_path / "set").glob("*_label.json"))
     monkeypatch.undo()
     assert bytes_of(build.build(SMALL, tmp_path / "set", pool=pool, progress=False)) == bytes_of(root)
+
+
+def test_a_category_without_synonyms_is_named_once_and_built(pool, tmp_path, capsys):
+    odd = replace(pool.of("thing", "train")[0], category="astrolabe")
+    entities = [odd if entity.name == odd.name else entity for entity in pool.entities]
+    other = Pool(entities, pool.backgrounds, pool._readers[odd.name], pool._background_readers[pool.backgrounds[0].name])
+    settings = replace(SMALL, groups_train=0, extra_train=2)
+    build.build(settings, tmp_path / "set", splits=("train",), pool=other, progress=False)
+    said = [line for line in capsys.readouterr().err.splitlines() if "synonyms" in line]
+    assert len(said) == 1 and "'astrolabe'" in said[0] and odd.name in said[0] and "categories.json" in said[0]

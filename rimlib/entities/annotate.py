@@ -88,6 +88,7 @@ def annotate(cutting_name: str, kind: str, foreground: np.ndarray, alpha: np.nda
     for column in COLUMNS if kind == "person" else COLUMNS[:4]:
         if values[column] is None:
             raise RimError(_nobody(cutting_name, column, said))
+    said += [f"category: {word!r} has no synonyms in categories.json; sentences use the word alone" for word in synonyms.unknown([values["category"]])]
     said += [f"{column}: {_text(proposed[column])} corrected to {_text(table[column])}" for column in COLUMNS
              if column in table and proposed[column] not in (None, table[column])]
     return Annotation(values, proposed, said)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -107,6 +108,15 @@ def indefinite(text: str) -> str:
     if re.match(r"uni|use|eu|uku|one\b", text):
         return "a"
     return "an" if text[0] in "aeiou" or re.match(r"hour|heir|honest", text) else "a"
+
+
+def unknown(categories: Iterable[str]) -> list[str]:
+    """Those of some categories that the table lacks, which go by their own word alone; `human` has Table 2's words.
+
+    >>> unknown(["owl", "astrolabe", "human"])
+    ['astrolabe']
+    """
+    return sorted({category for category in categories if category != "human" and category not in _table()})
 
 
 def category_of(word: str) -> str | None:

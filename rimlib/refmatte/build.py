@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rimlib import files
+from rimlib.entities import synonyms
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.profile import Data
@@ -66,11 +67,19 @@ def build(settings: Data, root: str | Path, splits: tuple[str, ...] = ("train", 
     for split in splits:
         planning.count(settings, split)              # refuses a split that there is not
     pool = pool or open_pool(settings.pool)
+    _note_categories(pool)
     with alone(root):
         stamp = _begin(root, settings, pool, splits)
         for split in splits:
             _build_split(root, split, Orders(root / WORK, split, settings, pool), stamp, workers, dask, progress)
     return root
+
+
+def _note_categories(pool: Pool) -> None:
+    for category in synonyms.unknown(pool.categories()):
+        names = [entity.name for entity in pool.entities if entity.category == category]
+        print(f"note: the category {category!r} ({len(names)} entities, such as {names[0]}) has no synonyms in rimlib/entities/categories.json; "
+              "sentences use the word alone", file=sys.stderr)
 
 
 def _begin(root: Path, settings: Data, pool: Pool, splits: tuple[str, ...]) -> dict:
