@@ -92,7 +92,7 @@ show.table(rows)
 
 # %% [markdown]
 # The kinds are far from even here too, in another way: the paper has mostly people. Balance is made when scenes are planned
-# (chapter [](02a_scenes)). The categories have a long tail: most have one or two entities.
+# (chapter [](02c_refmatte)). The categories have a long tail: most have one or two entities.
 
 # %% mystnb={"figure": {"name": "entities-tail", "caption": "Entities in each category, the largest first. The largest is named, and every tenth."}, "image": {"alt": "A falling curve of bars: one category with many entities, a few with several, and a long tail of categories with one.", "width": "100%"}}
 counted = Counter(entity.category for entity in pool.entities).most_common()
@@ -226,9 +226,9 @@ show.grid(pictures, ["photograph I", "I laid on with alpha", "estimated F", "tru
 show.source(foreground.estimate)
 
 # %% [markdown]
-# It solves a large sparse system of equations. The multi-level form (`ml`) starts from a picture of one pixel and refines it, with nearly the
-# same result in a small part of the time; it is meant for many or large pictures. Below, the error is $\alpha |\hat F - F|$, what of a
-# wrong colour can be seen, in steps of 255, over all soft pixels.
+# It solves a large sparse system of equations. The multi-level form (`ml`) {cite:p}`multilevel` starts from a picture of one pixel and
+# refines it, with nearly the same result in a small part of the time; it is meant for many or large pictures. Below, the error is
+# $\alpha |\hat F - F|$, what of a wrong colour can be seen, in steps of 255, over all soft pixels.
 
 # %%
 def wrong(found, truth, alpha) -> float:
@@ -368,8 +368,8 @@ show.table([{"a file called": name, "left out as a person": bool(public.PERSON.s
 #
 # Where do the words come from? The paper's answer is semi-automatic: networks propose, people check and correct. Here the machines are
 # *proposers*, the people's word is a **table of corrections**, and both are kept, so that anybody can see later who said what.
-# Let us ask the paper's machines about a person of the pool. Their weights are other people's and are not fetched; where they are not on this
-# computer the proposal says so, and what to do:
+# Let us ask the paper's machines about a person of the pool; gender and age are a matter of the networks of {cite:t}`agegender`. The weights
+# are other people's and are not fetched; where they are not on this computer the proposal says so, and what to do:
 
 # %%
 machines = propose.Proposers(category="maskrcnn", people="levi", clothes="clip")

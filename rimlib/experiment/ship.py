@@ -12,6 +12,7 @@ from rimlib.clipmat.backbone import CHECKPOINTS
 from rimlib.clipmat.model import CLIPMat
 from rimlib.experiment import loop
 from rimlib.experiment.evaluate import evaluate
+from rimlib.experiment.refusal import refusal
 from rimlib.files import read_json, write_atomically, write_json
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.repository import repository
@@ -39,6 +40,8 @@ def ship(run: str | Path, data: str | Path, name: str) -> dict:
         for setting in ("keyword", "expression"):
             found = evaluate(model, RefMatte(data, split, setting), template=model.profile.evaluate.template)["metrics"]
             scores[f"{setting}, {label}"] = {key: round(found[key], 4) for key in ("entities", "localised", "chance", "iou", "sad", "mse", "mad", "sad_e", "sad_ratio")}
+        found = refusal(model, RefMatte(data, split), template=model.profile.evaluate.template)
+        scores[f"sentences that fit nothing, {label}"] = {key: round(value, 4) for key, value in found.items()}
     model.save(path, half=True, **facts, scores=scores)
     write_json(repository() / "results" / "runs" / f"train-{record['profile']}.json", record)
     return scores

@@ -1,0 +1,73 @@
+"""Refusing: scores and empty mattes of sentences that fit nothing, against a model whose answers are known."""
+
+import numpy as np
+import pytest
+import torch
+
+from rimlib.clipmat.model import Output
+from rimlib.errors import RimError
+from rimlib.experiment import refusal as module
+from rimlib.experiment.refusal import refusal
+from rimlib.files import write_json
+from rimlib.refmatte import format
+from rimlib.refmatte.dataset import RefMatte
+
+
+class Knows(torch.nn.Module):
+    """Finds discs and boxes, and nothing else; the surer the longer its sentence."""
+
+    image_size = 32
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def tokenize(self, sentences, truncate=False):
+        self.sentences = sentences
+        return torch.zeros(len(sentences), 4, dtype=torch.int64)
+
+    def forward(self, images, tokens, index):
+        found = torch.tensor([4.0 if "disc" in text or "box" in text else -4.0 for text in self.sentences])
+        logits = torch.zeros(len(found), 3, 32, 32)
+        logits[:, 2] = found[:, None, None]
+        logits[:, 1] = -9
+        alpha = (found > 0).float()[:, None, None, None].expand(-1, 1, 32, 32)
+        return Output(logits, alpha, alpha)
+
+
+@pytest.fixture
+def refmatte(make_scenes, tmp_path):
+    root = make_scenes(tmp_path / "set", 5)
+    names = RefMatte(root).image_names
+    write_json(format.no_target_path(root, "train"), {
+        names[0]: [{"sentence": "the red star", "wrong": "stranger"}, {"sentence": "star", "wrong": "keyword"}],
+        names[3]: [{"sentence": "the disc under the box", "wrong": "relation"}]})
+    return RefMatte(root)
+
+
+def test_what_is_refused_and_what_is_kept(refmatte):
+    found = refusal(Knows(), refmatte, batch=1)
+    assert (found["fitting"], found["nothing"]) == (4, 3) and found["kept"] == 1
+    assert found["refused"] == pytest.approx(2 / 3) and found["empty"] == pytest.approx(2 / 3)
+    assert (found["refused_stranger"], found["refused_keyword"], found["refused_relation"]) == (1, 1, 0)
+    assert found["auc"] == pytest.approx(1 - 1 / 6)      # the believed one ties with every true one
+
+
+def test_keywords_are_put_into_the_template(refmatte, monkeypatch):
+    asked = []
+    real = module.predict
+    monkeypatch.setattr(module, "predict", lambda model, pictures, index, sentences, device: asked.extend(sentences) or real(model, pictures, index, sentences, device))
+    refusal(Knows(), refmatte, template="the mask of the {keyword}")
+    assert "the mask of the star" in asked and "the red star" in asked
+
+
+def test_auc_is_the_share_of_pairs_in_order():
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(1, 1, 50), rng.normal(0, 1, 70).round(1)
+    naive = np.mean([1.0 if a > b else 0.5 if a == b else 0.0 for a in one for b in other])
+    assert module.auc(one, other) == pytest.approx(naive)
+
+
+def test_data_without_such_sentences_is_refused(make_scenes, tmp_path):
+    with pytest.raises(RimError, match="no_target"):
+        refusal(Knows(), RefMatte(make_scenes(tmp_path / "set", 2)))
