@@ -32,8 +32,8 @@ class Data:
     images_per_group_test: int = 10     # Paper: 10
     extra_test: int = 80
     relation_shares: tuple[int, ...] = (7, 2, 1)  # left-right : top-bottom : front-behind
-    three_share: float = 0.5557         # of the scenes side by side or above each other, those with three entities (Paper: from Table 1)
-    mixed_shares: tuple[float, ...] = (0.17, 0.77)  # of a group's scenes with two and with three, those with one of each kind; see plan.py
+    three_share: float = 0.5            # of the scenes side by side or above each other, those with three entities (Paper: 0.5557 by Table 1)
+    mixed_shares: tuple[float, ...] = (0.0, 0.0)    # of a group's scenes with two and with three, those of mixed kinds (Paper: 0.17, 0.77 by Table 1)
     enlarge: float = 2.0                # a cut-out grows to no more than this times its own pixels
     fullness: float = 0.7               # chance of an attribute to be spoken; some are likelier, see expressions.py
     unique: bool = True                 # re-draw a sentence until it singles out its entity (Paper: not done)
