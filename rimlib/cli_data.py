@@ -175,7 +175,7 @@ def _plan(options) -> None:
     counted = {split: statistics.tally(format.targets_of(scene, [pool[name] for name in scene.entities])
                                        for scene in plan.scenes(pool, settings, split)).to_dict()
                for split in plan.SPLITS if not (options.paper and split == "seen")}   # the paper has no `seen`
-    _print({**counted, "seconds": round(time.perf_counter() - started, 1)}, options.json)
+    _print({**counted, "seconds": round(time.perf_counter() - started, 3)}, options.json)
 
 
 def _build(options) -> None:
