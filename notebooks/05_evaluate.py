@@ -241,6 +241,7 @@ show.table(
 
 # %% [markdown]
 # A *stranger* is not in the picture at all, nor is a *keyword* of this kind; an *attribute* is a wrong colour or garment on an entity that is there; a *relation* puts it on the wrong side.
+# The wrong side is what the shipped model hardly notices: it finds the thing that is named, and passes over where it is said to be.
 #
 # ## Real photographs
 #
