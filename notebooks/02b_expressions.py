@@ -89,7 +89,7 @@ def painted(sentence) -> str:
     """A sentence as HTML: nouns blue, attributes green, places red."""
     claims = [claim for claim in (sentence.claim, sentence.claim.other) if claim]
     said = [value for claim in claims for _, value in claim.attributes if isinstance(value, str)]
-    roles = {**dict.fromkeys([*statistics.FIXED_ATTRIBUTES, *said], show.PALETTE[2]),
+    roles = {**dict.fromkeys([*statistics.ADJECTIVES, *said], show.PALETTE[2]),
              **dict.fromkeys([claim.noun for claim in claims], show.PALETTE[0]), sentence.claim.phrase or "–": show.PALETTE[5]}
     words = "|".join(map(re.escape, sorted(roles, key=len, reverse=True)))
     return re.sub(rf"(?<![\w-])({words})(?![\w-])", lambda found: f'<b style="color: {roles[found[0]]}">{found[0]}</b>', escape(sentence.text))

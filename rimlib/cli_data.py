@@ -10,16 +10,7 @@ from rimlib.errors import RimError
 
 def add_commands(commands, add) -> None:
     """Add the commands to a parser's; `add(commands, name, function, text)` makes one and returns its parser."""
-    pool = add(commands, "pool", None, "the cut-outs that scenes are made of").add_subparsers(metavar="ACTION", required=True)
-    stats = add(pool, "stats", _pool_stats, "how many of what the shipped pool holds")
-    stats.add_argument("--json", action="store_true", help="as one JSON value")
-    show = add(pool, "show", _pool_show, "draw all of the shipped pool on one sheet")
-    show.add_argument("path", metavar="OUT", help="the sheet's file, such as pool.png")
-    add(pool, "verify", _pool_verify, "compare every shipped file with its recorded hash")
-    rebuild = add(pool, "rebuild", _pool_rebuild, "make the shipped pool again from the art packages")
-    rebuild.add_argument("--root", metavar="FOLDER", default="/", help="where the packages are, if not installed")
-    rebuild.add_argument("-o", "--out", metavar="OUT", required=True, help="the folder to write the pool to")
-
+    pool = _add_shipped(commands, add, "pool", "starter", "the cut-outs that scenes are made of")
     sources = add(pool, "sources", _pool_sources, "read public data sets and say what is there, missing or odd")
     _add_sources(sources)
     sources.add_argument("--deep", action="store_true", help="open every picture, not its header alone")
@@ -35,15 +26,7 @@ def add_commands(commands, add) -> None:
     gather.add_argument("--clothes", choices=("clip",), help="the machine that proposes garments")
     gather.add_argument("--weights", metavar="DIR", help="where the machines' weights are")
 
-    rwmini = add(commands, "rwmini", None, "the shipped test set of real photographs").add_subparsers(metavar="ACTION", required=True)
-    stats = add(rwmini, "stats", _rwmini_stats, "how many of what it holds")
-    stats.add_argument("--json", action="store_true", help="as one JSON value")
-    show = add(rwmini, "show", _rwmini_show, "draw its pictures and mattes on one sheet")
-    show.add_argument("path", metavar="OUT", help="the sheet's file, such as rwmini.png")
-    add(rwmini, "verify", _rwmini_verify, "compare every file with its recorded hash")
-    rebuild = add(rwmini, "rebuild", _rwmini_rebuild, "make it again from the packages and the drawn trimaps")
-    rebuild.add_argument("--root", metavar="FOLDER", default="/", help="where the packages are, if not installed")
-    rebuild.add_argument("-o", "--out", metavar="OUT", required=True, help="the folder to write to")
+    _add_shipped(commands, add, "rwmini", "rwmini", "the shipped test set of real photographs")
 
     plan = add(commands, "plan", _plan, "plan a data set without a pixel and count it")
     plan.add_argument("--paper", action="store_true", help="the paper's own numbers of entities: RefMatte at its full size")
@@ -65,13 +48,29 @@ def add_commands(commands, add) -> None:
     stats.add_argument("--json", action="store_true", help="as one JSON value")
 
 
+def _add_shipped(commands, add, name: str, module: str, text: str):
+    """The four commands of pictures that ship with rimlib, by the functions of `rimlib.entities.<module>`; returns their parser."""
+    actions = add(commands, name, None, text).add_subparsers(metavar="ACTION", required=True)
+    stats = add(actions, "stats", _shipped_stats, "how many of what ships")
+    stats.add_argument("--json", action="store_true", help="as one JSON value")
+    show = add(actions, "show", _shipped_show, "draw all that ships on one sheet")
+    show.add_argument("path", metavar="OUT", help=f"the sheet's file, such as {name}.png")
+    verify = add(actions, "verify", _shipped_verify, "compare every shipped file with its recorded hash")
+    rebuild = add(actions, "rebuild", _shipped_rebuild, "make it again from the packages that it came from")
+    rebuild.add_argument("--root", metavar="FOLDER", default="/", help="where the packages are, if not installed")
+    rebuild.add_argument("-o", "--out", metavar="OUT", required=True, help="the folder to write to")
+    for action in (stats, show, verify, rebuild):
+        action.set_defaults(module=module)
+    return actions
+
+
 def _add_sources(parser) -> None:
     parser.add_argument("--source", metavar="NAME=FOLDER", action="append", required=True, dest="sources",
                         help="such as am2k=data/AM-2k; of am2k, p3m10k, aim500, sim, dim, hatt, bg20k, folder, art; may be repeated")  # fmt: skip
 
 
 def _add_settings(parser) -> None:
-    parser.add_argument("--profile", default="tiny", help="settings: a profile's name or a YAML file (default: tiny)")
+    parser.add_argument("--profile", help="settings: a profile's name or a YAML file (default: tiny)")
     unique = parser.add_mutually_exclusive_group()
     unique.add_argument("--unique", dest="unique", action="store_true", default=None,
                         help="draw each sentence again until it singles out its entity")  # fmt: skip
@@ -86,30 +85,29 @@ def _changes(options) -> dict:
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def _pool_stats(options) -> None:
-    from rimlib.entities import starter
+def _shipped(options):
+    from importlib import import_module
 
-    _print(starter.stats(), options.json)
-
-
-def _pool_show(options) -> None:
-    from rimlib.entities import starter
-
-    print(starter.show(options.path))
+    return import_module(f"rimlib.entities.{options.module}")
 
 
-def _pool_rebuild(options) -> None:
-    from rimlib.entities import starter
-
-    print(f"{options.out}: {len(starter.rebuild(options.root, options.out))} entities")
+def _shipped_stats(options) -> None:
+    _print(_shipped(options).stats(), options.json)
 
 
-def _pool_verify(options) -> None:
-    from rimlib.entities import starter
+def _shipped_show(options) -> None:
+    print(_shipped(options).show(options.path))
 
-    if wrong := starter.verify():
+
+def _shipped_verify(options) -> None:
+    if wrong := _shipped(options).verify():
         raise RimError(f"{wrong[0]}: missing or changed, and {len(wrong) - 1} more; install rimlib again")
     print("every file is as recorded")
+
+
+def _shipped_rebuild(options) -> None:
+    _shipped(options).rebuild(options.root, options.out)
+    print(options.out)
 
 
 def _pool_sources(options) -> None:
@@ -134,43 +132,18 @@ def _pool_gather(options) -> None:
     print(f"{made.folder}: {made.entities} entities, {made.backgrounds} backgrounds, {made.computed} of them read by this call")
 
 
-def _rwmini_stats(options) -> None:
-    from rimlib.entities import rwmini
-
-    _print(rwmini.stats(), options.json)
-
-
-def _rwmini_show(options) -> None:
-    from rimlib.entities import rwmini
-
-    print(rwmini.show(options.path))
-
-
-def _rwmini_verify(options) -> None:
-    from rimlib.entities import rwmini
-
-    if wrong := rwmini.verify():
-        raise RimError(f"{wrong[0]}: missing or changed, and {len(wrong) - 1} more; install rimlib again")
-    print("every file is as recorded")
-
-
-def _rwmini_rebuild(options) -> None:
-    from rimlib.entities import rwmini
-
-    rwmini.rebuild(options.root, options.out)
-    print(options.out)
-
-
 def _plan(options) -> None:
     from rimlib import profile
     from rimlib.refmatte import format, paper, plan, statistics
     from rimlib.refmatte.build import open_pool
 
     started = time.perf_counter()
+    if options.paper and options.profile:
+        raise RimError(f"--paper has settings of its own and takes no --profile; leave out one of --paper and --profile {options.profile}")
     if options.paper:
         settings, pool = paper.settings(**_changes(options)), paper.pool()
     else:
-        settings = profile.load(options.profile, **{f"data__{name}": value for name, value in _changes(options).items()}).data
+        settings = profile.load(options.profile or "tiny", **{f"data__{name}": value for name, value in _changes(options).items()}).data
         pool = open_pool(settings.pool)
     counted = {split: statistics.tally(format.targets_of(scene, [pool[name] for name in scene.entities])
                                        for scene in plan.scenes(pool, settings, split)).to_dict()
@@ -184,7 +157,7 @@ def _build(options) -> None:
 
     if options.workers < 1 and options.workers != -1:
         raise RimError(f"--workers: 1 or more is expected, or -1 for one on each core, found {options.workers}")
-    settings = profile.load(options.profile, **{f"data__{name}": value for name, value in _changes(options).items()}).data
+    settings = profile.load(options.profile or "tiny", **{f"data__{name}": value for name, value in _changes(options).items()}).data
     print(build(settings, options.out, workers=options.workers, dask=options.dask))
 
 

@@ -84,6 +84,8 @@ def test_rwmini_is_as_recorded_and_counted(capsys):
     (["build", "--profile", "nosuch", "-o", "x"], "nosuch"),
     (["build", "-o", "x", "--workers", "0"], "--workers"),
     (["build", "-o", "x", "--no-target", "-1"], "--no-target"),
+    (["plan", "--paper", "--profile", "small"], "--profile small"),
+    (["check", "{tmp}/none"], "no such folder"),
     (["check", "{tmp}"], "refmatte_<split>_label.json"),
     (["stats", "{tmp}"], "refmatte_<split>_label.json"),
     (["pool", "sources", "--source", "am2k"], "am2k"),

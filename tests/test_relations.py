@@ -67,3 +67,11 @@ def test_mirrored_boxes_make_the_mirrored_relation_true():
     one, other = (10, 20, 50, 60), (70, 20, 90, 60)
     flip = lambda box: (CANVAS[1] - box[2], box[1], CANVAS[1] - box[0], box[3])
     assert relations.holds("left", one, other) and relations.holds("right", flip(one), flip(other))
+
+
+def test_boxes_that_overlap_along_an_axis_have_no_relation_along_it():
+    one, other = (0, 0, 30, 10), (20, 20, 60, 40)          # share columns 20 to 30, and no row
+    assert not relations.holds("left", one, other) and not relations.holds("right", other, one)
+    assert relations.holds("top", one, other) and relations.holds("bottom", other, one)
+    turned = [(top, left, bottom, right) for left, top, right, bottom in (one, other)]
+    assert not relations.holds("top", *turned) and relations.holds("left", *turned)

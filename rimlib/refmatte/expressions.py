@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from random import Random
 
-from rimlib.entities.entity import Entity
+from rimlib.entities.entity import GENDERS, Entity
 from rimlib.entities.synonyms import indefinite, nouns, number
 from rimlib.refmatte import relations
 from rimlib.refmatte.relations import RELATIONS, Box
@@ -22,6 +22,7 @@ THING_ATTRIBUTES = ("color", "transparent", "salient")
 WEARING = ("with the {garment}", "wearing the {garment}", "in the {garment}", "who is dressed in {a_garment}")   # Table 3
 _LIKELIHOOD = {"color": 1.3, "transparent": 0.6, "salient": 0.6}            # of being spoken, next to the others' 0.8
 _AGE = {"child": "young", "teenager": "teenage", "adult": "adult", "senior": "senior"}
+ADJECTIVES = (*GENDERS, *_AGE.values(), *(f"{no}{name}" for name in ("transparent", "salient") for no in ("", "non-")))   # and colours
 _GENDERED = re.compile(r"\b(girl|boy|woman|man|lady|miss|missy)\b")
 _AGED = re.compile(r"\b(baby|little|girl|boy|teenager|adolescent|young|old|senior|pensioner|miss|missy)\b")
 

@@ -10,6 +10,7 @@ import dataclasses
 from collections import Counter
 from random import Random
 
+from rimlib import profile
 from rimlib.entities import nature, starter, synonyms
 from rimlib.entities.entity import Background, Entity
 from rimlib.entities.pool import Pool
@@ -29,9 +30,7 @@ ANIMALS = ("alpaca", "antelope", "bear", "camel", "cat", "cattle", "deer", "dog"
 
 def settings(**changes) -> Data:
     """`profile.data` with the paper's numbers: 2,110 and 211 groups, 20 and 10 images each, 2,800 and 390 more, no re-drawing."""
-    return dataclasses.replace(Data(pool="paper", height=1080, width=1620, groups_train=2110, images_per_group_train=20, extra_train=2800,
-                                    groups_test=211, images_per_group_test=10, extra_test=390, three_share=0.5557, mixed_shares=(0.17, 0.77),
-                                    fullness=1.15, unique=False, no_target=0), **changes)
+    return dataclasses.replace(profile.load("paper-b16").data, pool="paper", **changes)
 
 
 def pool(seed: int = 1) -> Pool:

@@ -87,8 +87,10 @@ def splits(root: str | Path) -> list[str]:
     """The splits that a folder has label files for: `train`, `seen`, `test`, `rw100`, others after them by name.
 
     Raises:
-        RimError: there is none.
+        RimError: there is no such folder, or none in it.
     """
+    if not Path(root).is_dir():
+        raise RimError(f"{root}: no such folder; a data set in RefMatte's layout is expected there")
     found = {match.group(1) for inner in INNER if (Path(root) / inner).is_dir() for path in (Path(root) / inner).iterdir()
              if (match := re.fullmatch(r"refmatte_(\w+)_label\.json", path.name))}
     if not found:

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from functools import cache
 
 from rimlib.refmatte import relations
+from rimlib.refmatte.expressions import ADJECTIVES
 from rimlib.refmatte.format import Target
 
 KINDS = ("basic", "absolute", "relative")
-FIXED_ATTRIBUTES = ("male", "female", "young", "teenage", "adult", "senior", "transparent", "non-transparent", "salient", "non-salient")
 
 TABLE_5 = (   # Paper: S2.3; the training texts of the expression setting are printed as 449,624, see the audit
     {"data": "RefMatte", "setting": "keyword", "split": "train", "images": 30391, "mattes": 77849, "texts": 77849, "categories": 230,
@@ -113,7 +113,7 @@ def keywords_clear(targets: list[Target]) -> bool:
 def _attribute_words() -> re.Pattern:
     import webcolors
 
-    words = sorted({*FIXED_ATTRIBUTES, *webcolors.names("css3")}, key=len, reverse=True)
+    words = sorted({*ADJECTIVES, *webcolors.names("css3")}, key=len, reverse=True)
     return re.compile(r"(?<![\w-])(" + "|".join(map(re.escape, words)) + r")(?![\w-]|(?<=young) (?:lady|woman))")
 
 
