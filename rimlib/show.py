@@ -40,6 +40,36 @@ def gray(alpha: np.ndarray) -> np.ndarray:
     return np.repeat(np.round(alpha * 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
+def heat(values, picture: np.ndarray, low: float | None = None, high: float | None = None) -> np.ndarray:
+    """A coarse map laid over a grey picture: dark blue is low, yellow is high. uint8 (H, W, 3).
+
+    values: (h, w), a cell of it for equal parts of the picture; picture: uint8 (H, W, 3); low, high: the range of the colours,
+    the map's own if None.
+    """
+    import matplotlib.pyplot as plt
+
+    values = np.asarray(values, np.float32)
+    low, high = values.min() if low is None else low, values.max() if high is None else high
+    shades = plt.get_cmap("cividis")(np.clip((values - low) / max(high - low, 1e-9), 0, 1))[..., :3]
+    shades = _enlarged(shades, picture.shape[:2])
+    return np.uint8(255 * (0.75 * shades + 0.25 * picture.mean(axis=2, keepdims=True) / 255))
+
+
+def colors(maps, size: tuple[int, int] | None = None) -> list[np.ndarray]:
+    """Maps of many channels by their three strongest directions, so that places with like features get like colours.
+
+    maps: a tensor or an array (B, C, h, w); size: (height, width) of the pictures, those of the maps if None. Returns B pictures, uint8 (h, w, 3); the
+    directions and their ranges are shared by all B.
+    """
+    values = np.moveaxis(np.asarray(maps, np.float32), 1, -1)  # (B, h, w, C)
+    rows = values.reshape(-1, values.shape[-1])
+    rows = rows - rows.mean(0)
+    rows = rows @ np.linalg.svd(rows.T @ rows)[0][:, :3]  # (B*h*w, 3)
+    low, high = np.percentile(rows, [2, 98], axis=0)
+    shades = np.uint8(255 * np.clip((rows - low) / np.maximum(high - low, 1e-9), 0, 1)).reshape(*values.shape[:3], -1)
+    return [shade if size is None else _enlarged(shade, size) for shade in shades]
+
+
 def grid(pictures, titles=None, columns: int | None = None, row_titles=None, title_size: float = 8, alt: str | None = None):
     """Show pictures in rows, each with its title above; returns the matplotlib figure.
 
@@ -152,6 +182,12 @@ def contact_sheet(pictures, columns: int = 16, cell: int = 96) -> np.ndarray:
         window = sheet[top:top + size[0], left:left + size[1]]
         window[:] = np.round(window + alpha[..., None] * (foreground - window)).astype(np.uint8)
     return sheet
+
+
+def _enlarged(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h, w, C) at (H, W), each cell a block of one colour."""
+    rows, columns = (np.arange(length) * cells // length for length, cells in zip(size, values.shape))
+    return values[rows][:, columns]
 
 
 def _lines(title: str, columns: int) -> int:
