@@ -38,11 +38,12 @@ def test_projection_in_bfloat16_is_near():
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4, 8])
-def test_convolution_of_an_upsampled_map_borders_included(scale):
+@pytest.mark.parametrize("outputs", [3, 9])
+def test_convolution_of_an_upsampled_map_borders_included(scale, outputs):
     torch.manual_seed(0)
     x = torch.randn(2, 5, 4, 6, dtype=torch.float64, requires_grad=True)
-    weight = torch.randn(3, 5, 3, 3, dtype=torch.float64, requires_grad=True)
-    bias = torch.randn(3, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(outputs, 5, 3, 3, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(outputs, dtype=torch.float64, requires_grad=True)
     large = F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
     expected = F.conv2d(large, weight, bias, padding=1)
     ours = convolve_upsampled(x, weight, scale, bias)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from rimlib.clipmat.upsampled import convolve_upsampled
+from rimlib.clipmat.winograd import TwoConvolutions
 
 
 class SemanticDecoder(nn.Module):
@@ -20,8 +21,8 @@ class SemanticDecoder(nn.Module):
 
     def __init__(self, inputs: int, width: int):
         super().__init__()
-        self.d2 = two_convolutions(inputs, width)
-        self.d1 = two_convolutions(width, width)
+        self.d2 = TwoConvolutions(inputs, width)
+        self.d1 = TwoConvolutions(width, width)
         self.d0 = nn.Conv2d(width, 3, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -40,7 +41,7 @@ class DetailsDecoder(nn.Module):
 
     def __init__(self, channels: Sequence[int], outs: Sequence[int]):
         super().__init__()
-        self.stages = nn.ModuleList(two_convolutions(a, b) for a, b in zip(channels, outs))  # D4, D3, D2, D1
+        self.stages = nn.ModuleList(TwoConvolutions(a, b) for a, b in zip(channels, outs))  # D4, D3, D2, D1
         self.d0 = nn.Conv2d(outs[-1], 1, 3, padding=1)
 
     def forward(self, details: Sequence[torch.Tensor], text: torch.Tensor | None = None) -> torch.Tensor:
@@ -54,14 +55,6 @@ class DetailsDecoder(nn.Module):
                     x = x + details[number]  # the residual connection of Sec. 4.4
             x = stage(x)
         return convolve_upsampled(x, self.d0.weight, 2, self.d0.bias)
-
-
-def two_convolutions(inputs: int, out: int) -> nn.Sequential:
-    """[conv 3x3 + BN + ReLU] x 2, without the upsampling that follows it in Table 11."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(),
-        nn.Conv2d(out, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(),
-    )
 
 
 def upsample(x: torch.Tensor, scale: int) -> torch.Tensor:

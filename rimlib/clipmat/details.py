@@ -8,11 +8,16 @@ pooling after a 1x1 convolution, then convolved together. Level i is at a resolu
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from rimlib.clipmat import compiled
 from rimlib.clipmat.upsampled import convolve_upsampled
+from rimlib.clipmat.winograd import Convolution, Kept, folded, usable
 
 
 class DetailsExtractor(nn.Module):
@@ -30,16 +35,52 @@ class DetailsExtractor(nn.Module):
         self.norm_image = nn.Conv2d(3, width, 1)
         self.mix = nn.Conv2d(2 * width, out, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(out)
+        self._kept = Kept()
+
+    def train(self, mode: bool = True):
+        self._kept.forget()
+        return super().train(mode)
 
     def forward(self, visual: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """`visual`: (B, Dv, S/16, S/16); `images`: (B, 3, S, S), normalised. Returns (B, D_i, S/2^i, S/2^i)."""
         visual = self.norm_visual(visual)  # Eq. 6, before its upsampling
+        if not self.training and usable(images):
+            return self._without_gradient(visual, images)
         image = maxpool_projection(images, self.norm_image.weight, self.norm_image.bias, 2**self.level)  # Eq. 7
         # Eq. 8 and 9. A convolution of a concatenation is the sum of two, and the visual half needs no large map.
         weight_visual, weight_image = self.mix.weight.split(self.width, dim=1)
         x = F.conv2d(image, weight_image, padding=1)
         x = x + convolve_upsampled(visual, weight_visual, 2 ** (4 - self.level))
         return F.relu(self.norm(x))
+
+    def _without_gradient(self, visual: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """The same on a CPU: the batch norm joins the weights, and the pooled picture goes strip by strip into its convolution."""
+        for_visual, for_image, matrix = self._kept.get(self, self._prepare)
+        window, size = 2**self.level, images.shape[-1] >> self.level
+        if for_visual is None:
+            if self.level < 4:
+                visual = F.interpolate(visual, scale_factor=2 ** (4 - self.level), mode="bilinear", align_corners=False)
+            image = maxpool_projection(images, self.norm_image.weight, self.norm_image.bias, window)
+            return for_image(torch.cat([visual, image], dim=1), relu=True)
+        x = convolve_upsampled(visual, for_visual, 2 ** (4 - self.level))
+        if not for_image.gains(size, size):
+            image = maxpool_projection(images, self.norm_image.weight, self.norm_image.bias, window)
+            return for_image(image).add_(x).relu_()
+        x = x.permute(0, 2, 3, 1).contiguous()  # (B, H, W, D_i)
+        for pixels, out in zip(images.permute(0, 2, 3, 1).contiguous().numpy(), x):
+            for_image.on_rows(lambda strip, first: compiled.share(
+                partial(compiled.pool_rows, pixels, matrix, window, first, strip), len(strip)), out, relu=True, add=True)
+        return x.permute(0, 3, 1, 2)
+
+    def _prepare(self):
+        """What stands for `mix` and `norm`: the weight of the visual half and a Convolution of the image's half, or, where little
+        or nothing is to be enlarged, None and a Convolution of both. And the matrix of `norm_image`."""
+        weight, bias = folded(self.mix, self.norm)
+        matrix = projection(self.norm_image.weight, self.norm_image.bias).numpy()
+        if self.level >= 3:
+            return None, Convolution(weight, bias), matrix
+        visual, image = weight.split(self.width, dim=1)
+        return visual, Convolution(image, bias), matrix
 
 
 class PlainSkip(nn.Module):
@@ -62,7 +103,8 @@ def maxpool_projection(images: torch.Tensor, weight: torch.Tensor, bias: torch.T
 
     The paper normalises the image before pooling: done as written this is the largest map of the model, Dv / 2
     channels at full resolution for each level. Here the pixels of a window are taken one after another, and only the
-    largest value and where it was found are kept. Gradients go to `weight` and `bias`, not to the images.
+    largest value and where it was found are kept: on a CPU by a compiled loop in float32, elsewhere by torch. Gradients go to
+    `weight` and `bias`, not to the images.
 
     `images`: (B, 3, H, W); `weight`: (C, 3, 1, 1); `bias`: (C,). Returns (B, C, H/window, W/window).
     """
@@ -74,29 +116,75 @@ class _MaxpoolProjection(torch.autograd.Function):
     def forward(ctx, images, weight, bias, window):
         kind = images.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else images.dtype
-        batch, _, height, width = images.shape
-        rows, columns = height // window, width // window
-        pixels = F.pad(images.to(dtype), (0, 0, 0, 0, 0, 1), value=1.0)  # (B, 4, H, W), a one for the bias
-        pixels = pixels.view(batch, 4, rows, window, columns, window).permute(0, 2, 4, 3, 5, 1)
-        pixels = pixels.reshape(-1, window * window, 4)  # (B*h*w, s*s, 4)
-        matrix = torch.cat([weight.flatten(1), bias[:, None]], dim=1).T.to(dtype).contiguous()  # (4, C)
-        best = torch.empty(len(pixels), matrix.shape[1], dtype=dtype, device=images.device)  # (B*h*w, C)
-        where = torch.empty_like(best, dtype=torch.uint8)  # 16 * 16 offsets just fit
-        for part in parts(len(best), images.device):
-            best[part], where[part] = _running_maximum(pixels[part], matrix)
+        ctx.window, ctx.dtypes = window, (weight.dtype, bias.dtype)
+        ctx.on_cpu = kind == "cpu" and dtype != torch.float64
+        with torch.autocast(kind, enabled=False):
+            best, where, pixels = (_winners_on_cpu if ctx.on_cpu else _winners)(images, projection(weight, bias), window, dtype)
         ctx.save_for_backward(pixels, where)
-        ctx.dtypes = weight.dtype, bias.dtype
-        return best.view(batch, rows, columns, -1).permute(0, 3, 1, 2)  # (B, C, h, w)
+        return best.permute(0, 3, 1, 2)  # (B, C, h, w)
 
     @staticmethod
     def backward(ctx, gradient):
         pixels, where = ctx.saved_tensors
-        gradient = gradient.permute(0, 2, 3, 1).reshape(where.shape)  # (B*h*w, C)
-        # Windows of 2x2 are quicker tried one offset at a time, larger ones by looking the winners up.
-        sums = _sums_by_offset if pixels.shape[1] <= 4 else _sums_by_lookup
-        total = sum(sums(pixels[part], where[part], gradient[part]) for part in parts(len(where), where.device))  # (C, 4)
+        gradient = gradient.permute(0, 2, 3, 1)  # (B, h, w, C)
+        total = (_sums_on_cpu if ctx.on_cpu else _sums)(pixels, where, gradient, ctx.window)  # (C, 4)
         matrix, bias = total.split((3, 1), dim=1)
         return None, matrix.to(ctx.dtypes[0])[:, :, None, None], bias.squeeze(1).to(ctx.dtypes[1]), None
+
+
+def projection(weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """A 1x1 convolution of a picture as one matrix (C, 4), the last column its bias."""
+    return torch.cat([weight.flatten(1), bias[:, None]], dim=1).detach().contiguous()
+
+
+def _winners_on_cpu(images, matrix, window, dtype):
+    """Largest projections (B, h, w, C), the offsets that have them, uint8, and the pixels (B, H, W, 3) for the way back."""
+    pixels = images.permute(0, 2, 3, 1).float().contiguous()
+    batch, height, width, _ = pixels.shape
+    best = torch.empty(batch, height // window, width // window, len(matrix))
+    where = torch.empty(best.shape, dtype=torch.uint8)  # 16 * 16 offsets just fit
+    matrix = matrix.float().numpy()
+    for number in range(batch):
+        arrays = pixels[number].numpy(), matrix, window, best[number].numpy(), where[number].numpy()
+        compiled.share(partial(compiled.pool_winners, *arrays), best.shape[1])
+    return best.to(dtype), where, pixels
+
+
+def _sums_on_cpu(pixels, where, gradient, window):
+    """Sum over windows of gradient (B, h, w, C) times winning pixel, (C, 4)."""
+    gradient = gradient.float().contiguous()
+    totals = []
+
+    def add(number, start, stop):
+        totals.append(np.zeros((4, where.shape[3]), np.float32))
+        compiled.sum_winners(pixels[number].numpy(), where[number].numpy(), gradient[number].numpy(), window, totals[-1], start, stop)
+
+    for number in range(len(pixels)):
+        compiled.share(partial(add, number), where.shape[1])
+    return torch.from_numpy(np.sum(totals, axis=0).T.copy())
+
+
+def _winners(images, matrix, window, dtype):
+    """As `_winners_on_cpu`, by torch alone, for any device; its pixels are (B*h*w, s*s, 4)."""
+    batch, _, height, width = images.shape
+    rows, columns = height // window, width // window
+    pixels = F.pad(images.to(dtype), (0, 0, 0, 0, 0, 1), value=1.0)  # (B, 4, H, W), a one for the bias
+    pixels = pixels.view(batch, 4, rows, window, columns, window).permute(0, 2, 4, 3, 5, 1)
+    pixels = pixels.reshape(-1, window * window, 4)  # (B*h*w, s*s, 4)
+    matrix = matrix.T.to(dtype).contiguous()  # (4, C)
+    best = torch.empty(len(pixels), matrix.shape[1], dtype=dtype, device=images.device)  # (B*h*w, C)
+    where = torch.empty_like(best, dtype=torch.uint8)
+    for part in parts(len(best), images.device):
+        best[part], where[part] = _running_maximum(pixels[part], matrix)
+    return best.view(batch, rows, columns, -1), where, pixels
+
+
+def _sums(pixels, where, gradient, window):
+    """As `_sums_on_cpu`."""
+    gradient = gradient.reshape(where.shape)  # (B*h*w, C)
+    # Windows of 2x2 are quicker tried one offset at a time, larger ones by looking the winners up.
+    sums = _sums_by_offset if window == 2 else _sums_by_lookup
+    return sum(sums(pixels[part], where[part], gradient[part]) for part in parts(len(where), where.device))  # (C, 4)
 
 
 def _sums_by_offset(pixels: torch.Tensor, where: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
