@@ -131,3 +131,23 @@ def test_a_failed_write_leaves_the_old_file(model, path, monkeypatch):
     with pytest.raises(RimError, match="clipmat.safetensors"):
         model.save(path)
     assert path.read_bytes() == before and [p.name for p in path.parent.iterdir() if "part" in p.name] == []
+
+
+def test_the_shipped_model_is_read_and_half_precision_keeps_it_to_the_bit(tmp_path):
+    shipped = CLIPMat.shipped()
+    assert shipped.profile.name == "tiny-long" and "licence" in shipped.card and not shipped.training
+    shipped.save_pretrained(tmp_path / "shipped", half=True, model_card_kwargs=shipped.card)  # it is stored in float16 already
+    again = CLIPMat.from_pretrained(tmp_path / "shipped")
+    assert again.card == shipped.card
+    for (name, one), other in zip(shipped.state_dict().items(), again.state_dict().values(), strict=True):
+        assert one.equal(other) and one.dtype == other.dtype, name
+
+
+def test_reading_draws_no_random_numbers_and_keeps_no_hold_on_the_file(model, path):
+    state = torch.get_rng_state()
+    again = CLIPMat.load(path)
+    assert torch.get_rng_state().equal(state)
+    path.write_bytes(b"\0" * path.stat().st_size)  # in place, as nobody should
+    images, tokens = torch.rand(1, 3, 32, 32), model.tokenize(["the dog"])
+    with torch.inference_mode():
+        assert again(images, tokens).detail.equal(model(images, tokens).detail)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from rimlib.clipmat import losses, trimap
 from rimlib.errors import RimError
+from rimlib.experiment.samples import CLASSES
 
 
 def blur(x, kernel, mode):
@@ -75,6 +76,78 @@ def test_alpha_losses_by_their_formulas():
     total = sum(math.sqrt((u * (x - y)) ** 2 + 1e-12) for u, x, y in zip(w.flatten().tolist(), p.flatten().tolist(), a.flatten().tolist()))
     assert losses.alpha_loss(p, a, w).item() == pytest.approx(total / (w.sum().item() + 1))
     assert losses.alpha_loss(p, a).item() == pytest.approx((p - a).abs().mean().item(), rel=1e-6)
+
+
+def test_the_alpha_loss_of_the_whole_image_is_rounded_at_zero():
+    p, a = torch.rand(2, 1, 1, 4, 4, dtype=torch.float64)
+    p[..., :2] = a[..., :2]  # half of it is right to the last digit, which costs a millionth each
+    expected = sum(math.sqrt((x - y) ** 2 + 1e-12) for x, y in zip(p.flatten().tolist(), a.flatten().tolist())) / 16
+    assert losses.alpha_loss(p, a).item() == pytest.approx(expected, rel=1e-12)
+    assert losses.alpha_loss(a, a).item() == pytest.approx(1e-6, rel=1e-9)
+    a.requires_grad_()
+    losses.alpha_loss(a, p).backward()
+    assert a.grad.isfinite().all() and (a.grad[..., :2] == 0).all()
+
+
+@pytest.mark.parametrize("variant, pyramid, weights", [
+    ("gfm", naive_gfm, [1, 1, 1, 1, 1, 1]), ("vitmatte", naive_vitmatte, [1 / 5, 2 / 5, 4 / 5, 8 / 5, 16 / 5])])
+def test_the_laplacian_losses_where_the_trimap_is_unknown(variant, pyramid, weights):
+    """Of w p and w a; several maps in one pass are as each alone."""
+    rng = np.random.default_rng(4)
+    p, a, w = rng.random((2, 64, 64)), rng.random((2, 64, 64)), (rng.random((2, 64, 64)) > 0.5).astype(float)
+
+    def naive(p, a):
+        return np.mean([sum(k * abs(x - y).mean() for k, x, y in zip(weights, pyramid(one), pyramid(other), strict=True)) for one, other in zip(p, a)])
+
+    maps = [torch.tensor(x)[:, None] for x in (p, a, w)]
+    found = losses.laplacian_losses([(maps[0], maps[1], maps[2]), (maps[0], maps[1], None)], variant)
+    assert [value.item() for value in found] == pytest.approx([naive(w * p, w * a), naive(p, a)], rel=1e-9)
+
+
+def test_the_kernels_by_their_formulas():
+    """Of five taps, the sum 1: g(i)^2 + g(j)^2 for one, the outer product of 1 4 6 4 1 for the other."""
+    g = [math.exp(-(i**2) / 2) for i in (-2, -1, 0, 1, 2)]
+    whole = sum(a**2 + b**2 for a in g for b in g)
+    double, cpu = torch.float64, torch.device("cpu")
+    torch.testing.assert_close(losses.gfm_kernel(double, cpu)[0, 0], torch.tensor([[(a**2 + b**2) / whole for b in g] for a in g], dtype=double))
+    line = [1, 4, 6, 4, 1]
+    torch.testing.assert_close(losses.binomial_kernel(double, cpu)[0, 0], torch.tensor([[a * b / 256 for b in line] for a in line], dtype=double))
+
+
+def test_the_cross_entropy_pixel_by_pixel():
+    """Of the trimap's three classes, on logits, unweighted; the trimap's grey levels are the classes 0, 1, 2."""
+    torch.manual_seed(0)
+    logits, grey = torch.randn(2, 3, 32, 32, dtype=torch.float64), np.random.default_rng(0).choice([0, 128, 255], (2, 32, 32)).astype(np.uint8)
+    total = 0.0
+    for b in range(2):
+        for y in range(32):
+            for x in range(32):
+                scores = [math.exp(value) for value in logits[b, :, y, x].tolist()]
+                total -= math.log(scores[{0: 0, 128: 1, 255: 2}[int(grey[b, y, x])]] / sum(scores))
+    one = torch.zeros(2, 1, 32, 32, dtype=torch.float64)
+    output = SimpleNamespace(trimap_logits=logits, detail=one, alpha=one, match=None)
+    found = losses.clipmat_loss(output, one, torch.from_numpy(CLASSES[grey].astype(np.int64)))
+    assert found["ce"].item() == pytest.approx(total / (2 * 32 * 32), rel=1e-12)
+
+
+def test_each_decoder_is_scored_where_the_paper_says():
+    """Sec. 4.4: the details where the trimap is unknown, the final matte everywhere; the semantic decoder by the trimap alone."""
+    torch.manual_seed(0)
+    true, classes = torch.rand(1, 1, 32, 32), torch.zeros(1, 32, 32, dtype=torch.int64)
+    classes[:, 8:16], classes[:, 16:] = 1, 2
+    output = SimpleNamespace(trimap_logits=torch.randn(1, 3, 32, 32), detail=torch.rand(1, 1, 32, 32), alpha=torch.rand(1, 1, 32, 32), match=None)
+    before = losses.clipmat_loss(output, true, classes)
+
+    def moved(name, rows):
+        value = getattr(output, name).clone()
+        value[..., rows, :] += 0.25 * torch.rand_like(value[..., rows, :])
+        after = losses.clipmat_loss(SimpleNamespace(**{**vars(output), name: value}), true, classes)
+        return {part for part in before if part != "total" and not torch.isclose(before[part], after[part], rtol=1e-6, atol=0)}
+
+    unknown, known = slice(8, 16), slice(16, 32)
+    assert moved("detail", unknown) == {"alpha_unknown", "laplacian_unknown"} and moved("detail", known) == set()
+    assert moved("alpha", unknown) == moved("alpha", known) == {"alpha", "laplacian"}
+    assert moved("trimap_logits", known) == moved("trimap_logits", unknown) == {"ce"}
 
 
 def test_nothing_unknown_gives_a_finite_loss():

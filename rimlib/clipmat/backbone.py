@@ -21,11 +21,14 @@ from torch.utils.checkpoint import checkpoint
 
 from rimlib.clipmat.attention import attend
 from rimlib.clipmat.checkpoint import read_shapes, read_tensors
+from rimlib.clipmat.hub import fetch
 from rimlib.clipmat.tokenizer import CONFIGS, Tokenizer
 from rimlib.errors import RimError
 
 PATCH = 16  # Table 11 gives all backbones a grid of H/16
 CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
+WEIGHTS = "open_clip_model.safetensors"  # what open_clip calls a CLIP's weights on the hub
+OPENAI_NUMBERS = ("input_resolution", "context_length", "vocab_size")
 
 open_clip.add_model_config(CONFIGS)
 
@@ -139,48 +142,94 @@ def normalise(images: torch.Tensor) -> torch.Tensor:
     return (images - mean) / std
 
 
-def create_clip(settings, weights: str | Path = "random") -> tuple[open_clip.CLIP, Tokenizer]:
+def create_clip(settings, weights: str | Path = "clip") -> tuple[open_clip.CLIP, Tokenizer]:
     """An open_clip model in float32, its projections included, and its tokenizer.
 
     `settings`: a profile's model settings, of which `backbone` (one of `configs/*.json` or an open_clip name),
-    `image_size` and `text_length` are read. `weights`: "clip" for the pretrained ones, "random" for none, or
-    a .safetensors file of a CLIP of this configuration; its image size may be another.
-    Raises RimError when the name is unknown or the weights cannot be had.
+    `image_size` and `text_length` are read. `weights`: "clip" for the pretrained ones (OpenAI's, for the paper's backbones),
+    "random" for none, or a .safetensors file of a CLIP of this configuration; its image size may be another.
+    Raises RimError when the name is unknown or the weights cannot be had; nothing is ever random that was not asked to be.
     """
     name = settings.backbone
     if str(weights) not in ("clip", "random") and Path(weights).suffix != ".safetensors":
         raise RimError(f"weights {str(weights)!r}: must be 'clip' (pretrained), 'random', or a .safetensors file of a CLIP")
-    config = open_clip.get_model_config(name)
-    if config is None:
-        raise RimError(f"model.backbone {name!r}: no such backbone; ours are "
-                       f"{', '.join(sorted(path.stem for path in CONFIGS.glob('*.json')))}, the paper's "
-                       "ViT-B-16-quickgelu and ViT-L-14-quickgelu")
-    ours = (CONFIGS / f"{name}.json").exists()
+    config, ours = _config(name), (CONFIGS / f"{name}.json").exists()
     tokenizer = Tokenizer(CONFIGS / f"{name}.bpe.txt.gz" if ours else None, settings.text_length)
-    if weights == "clip" and not ours:
-        return _pretrained(name), tokenizer
     if ours:
         config["text_cfg"]["vocab_size"] = tokenizer.vocab_size
-    path = CHECKPOINTS / f"{name}-clip.safetensors" if weights == "clip" else Path(weights)
-    if weights != "random":
-        if not path.exists():
-            raise RimError(f"{path}: the pretrained weights of {name} are not there; make them with `rim pretrain`, "
-                           "or ask for weights='random'")
-        # The file may come from another image size: build for its own grid of positions first.
-        positions = read_shapes(path).get("visual.positional_embedding", (1,))[0]
-        config["vision_cfg"]["image_size"] = PATCH * max(1, math.isqrt(positions - 1))
-    clip = open_clip.CLIP(**{key: config[key] for key in ("embed_dim", "vision_cfg", "text_cfg")},
-                          quick_gelu=config.get("quick_gelu", False))
-    if weights != "random":
-        clip.load_state_dict(read_tensors(path, clip.state_dict()))
+    path = None if weights == "random" else Path(weights)
+    if weights == "clip":
+        path = CHECKPOINTS / f"{name}-clip.safetensors" if ours else _fetched(name, config)
+    if path and not path.exists():
+        raise RimError(f"{path}: the weights of {name} are not there; "
+                       f"{'make them with `rim pretrain`' if ours else 'name a file of such a CLIP'}, or ask for weights='random'")
+    if path:
+        _shape_as(path, config["vision_cfg"])
+    clip = open_clip.CLIP(**config)
+    if path:
+        clip.load_state_dict(_read_clip(path, clip))
     resize_visual(clip.visual, settings.image_size)
     return clip, tokenizer
 
 
-def _pretrained(name: str) -> open_clip.CLIP:
-    try:
-        return open_clip.create_model(name, pretrained="openai", precision="fp32", require_pretrained=True)
-    except Exception as error:  # the hub fails in many ways: no network, no such file, a proxy's refusal
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise RimError(f"backbone {name}: its weights 'openai' cannot be fetched ({reason}); run once with a network, "
-                       "or put them into the hub's cache folder, or ask for weights='random'") from None
+def _config(name: str) -> dict:
+    """open_clip's configuration of a backbone: one that is built as CLIP is, with nothing that `Backbone` would leave out."""
+    if name not in open_clip.list_models():
+        raise RimError(f"model.backbone {name!r}: no such backbone; ours are "
+                       f"{', '.join(sorted(path.stem for path in CONFIGS.glob('*.json')))}, the paper's "
+                       "ViT-B-16-quickgelu and ViT-L-14-quickgelu")
+    config = open_clip.get_model_config(name)
+    other = sorted([*(config.keys() - {"embed_dim", "quick_gelu", "vision_cfg", "text_cfg"}),
+                    *(config["vision_cfg"].keys() - {"image_size", "layers", "width", "head_width", "patch_size", "mlp_ratio"}),
+                    *(config["text_cfg"].keys() - {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"})])
+    layers = config["vision_cfg"].get("layers")
+    if other or not isinstance(layers, int) or layers % 4:
+        why = f"its configuration has {other[0]}" if other else f"its image encoder's layers are {layers}, not four equal groups of blocks"
+        raise RimError(f"model.backbone {name!r}: not a vision transformer as CLIP's own ({why}); the paper's are "
+                       "ViT-B-16-quickgelu and ViT-L-14-quickgelu")
+    return config
+
+
+def _fetched(name: str, config: dict) -> Path:
+    """The file of OpenAI's weights from the repository that open_clip names, out of the hub's cache or through the network.
+
+    Not by `open_clip.create_model`: where the safetensors file does not come, that would take a pickle.
+    """
+    known = open_clip.get_pretrained_cfg(name, "openai")
+    if not known.get("hf_hub"):
+        raise RimError(f"model.backbone {name!r}: open_clip knows no OpenAI weights for it; ask for weights='random', or name "
+                       "a .safetensors file of such a CLIP")
+    if known["quick_gelu"] != config.get("quick_gelu", False):
+        raise RimError(f"model.backbone {name!r}: OpenAI trained with QuickGELU, which this backbone has not; take {name}-quickgelu")
+    repository = known["hf_hub"].strip("/")
+    path = fetch(repository, [WEIGHTS], f"these are the weights of backbone {name}: run `hf download {repository} {WEIGHTS}` once "
+                 "where a network is, or name that file as the weights, or ask for weights='random'", cached=True) / WEIGHTS
+    if not path.is_file():
+        raise RimError(f"{repository}: it holds no {WEIGHTS}, and pickles are never opened here; name a .safetensors file of "
+                       f"a CLIP as the weights of backbone {name}, or ask for weights='random'")
+    return path
+
+
+def _shape_as(path: Path, vision: dict) -> None:
+    """Let a configuration have the patch and the grid of positions of a file: it may come from another image size."""
+    shapes = read_shapes(path)
+    kernel, positions = shapes.get("visual.conv1.weight", ()), shapes.get("visual.positional_embedding", ())
+    if len(kernel) != 4 or len(positions) != 2:
+        return  # another thing altogether: what it lacks is told where it is read
+    if kernel[-1] == PATCH:  # a file of our own has this patch already
+        vision["patch_size"] = PATCH
+    vision["image_size"] = vision["patch_size"] * max(1, math.isqrt(positions[0] - 1))
+
+
+def _read_clip(path: Path, clip: open_clip.CLIP) -> dict[str, torch.Tensor]:
+    """The tensors of a CLIP's file, in the layout of open_clip or of OpenAI."""
+    expected, shapes = clip.state_dict(), read_shapes(path)
+    if any(name.startswith(("vision_model.", "text_model.")) for name in shapes):
+        raise RimError(f"{path}: a CLIP in the layout of transformers; {WEIGHTS} of the repository that open_clip names is needed")
+    # OpenAI's own archives hold three numbers besides, and some files hold the scale as a list of one.
+    numbers = {name: torch.zeros(shapes[name], dtype=torch.int64) for name in OPENAI_NUMBERS if name in shapes}
+    if shapes.get("logit_scale") == (1,):
+        expected["logit_scale"] = expected["logit_scale"].reshape(1)
+    tensors = read_tensors(path, expected | numbers)
+    tensors["logit_scale"] = tensors["logit_scale"].reshape(clip.logit_scale.shape)
+    return {name: tensors[name] for name in expected}

@@ -1,7 +1,8 @@
 """Trained weights as safetensors, with a JSON beside them for people to read.
 
 The profile and the model card are in the safetensors file's own header too, so that one file is whole by itself and an
-interruption between the two cannot leave weights with another run's settings. Nothing is ever unpickled.
+interruption between the two cannot leave weights with another run's settings. Nothing is ever unpickled. A folder or a
+name on the hub is the business of `hub`, which keeps this same file there.
 """
 
 from __future__ import annotations
@@ -24,26 +25,35 @@ def save(model, path: str | Path, half: bool = False, **card) -> Path:
 
     `half`: store float16, half the size; reading gives float32 again, off by the rounding.
     `card`: what the model card should say (data, seconds, metrics, licence, …), anything that JSON can hold.
-    Raises RimError when the file cannot be written. Returns the path of the weights.
+    Raises RimError when the file cannot be written, or a weight is too large for float16. Returns the path of the weights.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         path = path / "clipmat.safetensors"
+    write_json(path.with_suffix(".json"), write(model, path, half, card))
+    return path
+
+
+def write(model, path: Path, half: bool, card: dict) -> dict:
+    """The weights file alone. Returns what its header says: format, profile, card."""
+    if model.profile is None:
+        raise RimError(f"{path}: the model has no profile, so nothing could build it again; make it by "
+                       "CLIPMat.from_profile, or set its `profile`")
     about = {"format": FORMAT, "profile": model.profile.to_dict(), "card": card}
     try:
         text = json.dumps(about)
     except (TypeError, ValueError) as error:
         raise RimError(f"{path}: the model card cannot be written as JSON ({error})") from None
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    tensors = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     if half:
-        tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+        tensors = {name: _halved(tensor, f"{path}: {name}") for name, tensor in tensors.items()}
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     write_atomically(path, to_bytes(tensors, metadata={"rimlib": text}))
-    write_json(path.with_suffix(".json"), about)
-    return path
+    return about
 
 
 def load(path: str | Path, profile=None):
-    """The CLIPMat of a file that `save` wrote, in evaluation mode on the CPU.
+    """The CLIPMat of a file that `save` wrote, in float32 and in evaluation mode on the CPU; its `card` is the file's.
 
     With `profile`, a checkpoint whose model settings are others is refused. Raises RimError, one line that names the
     file, for anything that is not a whole checkpoint of this model.
@@ -63,10 +73,14 @@ def load(path: str | Path, profile=None):
         ours, theirs = profile.to_dict()["model"], stored.to_dict()["model"]
         other = [f"{name} is {theirs[name]}, not {ours[name]}" for name in ours if ours[name] != theirs[name]]
         raise RimError(f"{path}: a checkpoint of another model (profile {stored.name}): {'; '.join(other)}")
-    clip, tokenizer = create_clip(stored.model, "random")
-    model = CLIPMat(stored.model, clip, tokenizer)
-    model.profile = stored
-    model.load_state_dict(read_tensors(path, model.state_dict()))
+    try:
+        # Without memory or random numbers: what the file holds is compared with what its settings ask for before any is taken.
+        with torch.device("meta"):
+            model = CLIPMat(stored.model, *create_clip(stored.model, "random"))
+    except (RimError, RuntimeError) as error:  # sizes that do not fit each other, or that no tensor can have
+        raise RimError(f"{path}: its settings build no model ({str(error).splitlines()[0][:200]})") from None
+    model.load_state_dict(read_tensors(path, model.state_dict()), assign=True)
+    model.profile, model.card = stored, about.get("card") or {}
     return model.to(memory_format=torch.channels_last).eval()
 
 
@@ -74,7 +88,8 @@ def find(path: str | Path) -> Path:
     """The weights file of a checkpoint named by its folder or by itself."""
     path = Path(path)
     if path.is_dir():
-        path = path / "clipmat.safetensors"
+        kept = [path / "clipmat.safetensors", path / "model.safetensors"]  # of `save`, of `save_pretrained`
+        path = next((file for file in kept if file.exists()), kept[0])
     if not path.exists():
         raise RimError(f"{path}: no such checkpoint")
     return path
@@ -86,7 +101,7 @@ def read_about(path: Path) -> dict:
         text = (file.metadata() or {}).get("rimlib")
     try:
         about = json.loads(text) if text else {}
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         about = {}
     if not isinstance(about, dict) or about.get("format") != FORMAT or not isinstance(about.get("profile"), dict):
         raise RimError(f"{path}: not a CLIPMat checkpoint (its header does not say {FORMAT})")
@@ -94,9 +109,10 @@ def read_about(path: Path) -> dict:
 
 
 def read_tensors(path: Path, expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file, which must have exactly the names and shapes of `expected`.
+    """The tensors of a safetensors file, which must have exactly the names and shapes of `expected`, and finite values.
 
-    Half-precision files are accepted; the tensors come back in the types of `expected`.
+    Half-precision files are accepted; the tensors come back in the types of `expected`, on the CPU. `expected` may be on
+    the meta device: only its names, shapes and types are read.
     """
     shapes = read_shapes(path)
     if missing := sorted(set(expected) - set(shapes)):
@@ -107,7 +123,7 @@ def read_tensors(path: Path, expected: dict[str, torch.Tensor]) -> dict[str, tor
         if shapes[name] != tuple(tensor.shape):
             raise RimError(f"{path}: {name} has shape {shapes[name]}, the model has {tuple(tensor.shape)}")
     with open_safetensors(path) as file:
-        return {name: file.get_tensor(name).to(tensor.dtype) for name, tensor in expected.items()}
+        return {name: _as(tensor, file.get_tensor(name), f"{path}: {name}") for name, tensor in expected.items()}
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -127,3 +143,23 @@ def open_safetensors(path: Path):
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
         raise RimError(f"{path}: not a whole safetensors file ({str(error).splitlines()[0][:120]})") from None
+
+
+def _as(expected: torch.Tensor, found: torch.Tensor, where: str) -> torch.Tensor:
+    """A tensor of a file in the type of the model's, in memory of its own: the file may be replaced while it is used."""
+    if found.is_floating_point() != expected.is_floating_point():
+        raise RimError(f"{where} is {found.dtype}, the model has {expected.dtype}")
+    found = found.to(expected.dtype, copy=True)
+    # One sum tells: it is finite only where all values are.
+    if found.is_floating_point() and not found.sum().isfinite():
+        raise RimError(f"{where} holds values that are not finite numbers")
+    return found
+
+
+def _halved(tensor: torch.Tensor, where: str) -> torch.Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    small = tensor.half()
+    if small.isinf().any():
+        raise RimError(f"{where} holds {tensor.abs().max():.4g}, more than float16 can; store it without half precision")
+    return small

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0, 1, 2
+THRESHOLD = 0.5  # a sentence whose `confidence` is lower is taken to fit nothing (not in the paper, whose sentences all fit something)
 
 
 def collaborate(trimap_logits: torch.Tensor, detail: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,7 @@ from rimlib.clipmat.backbone import CHECKPOINTS, Backbone, create_clip, normalis
 from rimlib.clipmat.collaboration import collaborate, confidence
 from rimlib.clipmat.decoders import DetailsDecoder, SemanticDecoder
 from rimlib.clipmat.details import DetailsExtractor, PlainSkip
+from rimlib.clipmat.hub import Hosted
 from rimlib.clipmat.match import Match
 from rimlib.clipmat.popup import PlainFusion, TextDrivenPopup
 from rimlib.clipmat.prompt import PostContext
@@ -76,16 +77,17 @@ class Output(NamedTuple):
         return confidence(self.trimap_logits.detach())  # computed when asked: training never asks
 
 
-class CLIPMat(nn.Module):
-    """Built by `from_profile`, `load` or `shipped`.
+class CLIPMat(nn.Module, Hosted):
+    """Built by `from_profile`, `load`, `from_pretrained` (a folder or a name on the hub) or `shipped`.
 
-    `settings` are a profile's model settings; `clip` and `tokenizer` come from `create_clip`; `clip` is taken over.
+    `settings` are a profile's model settings; `clip` and `tokenizer` come from `create_clip`; `clip` is taken over. What each
+    switch among the settings turns off, and what then stands in for it, is in `switches.SWITCHES`.
     """
 
     def __init__(self, settings, clip: open_clip.CLIP, tokenizer: Tokenizer):
         super().__init__()
         check(settings)
-        self.profile = None
+        self.profile, self.card = None, {}  # `load` and `from_profile` know the first, `load` the second: what its maker said
         self.image_size, self.text_length = settings.image_size, settings.text_length
         self.tokenizer = tokenizer
         projections = (clip.visual.proj, clip.text_projection)  # the backbone drops them
@@ -184,6 +186,13 @@ class CLIPMat(nn.Module):
 def check(settings) -> None:
     """Refuse model settings that do not fit each other."""
     channels, outs = list(settings.details_channels), list(settings.details_out)
+    least = {"text_length": 3, "context": 0, "popup_width": 1, "popup_heads": 1, "popup_out": 1, "semantic_width": 1}  # 3: start, a word, end
+    for name, smallest in least.items():
+        if getattr(settings, name) < smallest:
+            raise RimError(f"model.{name} {getattr(settings, name)}: must be at least {smallest}")
+    if min([*channels, *outs, settings.details_width or 1], default=0) < 1 or settings.details_width == 0:
+        raise RimError(f"model.details_channels {channels}, model.details_out {outs}, model.details_width {settings.details_width}: "
+                       "widths must be at least 1")
     if len(channels) != 4 or len(outs) != 4:
         raise RimError(f"model.details_channels {channels} and model.details_out {outs}: each needs four numbers")
     if outs[:3] != channels[1:]:

@@ -43,6 +43,14 @@ class TextDrivenPopup(nn.Module):
         x = x + self.self_attn(x, x)  # Eq. 4
         return as_map(self.out(x))  # Eq. 5
 
+    def listening(self, visual: torch.Tensor, text: torch.Tensor, hint: torch.Tensor | None = None) -> torch.Tensor:
+        """How much each image token takes from each text token in Eq. 3: (B, heads, 1+N, L), the sum over L is 1.
+
+        Arguments as of `forward`. To look at, not to compute with: `forward` never holds these weights.
+        """
+        visual = self.norm_visual(visual) if hint is None else self.norm_visual(visual) + hint
+        return self.cross_attn.weights(visual, self.norm_text(text))
+
 
 class PlainFusion(nn.Module):
     """What stands in for TSP when it is switched off (Table 3, first row).
@@ -80,10 +88,19 @@ class Attention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, queries: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
+        x = attend(*self.split(queries, memory))  # (B, heads, N, D/heads)
+        return self.dropout(self.project(x.transpose(1, 2).flatten(2)))  # (B, N, D)
+
+    def weights(self, queries: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
+        """What `forward` mixes the values by: softmax(q k^T / sqrt(D/heads)), (B, heads, N, L), each row of sum 1."""
+        q, k, _ = self.split(queries, memory)
+        return (q @ k.transpose(2, 3) * q.shape[-1] ** -0.5).softmax(dim=-1)
+
+    def split(self, queries: torch.Tensor, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Questions (B, heads, N, D/heads), keys and values (B, heads, L, D/heads)."""
         q = self.query(queries).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, D/heads)
         k, v = self.memory(memory).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, L, D/heads)
-        x = attend(q, k, v)
-        return self.dropout(self.project(x.transpose(1, 2).flatten(2)))  # (B, N, D)
+        return q, k, v
 
 
 def align(width: int, to: int) -> nn.Sequential:

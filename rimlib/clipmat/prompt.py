@@ -13,7 +13,8 @@ import random
 import torch
 from torch import nn
 
-# The supplement prints "a photo of a" twice; Table 8 shows that "a photograph of a" was meant by one of them.
+# The supplement's nine, in its order. It prints "a photo of a" twice; Table 8 has "a photograph of a" in the second one's
+# place. The table also has "to extract {keyword}", without "the", and no row for "a photo of the": the list's words stand.
 TEMPLATES = (
     "{keyword}",
     "a photo of a {keyword}",
@@ -25,7 +26,8 @@ TEMPLATES = (
     "the alpha matte of the {keyword}",
     "to extract the {keyword}",
 )
-DEFAULT = "a photo of a {keyword}"  # the main results use it (supplement Sec. 4.3.2)
+DEFAULT = "a photo of a {keyword}"  # the row of Table 8 whose errors are those of the main results (supplement Sec. 4.3.2)
+BARE = "{keyword}"
 
 
 def pre_context(keyword: str, rng: random.Random | None = None) -> str:
@@ -38,6 +40,17 @@ def pre_context(keyword: str, rng: random.Random | None = None) -> str:
     """
     template = DEFAULT if rng is None else rng.choice(TEMPLATES)
     return template.format(keyword=keyword)
+
+
+def templates(settings) -> tuple[str, ...]:
+    """What training draws a keyword's template from: the whole bag, or the bare keyword where `settings.pre_context` is off."""
+    return TEMPLATES if settings.pre_context else (BARE,)
+
+
+def template(profile) -> str:
+    """What a profile's model is asked with in the keyword setting: its `evaluate.template`, or the bare keyword where its model
+    was trained without the pre-embedding context."""
+    return profile.evaluate.template if profile.model.pre_context else BARE
 
 
 class PostContext(nn.Module):

@@ -48,17 +48,14 @@ class Tokenizer:
     def __call__(self, sentences: list[str], truncate: bool = False) -> torch.Tensor:
         """Token numbers, int64 (B, length); zeros after the end of text.
 
-        Raises RimError for an empty sentence, and for one that is too long unless `truncate` says to keep its start.
+        Raises RimError for an empty sentence, and for one that is too long unless `truncate` says to keep its start; `cut`
+        tells where that ends.
         """
         if isinstance(sentences, str):
             raise RimError("tokenize takes a list of sentences, it was given one string; write [sentence]")
         tokens = torch.zeros(len(sentences), self.length, dtype=torch.int64)
         for row, sentence in zip(tokens, sentences):
-            if not isinstance(sentence, str) or not sentence.strip():
-                raise RimError(f"sentence {sentence!r}: a sentence must be text with at least one word")
-            words = self._simple.encode(sentence)
-            if not words:
-                raise RimError(f"sentence {sentence!r}: nothing in it can be read")
+            words = self._encode(sentence)
             if len(words) > self.length - 2:
                 if not truncate:
                     raise RimError(f"sentence {sentence[:40]!r}…: {len(words)} tokens, the model reads "
@@ -68,6 +65,17 @@ class Tokenizer:
             row[: len(ids)] = torch.tensor(ids)
         return tokens
 
+    def cut(self, sentence: str) -> tuple[str, str]:
+        """The start of a sentence that `truncate` keeps, and the rest that the model does not read; both in small letters.
+
+        The rest is "" for a sentence that fits. Raises RimError for an empty one.
+
+        >>> Tokenizer(None, 6).cut("The red dog on the left")
+        ('the red dog on', 'the left')
+        """
+        words, room = self._encode(sentence), self.length - 2
+        return self._simple.decode(words[:room]).strip(), self._simple.decode(words[room:]).strip()
+
     def decode(self, tokens: torch.Tensor) -> str:
         """The sentence of one row of token numbers, in small letters, without padding."""
         special = set(self._simple.all_special_ids)
@@ -75,6 +83,13 @@ class Tokenizer:
         ids = tokens.tolist()
         ids = ids[: ids.index(self._simple.eot_token_id)]
         return self._simple.decode([token for token in ids if token not in special]).strip()
+
+    def _encode(self, sentence: str) -> list[int]:
+        if not isinstance(sentence, str) or not sentence.strip():
+            raise RimError(f"sentence {sentence!r}: a sentence must be text with at least one word")
+        if not (words := self._simple.encode(sentence)):
+            raise RimError(f"sentence {sentence!r}: nothing in it can be read")
+        return words
 
 
 def train_merges(sentences: Iterable[str], vocab_size: int, path: str | Path) -> Path:
