@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from rimlib.clipmat import backbone, model
 from rimlib.errors import RimError
-from rimlib.experiment import contrast, loop, pretrain, state, train
+from rimlib.experiment import contrast, fit, loop, pretrain, state, train
 from rimlib.experiment.evaluate import evaluate
 from rimlib.profile import Profile
 from rimlib.refmatte.dataset import RefMatte
@@ -117,7 +117,7 @@ def test_a_broken_state_is_refused_by_name(profile, scenes, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_found_before_training(profile, scenes, tmp_path, monkeypatch):
     (tmp_path / "out").write_text("a file")
-    monkeypatch.setattr(train, "_steps", lambda *_: pytest.fail("training began"))
+    monkeypatch.setattr(fit, "_steps", lambda *_: pytest.fail("training began"))
     with pytest.raises(RimError, match="out"):
         train.train(profile, scenes, tmp_path / "out", steps=1, weights="random", progress=False)
 

@@ -12,7 +12,6 @@ import dataclasses
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from rimlib import profile as profiles
@@ -22,9 +21,9 @@ from rimlib.clipmat.checkpoint import read_tensors
 from rimlib.clipmat.losses import clipmat_loss
 from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
-from rimlib.experiment import loop, record, state
+from rimlib.experiment import loop
+from rimlib.experiment.fit import Task, fit
 from rimlib.experiment.samples import Samples
-from rimlib.files import read_json
 from rimlib.refmatte.dataset import RefMatte
 
 
@@ -37,61 +36,45 @@ def train(profile, data, out, minutes=None, steps=None, weights="clip", resume=T
     Returns the record. Raises RimError: no data, no weights, a disk that is full, a state of other settings, a loss
     that is not a number. Ctrl-C stores the state and passes on.
     """
-    settings, out, device = profile.train, Path(out), loop.pick_device(device)
-    if minutes is None and steps is None:
-        minutes, steps = settings.minutes, settings.steps
     refmatte = data if hasattr(data, "targets_of") else RefMatte(data, split="train")
-    samples = Samples(refmatte, profile.model.image_size, progress=progress)
-    key = _key(profile, samples, weights)
-    record_path, state_path = out / "train.json", out / "train-state.safetensors"
-    earlier = state.load(state_path, key) if resume else None
-    if resume and earlier is None and record_path.exists() and (out / "clipmat.safetensors").exists():
-        last = read_json(record_path)
-        if last.get("key") == key and last.get("asked") == {"minutes": minutes, "steps": steps}:
-            return last
+    task = Training(profile, Samples(refmatte, profile.model.image_size, progress=progress), weights)
+    return fit(task, out, minutes, steps, resume, progress, device)
 
-    torch.manual_seed(profile.seed)
-    model = build(profile, weights).to(device).train()
-    optimizer = _optimizer(model, settings, device)
-    average = state.Average(model, settings.ema)
-    stages = record.Stages(torch.cuda.synchronize if device.type == "cuda" else None)
-    run = record.new("train", profile, key=key, asked={"minutes": minutes, "steps": steps}, weights=Path(weights).name,
-                     data={"fingerprint": samples.fingerprint, "images": len(samples), "entities": len(samples.targets)})
-    done = {"key": key, "profile": profile.name, "step": 0, "seconds": 0.0, "log": []}
-    if earlier:
-        state.restore(*earlier, model, average, optimizer)
-        done |= {name: earlier[1][name] for name in done}
-    clock = loop.Clock(minutes, steps, done["seconds"], done["step"])
-    templates = prompt.TEMPLATES if profile.model.pre_context else ("{keyword}",)
 
-    def save():
-        with stages("checkpoint"):
-            done.update(step=clock.step, seconds=clock.seconds)
-            state.save(state_path, model, average, optimizer, done)
+class Training(Task):
+    """CLIPMat's training, a step at a time."""
 
-    def prepare(step):
-        # The step's number decides its batch, so that an interrupted run sees what it would have seen.
-        batch = samples.batch(np.random.default_rng([profile.seed, step]), settings.images, settings.sentences,
-                              settings.keyword_share, settings.flip, settings.noise, settings.trimap_kernel, templates, settings.no_target)
+    name = "clipmat"
+
+    def __init__(self, profile, samples, weights="clip"):
+        super().__init__(profile, samples, weights)
+        self.start = weights
+
+    def build(self) -> CLIPMat:
+        return build(self.profile, self.start)
+
+    def groups(self, model) -> list[dict]:
+        return groups(model, self.profile.train)
+
+    def prepare(self, model, rng):
+        """A batch and its sentences' tokens; `batch` as in `Samples`."""
+        settings = self.profile.train
+        templates = prompt.TEMPLATES if self.profile.model.pre_context else ("{keyword}",)
+        batch = self.samples.batch(rng, settings.images, settings.sentences, settings.keyword_share, settings.flip, settings.noise,
+                                   settings.trimap_kernel, templates, settings.no_target)
         return batch, model.tokenizer(batch.texts, truncate=True)
 
-    save()  # a disk that is full or read-only is found before the training, not after it
-    try:
-        with loop.Ahead(prepare, clock.step) as batches:
-            _steps(model, average, optimizer, settings, clock, batches, stages, done["log"], save, device, progress)
-    except KeyboardInterrupt:
-        save()
-        raise
-    average.copy_to(model)
-    model.eval()
-    # What is stored says how long it was trained, whatever the profile's own length.
-    model.profile = dataclasses.replace(profile, train=dataclasses.replace(settings, minutes=minutes, steps=steps))
-    metrics = {"steps": clock.step, "minutes": clock.seconds / 60, **_last(done["log"])}
-    model.save(out / "clipmat.safetensors", data=samples.fingerprint, weights=Path(weights).name, **metrics)
-    record.finish(run, stages, metrics, device, dtype=loop.precision(device), log=done["log"])
-    record.write(record_path, run)
-    state_path.unlink(missing_ok=True)
-    return run
+    def losses(self, model, batch, device) -> dict[str, torch.Tensor]:
+        inputs, tokens = batch[0].on(device), batch[1].to(device)
+        with loop.autocast(device):
+            output = model(inputs["images"], tokens, inputs["image_index"])
+        return clipmat_loss(output, inputs["mattes"], inputs["trimaps"], self.profile.train.losses)
+
+    def store(self, model, path, minutes, steps, metrics) -> None:
+        # What is stored says how long it was trained, whatever the profile's own length.
+        train = dataclasses.replace(self.profile.train, minutes=minutes, steps=steps)
+        model.profile = dataclasses.replace(self.profile, train=train)
+        model.save(path, data=self.samples.fingerprint, weights=self.weights, **metrics)
 
 
 def build(profile, weights="clip") -> CLIPMat:
@@ -116,76 +99,6 @@ def groups(model, settings) -> list[dict]:
     new = [value for name, value in model.named_parameters() if not name.startswith("backbone.")]
     return [{"params": params, "lr": rate, "rate": rate}
             for params, rate in ((image, settings.lr_image), (text, settings.lr_text), (new, settings.lr))]
-
-
-def _steps(model, average, optimizer, settings, clock, batches, stages, log, save, device, progress) -> None:
-    next_save, bad = clock.seconds + settings.checkpoint_seconds, 0
-    parameters = [value for value in model.parameters() if value.requires_grad]
-    sums, count, mark = {}, 0, clock.seconds
-    with loop.Stop() as stop, loop.bar("train", clock, progress) as show:
-        while clock.share < 1:
-            if stop.asked:
-                raise KeyboardInterrupt
-            for group in optimizer.param_groups:
-                group["lr"] = group["rate"] * (loop.cosine(clock.share, settings.warmup) if settings.schedule == "cosine" else 1)
-            with stages("data"):
-                batch, tokens = next(batches)
-                inputs = batch.on(device)
-            with stages("forward"):
-                with loop.autocast(device):
-                    output = model(inputs["images"], tokens.to(device), inputs["image_index"])
-                losses = clipmat_loss(output, inputs["mattes"], inputs["trimaps"], settings.losses)
-            with stages("backward"):
-                optimizer.zero_grad(set_to_none=True)
-                losses["total"].backward()
-                norm = torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
-            bad = loop.count_bad(bad, losses["total"], norm)
-            if bad:
-                average.repair()
-            else:
-                with stages("optimizer"):
-                    optimizer.step()
-                    average.update()
-                for name, value in losses.items():
-                    sums[name] = sums.get(name, 0.0) + value.item()
-                count += 1
-            clock.step += 1
-            if clock.step % 10 == 0 or clock.share >= 1:
-                # The mean over the steps since the last row: single batches jump.
-                spent = max(clock.seconds - mark, 1e-9)
-                log.append({"step": clock.step, "seconds": round(clock.seconds, 2),
-                            "images_per_second": round(count * settings.images / spent, 2),
-                            **{name: round(value / count, 5) for name, value in sums.items()}})
-                show(loss=log[-1].get("total"), step=clock.step)
-                sums, count, mark = {}, 0, clock.seconds
-            if clock.seconds > next_save:
-                save()
-                next_save = clock.seconds + settings.checkpoint_seconds
-
-
-def _optimizer(model, settings, device):
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
-    # Decay on matrices and kernels only: a norm's scale and a bias have nothing to shrink.
-    parts = []
-    for group in groups(model, settings):
-        for matrices in (True, False):
-            params = [value for value in group["params"] if (value.ndim > 1) == matrices]
-            parts.append({**group, "params": params, "weight_decay": settings.weight_decay if matrices else 0.0})
-    return kind([part for part in parts if part["params"]], fused=device.type in ("cpu", "cuda"))
-
-
-def _key(profile, samples, weights) -> str:
-    whole = profile.to_dict()
-    # More time is no other run, nor are other intervals between two states.
-    free = {"minutes": None, "steps": None, "checkpoint_seconds": None}
-    return state.settings_key("clipmat", profile.seed, whole["model"], {**whole["train"], **free},
-                             samples.fingerprint, Path(weights).name)
-
-
-def _last(log: list[dict]) -> dict:
-    """The means of the run's last tenth, for the card: loss and speed."""
-    rows = log[-max(1, len(log) // 10):]
-    return {name: sum(row.get(name, 0.0) for row in rows) / len(rows) for name in ("total", "images_per_second")} if rows else {}
 
 
 def main(arguments=None) -> int:

@@ -1,0 +1,186 @@
+"""The refiner's training: coarse alphas that look like a model's, a loss that falls, a run that can be interrupted."""
+
+import dataclasses
+import json
+import signal
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rimlib.clipmat.refiner import Output, Refiner
+from rimlib.errors import RimError
+from rimlib.experiment import coarse, refine
+from rimlib.experiment.coarse import Predictions, worsen
+from rimlib.experiment.refine import WEIGHTS, Crops, Settings, refiner_loss
+from rimlib.refmatte.dataset import RefMatte
+
+SETTINGS = Settings(crops=((32, 4), (64, 2)), predictions=0, lr=3e-3, ema=0.9, noise=0.0, checkpoint_seconds=1e9)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def small():
+    torch.manual_seed(0)
+    return Refiner((4, 4, 6, 8, 8), (1, 1, 1, 1), follow=True)
+
+
+def disc(height=96, width=128, radius=20):
+    y, x = np.mgrid[:height, :width]
+    return np.clip(radius - np.hypot(y - height / 2, x - width / 2) + 0.5, 0, 1).astype(np.float32)
+
+
+def test_the_worsened_truth_is_worse_but_of_the_same_thing():
+    truth, rng = disc(), np.random.default_rng(0)
+    worse = [worsen(truth, rng, [np.roll(truth, 45, axis=1)]) for _ in range(200)]
+    assert all(alpha.shape == truth.shape and alpha.dtype == np.float32 and 0 <= alpha.min() and alpha.max() <= 1 for alpha in worse)
+    errors = np.array([np.abs(alpha - truth).mean() for alpha in worse])
+    assert errors.min() > 1e-4 and errors.max() < truth.mean() * 2 and len(np.unique(errors.round(7))) > 150
+    overlap = np.array([np.minimum(alpha, truth).sum() / truth.sum() for alpha in worse])
+    assert np.median(overlap) > 0.9 and (overlap > 0.2).all()
+    ghosts = sum(alpha[:, 105:].max() > 0.1 for alpha in worse)
+    assert 10 < ghosts < 100  # a part of the other entity, now and then
+    np.testing.assert_array_equal(worsen(truth, np.random.default_rng(5)), worsen(truth, np.random.default_rng(5)))
+    assert truth.max() == 1 and (truth == disc()).all()
+
+
+def test_an_empty_matte_can_be_worsened():
+    for seed in range(20):
+        assert worsen(np.zeros((40, 50), np.float32), np.random.default_rng(seed)).shape == (40, 50)
+
+
+def test_crops_hold_the_same_place_three_times(scenes):
+    """Picture, coarse and true matte show one place: where the true matte is 1 the picture has the entity's colour."""
+    crops = Crops(RefMatte(scenes, "train"), None, dataclasses.replace(SETTINGS, larger=0.5))
+    for step in range(6):
+        batch = crops.batch(step)
+        side, count = SETTINGS.crops[step % 2]
+        assert batch["pictures"].shape == (count, side, side, 3) and batch["pictures"].dtype == torch.uint8
+        assert batch["coarse"].shape == batch["mattes"].shape == (count, 1, side, side) and batch["trimaps"].shape == (count, side, side)
+        assert set(batch["trimaps"].unique().tolist()) <= {0, 1, 2}
+        for picture, matte, trimap in zip(batch["pictures"].float(), batch["mattes"][:, 0], batch["trimaps"]):
+            inside = (trimap == 2) & (matte == 1)
+            if inside.sum() > 20:
+                assert picture[inside].std(dim=0).max() < 12  # one colour, JPEG's noise
+    again = Crops(RefMatte(scenes, "train"), None, dataclasses.replace(SETTINGS, larger=0.5)).batch(5)
+    assert all(torch.equal(again[name], batch[name]) for name in batch)
+
+
+class Says:
+    """A model that says the matte of the first entity of each picture, whatever it is asked."""
+
+    image_size = 48
+
+    def parameters(self):
+        return iter([torch.zeros(1)])
+
+
+def test_predictions_are_kept_where_the_model_is_right(scenes, tmp_path, monkeypatch):
+    refmatte = RefMatte(scenes, "train")
+
+    def predict(model, pictures, index, sentences, device):
+        from rimlib.images import resize
+
+        firsts = [resize(refmatte.matte(refmatte.targets_of(name)[0].mask_id), (48, 48)) for name in names[predict.done:predict.done + len(pictures)]]
+        predict.done += len(pictures)
+        return np.stack([firsts[number] for number in index]), np.ones(len(index), np.float32)
+
+    names, predict.done = refmatte.image_names[:6], 0
+    monkeypatch.setattr("rimlib.experiment.evaluate.predict", predict)
+    made = Predictions.make(Says(), refmatte, 6, tmp_path / "kept.npz", batch=4, progress=False)
+    assert made.names == names and made.mask_ids == [refmatte.targets_of(name)[0].mask_id for name in names]
+    monkeypatch.setattr("rimlib.experiment.evaluate.predict", None)  # not asked again
+    kept = Predictions.make(Says(), refmatte, 6, tmp_path / "kept.npz")
+    np.testing.assert_array_equal(kept.alphas, made.alphas)
+    name, mask_id, alpha = kept.draw(np.random.default_rng(0))
+    assert mask_id.startswith(name) and alpha.shape == (48, 48) and alpha.max() <= 1
+    picture, rough, truth = Crops(refmatte, kept, dataclasses.replace(SETTINGS, predicted=1.0)).crop(np.random.default_rng(0), 64)
+    assert np.abs(rough - truth).mean() < 0.05
+    (tmp_path / "kept.npz").write_bytes(b"PK broken")
+    with pytest.raises(RimError, match="kept.npz"):
+        Predictions.make(Says(), refmatte, 6, tmp_path / "kept.npz")
+
+
+def test_the_loss_is_its_parts():
+    rng = torch.Generator().manual_seed(0)
+    logits, detail = torch.rand(2, 3, 32, 32, generator=rng), torch.rand(2, 1, 32, 32, generator=rng)
+    mattes, trimaps = torch.rand(2, 1, 32, 32, generator=rng), torch.randint(0, 3, (2, 32, 32), generator=rng)
+    sides = [torch.rand(2, 3, 32, 32, generator=rng) for _ in range(3)]
+    losses = refiner_loss(Output(logits, detail, detail, sides), mattes, trimaps)
+    assert set(losses) == {"total", *WEIGHTS} - {"match"}
+    total = sum(WEIGHTS[name] * value for name, value in losses.items() if name != "total")
+    torch.testing.assert_close(losses["total"], total)
+    torch.testing.assert_close(losses["sides"], sum(torch.nn.functional.cross_entropy(side, trimaps) for side in sides))
+    # Of the trimap all guesses together weigh as much as the answer.
+    assert 3 * WEIGHTS["sides"] == pytest.approx(WEIGHTS["ce"])
+
+
+def test_few_samples_are_learnt(make_scenes, tmp_path):
+    record = refine.train(make_scenes(tmp_path / "data", 2), tmp_path / "out", steps=120, settings=SETTINGS, clipmat="none", refiner=small(), progress=False)
+    last = record["log"][-1]
+    assert last["total"] < record["log"][0]["total"] / 1.5
+    assert last["alpha"] < 0.8 * last["coarse"]  # better than what it was given
+    assert record["kind"] == "refine" and record["seed"] == 1 and record["predictions"] == 0 and record["metrics"]["steps"] == 120
+    assert {"data", "forward", "backward", "optimizer"} <= set(record["seconds"])
+    assert json.loads((tmp_path / "out" / "refine.json").read_text()) == json.loads(json.dumps(record))
+    assert not (tmp_path / "out" / "refine-state.safetensors").exists()
+    assert not Refiner.load(tmp_path / "out").training
+    assert str(tmp_path) not in json.dumps(record)
+
+
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(scenes, tmp_path, monkeypatch):
+    run = lambda out: refine.train(scenes, tmp_path / out, steps=6, settings=SETTINGS, clipmat="none", refiner=small(), progress=False)
+    run("whole")
+    real, calls = refine.refiner_loss, []
+
+    def loss(*args):
+        calls.append(1)
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return real(*args)
+
+    monkeypatch.setattr(refine, "refiner_loss", loss)
+    with pytest.raises(KeyboardInterrupt):
+        run("parts")
+    monkeypatch.setattr(refine, "refiner_loss", real)
+    assert (tmp_path / "parts" / "refine-state.safetensors").exists()
+    record = run("parts")
+    assert record["metrics"]["steps"] == 6
+    whole, parts = (load_file(tmp_path / name / "refiner.safetensors") for name in ("whole", "parts"))
+    assert all(torch.equal(parts[name], whole[name]) for name in whole)
+    assert run("parts") == record  # a complete run is left alone
+
+
+def test_another_runs_state_is_refused(scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr(refine, "_steps", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        refine.train(scenes, tmp_path, steps=2, settings=SETTINGS, clipmat="none", refiner=small(), progress=False)
+    with pytest.raises(RimError, match="other settings"):
+        refine.train(scenes, tmp_path, steps=2, settings=dataclasses.replace(SETTINGS, lr=1e-3), clipmat="none", refiner=small(), progress=False)
+
+
+def test_the_command(scenes, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(refine.Refiner, "tiny", staticmethod(small))
+    assert refine.main(["--data", str(scenes), "--out", str(tmp_path), "--steps", "1", "--clipmat", "none"]) == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 1
+    assert refine.main(["--data", str(tmp_path / "none"), "--out", str(tmp_path), "--steps", "1"]) == 2
+    assert "rim: error:" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        refine.main(["--data", str(scenes), "--out", str(tmp_path)])
+    assert "--minutes or --steps" in capsys.readouterr().err
+
+
+def test_blobs_lie_where_they_should():
+    where = np.zeros((60, 80), np.float32)
+    where[10:20, 60:70] = 1
+    for seed in range(20):
+        blob = coarse._blob(where, np.random.default_rng(seed))
+        assert blob.shape == where.shape and 0 <= blob.min() and blob.max() <= 1
+    assert not coarse._blob(np.zeros((60, 80), np.float32), np.random.default_rng(0)).any()
