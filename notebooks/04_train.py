@@ -217,7 +217,7 @@ records.write(
 # ## Mattes
 
 # %% mystnb={"figure": {"caption": "New scenes: the picture, the true matte, the model's trimap and its matte, with the sentence that was asked.", "name": "fig-train-mattes"}, "image": {"alt": "Four rows of four pictures: a composed photograph, a white shape on black, a shape in three grey levels, and the predicted shape.", "width": "100%"}}
-from rimlib.predict import Matting
+from rimlib.asking.matting import Matting
 
 matting, pictures, titles = Matting(model), [], []
 for image in splits["seen"].image_names[:: max(1, len(splits["seen"].image_names) // 4)][:4]:

@@ -182,7 +182,7 @@ show.table(
 # Rows are sorted by SAD against the empty matte's; these stand at a tenth, at the middle, at nine tenths and at the very end.
 
 # %% mystnb={"figure": {"caption": "Four places of the ranking, expression setting, known entities in new scenes. From left: the picture with the sentence, the truth, the trimap, the matte.", "name": "fig-ranking"}, "image": {"alt": "Four rows of four pictures, from a matte close to the truth in the first row to a wrong one in the last.", "width": "100%"}}
-from rimlib.predict import Matting
+from rimlib.asking.matting import Matting
 
 ranked = sorted(
     (row for row in runs["seen", "expression"]["rows"]),

@@ -13,8 +13,10 @@ from rimlib.errors import RimError
 __version__ = "0.1.0"
 
 _HOMES = {  # name of the package: (module, name there)
-    "matte": ("rimlib.predict", "matte"),
-    "Matting": ("rimlib.predict", "Matting"),
+    "matte": ("rimlib.asking.matting", "matte"),
+    "ask": ("rimlib.asking.matting", "ask"),
+    "cut_out": ("rimlib.asking.matting", "cut_out"),
+    "Matting": ("rimlib.asking.matting", "Matting"),
     "CLIPMat": ("rimlib.clipmat.model", "CLIPMat"),
     "RefMatte": ("rimlib.refmatte.dataset", "RefMatte"),
     "load_profile": ("rimlib.profile", "load"),

@@ -2,18 +2,17 @@
 
 import argparse
 import os
-import re
 import sys
 import time
-from pathlib import Path
 
 import rimlib
-from rimlib import cli_data
+from rimlib import cli_data, cli_matte
 from rimlib.errors import RimError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, 1 (a chapter failed), 2 (something cannot be used), 130 (interrupted).
+    """Run one command and return its exit status: 0, 1 (a chapter failed, or some pictures of many), 2 (something cannot be used),
+    130 (interrupted).
 
     arguments: the command line without the program's name; `sys.argv[1:]` if None.
     """
@@ -43,11 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"rimlib {rimlib.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    matte = _add(commands, "matte", _matte, "cut out what a sentence names")
-    matte.add_argument("picture", metavar="PICTURE", help="any image file")
-    matte.add_argument("sentences", metavar="SENTENCE", nargs="+", help='such as "the dog on the left"')
-    matte.add_argument("-o", "--out", metavar="OUT", help="the matte's file, or a folder for one file a sentence")
-    matte.add_argument("--model", metavar="PATH", help="weights of a run of yours (default: the shipped model)")
+    cli_matte.add_command(commands, _add)
 
     notebook = _add(commands, "notebook", _notebook, "run a chapter from start to end")
     notebook.add_argument("name", metavar="NAME", help="such as 04_train, or a path to a notebook")
@@ -58,9 +53,11 @@ def _parser() -> argparse.ArgumentParser:
 
     cli_data.add_commands(commands, _add)
 
-    for name, text in (("pretrain", "pre-train the small CLIP on the captions of a data set"), ("train", "train CLIPMat on a data set")):
+    trainings = {"pretrain": "pre-train the small CLIP on the captions of a data set", "train": "train CLIPMat on a data set",
+                 "refine": "train the refiner on a data set", "train_rival": "train a method that CLIPMat is compared with"}
+    for name, text in trainings.items():
         # Their options are their own modules' (torch and all), read there.
-        commands.add_parser(name, help=text, add_help=False).set_defaults(command=_passed_on, module=name)
+        commands.add_parser(name.replace("_", "-"), help=text, add_help=False).set_defaults(command=_passed_on, module=name)
 
     book = _add(commands, "book", _book, "run every chapter and build the book")
     book.add_argument("--profile", default="tiny", help="settings of the runs (default: tiny)")
@@ -76,47 +73,6 @@ def _add(commands, name: str, command, text: str) -> argparse.ArgumentParser:
     if command is not None:
         parser.set_defaults(command=command)
     return parser
-
-
-def _matte(options) -> None:
-    from rimlib import images
-
-    if any(not sentence.strip() for sentence in options.sentences):
-        raise RimError("an empty sentence names nothing; say what to cut out")
-    picture = images.read_picture(options.picture)
-    paths = matte_paths(options.picture, options.sentences, options.out)
-    shipped = options.model is None
-    matting = rimlib.Matting.shipped() if shipped else rimlib.Matting(rimlib.CLIPMat.load(options.model))
-    matting.set_image(picture)
-    for sentence, path in zip(options.sentences, paths):
-        result = matting.matte(sentence)
-        images.write_matte(path, result.alpha)
-        print(f"{path}  score {result.score:.2f}  {sentence}")
-
-
-def matte_paths(picture: str, sentences: list[str], out: str | None) -> list[Path]:
-    """Where each sentence's matte goes.
-
-    out: a file for one sentence, a folder (made if needed) for several; None: the working directory.
-    Two sentences never share a file: the second gets a number. Raises RimError for several sentences and one file.
-
-    >>> [str(path) for path in matte_paths("pets.jpg", ["the cat", "The cat!"], "mattes")]
-    ['mattes/pets-the-cat.png', 'mattes/pets-the-cat-2.png']
-    """
-    if out is not None and Path(out).suffix and not Path(out).is_dir():
-        if Path(out).suffix.lower() != ".png":
-            raise RimError(f"{out}: a matte is a PNG file; a name ending in .png is expected")
-        if len(sentences) > 1:
-            raise RimError(f"{out}: one file for {len(sentences)} sentences; name a folder instead")
-        return [Path(out)]
-    paths: list[Path] = []
-    for sentence in sentences:
-        words = re.sub(r"[^\w]+", "-", sentence.lower()).strip("-")[:60] or "matte"
-        name, number = f"{Path(picture).stem}-{words}", 1
-        while (path := Path(out or ".") / f"{name}{'' if number == 1 else f'-{number}'}.png") in paths:
-            number += 1
-        paths.append(path)
-    return paths
 
 
 def _notebook(options) -> int:

@@ -38,11 +38,7 @@ def pixels_of(source) -> np.ndarray:
         with _pillow():
             return _image(source, name_of(source))
     if all(hasattr(source, name) for name in ("detach", "cpu", "is_floating_point")):  # a tensor, without importing torch
-        tensor = source.detach().cpu()
-        array = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
-        if array.ndim == 3 and array.shape[0] in (1, 3, 4):
-            array = array.transpose(1, 2, 0)  # (H, W, C)
-        return _array(array)
+        return _array(_tensor(source))
     if isinstance(source, np.ndarray):
         return _array(source)
     raise RimError(f"{type(source).__name__} is no picture; expected a path, a Pillow image, a NumPy array or a torch tensor")
@@ -56,13 +52,28 @@ def name_of(source) -> str:
     return text if len(text) <= 200 else text[:200] + "..."
 
 
+def _tensor(tensor) -> np.ndarray:
+    try:
+        tensor = tensor.detach().cpu()
+        array = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    except Exception as error:  # sparse, quantised, on no device
+        why = str(error)[:200] or type(error).__name__
+        raise RimError(f"the tensor {tuple(tensor.shape)} of {tensor.dtype} is no picture: {why}") from error
+    if array.ndim == 4 and len(array) == 1:
+        array = array[0]  # a batch of one
+    if array.ndim == 3 and array.shape[0] in (1, 3, 4):
+        array = array.transpose(1, 2, 0)  # (H, W, C)
+    return array
+
+
 def _array(array: np.ndarray) -> np.ndarray:
     found = f"the array {array.shape} of {array.dtype}"
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.ndim == 2:
         array = array[..., None]  # (H, W, 1)
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
-        raise RimError(f"{found} is no picture; expected (H, W), (H, W, 3) RGB or (H, W, 4) RGBA")
+        more = "; give one picture at a time" if array.ndim == 4 else ""
+        raise RimError(f"{found} is no picture; expected (H, W), (H, W, 3) RGB or (H, W, 4) RGBA{more}")
     if not array.size:
         raise RimError(f"{found} has no pixels")
     if array.dtype == bool:

@@ -1,7 +1,7 @@
 """The demo: choose a picture, type a sentence, see the matte, the cut-out, and the thing in another place.
 
 A page of ipywidgets' own controls, so it works wherever a notebook has ipywidgets. The picture is encoded once, when it is
-chosen; each sentence costs the rest (Paper: Sec. 4; see `predict.Matting`). What goes wrong is one line in the page.
+chosen; each sentence costs the rest (Paper: Sec. 4; see `asking.matting`). What goes wrong is one line in the page.
 """
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from rimlib.errors import RimError
 LONGER_SIDE = 1024   # pixels; a larger upload is made smaller, since four pictures of it go to the browser
 SCENES = (           # seed, split and number in its plan; those of `test` hold entities that training never saw
     (8, "seen", 2), (12, "seen", 0), (2, "seen", 0), (10, "seen", 0), (8, "test", 0), (3, "test", 2))
-UNSURE = 0.5         # a score below this is called unsure
 COLOR = "one colour"
 
 
@@ -74,7 +73,7 @@ class Demo:
 
     def __init__(self, matting=None, pool=None, scenes: list[Example] | None = None):
         if matting is None:
-            from rimlib.predict import Matting
+            from rimlib.asking.matting import Matting
 
             matting = Matting.shipped()
         if pool is None:
@@ -214,10 +213,9 @@ class Demo:
     def _verdict(self, seconds: float, warned: list[str]) -> str:
         covered = float(self.result.alpha.mean())
         if covered < 0.001:
-            found = "nothing in this picture seems to fit; the matte is empty"
+            found = f"nothing in this picture seems to fit; the matte is empty, score {self.result.score:.2f}"
         else:
             found = f"{100 * covered:.0f} % of the picture, score {self.result.score:.2f}"
-            found += " (unsure)" if self.result.score < UNSURE else ""
         return " · ".join([f"“{self.sentence}”: {found}", f"{1000 * seconds:.0f} ms", *warned])
 
     def _say(self, text: str, wrong: bool = False) -> None:

@@ -4,7 +4,8 @@ A picture is uint8 RGB (H, W, 3). A matte is float32 (H, W) in [0, 1], and an 8-
 a foreground picture with its matte, and one RGBA file on disk, colours not multiplied by alpha.
 
 A source is a path, a Pillow image, a NumPy array or a torch tensor. Arrays are grey (H, W), RGB (H, W, 3) or RGBA
-(H, W, 4), never BGR, of bool, uint8, uint16, or floats in [0, 1]; tensors may put the channels first. Files are
+(H, W, 4), of bool, uint8, uint16, or floats in [0, 1]; tensors may put the channels first and be a batch of one.
+OpenCV's BGR and BGRA cannot be told from RGB and RGBA: turn them first, by `cv2.cvtColor` or `picture[..., ::-1]`. Files are
 turned upright by their EXIF orientation; of an animation the first frame counts; 16 bits are scaled to 8.
 Colour profiles are not applied. Files of more than 200 million pixels (`rimlib.decode.LARGEST`) are refused.
 """

@@ -8,7 +8,6 @@ import time
 import pytest
 
 from rimlib import cli
-from rimlib.errors import RimError
 
 RIM = [sys.executable, "-m", "rimlib.cli"]
 
@@ -57,26 +56,6 @@ def test_a_reader_that_leaves_is_no_error(tmp_path):
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait() == 141
-
-
-@pytest.mark.parametrize(
-    "sentences, out, expected",
-    [
-        (["the dog"], "dog.png", ["dog.png"]),
-        (["the dog"], None, ["park-the-dog.png"]),
-        (["a", "b"], "folder", ["folder/park-a.png", "folder/park-b.png"]),
-        (["a", "A", "a!"], None, ["park-a.png", "park-a-2.png", "park-a-3.png"]),
-        (["../.. /etc"], None, ["park-etc.png"]),
-    ],
-)
-def test_matte_paths(sentences, out, expected):
-    assert [str(path) for path in cli.matte_paths("/photos/park.jpg", sentences, out)] == expected
-
-
-@pytest.mark.parametrize("sentences, out", [(["a", "b"], "one.png"), (["a"], "matte.jpg")])
-def test_matte_paths_that_cannot_be(sentences, out):
-    with pytest.raises(RimError, match=out):
-        cli.matte_paths("park.jpg", sentences, out)
 
 
 def test_pool_stats_as_json(capsys):

@@ -11,7 +11,7 @@ from PIL import Image
 from rimlib.demo import LONGER_SIDE, Demo, Example, examples
 from rimlib.entities import drawn
 from rimlib.errors import RimError
-from rimlib.predict import Result
+from rimlib.asking.answer import Result
 
 WORDS = ("left", "right")
 

@@ -7,10 +7,10 @@ Not in the paper, whose sentences all fit something. The engine writes sentences
 import numpy as np
 import torch
 
+from rimlib.clipmat.collaboration import THRESHOLD
 from rimlib.errors import RimError
 from rimlib.experiment.evaluate import predict
 
-THRESHOLD = 0.5     # a sentence with a lower score is refused
 FOUND = 0.001       # share of a picture that a matte must cover to be more than empty
 
 

@@ -1,0 +1,96 @@
+"""What does a matte of a 40 megapixel photograph cost: how much memory, how many seconds?
+
+    python benchmarks/large.py                  # a few minutes on two CPU cores
+    python benchmarks/large.py --width 4000 --height 2500
+
+The picture is made: a scene of the shipped photographs, enlarged to 8000 x 5000 pixels with a photograph's grain, stored as JPEG.
+`rim matte` runs on it in processes of its own, from the start of Python to the written file; the system says how much memory each held
+at most. The last line is one JSON object:
+
+    peak_gib, seconds   of `rim matte` as it stands: refined, where a refiner is shipped (`refined` says so)
+    *_plain             of `rim matte --no-refine`
+    *_cutout            of `rim matte --cutout`, which estimates foreground colours and writes RGBA
+    *_composite         of `rim matte --background white`, written as JPEG
+    largest_gib         the largest of the four
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from rimlib import images
+from rimlib.refmatte.example import example
+
+RUNS = {"": (), "_plain": ("--no-refine",), "_cutout": ("--cutout",), "_composite": ("--background", "white")}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--width", type=int, default=8000, help="pixels (default: 8000)")
+    parser.add_argument("--height", type=int, default=5000, help="pixels (default: 5000)")
+    options = parser.parse_args()
+    measured, peaks = {}, []
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "large.jpg"
+        sentence = make(picture, (options.height, options.width))
+        say(f"{picture.stat().st_size / 1e6:.0f} MB of JPEG; asked for “{sentence}”")
+        for name, extra in RUNS.items():
+            out = Path(folder) / ("out.jpg" if name == "_composite" else "out.png")
+            command = [sys.executable, "-m", "rimlib.cli", "matte", str(picture), sentence, "-o", str(out), *extra]
+            peak, seconds = run([*command, "--threshold", "0"])
+            say(f"rim matte {' '.join(extra)}: {peak:.2f} GiB, {seconds:.1f} s, {out.stat().st_size / 1e6:.1f} MB written")
+            measured |= {f"peak_gib{name}": round(peak, 2), f"seconds{name}": round(seconds, 1)}
+            peaks.append(peak)
+            out.unlink()
+    from rimlib.asking.matting import shipped_refiner
+
+    print(json.dumps({**measured, "largest_gib": round(max(peaks), 2), "refined": shipped_refiner() is not None,
+                      "megapixels": options.width * options.height / 1e6, "load": [round(value, 1) for value in os.getloadavg()]}))
+    return 0
+
+
+def make(path: Path, size: tuple[int, int]) -> str:
+    """Write the picture of a dozen in which the shipped model finds the largest thing; returns the sentence that it was found by."""
+    from rimlib.asking.matting import Matting
+
+    matting, best, share = Matting.shipped(refiner=None), None, 0.0
+    for number in range(12):
+        scene = example(number, canvas=tuple(length // 10 for length in size))
+        matting.set_image(scene.picture)
+        for result in matting.mattes([f"the {keyword}" for keyword in scene.keywords]):
+            if result.found and result.alpha.mean() > share:
+                best, share = result, result.alpha.mean()
+    large = images.resize(best.picture, size)
+    rng = np.random.default_rng(0)
+    for row in range(0, size[0], 100):   # as fine as a photograph's, so that the file is as large as one's
+        part = large[row:row + 100]
+        part[:] = np.clip(part + rng.normal(0, 8, part.shape), 0, 255)
+    images.write_picture(path, large)
+    return best.sentence
+
+
+def run(command: list[str]) -> tuple[float, float]:
+    """GiB that a command's process held at most, and its seconds."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}")
+    return usage.ru_maxrss / 2**(30 if sys.platform == "darwin" else 20), time.perf_counter() - started
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,263 @@
+"""Asking a model: what it must find, how sure it must be, and what it must refuse."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import rimlib
+from rimlib.asking import folder, matting as module, sentences as words
+from rimlib.asking.matting import Matting, NothingFound
+from rimlib.clipmat.backbone import CHECKPOINTS
+from rimlib.clipmat.collaboration import THRESHOLD
+from rimlib.clipmat.model import CLIPMat
+from rimlib.errors import RimError
+from rimlib.images import resize
+from rimlib.refmatte.example import example
+
+
+@pytest.fixture(scope="module")
+def model():
+    return CLIPMat.shipped()
+
+
+@pytest.fixture
+def matting(model):
+    return Matting(model, device="cpu", refiner=None)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """An otter and a violin."""
+    return example(2)
+
+
+@pytest.fixture
+def asked(matting, scene):
+    matting.set_image(scene.picture)
+    return matting
+
+
+# What comes back
+
+def test_a_matte_has_the_pictures_own_size_and_range(asked, scene):
+    results = asked.mattes([four[0] for four in scene.expressions])
+    for result in results:
+        assert result.alpha.shape == scene.picture.shape[:2] and result.alpha.dtype == np.float32
+        assert result.trimap.shape == scene.picture.shape[:2] and set(np.unique(result.trimap)) <= {0, 128, 255}
+        assert 0 <= result.alpha.min() and result.alpha.max() <= 1 and 0 <= result.score <= 1
+        assert result.found and result.raw is result.alpha and not result.message
+    one = asked.matte(scene.expressions[1][0])
+    np.testing.assert_allclose(one.alpha, results[1].alpha, atol=1e-3)      # asked alone or together
+    assert one.sentence == scene.expressions[1][0] and len(repr(one)) < 300
+
+
+def test_sentences_change_the_answer(asked, scene):
+    mattes = [result.alpha for result in asked.mattes([f"the {keyword}" for keyword in scene.keywords])]
+    for number, true in enumerate(scene.mattes):
+        overlap = [np.minimum(matte, true).sum() / true.sum() for matte in mattes]
+        assert overlap[number] > 0.6 and overlap[1 - number] < 0.2, (scene.keywords[number], overlap)
+
+
+def test_a_sentence_that_fits_nothing_gets_an_empty_matte_and_a_plain_message(asked, scene, monkeypatch):
+    sure = asked.matte("the violin")
+    assert sure.score > THRESHOLD
+    strict = Matting(asked.model, device="cpu", refiner=None, threshold=min(1.0, sure.score + 0.01))
+    strict.set_image(scene.picture)
+    unsure = strict.matte("the violin")
+    assert not unsure.found and unsure.score == pytest.approx(sure.score, abs=1e-5)
+    assert unsure.alpha.shape == sure.alpha.shape and unsure.alpha.dtype == np.float32 and not unsure.alpha.any()
+    assert unsure.message == f"nothing in this picture fits “the violin” (score {sure.score:.2f})"
+    np.testing.assert_allclose(unsure.raw, sure.alpha, atol=1e-5)           # what the model gave is still there
+
+
+def test_a_threshold_of_0_keeps_every_matte_that_shows_something(model, scene):
+    matting = Matting(model, device="cpu", refiner=None, threshold=0)
+    matting.set_image(scene.picture)
+    for result in matting.mattes(["zebra", "the dog", "a bicycle", "the red umbrella", "the violin"]):
+        assert result.found == (result.raw.max() >= 0.5 / 255)
+    matting.set_image(np.zeros((20, 20, 3), np.uint8))
+    assert not matting.matte("zebra").alpha.any()
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_a_threshold_that_is_no_score_is_refused(model, threshold):
+    with pytest.raises(RimError, match="from 0 to 1"):
+        Matting(model, refiner=None, threshold=threshold)
+
+
+# How the model is asked
+
+def test_a_picture_is_encoded_once_and_sentences_go_in_bounded_groups(asked, scene, monkeypatch):
+    encoded, sizes = [], []
+    encode, matte = asked.model.encode_image, asked.model.matte
+    monkeypatch.setattr(asked.model, "encode_image", lambda images: encoded.append(len(images)) or encode(images), raising=False)
+    monkeypatch.setattr(asked.model, "matte", lambda image, text: sizes.append(len(image.tokens)) or matte(image, text), raising=False)
+    asked.set_image(scene.picture)
+    questions = [f"the {color} violin" for color in ("red", "green", "blue")] * 7
+    results = asked.ask(questions)
+    assert sizes == [] and next(results).sentence == questions[0] and sizes == [words.TOGETHER], "asked as the results are taken"
+    rest = list(results)
+    assert [result.sentence for result in rest] == questions[1:]
+    assert sum(sizes) == 21 and max(sizes) == words.TOGETHER and encoded == [1]
+
+
+def test_sentences_that_were_read_once_are_asked_of_many_pictures(asked, scene, monkeypatch):
+    read = asked.read(["the violin", "otter"])
+    monkeypatch.setattr(asked.model, "encode_text", lambda tokens: pytest.fail("read again"), raising=False)
+    first = [result.alpha for result in asked.ask(read)]
+    asked.set_image(np.ascontiguousarray(scene.picture[:, ::-1]))
+    second = [result.alpha for result in asked.ask(read)]
+    assert np.abs(first[0] - second[0]).mean() > 0.01
+
+
+def test_results_on_the_way_belong_to_their_picture(asked, scene):
+    questions = ["the violin"] * words.TOGETHER + ["the otter"]     # the last is asked when the first group is done
+    expected = asked.mattes(questions)[-1]
+    results = asked.ask(questions)
+    next(results)
+    asked.set_image(np.zeros((10, 10, 3), np.uint8))
+    np.testing.assert_allclose(list(results)[-1].alpha, expected.alpha, atol=1e-5)
+
+
+@pytest.mark.parametrize("typed, read", [
+    ("otter", "a photo of a otter"), ("  brown   otter ", "a photo of a brown otter"), ("t-shirt", "a photo of a t-shirt"),
+    ("the otter", "the otter"), ("my otter", "my otter"), ("otter on grass", "otter on grass"), ("🦦", "🦦"), ("otter!", "otter!")])
+def test_a_keyword_goes_into_the_models_template(asked, monkeypatch, typed, read):
+    seen = []
+    tokenize = asked.model.tokenize
+    monkeypatch.setattr(asked.model, "tokenize", lambda texts, **options: seen.extend(texts) or tokenize(texts, **options), raising=False)
+    assert asked.matte(typed).sentence == " ".join(typed.split()) and seen == [read]
+
+
+# The refiner
+
+class Negative:
+    """Gives the matte turned round, and says what it was given."""
+
+    def __init__(self):
+        self.given = []
+
+    def refine(self, picture, alpha):
+        self.given.append((picture.shape, picture.dtype, alpha.shape, alpha.dtype))
+        return np.full(picture.shape[:2], 0.25, np.float32)
+
+
+def test_the_refiner_sees_what_was_found_in_a_picture_larger_than_the_model_sees(model, scene):
+    refiner, side = Negative(), model.image_size
+    matting = Matting(model, device="cpu", refiner=refiner)
+    matting.set_image(scene.picture)
+    assert (matting.matte("the violin").alpha == 0.25).all()
+    assert refiner.given == [(scene.picture.shape, np.uint8, (side, side), np.float32)]
+    matting.set_image(resize(scene.picture, (side, side)))
+    matting.matte("the violin")
+    assert len(refiner.given) == 1, "no details that the model did not see"
+    strict = Matting(model, device="cpu", refiner=refiner, threshold=1.0)
+    strict.set_image(scene.picture)
+    assert not strict.matte("the violin").alpha.any() and len(refiner.given) == 1, "nothing found, nothing to refine"
+
+
+def test_the_shipped_refiner_is_used_where_there_is_one(model):
+    ships = (CHECKPOINTS / "refiner-tiny.safetensors").is_file()
+    assert (Matting(model).refiner is not None) == ships and Matting(model, refiner=None).refiner is None
+
+
+# What cannot be asked
+
+def test_no_picture_yet(matting):
+    with pytest.raises(RimError, match="no picture yet"):
+        matting.matte("the dog")
+
+
+def test_a_picture_that_cannot_be_read_leaves_the_one_before(asked, scene, tmp_path):
+    before = asked.matte("the violin").alpha
+    with pytest.raises(RimError):
+        asked.set_image(tmp_path / "missing.png")
+    np.testing.assert_allclose(asked.matte("the violin").alpha, before, atol=1e-6)
+
+
+@pytest.mark.parametrize("several", ["the dog", [], b"dog"])
+def test_what_is_no_list_of_sentences_is_refused(asked, several):
+    with pytest.raises(RimError, match=r"write \[sentence\]"):
+        asked.mattes(several)
+
+
+# From the package
+
+@pytest.fixture
+def one_load(model, monkeypatch):
+    """The model is loaded once for all these tests."""
+    monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": model))
+    module._shipped_model.cache_clear()
+    yield
+    module._shipped_model.cache_clear()
+
+def test_one_call_from_the_package_keeps_the_model(model, scene, monkeypatch):
+    loads = []
+    monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": loads.append(name) or model))
+    module._shipped_model.cache_clear()
+    alpha = rimlib.matte(scene.picture, "the violin")
+    assert isinstance(alpha, np.ndarray) and alpha.shape == scene.picture.shape[:2] and alpha.any()
+    foreground, again = rimlib.cut_out(scene.picture, "the violin")
+    assert foreground.shape == scene.picture.shape and foreground.dtype == np.uint8 and np.abs(again - alpha).max() < 1e-5
+    assert loads == ["tiny"]
+    module._shipped_model.cache_clear()
+
+
+def test_one_call_takes_several_sentences(one_load, scene):
+    alphas = rimlib.matte(scene.picture, ["the violin", "the otter"])
+    assert alphas.shape == (2, *scene.picture.shape[:2]) and alphas.dtype == np.float32
+    np.testing.assert_allclose(alphas[1], rimlib.ask(scene.picture, "the otter").raw, atol=1e-3)
+    results = rimlib.ask(scene.picture, ("the violin", "the otter"))
+    assert [result.sentence for result in results] == ["the violin", "the otter"]
+    assert results[0].over("white").shape == scene.picture.shape
+
+
+def test_one_call_says_when_nothing_fits(one_load, scene, monkeypatch):
+    monkeypatch.setattr("rimlib.clipmat.collaboration.THRESHOLD", 1.0)
+    with pytest.warns(NothingFound, match="nothing in this picture fits “the violin”") as caught:
+        assert not rimlib.matte(scene.picture, "the violin").any()
+    assert caught[0].filename == __file__
+
+
+# Many pictures
+
+def test_a_folder_is_asked_file_by_file(matting, scene, tmp_path):
+    (tmp_path / "zero.png").write_bytes(b"")
+    (tmp_path / "text.jpg").write_text("not a picture")
+    Image.fromarray(scene.picture).save(tmp_path / "whole.png")
+    (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:5000])
+    words_of = {"zero.png": "is empty", "half.png": "cut off", "text.jpg": "not a picture"}
+    (tmp_path / "notes.txt").write_text("not looked at")
+    (tmp_path / ".hidden.png").write_bytes(b"")
+    (tmp_path / "inner").mkdir()
+    Image.fromarray(scene.picture).save(tmp_path / "inner" / "deep.png")
+    found = folder.find(tmp_path)
+    assert [path.name for path in found] == ["half.png", "text.jpg", "whole.png", "zero.png"]
+    answers = list(folder.ask_all(matting, found, ["the violin", "otter"], progress=False))
+    assert [(answer.picture, answer.sentence, answer.result is None) for answer in answers] == [
+        (0, 0, True), (1, 0, True), (2, 0, False), (2, 1, False), (3, 0, True)]
+    for answer in answers:
+        path = found[answer.picture]
+        assert answer.error == "" if answer.result else str(path) in answer.error and words_of[path.name] in answer.error
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    for path, word in ((tmp_path, "no pictures"), (tmp_path / "none", "no such file")):
+        with pytest.raises(RimError, match=word):
+            folder.find(path)
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = "import sys, rimlib, rimlib.cli, rimlib.asking.sentences, rimlib.asking.folder\n"
+    code += "print([name for name in ('torch', 'open_clip', 'cv2', 'matplotlib') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_what_ships_is_small_and_has_cards():
+    weights = list(CHECKPOINTS.glob("*.safetensors"))
+    assert weights and sum(path.stat().st_size for path in weights) <= 25e6
+    assert all(path.with_suffix(".json").is_file() for path in weights)

@@ -1,0 +1,107 @@
+"""Lifting a thing out: its own colours are found again at any size, no strip can be seen, and a new background lies where it should."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rimlib.asking import cutout
+from rimlib.asking.answer import Result
+from rimlib.errors import RimError
+
+SIDE = 200
+
+
+@pytest.fixture(scope="module")
+def soft():
+    """A disc with a wide soft edge and smooth colours over a smooth background: picture, alpha, its true colours, the background's."""
+    y, x = np.mgrid[:SIDE, :SIDE] / SIDE
+    alpha = np.clip((0.3 - np.hypot(y - 0.5, x - 0.5)) / 0.2 + 0.5, 0, 1).astype(np.float32)
+    foreground = 255 * np.stack([0.9 - 0.2 * x, 0.3 + 0.2 * y, 0.2 + 0.1 * x], axis=-1)
+    background = 255 * np.stack([0.1 + 0.1 * y, 0.4 - 0.2 * x, 0.8 - 0.2 * y], axis=-1)
+    picture = np.rint(background + alpha[..., None] * (foreground - background)).astype(np.uint8)
+    return picture, alpha, foreground, background
+
+
+def error(found, soft) -> float:
+    _, alpha, foreground, _ = soft
+    mixed = (alpha > 0) & (alpha < 1)
+    return float((np.abs(found - foreground) * alpha[..., None])[mixed].mean())
+
+
+@pytest.mark.parametrize("pixels", [10**6, 5000, 800])
+def test_the_true_colours_are_found_however_small_they_are_solved(soft, monkeypatch, pixels):
+    monkeypatch.setattr(cutout, "PIXELS", pixels)
+    picture, alpha, _, _ = soft
+    found = cutout.colors(picture, alpha)
+    assert found.dtype == np.uint8 and found.shape == picture.shape
+    assert error(found, soft) < error(picture, soft) / 5
+    assert (found[alpha == 1] == picture[alpha == 1]).all(), "solid pixels keep their own colours"
+    assert not found[alpha == 0].any(), "nothing of what was behind"
+
+
+def test_what_is_too_fine_for_the_small_solution_comes_from_the_picture(soft, monkeypatch):
+    _, _, foreground, background = soft
+    monkeypatch.setattr(cutout, "PIXELS", 800)
+    grain = 25 * np.random.default_rng(0).choice([-1, 1], (SIDE, SIDE, 1))      # gone when seven pixels become one
+    alpha = np.full((SIDE, SIDE), 0.9, np.float32)
+    alpha[:40], alpha[:, :40] = 0, 0
+    picture = np.rint(background + alpha[..., None] * (foreground + grain - background)).astype(np.uint8)
+    inside = np.s_[60:-10, 60:-10]
+    error = np.abs(cutout.colors(picture, alpha).astype(float) - foreground - grain)[inside].mean()
+    assert error < 8, "25 without it"
+
+
+def test_strips_do_not_show(soft, monkeypatch):
+    picture, alpha, _, background = soft
+    background = background.astype(np.uint8)
+    monkeypatch.setattr(cutout, "PIXELS", 5000)
+    whole = None
+    for rows in (10**6, 64, 7):
+        monkeypatch.setattr(cutout, "STRIP", rows)
+        found = cutout.colors(picture, alpha)
+        laid = cutout.lay(found, alpha, background)
+        if whole is None:
+            whole = found, laid
+        assert (found == whole[0]).all() and (laid == whole[1]).all()
+
+
+def test_a_thing_laid_back_on_its_own_background_gives_the_picture(soft):
+    picture, alpha, _, background = soft
+    result = Result(alpha, 1.0, np.zeros(alpha.shape, np.uint8), picture=picture)
+    again = result.over(np.rint(background).astype(np.uint8))
+    assert np.abs(again.astype(int) - picture).max() <= 12 and np.abs(again.astype(int) - picture).mean() < 0.7
+
+
+@pytest.mark.parametrize("alpha", [np.zeros((9, 7)), np.ones((9, 7)), np.full((9, 7), 0.5), np.full((1, 1), 0.5), np.full((1, 40), 0.3), np.eye(9) * 0.5])
+def test_any_alpha_works(alpha):
+    alpha = alpha.astype(np.float32)
+    picture = np.random.default_rng(0).integers(0, 256, (*alpha.shape, 3), np.uint8)
+    found = cutout.colors(picture, alpha)
+    assert found.shape == picture.shape and (found[alpha == 0] == 0).all() and (found[alpha == 1] == picture[alpha == 1]).all()
+
+
+@pytest.mark.parametrize("source, pixel", [
+    ("white", (255, 255, 255)), ("#2a6f97", (42, 111, 151)), (" Red ", (255, 0, 0)), ((1, 2, 3), (1, 2, 3)), ([np.uint8(7), 0, 255], (7, 0, 255)),
+    ("rgb(1, 2, 3)", (1, 2, 3)), (np.full((50, 90, 3), 9, np.uint8), (9, 9, 9)), (Image.new("RGB", (5, 5), "blue"), (0, 0, 255))])
+def test_backgrounds(source, pixel):
+    found = cutout.background(source, (20, 30))
+    assert found.shape == (20, 30, 3) and found.dtype == np.uint8 and (found == pixel).all()
+
+
+def test_a_background_of_another_shape_is_cut_not_squeezed():
+    stripes = np.zeros((60, 300, 3), np.uint8)
+    stripes[:, 120:180] = 255       # the middle fifth
+    found = cutout.background(stripes, (60, 60))
+    assert (found == 255).all()
+
+
+@pytest.mark.parametrize("source, word", [((1, 2), "three whole numbers"), ((1, 2, 300), "three whole numbers"), ((0.5, 0.5, 0.5), "three whole numbers"),
+                                          ("no-such-colour.jpg", "no such file"), ("", "not a path"), (7, "int is no picture")])
+def test_what_is_no_background_is_refused(source, word):
+    with pytest.raises(RimError, match=word):
+        cutout.background(source, (4, 4))
+
+
+def test_a_result_without_its_picture_says_so():
+    with pytest.raises(RimError, match="does not know its picture"):
+        Result(np.zeros((4, 4), np.float32), 0.0, np.zeros((4, 4), np.uint8)).cutout()

@@ -1,0 +1,201 @@
+"""Every picture and sentence that a person might give: each works, or gets one clear line, by `rimlib.matte` and by `rim matte` alike."""
+
+import os
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import rimlib
+from rimlib import cli, images
+from rimlib.asking import matting as module, sentences as words
+from rimlib.asking.matting import NothingFound
+from rimlib.clipmat.model import CLIPMat
+from rimlib.errors import RimError
+from rimlib.refmatte.example import example
+
+
+def turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+RGB = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 50, 3), np.uint8))
+FILES = {  # name: (what is saved, with what options, (H, W))
+    "rgb.png": (RGB, {}, (30, 50)),
+    "grey.png": (RGB.convert("L"), {}, (30, 50)),
+    "sixteen.png": (Image.fromarray(np.full((30, 50), 40000, np.uint16)), {}, (30, 50)),
+    "palette.gif": (RGB.convert("P"), {}, (30, 50)),
+    "bits.png": (RGB.convert("1"), {}, (30, 50)),
+    "cmyk.jpg": (RGB.convert("CMYK"), {}, (30, 50)),
+    "clear.png": (RGB.convert("RGBA"), {}, (30, 50)),
+    "greyclear.png": (RGB.convert("LA"), {}, (30, 50)),
+    "turned.jpg": (RGB, {"exif": turned()}, (50, 30)),
+    "moving.gif": (RGB, {"save_all": True, "append_images": [RGB.rotate(180)]}, (30, 50)),
+    "moving.webp": (RGB, {"save_all": True, "append_images": [RGB.rotate(180)]}, (30, 50)),
+    "pixel.png": (RGB.crop((0, 0, 1, 1)), {}, (1, 1)),
+    "thread.png": (RGB.resize((700, 1)), {}, (1, 700)),
+    "large.jpg": (Image.new("RGB", (8000, 5000), (90, 120, 60)), {}, (5000, 8000)),
+}
+PIXELS = np.asarray(RGB)
+ARRAYS = {
+    "uint8": PIXELS, "grey": PIXELS[..., 0], "grey with an axis": PIXELS[..., :1], "RGBA": np.dstack([PIXELS, PIXELS[..., :1]]),
+    "uint16": PIXELS.astype(np.uint16) * 257, "big-endian": (PIXELS.astype(np.uint16) * 257).astype(">u2"), "bool": PIXELS > 99,
+    "float32": (PIXELS / 255).astype(np.float32), "float64": PIXELS / 255, "float16": (PIXELS / 255).astype(np.float16),
+    "turned": PIXELS[::-1, ::-1], "an image": RGB, "a palette image": RGB.convert("P"),
+    "tensor (H, W, 3)": torch.from_numpy(PIXELS.copy()), "tensor (3, H, W)": torch.from_numpy(PIXELS.copy()).permute(2, 0, 1),
+    "tensor (H, W)": torch.rand(30, 50), "tensor (1, 3, H, W)": torch.rand(1, 3, 30, 50), "tensor (1, H, W, 3)": torch.from_numpy(PIXELS.copy())[None], "bfloat16": torch.rand(3, 30, 50).bfloat16(),
+    "with gradients": torch.rand(3, 30, 50, requires_grad=True),
+}
+REFUSED = {
+    "NaN": (np.full((4, 4), np.nan), "NaN"), "infinity": (np.full((4, 4, 3), np.inf, np.float32), "infinity"),
+    "NaN in a tensor": (torch.full((3, 8, 8), float("nan")), "NaN"), "0 to 255 as floats": (PIXELS.astype(np.float32), "must lie in"),
+    "negative": (PIXELS / 255 - 0.5, "must lie in"),
+    "int64": (PIXELS.astype(np.int64), "uint8"), "complex": (PIXELS * 1j, "uint8"),
+    "two channels": (PIXELS[..., :2], "expected"), "no pixels": (np.zeros((0, 4, 3), np.uint8), "no pixels"),
+    "a batch": (np.stack([PIXELS] * 2), "one picture at a time"), "a batch of tensors": (torch.rand(2, 3, 8, 8), "one picture at a time"),
+    "objects": (np.full((4, 4), None), "uint8"), "a sparse tensor": (torch.zeros(3, 8, 8).to_sparse(), "tensor"), "a list": ([[1, 2], [3, 4]], "list"),
+    "nothing": (None, "NoneType"), "bytes": (b"\x89PNG", "bytes"), "a tensor of no device": (torch.empty(3, 8, 8, device="meta"), "tensor"),
+}
+ADDRESSES = ["https://example.org/fox.jpg", "http://example.org/fox.jpg", "s3://photos/fox.jpg", "file:///fox.jpg", "data:image/png;base64,AAAA"]
+BROKEN = {"zero.png": "is empty", "half.png": "cut off", "text.jpg": "not a picture", "missing.png": "no such file", "pipe.png": "a pipe"}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return CLIPMat.shipped()
+
+
+@pytest.fixture
+def one_load(model, monkeypatch):
+    """The model is loaded once for all these tests."""
+    monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": model))
+    module._shipped_model.cache_clear()
+    yield
+    module._shipped_model.cache_clear()
+
+
+@pytest.fixture(params=["rimlib.matte", "rim matte"])
+def ask(request, one_load, tmp_path, capsys):
+    """Ask of a file, in either way: (the alpha, what was warned) or (None, the one line of refusal)."""
+    def by_function(path, sentence):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                alpha = rimlib.matte(path, sentence)
+            except RimError as error:
+                return None, [str(error)]
+        return alpha, [str(item.message) for item in caught if item.category is not NothingFound]
+
+    def by_command(path, sentence):
+        out = tmp_path / "answer" / "out.png"
+        status = cli.main(["matte", str(path), "-o", str(out), "--", sentence])
+        said = capsys.readouterr()
+        if status == 0:
+            assert len(said.out.splitlines()) == 1 and len(os.listdir(out.parent)) == 1
+            return images.read_matte(out), said.err.splitlines()
+        assert status == 2 and said.out == "" and not out.exists() and said.err.startswith("rim: error: ")
+        return None, said.err.splitlines()
+
+    return by_function if request.param == "rimlib.matte" else by_command
+
+
+@pytest.fixture
+def photo(tmp_path):
+    return images.write_picture(tmp_path / "photo.png", example(2).picture)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_kind_of_file(ask, tmp_path, name):
+    image, options, size = FILES[name]
+    image.save(tmp_path / name, **options)
+    alpha, said = ask(tmp_path / name, "the dog")
+    assert alpha.shape == size and alpha.dtype == np.float32 and np.isfinite(alpha).all() and said == []
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_files_that_are_no_picture_get_one_line(ask, tmp_path, name):
+    whole = tmp_path / "whole.png"
+    RGB.save(whole)
+    (tmp_path / "zero.png").write_bytes(b"")
+    (tmp_path / "half.png").write_bytes(whole.read_bytes()[:900])
+    (tmp_path / "text.jpg").write_text("not a picture")
+    os.mkfifo(tmp_path / "pipe.png")
+    alpha, said = ask(tmp_path / name, "the dog")
+    assert alpha is None and len(said) == 1 and str(tmp_path / name) in said[0] and BROKEN[name] in said[0]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_is_never_fetched(ask, address):
+    alpha, said = ask(address, "the dog")
+    assert alpha is None and len(said) == 1 and address in said[0] and "download it" in said[0]
+
+
+@pytest.mark.parametrize("path", ["", "a\0b"])
+def test_what_is_no_path(ask, path):
+    alpha, said = ask(path, "the dog")
+    assert alpha is None and "not a path" in said[0]
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_every_kind_of_array(one_load, name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", NothingFound)
+        assert rimlib.matte(ARRAYS[name], "the dog").shape == (30, 50)
+
+
+def test_arrays_of_one_picture_say_the_same(model):
+    matting = module.Matting(model, device="cpu", refiner=None, threshold=0)
+    same = ["uint8", "uint16", "big-endian", "float32", "float64", "an image", "tensor (H, W, 3)", "tensor (3, H, W)", "tensor (1, H, W, 3)"]
+    alphas = []
+    for name in same:
+        matting.set_image(ARRAYS[name])
+        alphas.append(matting.matte("the dog").raw)
+    assert all(np.abs(alpha - alphas[0]).max() < 1e-4 for alpha in alphas)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_arrays_that_are_no_picture_get_one_line(one_load, name):
+    source, word = REFUSED[name]
+    with pytest.raises(RimError, match=word) as caught:
+        rimlib.matte(source, "the dog")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("sentence", ["", "   ", "\n\t"])
+def test_an_empty_sentence_is_refused(ask, photo, sentence):
+    alpha, said = ask(photo, sentence)
+    assert alpha is None and len(said) == 1 and "empty" in said[0]
+
+
+@pytest.mark.parametrize("sentence, word", [(7, "found int"), (None, "found NoneType"), (b"dog", "found bytes"), ([], "at least one"),
+                                            (["the dog", 7], "found int"), (["the dog", ""], "empty")])
+def test_other_things_than_text_are_refused(one_load, sentence, word):
+    with pytest.raises(RimError, match=word):
+        rimlib.matte(PIXELS, sentence)
+
+
+@pytest.mark.parametrize("sentence", ["🦊", "der Hund links vom Baum", "左边的狗", "الكلب", "the dog!!! <b>", "DOG", "a\x00b", "{keyword}", "%s", "-",
+                                      "../../etc/passwd", "the dog\nand the cat"])
+def test_any_text_gets_an_answer(ask, photo, sentence):
+    alpha, said = ask(photo, sentence)
+    assert np.isfinite(alpha).all() and said == []
+
+
+@pytest.mark.parametrize("sentence, end, rest", [("the dog " * 1250, "the dog”, before", "before “the dog"),
+                                                 ("d" * 10_000, "d”, before", "before “d")])
+def test_a_long_sentence_is_cut_and_says_where(ask, photo, sentence, end, rest):
+    assert len(sentence) == 10_000
+    alpha, said = ask(photo, sentence)
+    assert np.isfinite(alpha).all() and len(said) == 1 and len(said[0]) < 400
+    assert end in said[0] and rest in said[0] and "46 tokens" in said[0]
+
+
+def test_a_warning_is_about_the_callers_line(one_load, photo):
+    with pytest.warns(words.CutSentence) as caught:
+        rimlib.matte(photo, "the dog " * 99)
+    assert next(item for item in caught if item.category is words.CutSentence).filename == __file__

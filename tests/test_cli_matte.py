@@ -1,0 +1,322 @@
+"""`rim matte`: what it writes, what it says, and every option, checkpoint and disk that cannot be used.
+
+For pictures and sentences see test_asking_inputs.
+"""
+
+import errno
+import json
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from rimlib import cli, images
+from rimlib import profile as profiles
+from rimlib.asking.matting import Matting
+from rimlib.cli_matte import paths_of
+from rimlib.clipmat.backbone import CHECKPOINTS
+from rimlib.clipmat.checkpoint import FORMAT
+from rimlib.clipmat.model import CLIPMat
+from rimlib.errors import RimError
+from rimlib.refmatte.example import example
+
+
+@pytest.fixture(scope="module")
+def model():
+    return CLIPMat.shipped()
+
+
+@pytest.fixture(autouse=True)
+def one_load(request, model, monkeypatch):
+    monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": model))
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """An otter and a violin."""
+    return example(2)
+
+
+@pytest.fixture
+def photo(tmp_path, scene):
+    return images.write_picture(tmp_path / "photo.png", scene.picture)
+
+
+@pytest.fixture
+def rim(capsys):
+    """Run `rim matte`: its status, the lines of its output and of its errors."""
+    def run(*arguments):
+        status = cli.main(["matte", *map(str, arguments)])
+        said = capsys.readouterr()
+        return status, said.out.splitlines(), said.err.splitlines()
+
+    return run
+
+
+def refused(answer, *words):
+    """One line, that begins as it should and holds these words."""
+    status, out, err = answer
+    assert status == 2 and out == [] and len(err) == 1 and err[0].startswith("rim: error: "), answer
+    assert all(str(word) in err[0] for word in words), err
+    return True
+
+
+# What it writes
+
+def test_a_matte(rim, photo, scene, tmp_path):
+    status, out, err = rim(photo, "the violin", "-o", tmp_path / "out.png")
+    assert status == 0 and err == [] and len(out) == 1
+    assert out[0].startswith(f"{tmp_path / 'out.png'}  score 0.") and out[0].endswith("  the violin")
+    written = Image.open(tmp_path / "out.png")
+    assert written.mode == "L" and written.size == scene.picture.shape[1::-1]
+    true = scene.mattes[scene.keywords.index("violin")]
+    assert np.minimum(np.asarray(written) / 255, true).sum() / true.sum() > 0.6
+
+
+def test_several_sentences(rim, photo, tmp_path):
+    status, out, _ = rim(photo, "the violin", "otter", "The otter!", "the OTTER", "-o", tmp_path / "mattes")
+    names = ["photo-the-violin.png", "photo-otter.png", "photo-the-otter.png", "photo-the-otter-2.png"]
+    assert status == 0 and [line.split("  ")[0] for line in out] == [str(tmp_path / "mattes" / name) for name in names]
+    assert sorted(os.listdir(tmp_path / "mattes")) == sorted(names)
+
+
+def test_a_cutout(rim, photo, scene, tmp_path):
+    assert rim(photo, "the violin", "--cutout", "-o", tmp_path / "out.png")[0] == 0
+    foreground, alpha = images.read_cutout(tmp_path / "out.png")
+    assert alpha.shape == scene.picture.shape[:2] and not foreground[alpha == 0].any()
+    assert (foreground[alpha == 1] == scene.picture[alpha == 1]).all()
+
+
+def test_a_composite_on_a_colour_and_on_a_picture(rim, photo, scene, tmp_path):
+    rim(photo, "the violin", "-o", tmp_path / "alpha.png")
+    clear = images.read_matte(tmp_path / "alpha.png") == 0
+    assert rim(photo, "the violin", "--background", "#2a6f97", "-o", tmp_path / "out.png")[0] == 0
+    assert (images.read_picture(tmp_path / "out.png")[clear] == (42, 111, 151)).all()
+    images.write_picture(tmp_path / "green.png", np.full((900, 500, 3), (0, 200, 0), np.uint8))
+    assert rim(photo, "the violin", "--background", tmp_path / "green.png", "-o", tmp_path / "out.jpg")[0] == 0
+    found = images.read_picture(tmp_path / "out.jpg")
+    assert found.shape == scene.picture.shape and np.abs(found[clear].astype(int) - (0, 200, 0)).mean() < 4
+
+
+def test_a_sentence_that_fits_nothing(rim, photo, tmp_path):
+    status, out, err = rim(photo, "the violin", "-o", tmp_path / "out.png", "--threshold", "1")
+    assert status == 0 and err == []
+    assert out[0].startswith(f"{tmp_path / 'out.png'}  empty: nothing in this picture fits “the violin” (score 0.")
+    assert not images.read_matte(tmp_path / "out.png").any()
+    assert rim(photo, "the violin", "-o", tmp_path / "cut.png", "--threshold", "1", "--cutout")[0] == 0
+    assert not np.asarray(Image.open(tmp_path / "cut.png")).any(), "a cut-out of nothing holds nothing"
+
+
+def test_a_long_sentence_is_one_line_on_stderr(rim, photo, tmp_path):
+    sentence = "the violin " * 909
+    assert len(sentence) == 9999
+    status, out, err = rim(photo, sentence + ".", "-o", tmp_path)
+    assert status == 0 and len(err) == 1 and len(out) == 1 and len(out[0]) < 400
+    assert err[0].startswith("rim: warning: ") and "cut after “…" in err[0] and "violin”, before “" in err[0]
+
+
+def test_json(rim, photo, tmp_path):
+    status, out, _ = rim(photo, "the violin", "-o", tmp_path / "out.png", "--json")
+    (row,) = json.loads("\n".join(out))
+    assert status == 0 and row == {"picture": str(photo), "sentence": "the violin", "path": str(tmp_path / "out.png"), "score": row["score"],
+                                   "found": True, "message": ""} and 0.5 <= row["score"] <= 1
+
+
+@pytest.mark.parametrize("options, used", [((), True), (("--refine",), True), (("--no-refine",), False)])
+def test_refining_is_chosen(rim, photo, tmp_path, monkeypatch, options, used):
+    class Grey:
+        def refine(self, picture, alpha):
+            return np.full(picture.shape[:2], 0.2, np.float32)
+
+    monkeypatch.setattr("rimlib.asking.matting.shipped_refiner", lambda device="cpu": Grey())
+    assert rim(photo, "the violin", "-o", tmp_path / "out.png", *options)[0] == 0
+    assert (np.asarray(Image.open(tmp_path / "out.png")) == 51).all() == used
+
+
+def test_a_refiner_that_is_not_there_cannot_be_asked_for(rim, photo, tmp_path, monkeypatch):
+    monkeypatch.setattr("rimlib.asking.matting.shipped_refiner", lambda device="cpu": None)
+    assert refused(rim(photo, "the violin", "-o", tmp_path / "out.png", "--refine"), "no refiner")
+
+
+# Many pictures
+
+@pytest.fixture
+def photos(tmp_path, scene):
+    """A folder of three pictures, one of them broken."""
+    for name in ("a.png", "c.jpg"):
+        images.write_picture(tmp_path / "photos" / name, scene.picture)
+    (tmp_path / "photos" / "broken.png").write_bytes((tmp_path / "photos" / "a.png").read_bytes()[:5000])
+    (tmp_path / "photos" / "notes.txt").write_text("no picture, and not asked about")
+    return tmp_path / "photos"
+
+
+def test_a_folder_with_a_broken_file(rim, photos, tmp_path):
+    status, out, err = rim(photos, "the violin", "otter", "-o", tmp_path / "out")
+    assert status == 1 and len(out) == 4 and all("score 0." in line for line in out)
+    assert sorted(os.listdir(tmp_path / "out")) == ["a-otter.png", "a-the-violin.png", "c-otter.png", "c-the-violin.png"]
+    assert "3/3" in "".join(err) and "picture" in "".join(err), "a progress bar"
+    assert err[-2] == "1 of 3 pictures could not be used:" and err[-1].startswith(f"{photos / 'broken.png'}: is broken or cut off")
+
+
+def test_several_files_and_pictures_of_one_name(rim, photos, tmp_path, scene):
+    images.write_picture(tmp_path / "a.jpg", scene.picture)
+    status, out, _ = rim(photos / "a.png", tmp_path / "a.jpg", "the violin", "-o", tmp_path / "out", "--cutout", "--json")
+    rows = json.loads("\n".join(out))
+    names = ["a-the-violin-cutout.png", "a-the-violin-cutout-2.png"]
+    assert status == 0 and [row["path"] for row in rows] == [str(tmp_path / "out" / name) for name in names]
+    assert all(os.path.isfile(row["path"]) for row in rows)
+
+
+def test_json_of_a_broken_file(rim, photos, tmp_path):
+    status, out, _ = rim(photos, "the violin", "-o", tmp_path / "out", "--json")
+    rows = json.loads("\n".join(out))
+    assert status == 1 and [os.path.basename(row["picture"]) for row in rows] == ["a.png", "broken.png", "c.jpg"]
+    assert "cut off" in rows[1]["error"] and rows[2]["found"]
+
+
+def test_what_was_written_before_an_interruption_is_whole(rim, photos, tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "c-the-violin.png").write_bytes(b"of an earlier day")
+    set_image = Matting.set_image
+
+    def interrupted(self, picture):
+        if "c.jpg" in str(picture):
+            raise KeyboardInterrupt
+        set_image(self, picture)
+
+    monkeypatch.setattr(Matting, "set_image", interrupted)
+    assert rim(photos, "the violin", "-o", tmp_path / "out")[0] == 130
+    assert sorted(os.listdir(tmp_path / "out")) == ["a-the-violin.png", "c-the-violin.png"]
+    assert images.read_matte(tmp_path / "out" / "a-the-violin.png").any()
+    assert (tmp_path / "out" / "c-the-violin.png").read_bytes() == b"of an earlier day"
+
+
+def test_a_batch_needs_a_folder_of_its_own(rim, photos, tmp_path):
+    assert refused(rim(photos, "the violin"), "name a folder")
+    assert refused(rim(photos, "the violin", "-o", tmp_path / "one.png"), "one file for 3 pictures")
+    (tmp_path / "none").mkdir()
+    assert refused(rim(tmp_path / "none", "the violin", "-o", tmp_path / "out"), "no pictures in this folder")
+    assert not (tmp_path / "out").exists() and not (tmp_path / "one.png").exists()
+
+
+def test_nothing_is_written_over_what_is_read(rim, photo, photos, tmp_path):
+    before = photo.read_bytes()
+    assert refused(rim(photo, "the violin", "-o", photo), photo, "written over")
+    (tmp_path / "link.png").symlink_to(photo)
+    assert refused(rim(photo, "the violin", "-o", tmp_path / "link.png"), "written over")
+    assert refused(rim(photos / "a.png", "the violin", "--background", photo, "-o", photo), "written over")
+    assert photo.read_bytes() == before
+    assert rim(photos, "the violin", "-o", photos)[0] == 1 and images.read_picture(photos / "a.png").shape, "other names in the same folder are free"
+
+
+# What cannot be used
+
+def test_no_sentence(rim, photo, tmp_path):
+    assert refused(rim(photo, photo), "no sentence")
+    with pytest.raises(SystemExit) as caught:
+        rim(photo)
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("options, words", [
+    (("--background", "no-such-colour"), ("no-such-colour", "no colour", "no such file")), (("--background", ""), ("--background",)),
+    (("--threshold", "7"), ("threshold", "0 to 1")), (("--threshold", "nan"), ("threshold",)), (("-o", "out.jpg"), ("out.jpg", ".png")),
+    (("--cutout", "-o", "out.jpg"), ("out.jpg", ".png")), (("--background", "red", "-o", "out.gif"), ("out.gif", ".jpg"))])
+def test_options_that_cannot_be_used(rim, photo, options, words):
+    assert refused(rim(photo, "the violin", *options), *words)
+
+
+def stored(folder, tensors=None, change=lambda tensors: None, **about):
+    """A checkpoint like the shipped one, changed."""
+    tensors = load_file(CHECKPOINTS / "clipmat-tiny.safetensors") if tensors is None else tensors
+    change(tensors)
+    header = {"format": FORMAT, "profile": profiles.load("tiny").to_dict(), "card": {}} | about
+    save_file(tensors, folder / "mine.safetensors", metadata={"rimlib": json.dumps(header)})
+
+
+class Harm:
+    def __reduce__(self):
+        return os.mkdir, ("harm",)
+
+
+CHECKPOINT = (CHECKPOINTS / "clipmat-tiny.safetensors").read_bytes
+WRONG = {  # name: (how mine.safetensors is made, a word of what is said)
+    "cut in half": (lambda folder: (folder / "mine.safetensors").write_bytes(CHECKPOINT()[:len(CHECKPOINT()) // 2]), "not a whole safetensors file"),
+    "empty": (lambda folder: (folder / "mine.safetensors").write_bytes(b""), "not a whole safetensors file"),
+    "missing": (lambda folder: None, "no such checkpoint"),
+    "a pickle": (lambda folder: (folder / "mine.safetensors").write_bytes(pickle.dumps(Harm())), "pickle"),
+    "torch's pickle": (lambda folder: torch.save({"weight": torch.zeros(3)}, folder / "mine.safetensors"), "pickle"),
+    "a picture": (lambda folder: Image.new("RGB", (9, 9)).save(folder / "mine.safetensors", "PNG"), "not a whole safetensors file"),
+    "a CLIP": (lambda folder: (folder / "mine.safetensors").write_bytes((CHECKPOINTS / "rim-tiny-clip.safetensors").read_bytes()), "not a CLIPMat"),
+    "missing tensors": (lambda folder: stored(folder, change=lambda tensors: tensors.pop(sorted(tensors)[0])), "missing"),
+    "extra tensors": (lambda folder: stored(folder, change=lambda tensors: tensors.update(more=torch.zeros(2))), "more"),
+    "wrong shapes": (lambda folder: stored(folder, change=lambda tensors: tensors.update({sorted(tensors)[0]: torch.zeros(2, 7)})), "shape"),
+    "another profile": (lambda folder: stored(folder, profile=profiles.load("tiny", model__popup_width=64).to_dict()), "shape"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_checkpoint_that_cannot_be_used(rim, photo, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    make, word = WRONG[name]
+    make(tmp_path)
+    assert refused(rim(photo, "the violin", "--model", "mine.safetensors", "-o", "out.png"), "mine.safetensors", word)
+    assert not (tmp_path / "out.png").exists() and not (tmp_path / "harm").exists()
+
+
+def test_a_model_of_another_profile_is_asked_too(rim, photo, tmp_path, scene):
+    other = profiles.load("tiny", model__image_size=32)
+    torch.manual_seed(0)
+    CLIPMat.from_profile(other, weights="random").save(tmp_path / "run")
+    assert rim(photo, "the violin", "--model", tmp_path / "run", "--threshold", "0", "-o", tmp_path / "out.png")[0] == 0
+    assert images.read_matte(tmp_path / "out.png").shape == scene.picture.shape[:2]
+
+
+@pytest.mark.parametrize("function, code, word", [("fsync", errno.ENOSPC, "the disk is full"), ("open", errno.EROFS, "read-only")])
+@pytest.mark.parametrize("options", [(), ("--cutout",), ("--background", "red")])
+def test_a_disk_that_takes_no_more(rim, photo, tmp_path, monkeypatch, function, code, word, options):
+    (tmp_path / "out").mkdir()
+
+    def full(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    rim(photo, "the violin", *options, "-o", tmp_path / "warm.png")   # what is loaded on first use must not meet the full disk
+    monkeypatch.setattr(os, function, full)
+    status, out, err = rim(photo, "the violin", *options, "-o", tmp_path / "out" / "out.png")
+    monkeypatch.undo()
+    assert refused((status, out, err), tmp_path / "out" / "out.png", word)
+    assert os.listdir(tmp_path / "out") == []
+
+
+def test_a_full_disk_ends_a_batch(rim, photos, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    status, out, err = rim(photos, "the violin", "-o", tmp_path / "out")
+    assert status == 2 and out == [] and err[-1].startswith("rim: error: ") and "the disk is full" in err[-1]
+    assert os.listdir(tmp_path / "out") == []
+
+
+# Where it writes
+
+@pytest.mark.parametrize("sentences, out, expected", [
+    (["the dog"], "dog.png", ["dog.png"]),
+    (["the dog"], None, ["park-the-dog.png"]),
+    (["a", "b"], "folder", ["folder/park-a.png", "folder/park-b.png"]),
+    (["a", "A", "a!"], None, ["park-a.png", "park-a-2.png", "park-a-3.png"]),
+    (["../.. /etc"], None, ["park-etc.png"]),
+    (["🦊", "!"], None, ["park-matte.png", "park-matte-2.png"]),
+])
+def test_paths(sentences, out, expected):
+    assert [str(path) for path in paths_of(["/photos/park.jpg"], sentences, out).values()] == expected
+
+
+@pytest.mark.parametrize("sentences, out", [(["a", "b"], "one.png"), (["a"], "matte.jpg")])
+def test_paths_that_cannot_be(sentences, out):
+    with pytest.raises(RimError, match=out):
+        paths_of(["park.jpg"], sentences, out)
