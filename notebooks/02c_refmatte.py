@@ -578,7 +578,7 @@ for name in real.image_names:
 # * On disk all lies as in the released RefMatte; keywords and expressions are two ways to read it.
 # * RW-mini is real: photographs with drawn trimaps, closed-form mattes, and sentences that no template made.
 #
-# Next: [](03_clipmat). The code: `rimlib.refmatte.plan`, `rimlib.refmatte.paper`, `rimlib.refmatte.build`, `rimlib.refmatte.manifest`,
+# Next: [](03a_clip_features). The code: `rimlib.refmatte.plan`, `rimlib.refmatte.paper`, `rimlib.refmatte.build`, `rimlib.refmatte.manifest`,
 # `rimlib.refmatte.released`, `rimlib.refmatte.dataset`, `rimlib.refmatte.statistics`, `rimlib.entities.rwmini`.
 
 # %% [markdown]

@@ -191,26 +191,26 @@ def test_what_is_no_list_of_sentences_is_refused(asked, several):
 def one_load(model, monkeypatch):
     """The model is loaded once for all these tests."""
     monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": model))
-    module._shipped_model.cache_clear()
+    module._shipped.cache_clear()
     yield
-    module._shipped_model.cache_clear()
+    module._shipped.cache_clear()
 
 def test_one_call_from_the_package_keeps_the_model(model, scene, monkeypatch):
     loads = []
     monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": loads.append(name) or model))
-    module._shipped_model.cache_clear()
+    module._shipped.cache_clear()
     alpha = rimlib.matte(scene.picture, "the violin")
     assert isinstance(alpha, np.ndarray) and alpha.shape == scene.picture.shape[:2] and alpha.any()
     foreground, again = rimlib.cut_out(scene.picture, "the violin")
     assert foreground.shape == scene.picture.shape and foreground.dtype == np.uint8 and np.abs(again - alpha).max() < 1e-5
     assert loads == ["tiny"]
-    module._shipped_model.cache_clear()
+    module._shipped.cache_clear()
 
 
 def test_one_call_takes_several_sentences(one_load, scene):
     alphas = rimlib.matte(scene.picture, ["the violin", "the otter"])
     assert alphas.shape == (2, *scene.picture.shape[:2]) and alphas.dtype == np.float32
-    np.testing.assert_allclose(alphas[1], rimlib.ask(scene.picture, "the otter").raw, atol=1e-3)
+    assert np.abs(alphas[1] - rimlib.ask(scene.picture, "the otter").alpha).mean() < 1e-4 < np.abs(alphas[1] - alphas[0]).mean()
     results = rimlib.ask(scene.picture, ("the violin", "the otter"))
     assert [result.sentence for result in results] == ["the violin", "the otter"]
     assert results[0].over("white").shape == scene.picture.shape
@@ -258,6 +258,6 @@ def test_importing_the_package_loads_nothing_heavy():
 
 
 def test_what_ships_is_small_and_has_cards():
-    weights = list(CHECKPOINTS.glob("*.safetensors"))
-    assert weights and sum(path.stat().st_size for path in weights) <= 25e6
-    assert all(path.with_suffix(".json").is_file() for path in weights)
+    weights = {path.stem: path.stat().st_size for path in CHECKPOINTS.glob("*.safetensors")}
+    assert sum(size for name, size in weights.items() if "clip" in name) <= 25e6 and sum(weights.values()) <= 27e6
+    assert all((CHECKPOINTS / f"{name}.json").is_file() for name in weights)

@@ -47,7 +47,8 @@ ARRAYS = {
     "float32": (PIXELS / 255).astype(np.float32), "float64": PIXELS / 255, "float16": (PIXELS / 255).astype(np.float16),
     "turned": PIXELS[::-1, ::-1], "an image": RGB, "a palette image": RGB.convert("P"),
     "tensor (H, W, 3)": torch.from_numpy(PIXELS.copy()), "tensor (3, H, W)": torch.from_numpy(PIXELS.copy()).permute(2, 0, 1),
-    "tensor (H, W)": torch.rand(30, 50), "tensor (1, 3, H, W)": torch.rand(1, 3, 30, 50), "tensor (1, H, W, 3)": torch.from_numpy(PIXELS.copy())[None], "bfloat16": torch.rand(3, 30, 50).bfloat16(),
+    "tensor (H, W)": torch.rand(30, 50), "tensor (1, 3, H, W)": torch.rand(1, 3, 30, 50), "tensor (1, H, W, 3)": torch.from_numpy(PIXELS.copy())[None],
+    "bfloat16": torch.rand(3, 30, 50).bfloat16(),
     "with gradients": torch.rand(3, 30, 50, requires_grad=True),
 }
 REFUSED = {
@@ -57,7 +58,8 @@ REFUSED = {
     "int64": (PIXELS.astype(np.int64), "uint8"), "complex": (PIXELS * 1j, "uint8"),
     "two channels": (PIXELS[..., :2], "expected"), "no pixels": (np.zeros((0, 4, 3), np.uint8), "no pixels"),
     "a batch": (np.stack([PIXELS] * 2), "one picture at a time"), "a batch of tensors": (torch.rand(2, 3, 8, 8), "one picture at a time"),
-    "objects": (np.full((4, 4), None), "uint8"), "a sparse tensor": (torch.zeros(3, 8, 8).to_sparse(), "tensor"), "a list": ([[1, 2], [3, 4]], "list"),
+    "objects": (np.full((4, 4), None), "uint8"),
+    "a sparse tensor": (torch.zeros(3, 8, 8).to_sparse(), "tensor"), "a list": ([[1, 2], [3, 4]], "list"),
     "nothing": (None, "NoneType"), "bytes": (b"\x89PNG", "bytes"), "a tensor of no device": (torch.empty(3, 8, 8, device="meta"), "tensor"),
 }
 ADDRESSES = ["https://example.org/fox.jpg", "http://example.org/fox.jpg", "s3://photos/fox.jpg", "file:///fox.jpg", "data:image/png;base64,AAAA"]
@@ -73,9 +75,9 @@ def model():
 def one_load(model, monkeypatch):
     """The model is loaded once for all these tests."""
     monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": model))
-    module._shipped_model.cache_clear()
+    module._shipped.cache_clear()
     yield
-    module._shipped_model.cache_clear()
+    module._shipped.cache_clear()
 
 
 @pytest.fixture(params=["rimlib.matte", "rim matte"])

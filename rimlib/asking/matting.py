@@ -151,7 +151,8 @@ def ask(picture, sentence: str | Sequence[str]) -> Result | list[Result]:
     """
     single = isinstance(sentence, str)
     sentences = [words.readable(one) for one in ([sentence] if single else words.listed(sentence))]   # before anything is loaded
-    matting = Matting(_shipped_model(), refiner=_shipped_refiner())
+    kept = _shipped()
+    matting = Matting(kept.model, refiner=kept.refiner)   # one of its own, so that calls do not meet each other's pictures
     matting.set_image(picture)
     results = matting.mattes(sentences)
     return results[0] if single else results
@@ -182,10 +183,5 @@ def _told(result: Result) -> Result:
 
 
 @lru_cache(1)
-def _shipped_model():
-    from rimlib.clipmat.model import CLIPMat
-
-    return CLIPMat.shipped()
-
-
-_shipped_refiner = lru_cache(1)(shipped_refiner)
+def _shipped() -> Matting:
+    return Matting.shipped()

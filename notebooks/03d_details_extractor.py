@@ -1,0 +1,763 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # MDE: the multi-level details extractor
+#
+# What the sentence means has been found, one number for a patch of 256 pixels. A hair is one pixel wide. This chapter goes back
+# to the picture, at four sizes, and counts what that costs.
+#
+# :::{admonition} Before you run this
+# | | |
+# |:--|:--|
+# | Device | any processor; no accelerator is used |
+# | Memory | 3 GB, for some cells compute with maps of the paper's size |
+# | Minutes | below 1, on one core |
+# | Inputs | the shipped photographs and the shipped model |
+# | Outputs | none, only what you see |
+# :::
+#
+# In the paper: Sec. 4.4, supplement Sec. 3 with Eq. 6 to 9, and the MDE rows of Table 11 {cite:p}`rim`. The code is
+# `rimlib/clipmat/details.py` and `rimlib/clipmat/upsampled.py`.
+
+# %% tags=["parameters"]
+weights: str = "shipped"  # the model: "shipped", or the path of a checkpoint of yours
+split: str = "seen"  # photographs of the scene: "seen" (training had them, in other scenes) or "test" (it had not)
+scene: int = 4  # which scene of wispy things of that split, from 0
+entity: int = 1  # which of its entities we look at, from 0
+expression: int = 0  # which of its four expressions we ask: 0 basic, 1 absolute, 2 and 3 relative
+close: int = 512  # side of the square at which mattes are looked at closely, pixels; the paper's
+paper_profile: str = "paper-b16"  # the model whose cost is counted: paper-b16 or paper-l14
+
+# %%
+import time
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+import torch.nn.functional as F
+from matplotlib.patches import FancyBboxPatch
+from torch.utils.flop_counter import FlopCounterMode
+
+from rimlib import images, profile, show
+from rimlib.clipmat import CLIPMat, backbone, details, upsampled
+from rimlib.clipmat.backbone import PATCH, normalise
+from rimlib.clipmat.decoders import DetailsDecoder, upsample
+from rimlib.clipmat.trimap import trimap_from_alpha
+from rimlib.errors import RimError
+from rimlib.refmatte.build import open_pool
+from rimlib.refmatte.example import example
+
+torch.set_grad_enabled(False)  # gradients are asked for where they are meant
+model = CLIPMat.shipped() if weights == "shipped" else CLIPMat.load(weights)
+if not model.mde:
+    raise RimError(f"weights {weights}: a model without MDE, and this chapter is about it")
+side = model.image_size
+pool = open_pool("starter")
+wispy = pool.only([thing.name for thing in pool.entities if thing.wispy], [background.name for background in pool.backgrounds])
+
+# %% [markdown]
+# ## A patch is too coarse for a hair
+#
+# The pop-up of [](03c_semantic_popup) ends in a map with one vector for each patch of 16 × 16 pixels. Suppose that it were
+# perfect, and knew of every patch exactly how much of it is foreground. How good a matte is that? The scene is composed of the
+# pool's *wispy* cut-outs: hair, feathers, branches.
+
+# %%
+seen = example(scene, split, pool=wispy, canvas=(480, 640))
+if not 0 <= entity < len(seen.keywords):
+    raise RimError(f"entity {entity}: the scene has {len(seen.keywords)} entities, from 0 to {len(seen.keywords) - 1}")
+large = images.resize(seen.picture, (close, close))  # uint8 (S, S, 3)
+truth = images.resize(seen.mattes[entity], (close, close))  # (S, S) in [0, 1]
+
+
+def by_cells(alpha, cell):
+    """The mean of each cell x cell pixels: as blocks, and enlarged smoothly; both as large as alpha."""
+    small = F.avg_pool2d(torch.from_numpy(alpha)[None, None], cell)
+    return [F.interpolate(small, scale_factor=cell, mode=mode)[0, 0].numpy() for mode in ("nearest", "bilinear")]
+
+
+def busiest(alpha, size):
+    """The square of size x size pixels with the most alpha between 0 and 1, as two slices."""
+    between = F.avg_pool2d(torch.from_numpy(np.float32((alpha > 0.05) & (alpha < 0.95)))[None, None], size, stride=8)[0, 0]
+    top, left = np.unravel_index(int(between.argmax()), between.shape)
+    return np.s_[8 * top : 8 * top + size, 8 * left : 8 * left + size]
+
+
+window = busiest(truth, close // 4)
+blocks, smooth = by_cells(truth, PATCH)
+
+# %% mystnb={"figure": {"name": "details-coarse", "caption": "Above: a part of the picture, the true matte of it, its mean over each patch, and these means enlarged smoothly. Below: the whole picture, and the part cut out by each of the three mattes and laid on blue. One number a patch can say no more."}, "image": {"alt": "Two rows of four pictures. The true matte shows single fine feathers; its means over patches are a mosaic of grey squares, and enlarged smoothly a blurred cloud. The cut-outs by the last two carry the old light background with them.", "width": "100%"}}
+above = [large[window], truth[window], blocks[window], smooth[window]]
+elsewhere = (0, 45, 90)  # a dark blue, on which what is left of the old background can be seen
+below = [large, *(show.over(large[window], alpha[window], elsewhere) for alpha in (truth, blocks, smooth))]
+show.grid([*above, *below], ["the picture, a part", "its true matte", f"means of {PATCH} x {PATCH}", "the same, smooth",
+                             "the whole picture", "cut out: truth", "cut out: means", "cut out: smooth"], columns=4);
+
+# %% [markdown]
+# The place is right and the edge is gone. Smaller cells say more. The error below is that of such smooth maps, by the size of
+# their cells, counted where the true trimap is unknown, which is where alpha is neither surely 0 nor surely 1; for scenes of
+# wispy things, and for scenes of the whole pool.
+
+# %%
+kernel = 25 * close // 512 // 2 * 2 + 1  # GFM's 25 pixels belong to pictures of about 512
+levels = {4: 16, 3: 8, 2: 4, 1: 2}
+scenes = {"wispy things": [example(number, split, pool=wispy, canvas=(480, 640)) for number in range(8)],
+          "the whole pool": [example(number, split, pool=pool, canvas=(480, 640)) for number in range(8)]}
+errors = {}
+for name, some in scenes.items():
+    found = {level: [] for level in levels}
+    for alpha in (images.resize(matte, (close, close)) for one in some for matte in one.mattes):
+        region = trimap_from_alpha(alpha, kernel) == 128
+        for level, cell in levels.items():
+            found[level].append(np.abs(by_cells(alpha, cell)[1] - alpha)[region].mean())
+    errors[name] = {level: float(np.mean(values)) for level, values in found.items()}
+show.table([{"level i": level, "a cell, pixels": f"{cell} x {cell}", "numbers for a picture": (close // cell) ** 2,
+             **{f"error, {name} (%)": 100 * error[level] for name, error in errors.items()}}
+            for level, cell in levels.items()], digits=1)
+
+# %% [markdown]
+# With patches, even a plain edge is off by much. The column on the left is the way out, the *levels*. Level $i$ works at
+# $H/2^i \times W/2^i$: level 4 is the patches, level 1 is half the picture's size.
+#
+# ## The picture has the edges, CLIP has the meaning
+#
+# The fine edges are in the picture itself. But so are all others:
+
+# %% mystnb={"figure": {"name": "details-edges", "caption": "Where the picture changes from pixel to pixel, and where the true matte does. White is much. The picture has edges within the thing and all over the background."}, "image": {"alt": "Three pictures: the scene, its edges, which are everywhere, and the edges of the matte, which are an outline.", "width": "100%"}}
+
+
+def edges(values):
+    """How much a map (H, W) changes per pixel, by its own largest value."""
+    rows, columns = np.gradient(np.float32(values))
+    return np.clip(np.hypot(rows, columns) / np.percentile(np.hypot(rows, columns), 99.5), 0, 1)
+
+
+show.grid([large, edges(large.mean(axis=2)), edges(truth)], ["the picture", "edges of the picture", "edges of the matte"]);
+
+# %% [markdown]
+# So each level joins two things: what the tokens of one group of CLIP's blocks say, enlarged, and what the pixels say, shrunk.
+
+# %% mystnb={"figure": {"name": "details-diagram", "caption": "One level of the MDE, with the sizes of the paper's ViT-B/16. Level i enlarges the tokens by 2 to the power of 4 − i and shrinks the picture by 2 to the power of i."}, "image": {"alt": "A diagram: tokens go through a 1 by 1 convolution and are enlarged; the picture goes through a 1 by 1 convolution and is max-pooled; both are concatenated, and a 3 by 3 convolution, batch norm and ReLU follow.", "width": "100%"}}
+figure, axis = plt.subplots(figsize=(show.WIDTH, 2.5))
+stations = {"tokens": (0.0, 1, "group i of blocks\n768 × 32 × 32"), "picture": (0.0, 0, "the picture\n3 × 512 × 512"),
+            "norm_v": (1.35, 1, "1 × 1 conv\n384 × 32 × 32"), "norm_m": (1.35, 0, "1 × 1 conv\n384 × 512 × 512"),
+            "up": (2.7, 1, "enlarge\n384 × H/2ⁱ × W/2ⁱ"), "pool": (2.7, 0, "max pool\n384 × H/2ⁱ × W/2ⁱ"),
+            "concat": (4.05, 0.5, "concatenate\n768 × H/2ⁱ × W/2ⁱ"), "mix": (5.4, 0.5, "3 × 3 conv, BN,\nReLU: Dᵢ × H/2ⁱ × W/2ⁱ")}
+arrows = "tokens norm_v, norm_v up, picture norm_m, norm_m pool, up concat, pool concat, concat mix"
+colors = dict.fromkeys("tokens norm_v up".split(), show.PALETTE[4]) | dict.fromkeys("picture norm_m pool".split(), show.PALETTE[1])
+for name, (x, y, text) in stations.items():
+    axis.add_patch(FancyBboxPatch((x, y), 1.05, 0.55, boxstyle="round,pad=0.04", color=colors.get(name, "#bbbbbb"), alpha=0.55))
+    axis.text(x + 0.525, y + 0.275, text, ha="center", va="center", fontsize=7.5)
+for arrow in arrows.split(", "):
+    (x, y, _), (to_x, to_y, _) = (stations[name] for name in arrow.split())
+    axis.annotate("", (to_x - 0.05, to_y + 0.275), (x + 1.1, y + 0.275), arrowprops={"arrowstyle": "-|>", "color": "#444444"})
+for x, y, text in ((2.03, 1.68, "Eq. 6"), (2.03, -0.17, "Eq. 7"), (4.57, 1.18, "Eq. 8"), (5.92, 1.18, "Eq. 9")):
+    axis.text(x, y, text, ha="center", va="center", fontsize=9, color="#444444")
+axis.set(xlim=(-0.1, 6.55), ylim=(-0.3, 1.8))
+axis.axis("off");
+
+# %% [markdown]
+# In equations, where *norm* is a 1 × 1 convolution (the paper's word), $x_v^i$ the tokens of group $i$ and $x_m$ the picture:
+#
+# $$
+# \begin{aligned}
+# x_v^i &= \mathrm{norm}(\mathrm{reshape}(x_v^i)) && \tfrac{D_v}{2} \times \tfrac{H}{2^i} \times \tfrac{W}{2^i} &\quad (6) \\
+# x_m &= \mathrm{maxpool}(\mathrm{norm}(x_m)) && \tfrac{D_v}{2} \times \tfrac{H}{2^i} \times \tfrac{W}{2^i} &\quad (7) \\
+# x_f^i &= \mathrm{concat}(x_v^i, x_m) && D_v \times \tfrac{H}{2^i} \times \tfrac{W}{2^i} &\quad (8) \\
+# x_f^i &= \mathrm{relu}(\mathrm{bn}(\mathrm{conv}(x_f^i))) && D_i \times \tfrac{H}{2^i} \times \tfrac{W}{2^i} &\quad (9)
+# \end{aligned}
+# $$
+#
+# Table 11 adds what the equations leave out: in Eq. 6 the tokens are enlarged by $2^{4-i}$, for they are 32 × 32 at every
+# level; the convolution of Eq. 9 is 3 × 3. $D_i$ is 768, 384, 192, 96 for $i = 4$ to 1, the numbers that supplement Sec. 4.1
+# gives for the decoders: a level's output must have the channels of the decoder stage that takes it.
+#
+# ## The equations, by hand
+#
+# Line by line, with nothing of the module but its weights:
+
+# %%
+def by_hand(extract, tokens, picture):
+    """Eq. 6 to 9 as they are printed. tokens (B, D_v, h, w), picture (B, 3, S, S), normalised."""
+    i, norm = extract.level, extract.norm
+    x_v = torch.einsum("bchw,oc->bohw", tokens, extract.norm_visual.weight[..., 0, 0]) + extract.norm_visual.bias[:, None, None]
+    x_v = F.interpolate(x_v, scale_factor=2 ** (4 - i), mode="bilinear")  # Eq. 6
+    x_m = torch.einsum("bchw,oc->bohw", picture, extract.norm_image.weight[..., 0, 0]) + extract.norm_image.bias[:, None, None]
+    x_m = x_m.unfold(2, 2**i, 2**i).unfold(3, 2**i, 2**i).amax(dim=(4, 5))  # Eq. 7: the largest of each window
+    x_f = torch.cat([x_v, x_m], dim=1)  # Eq. 8
+    x_f = F.conv2d(x_f, extract.mix.weight, padding=1)  # Eq. 9 begins
+    mean, deviation, scale, shift = (value[:, None, None] for value in (
+        norm.running_mean, (norm.running_var + norm.eps).sqrt(), norm.weight, norm.bias))
+    return ((x_f - mean) / deviation * scale + shift).relu()
+
+
+def pixels_of(picture, size=side):
+    """A picture as the model takes it: float (1, 3, S, S) in [0, 1]."""
+    return torch.from_numpy(images.resize(picture, (size, size))).permute(2, 0, 1)[None].float() / 255
+
+
+pixels = pixels_of(seen.picture)
+features = model.encode_image(pixels)
+normal = normalise(pixels)  # x_m, the picture as CLIP wants it
+levels_given = list(zip(model.extractors, reversed(features.levels)))  # level 4 gets the last group of blocks
+
+
+def gradients(function, extract, tokens):
+    """What the weights of an extractor and its tokens get from the sum of its output times fixed noise."""
+    with torch.enable_grad():
+        wanted = [tokens.clone().requires_grad_(), extract.norm_visual.weight, extract.norm_image.weight,
+                  extract.norm_image.bias, extract.mix.weight]
+        out = function(extract, wanted[0], normal)
+        noise = torch.randn(out.shape, generator=torch.Generator().manual_seed(0))
+        return torch.autograd.grad((out * noise).sum(), wanted)
+
+
+def as_module(extract, *given):
+    return extract(*given)
+
+
+def far(one, other) -> float:
+    """The largest difference of two tensors, in parts of the largest value."""
+    return float((one - other).abs().max() / other.abs().max())
+
+
+apart = []
+for extract, tokens in levels_given:
+    one, other = extract(tokens, normal), by_hand(extract, tokens, normal)
+    pairs = zip(gradients(as_module, extract, tokens), gradients(by_hand, extract, tokens))
+    apart.append({"level": extract.level, "output": " x ".join(map(str, one.shape[1:])),
+                  "values differ by": f"{far(one, other):.0e}", "gradients differ by": f"{max(far(*pair) for pair in pairs):.0e}"})
+show.table(apart)
+
+# %% [markdown]
+# In parts of the largest value, values and gradients agree to rounding. But the module is not written like that:
+
+# %%
+show.source(details.DetailsExtractor.forward)
+
+# %% [markdown]
+# Why not is the second half of this chapter. First, what the levels hold.
+#
+# ## Features by level
+#
+# Many channels are shown by their three strongest directions, so that places with like features get like colours; each map has
+# its own colours.
+
+# %%
+def branches(extract, tokens, picture):
+    """What Eq. 6 and Eq. 7 give to Eq. 8, each (B, D_v/2, S/2^i, S/2^i)."""
+    from_picture = F.max_pool2d(extract.norm_image(picture), 2**extract.level)
+    return upsample(extract.norm_visual(tokens), 2 ** (4 - extract.level)), from_picture
+
+
+parts = [(*branches(extract, tokens, normal), made) for (extract, tokens), made in zip(levels_given, features.details)]
+
+# %% mystnb={"figure": {"name": "details-branches", "caption": "From level 4 (left) to level 1 (right). Above what comes from CLIP, in the middle what comes from the picture, below what MDE makes of both."}, "image": {"alt": "Three rows of four coloured maps. The upper row stays as coarse as the patches at every level, the middle row gets finer and shows the picture, and so does the lower row.", "width": "100%"}}
+in_rows = [part[which] for which in range(3) for part in parts]
+titles = ["{1} channels, {2} x {3}".format(*maps.shape) for maps in in_rows]
+show.grid([show.colors(maps)[0] for maps in in_rows], titles, columns=4, row_titles=["from CLIP", "from the picture", "both"]);
+
+# %% [markdown]
+# The upper row stays as coarse as the patches, however much it is enlarged; the middle row is as fine as the level. (The
+# coloured rims of the lower row are the zeros that a convolution sees outside the picture.) That is what one sees. What do they
+# *know*? A linear probe tells: from the vector of each pixel, guess whether the pixel belongs to any of the scene's entities,
+# by a least-squares fit on some scenes, and count on other scenes how much of alpha's variance the guess explains. Once over
+# the whole picture, once in the unknown region only.
+
+# %%
+FITTED, TRIED = range(24), range(24, 34)
+
+
+def known(picture, mattes):
+    """For each level, the three maps at full size, pixels in rows; alpha of all entities together, and where it is unknown."""
+    given = normalise(pixels_of(picture))
+    _, maps = model.backbone.encode_image(given)
+    rows = []
+    for extract, tokens in zip(model.extractors, reversed(maps)):
+        pair = [upsample(part, 2**extract.level)[0].flatten(1).T for part in branches(extract, tokens, given)]  # (S*S, D_v/2)
+        rows.append([*pair, torch.cat(pair, dim=1)])
+    alpha = np.max([images.resize(matte, (side, side)) for matte in mattes], axis=0)
+    return rows, torch.from_numpy(alpha).flatten(), torch.from_numpy(trimap_from_alpha(alpha, 7)).flatten() == 128
+
+
+def explained(level, branch, fit, test, unknown_only):
+    """R²: 1 is a perfect guess, 0 is as good as the mean."""
+    def table(some):
+        kept = [unknown if unknown_only else torch.ones_like(unknown) for *_, unknown in some]
+        x = torch.cat([rows[level][branch][keep][::8] for (rows, *_), keep in zip(some, kept)])
+        return F.pad(x, (0, 1), value=1.0), torch.cat([alpha[keep][::8] for (_, alpha, _), keep in zip(some, kept)])
+
+    x, y = table(fit)
+    weight = torch.linalg.solve(x.T @ x + 10 * torch.eye(x.shape[1]), x.T @ y)  # a little ridge
+    x, y = table(test)
+    return float(1 - (x @ weight - y).square().mean() / y.var())
+
+
+every = [known(one.picture, one.mattes) for one in (example(number, split) for number in (*FITTED, *TRIED))]
+fit, test = every[: len(FITTED)], every[len(FITTED) :]
+names = ("from CLIP", "from the picture", "both")
+r2 = {where: {name: [explained(level, branch, fit, test, where == "unknown region") for level in range(4)]
+              for branch, name in enumerate(names)} for where in ("whole picture", "unknown region")}
+
+# %% mystnb={"figure": {"name": "details-probe", "caption": "How much of alpha can be read off each pixel's features by one linear map. Left over the whole picture: CLIP knows what is a thing. Right in the unknown region: CLIP knows less the finer it gets, the picture more; together they know most."}, "image": {"alt": "Two line charts over levels 4 to 1. Left the line from CLIP lies above that from the picture. Right the line from CLIP falls, that from the picture rises and crosses it, and the line of both is above.", "width": "100%"}}
+figure, axes = plt.subplots(1, 2, figsize=(show.WIDTH, 2.6), sharey=True)
+for axis, (where, lines) in zip(axes, r2.items()):
+    for (name, values), color, marker in zip(lines.items(), show.PALETTE, "os^"):
+        axis.plot(range(4), values, color=color, marker=marker, label=name, linewidth=1.5)
+    axis.set(title=where, xticks=range(4), xticklabels=[f"level {level}" for level in levels])
+    axis.spines[["top", "right"]].set_visible(False)
+axes[0].set_ylabel("variance explained, R²")
+axes[1].legend(frameon=False, fontsize=8)
+figure.tight_layout()
+
+# %% [markdown]
+# The numbers are low: a linear map of one pixel is a poor judge, and the decoder that follows is a better one. Their order is
+# the point. It is also why the groups of blocks are handed out as they are: level 4, where meaning counts, gets the last
+# blocks.
+#
+# ## First norm, then pool
+#
+# Eq. 7 could be read the other way round: shrink the picture first, then apply the 1 × 1 convolution. That is what P3M does
+# {cite:p}`p3m`, from which MDE descends, and it is cheap, since the large map never exists. It is not the same. Pooled first,
+# each of red, green and blue keeps its *brightest* value in the window. Two things go wrong: the three maxima come from
+# different pixels, and make colours that are nowhere in the picture; and what is dark is lost before any weight has looked at
+# it.
+
+# %%
+at = levels[3]  # windows of 8 x 8 pixels
+zoomed = pixels_of(seen.picture, close)
+light = torch.full((1, 3, 1, 1), 1 / 3)  # a channel that likes light; its negative likes dark
+pooled = F.max_pool2d(zoomed, at)  # what is left of the picture in P3M's order
+dark = {"norm, then pool": F.max_pool2d(F.conv2d(zoomed, -light), at), "pool, then norm": F.conv2d(pooled, -light)}
+low, high = (float(value) for value in (dark["pool, then norm"].min(), dark["norm, then pool"].max()))
+
+# %% mystnb={"figure": {"name": "details-order", "caption": "The picture; what max pooling leaves of it in windows of 8 x 8 pixels; and the answer of a channel that looks for darkness, white is strong, in the paper's order and in P3M's. Both answers have one range."}, "image": {"alt": "Four pictures. Pooled first, the scene is pale and its thin dark parts are gone. In the third picture dark legs, beak and feathers are bright lines, in the fourth they are broken or missing.", "width": "100%"}}
+pale = np.uint8(255 * pooled[0].permute(1, 2, 0).numpy())
+show.grid([large, pale, *((answer[0, 0].numpy() - low) / (high - low) for answer in dark.values())],
+          ["the picture", "pooled, as P3M does first", "dark: norm, then pool", "dark: pool, then norm"]);
+
+# %% [markdown]
+# In equations: $\max_p (w \cdot x_p)$ against $w \cdot \max_p x_p$, the maximum on the right taken colour by colour. For
+# $w \ge 0$ the right is never smaller than the left, for $w \le 0$ never larger; they agree where one pixel of the window has
+# the most of all colours that count. How often do they agree, with this model's weights?
+
+# %%
+order = []
+for extract, (_, first, _) in zip(model.extractors, parts):
+    later = extract.norm_image(F.max_pool2d(normal, 2**extract.level))
+    order.append({"level": extract.level, "window": f"{2**extract.level} x {2**extract.level}",
+                  "answers that differ (%)": 100 * float(((first - later).abs() > 1e-4).float().mean()),
+                  "by, in standard deviations": float((first - later).abs().mean() / first.std())})
+weight = model.extractors[0].norm_image.weight
+print(f"of the weights of level 4, {100 * float((weight < 0).float().mean()):.0f} % are negative")
+show.table(order, digits=2)
+
+# %% [markdown]
+# The larger the window, the more the order matters.
+#
+# ## What the picture adds at each level
+#
+# We take the picture away from one level at a time (there it becomes plain grey) and look at what the details decoder makes of
+# the rest. At last we do the opposite: the picture stays, and the tokens of each level become their mean, the same everywhere.
+
+# %%
+sentence = seen.expressions[entity][expression]
+said = model.encode_text(model.tokenize([sentence], truncate=True))
+truth_small = images.resize(seen.mattes[entity], (side, side))
+unknown = trimap_from_alpha(truth_small, model.profile.train.trimap_kernel) == 128
+match, hint = model.match(features.tokens, said.sentence) if model.match else (None, None)
+popped = model.popup(features.tokens, said.tokens, hint)
+heard = model.details_text(popped) if model.details_text else None  # only then does the details decoder hear the text
+
+
+def detail(grey_at=(), flat_tokens=False):
+    """The details decoder's map (S, S), with a grey picture at some levels, or with tokens that are the same everywhere."""
+    maps = [extract(tokens.mean((2, 3), keepdim=True).expand_as(tokens) if flat_tokens else tokens,
+                    torch.zeros_like(normal) if extract.level in grey_at else normal) for extract, tokens in levels_given]
+    return model.details(maps, heard).sigmoid()[0, 0].numpy()
+
+
+cases = {"all of it": detail(), **{f"no picture at level {level}": detail((level,)) for level in levels},
+         "no picture at any": detail(tuple(levels)), "the same tokens everywhere": detail(flat_tokens=True)}
+
+# %% mystnb={"figure": {"name": "details-without", "caption": "The details decoder's answer with and without the picture; last, with the picture and with tokens that are the same everywhere. Only the part near the edge of the thing is ever used."}, "image": {"alt": "The scene and seven grey maps. Without the picture at level 4, 3 or 2 the answer changes little. Without it at level 1 the background turns white and the edges dissolve, and without it at any level only soft blots are left. With flat tokens the answer is still sharp.", "width": "100%"}}
+show.grid([images.resize(seen.picture, (side, side)), *cases.values()], [f"“{sentence}”", *cases], columns=4);
+
+# %%
+show.table([{"the details decoder gets": name,
+             "mean change in the unknown region": float(np.abs(map_ - cases["all of it"])[unknown].mean()),
+             "mean error there": float(np.abs(map_ - truth_small)[unknown].mean())} for name, map_ in cases.items()])
+
+# %% [markdown]
+# The first row is the model as it is. The finest level carries nearly all of it; the tokens hardly matter *here*: what this
+# small model's decoder draws is the outline of whatever looks like a thing, the other entity's too. Which outline is meant, the
+# trimap says ([](03e_clipmat)).
+#
+# This is no ablation, for a model that had been trained without a level would have learned to do without it. The paper's
+# ablation switches MDE off as a whole. What then stands in for it is a choice of ours, `details.PlainSkip`, which
+# [](03e_clipmat) lists with the other switches.
+#
+# ## What it costs
+#
+# Four levels, at the paper's size, as written: `norm` over all pixels of the picture, four times; a convolution over maps of
+# $D_v$ channels at half the picture's size. We count multiply-accumulates (MAC) by letting the real modules run on tensors that
+# have shapes and no memory.
+
+# %%
+settings = profile.load(paper_profile).model
+size = settings.image_size
+channels = dict(zip(levels, settings.details_channels))  # D_i
+with torch.device("meta"):  # shapes without memory
+    tower = backbone.Backbone(backbone.create_clip(settings, "random")[0], size)
+    width = tower.image_width // 2
+    paper_mde = [details.DetailsExtractor(level, tower.image_width, width, out) for level, out in channels.items()]
+    paper_decoder = DetailsDecoder(settings.details_channels, settings.details_out)
+
+
+def gmac(function, *given):
+    """Billions of multiply-accumulates of the convolutions and matrix products of a call; the counter counts two for each."""
+    with FlopCounterMode(display=False) as counter:
+        function(*given)
+    return counter.get_total_flops() / 2e9
+
+
+def empty(channels, scale):
+    """A map of the paper's picture, shrunk by scale."""
+    return torch.empty(1, channels, size // scale, size // scale, device="meta")
+
+
+def all_of(values) -> float:
+    return sum(values.values())
+
+
+joined = {extract.level: empty(2 * width, 2**extract.level) for extract in paper_mde}  # x_f of Eq. 8
+as_written = {extract.level: gmac(extract.mix, joined[extract.level]) for extract in paper_mde}
+stages = [gmac(stage, empty(stage[0].in_channels, 2**level)) for stage, level in zip(paper_decoder.stages, levels)]
+cost = {"CLIP's image encoder": gmac(tower.encode_image, empty(3, 1)),
+        "MDE: norm of the tokens": sum(gmac(extract.norm_visual, empty(2 * width, PATCH)) for extract in paper_mde),
+        "MDE: norm of the picture": sum(gmac(extract.norm_image, empty(3, 1)) for extract in paper_mde),
+        "MDE: convolutions of Eq. 9": all_of(as_written),
+        "details decoder": sum(stages) + gmac(paper_decoder.d0, empty(settings.details_out[-1], 1))}
+show.table([{"part": name, "GMAC, one picture": value, "of the image encoder's (%)": 100 * value / cost["CLIP's image encoder"]}
+            for name, value in cost.items()], digits=1)
+
+# %%
+mebibytes = lambda shape: int(np.prod(shape)) * 4 / 2**20  # float32
+rows = [{"level": level, "norm of the picture, full size (MiB)": mebibytes((width, size, size)),
+         "concatenated (MiB)": mebibytes(x_f.shape), "convolution (GMAC)": as_written[level]} for level, x_f in joined.items()]
+show.table([*rows, {"level": "all", **{key: sum(row[key] for row in rows) for key in rows[0] if key != "level"}}], digits=1)
+
+# %% [markdown]
+# So the convolutions of Eq. 9 alone cost three quarters of a vision transformer, and each level first makes a map of the
+# picture that is the largest tensor of the whole model. In training all of them are kept for the way back, for each picture of
+# the batch. Two rewritings avoid that. Neither is an approximation.
+#
+# ## First rewriting: mix before enlarging
+#
+# A convolution of a concatenation is the sum of two convolutions, one of each half. The half that comes from CLIP is a small
+# map, enlarged. Enlarging makes each pixel a weighted mean of its neighbours; mixing channels works within a pixel. Two such
+# linear maps can change places:
+#
+# $$
+# \mathrm{mix}(\mathrm{enlarge}(x)) = \mathrm{enlarge}(\mathrm{mix}(x)) .
+# $$
+#
+# A 3 × 3 convolution is nine mixings, one for each *tap*, whose results are shifted by a pixel and added. So take the nine
+# mixings on the small map, where there are $4^{4-i}$ times fewer pixels, then enlarge, shift and add. In the picture below a
+# single patch is on, and everything else is off.
+
+# %%
+generator = torch.Generator().manual_seed(3)
+point = torch.zeros(1, 1, 5, 5)
+point[0, 0, 2, 2] = 1.0
+taps = torch.randn(1, 1, 3, 3, generator=generator)
+enlarged = upsample(point, 4)  # (1, 1, 20, 20)
+long_way = F.conv2d(enlarged, taps, padding=1)
+shifted = [torch.roll(upsample(point * taps[0, 0, row, column], 4), (1 - row, 1 - column), dims=(2, 3))
+           for row in range(3) for column in range(3)]
+short_way = upsampled.convolve_upsampled(point, taps, 4)
+print(f"sum of the nine against the convolution: {float((sum(shifted) - long_way).abs().max()):.1e}; "
+      f"convolve_upsampled: {float((short_way - long_way).abs().max()):.1e}")
+
+# %% mystnb={"figure": {"name": "details-taps", "caption": "Above: one patch that is on, enlarged by 4, then convolved. Below: the patch times each of the nine taps, then enlarged and shifted by up to one pixel; their sum is the same picture. Brown is above 0, violet below."}, "image": {"alt": "Above a grid with one brown cell, the same as a smooth brown spot, and a pattern of brown and violet after the convolution. Below nine spots, some brown and some violet, and their sum, which is the pattern above.", "width": "100%"}}
+figure, axes = plt.subplots(2, 10, figsize=(show.WIDTH, 2.2))
+top = float(max(map_.abs().max() for map_ in (*shifted, long_way)))
+one_patch = F.interpolate(point, scale_factor=4)
+cells = {(0, 0): (one_patch, "a patch"), (0, 1): (enlarged, "enlarged"), (0, 9): (long_way, "convolved")}
+cells |= {(1, number): (map_, f"tap {number + 1}") for number, map_ in enumerate(shifted)} | {(1, 9): (sum(shifted), "their sum")}
+for axis in axes.flat:
+    axis.axis("off")
+for place, (map_, title) in cells.items():
+    axes[place].imshow(map_[0, 0].numpy(), cmap="PuOr_r", vmin=-top, vmax=top)
+    axes[place].set_title(title, fontsize=7, pad=2)
+axes[0, 1].annotate("", (7.6, 0.5), (1.15, 0.5), xycoords="axes fraction", arrowprops={"arrowstyle": "-|>", "color": "#444444"})
+figure.tight_layout(pad=0.2)
+
+# %% [markdown]
+# Borders need care, for the convolution sees zeros outside the picture while the enlarging repeats its edge;
+# `convolve_upsampled` enlarges and shifts by one small matrix for the rows and one for the columns, and these know the border.
+# Held against the long way on the tokens of our scene, with this model's weights:
+
+# %%
+checked = []
+for extract, tokens in levels_given:
+    weight_visual = extract.mix.weight[:, : extract.width]
+    small = extract.norm_visual(tokens)
+    slow = F.conv2d(upsample(small, 2 ** (4 - extract.level)), weight_visual, padding=1)
+    quick = upsampled.convolve_upsampled(small, weight_visual, 2 ** (4 - extract.level))
+    checked.append({"level": extract.level, "enlarged by": 2 ** (4 - extract.level), "differ by": f"{far(quick, slow):.0e}"})
+show.table(checked)
+
+# %%
+show.source(upsampled.convolve_upsampled)
+
+# %% [markdown]
+# What it saves, at the paper's size: the half of the convolution that reads the picture stays as it is, and the other half
+# nearly goes away.
+
+# %%
+picture_half = {level: gmac(F.conv2d, empty(width, 2**level), torch.empty(out, width, 3, 3, device="meta"), None, 1, 1)
+                for level, out in channels.items()}
+small = torch.zeros(1, width, size // PATCH, size // PATCH)
+token_half = {level: gmac(upsampled.convolve_upsampled, small, torch.zeros(out, width, 3, 3), 2 ** (4 - level))
+              for level, out in channels.items()}
+show.table([{"level": level, "as written": written, "picture's half": picture_half[level],
+             "tokens' half, mixed first": token_half[level], "together": picture_half[level] + token_half[level]}
+            for level, written in as_written.items()]
+           + [{"level": "all", "as written": all_of(as_written), "picture's half": all_of(picture_half),
+               "tokens' half, mixed first": all_of(token_half), "together": all_of(picture_half) + all_of(token_half)}], digits=1)
+
+# %% [markdown]
+# ## Second rewriting: only winners count
+#
+# The large map of Eq. 7 is made to be pooled at once: of each window and channel one number survives. So it need not be kept.
+# Go through the pixels of a window one after another, and hold for each channel only the largest value so far and which pixel
+# gave it. The gradient of a maximum goes to the winner alone; so the winner's place is all that the way back must know.
+
+# %%
+spot = busiest(truth, 4 * PATCH)
+patch = zoomed[:, :, spot[0], spot[1]]  # (1, 3, 64, 64): 4 x 4 windows of 16 x 16 pixels
+chosen = {"likes light": light, "likes dark": -light, "likes red, not blue": torch.tensor([1.0, 0.0, -1.0]).view(1, 3, 1, 1)}
+winners = {}
+for name, channel in chosen.items():
+    where = F.max_pool2d(F.conv2d(patch, channel), PATCH, return_indices=True)[1].flatten()
+    winners[name] = (where % patch.shape[3], where // patch.shape[3])
+
+# %% mystnb={"figure": {"name": "details-winners", "caption": "A part of the picture in windows of 16 x 16 pixels, and the pixel that wins each window (circles), for three channels. All other pixels neither count nor learn."}, "image": {"alt": "Three times the same enlarged part of the picture with a white grid of sixteen windows; in each window one circle, on a bright, a dark or a reddish pixel.", "width": "100%"}}
+figure, axes = plt.subplots(1, 3, figsize=(show.WIDTH, 3.1))
+for axis, (name, (columns, rows_)) in zip(axes, winners.items()):
+    axis.imshow(patch[0].permute(1, 2, 0).numpy())
+    for line in range(PATCH, patch.shape[3], PATCH):
+        axis.axhline(line - 0.5, color="white", linewidth=0.8)
+        axis.axvline(line - 0.5, color="white", linewidth=0.8)
+    axis.plot(columns, rows_, "o", markersize=7, markerfacecolor="none", markeredgecolor="#D55E00", markeredgewidth=1.6)
+    axis.set_title(f"a channel that {name}", fontsize=8)
+    axis.axis("off")
+figure.tight_layout(pad=0.3)
+
+# %% [markdown]
+# `details.maxpool_projection` does that, forward and backward. It differs from the two calls that it replaces by rounding:
+
+# %%
+def norm_then_pool(picture, weight, bias, window):
+    return F.max_pool2d(F.conv2d(picture, weight, bias), window)
+
+
+def values_and_slopes(way, extract):
+    """Eq. 7 one way or the other, and what its weight and bias learn from fixed noise."""
+    with torch.enable_grad():
+        weight, bias = extract.norm_image.weight, extract.norm_image.bias
+        out = way(normal, weight, bias, 2**extract.level)
+        noise = torch.randn(out.shape, generator=torch.Generator().manual_seed(1))
+        return out.detach(), *torch.autograd.grad((out * noise).sum(), (weight, bias))
+
+
+held = {}
+for extract in model.extractors:
+    ways = (values_and_slopes(way, extract) for way in (details.maxpool_projection, norm_then_pool))
+    held[extract.level] = [far(*pair) for pair in zip(*ways)]
+kinds = ("values", "weight's gradients", "bias's gradients")
+show.table([{"level": level, **{f"{kind} differ by": f"{amount:.0e}" for kind, amount in zip(kinds, differ)}}
+            for level, differ in held.items()])
+
+# %% [markdown]
+# ### Both together
+#
+# One forward and backward pass through the four levels, of the paper's width, on one picture of a quarter of the paper's side,
+# so that the literal way does not take long. *Kept* is what PyTorch saves for the way back.
+
+# %%
+quarter = size // 4
+generator = torch.Generator().manual_seed(4)
+full = [details.DetailsExtractor(level, 2 * width, width, out) for level, out in channels.items()]
+small_tokens = torch.randn(1, 2 * width, quarter // PATCH, quarter // PATCH, generator=generator)
+small_picture = normalise(pixels_of(seen.picture, quarter))
+
+
+def literal(extract, tokens, picture):
+    return F.relu(extract.norm(extract.mix(torch.cat(branches(extract, tokens, picture), dim=1))))
+
+
+def step(way):
+    """Seconds and MiB kept of a forward and backward pass through all levels."""
+    kept = {}
+
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        start = time.perf_counter()
+        given = small_tokens.clone().requires_grad_()
+        sum(way(extract, given, small_picture).sum() for extract in full).backward()
+        seconds = time.perf_counter() - start
+    weights_too = {value.untyped_storage().data_ptr() for extract in full for value in extract.parameters()}
+    return seconds, sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in weights_too) / 2**20
+
+
+step(as_module)  # not timed: the first call also sets things up
+taken = {"as written": step(literal), "as in rimlib": step(as_module)}
+show.table([{"way": name, "seconds": seconds, "kept for the way back (MiB)": f"{kept:.0f}"}
+            for name, (seconds, kept) in taken.items()])
+
+# %% [markdown]
+# `python benchmarks/details.py` measures the same in full: batch 2 at 512 pixels, medians of ratios, peak memory of the
+# process, and the largest difference. Where no gradient is asked for, on a CPU, the module goes further: the batch norm joins
+# the weights, and what remains of the 3 × 3 convolutions is done with a quarter of the multiplications, after Winograd
+# {cite:p}`winograd`. That is a matter of speed, not of the paper, and has a module of its own, `rimlib.clipmat.winograd`.
+
+# %% [markdown]
+# ## Check
+#
+# The module is Eq. 6 to 9, in values and in gradients, and would not be with P3M's order, or with the tokens of another group.
+
+# %% tags=["check"]
+for extract, tokens in levels_given:
+    wanted = by_hand(extract, tokens, normal)
+    torch.testing.assert_close(extract(tokens, normal), wanted, atol=1e-5, rtol=1e-5)
+    assert all(far(*pair) < 1e-5 for pair in zip(gradients(as_module, extract, tokens), gradients(by_hand, extract, tokens)))
+    x_v, _ = branches(extract, tokens, normal)
+    swapped = torch.cat([x_v, extract.norm_image(F.max_pool2d(normal, 2**extract.level))], dim=1)
+    assert far(F.relu(extract.norm(extract.mix(swapped))), wanted) > 1e-2
+    assert wanted.shape[2] == side // 2**extract.level
+    torch.testing.assert_close(features.details[4 - extract.level], wanted, atol=1e-5, rtol=1e-5)
+
+# %% [markdown]
+# Smaller cells, smaller errors; and a maximum of dark answers is never below the answer to a maximum.
+
+# %% tags=["check"]
+for error in errors.values():
+    assert error[4] > error[3] > error[2] > error[1] > 0
+answers = dark["norm, then pool"] - dark["pool, then norm"]
+assert answers.min() > -1e-6 and answers.max() > 0.2
+assert (F.max_pool2d(F.conv2d(zoomed, light), at) <= F.conv2d(pooled, light) + 1e-6).all()
+
+# %% [markdown]
+# The two rewritings are exact. To enlarge what a whole 3 × 3 convolution made of the small map would not be; and of each window
+# the winner alone teaches the weights.
+
+# %% tags=["check"]
+for extract, tokens in levels_given:
+    small, scale, weight_visual = extract.norm_visual(tokens), 2 ** (4 - extract.level), extract.mix.weight[:, : extract.width]
+    slow = F.conv2d(upsample(small, scale), weight_visual, padding=1)
+    assert far(upsampled.convolve_upsampled(small, weight_visual, scale), slow) < 1e-5
+    if scale > 1:
+        assert far(upsample(F.conv2d(small, weight_visual, padding=1), scale), slow) > 0.1
+assert max(max(differ) for differ in held.values()) < 1e-5
+with torch.enable_grad():
+    weight, bias = -light.clone().requires_grad_(), torch.zeros(1, requires_grad=True)
+    slope = torch.autograd.grad(details.maxpool_projection(patch, weight, bias, PATCH).sum(), weight)[0]
+columns, rows_ = winners["likes dark"]
+torch.testing.assert_close(slope.flatten(), patch[0, :, rows_, columns].sum(dim=1))
+
+# %% [markdown]
+# What was said of the cost, and of this model.
+
+# %% tags=["check"]
+assert abs(all_of(picture_half) - cost["MDE: convolutions of Eq. 9"] / 2) < 1e-6
+assert all_of(token_half) < 0.2 * all_of(picture_half)
+assert rows[-1]["convolution (GMAC)"] == max(as_written.values()) > all_of(as_written) / 2
+assert all(row["norm of the picture, full size (MiB)"] >= 2 * row["concatenated (MiB)"] for row in rows)
+assert taken["as in rimlib"][1] < 0.35 * taken["as written"][1]
+if paper_profile == "paper-b16":
+    assert 0.7 < cost["MDE: convolutions of Eq. 9"] / cost["CLIP's image encoder"] < 0.8
+if (weights, split) == ("shipped", "seen"):
+    whole, fine = r2["whole picture"], r2["unknown region"]
+    assert all(one > other for one, other in zip(whole["from CLIP"], whole["from the picture"]))
+    assert fine["from CLIP"][0] > fine["from the picture"][0]
+    assert fine["from CLIP"][3] < fine["from the picture"][3] < fine["both"][3]
+    lost = {name: np.abs(map_ - cases["all of it"])[unknown].mean() for name, map_ in cases.items()}
+    assert lost["no picture at level 1"] > 2 * max(lost[f"no picture at level {level}"] for level in (4, 3, 2))
+
+# %% [markdown]
+# ## Summary
+#
+# * One number for a patch cannot hold an edge, however good it is. Four levels, from the patch to two pixels, can.
+# * Each level joins what CLIP's blocks say, enlarged, with the picture, shrunk: CLIP knows what is a thing, the picture knows
+#   where it ends.
+# * The paper's order, norm and then pool, keeps what is dark; P3M's does not.
+# * As written, the four convolutions cost three quarters of the image encoder, and the maps before pooling are the largest of
+#   the model.
+# * Mixing and enlarging change places exactly, and of a pooling window only the winner matters. So the module computes the same
+#   without the large maps.
+#
+# Before: [](03c_semantic_popup) finds what is meant. Next: [](03e_clipmat) puts both together into a matte. The code:
+# `rimlib.clipmat.details`, `rimlib.clipmat.upsampled`.
+#
+# ## Exercises
+#
+# 1. Continue the levels: what would a level 0, at the picture's full size and with 48 channels, cost as written? Guess first,
+#    from the table of levels.
+#
+# :::{dropdown} Answer
+# From a level to the next finer one there are four times as many pixels and half as many channels, so each costs twice the
+# last, and a new one costs more than all before it together.
+# `gmac(F.conv2d, torch.empty(1, 768, 512, 512, device="meta"), torch.empty(48, 768, 3, 3, device="meta"), None, 1, 1)` says so.
+# :::
+#
+# 2. Replace max pooling by average pooling. Which of the two orders is then cheaper, and what is the difference between them?
+#    What happens to a hair of one pixel's width in a window of 16 × 16?
+#
+# :::{dropdown} Answer
+# None but the cost: a mean and a 1 × 1 convolution are both linear, so `F.avg_pool2d(norm(x), 16)` is
+# `norm(F.avg_pool2d(x, 16))` to rounding, and the second is 256 times cheaper. But a hair across the window fills 16 of its 256
+# pixels: a mean sees a sixteenth of it, a maximum all of it.
+# :::
+#
+# 3. Whatever the weights, can every pixel of a window win? Take the colours of one window as points in space, and look for
+#    those that no $w$ would ever choose. Count with `scipy.spatial.ConvexHull(points).vertices`.
+#
+# :::{dropdown} Answer
+# $w \cdot x$ is largest at a corner of the points' convex hull, so what lies inside can never win, for any channel. In the busy
+# windows of this scene that is about one colour in seven. Adding a bias moves all answers of a window alike and changes no
+# winner.
+#
+# ```python
+# from scipy.spatial import ConvexHull
+# points = np.unique(np.uint8(255 * patch[0, :, :16, :16].numpy()).reshape(3, -1).T, axis=0)
+# print(len(points), len(ConvexHull(points).vertices))
+# ```
+# :::
+#
+# 4. `norm_image` has a bias, and a batch norm follows in Eq. 9, which takes away what is the same everywhere. Is the bias of
+#    any use? Add 1 to it, and look at what the picture's half of the convolution makes of that, before the batch norm.
+#
+# :::{dropdown} Answer
+# A maximum moves with its bias. So inside the picture every value after the convolution moves by the same amount, one for each
+# channel, and a batch norm takes that away. At the border it moves by another, for outside the picture the convolution sees
+# zeros, not the bias. What the bias can do is to mark the border.
+#
+# ```python
+# e = model.extractors[3]
+# pooled = [F.max_pool2d(F.conv2d(normal, e.norm_image.weight, e.norm_image.bias + more), 2**e.level) for more in (0, 1)]
+# before, after = (F.conv2d(x, e.mix.weight[:, e.width :], padding=1) for x in pooled)
+# moved = after - before
+# print(moved[:, :, 1:-1, 1:-1].std((2, 3)).max(), moved.std((2, 3)).max())
+# ```
+# :::
