@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from rimlib import profile as profiles
+from rimlib.clipmat import prompt
 from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
 from rimlib.experiment.evaluate import evaluate
@@ -62,7 +63,7 @@ def main() -> int:
         for part in found.values():
             part[setting] = {}
         for name, split in SPLITS.items():
-            row = stage(f"scoring {name}, {setting}", lambda: evaluate(model, RefMatte(root, split, setting), template=profile.evaluate.template))["metrics"]
+            row = stage(f"scoring {name}, {setting}", lambda: evaluate(model, RefMatte(root, split, setting), template=prompt.template(profile)))["metrics"]
             print(f"{'':11}{row['entities']} mattes, localised {row['localised']:.3f} (chance {row['chance']:.3f}), mean IoU {row['iou']:.3f}, "
                   f"SAD {row['sad']:.2f} of {row['sad_empty']:.2f}", file=sys.stderr)
             rows[f"{setting}, {name}"] = {key: round(row[key], 4) for key in ("entities", "localised", "chance", "iou", "sad", "mse", "mad", "sad_e", "sad_ratio")}

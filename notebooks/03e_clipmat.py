@@ -380,6 +380,8 @@ index = torch.tensor([0, 0, 1, 1])  # which picture a sentence is about
 asked = [four[0] for one in two for four in one.expressions[:2]]
 wanted = np.stack([images.resize(matte, (SMALL, SMALL)) for one in two for matte in one.mattes[:2]])
 true = truths(wanted, 5)
+
+# %%
 optimizer, log = torch.optim.Adam(learner.parameters(), lr=1e-3), []
 with torch.enable_grad():
     for step in range(steps):

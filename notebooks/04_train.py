@@ -167,6 +167,7 @@ show.curves(record["log"], "step", parts, ylabel="loss");
 # A matte is *localised* if it covers the right entity with an IoU above one half. *Chance* is how often a perfect matte of a random entity of the scene would be right.
 
 # %%
+from rimlib.clipmat import prompt
 from rimlib.clipmat.model import CLIPMat
 from rimlib.experiment.evaluate import evaluate
 
@@ -174,7 +175,7 @@ started = time.perf_counter()
 model = CLIPMat.load(run_folder)
 scores = {
     (split, setting): evaluate(
-        model, RefMatte(root, split, setting), template=settings.evaluate.template
+        model, RefMatte(root, split, setting), template=prompt.template(settings)
     )["metrics"]
     for split in ("seen", "test")
     for setting in ("keyword", "expression")

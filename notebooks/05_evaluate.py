@@ -41,6 +41,7 @@ from pathlib import Path
 
 from rimlib import profile as profiles
 from rimlib import show
+from rimlib.clipmat import prompt
 from rimlib.clipmat.model import CLIPMat
 from rimlib.experiment import metrics
 from rimlib.experiment.evaluate import evaluate
@@ -91,7 +92,7 @@ runs = {
         clipmat,
         RefMatte(root, split, setting),
         limit=limit or None,
-        template=settings.evaluate.template,
+        template=prompt.template(settings),
     )
     for split in ("seen", "test")
     for setting in ("keyword", "expression")
@@ -217,7 +218,7 @@ refused = {
         clipmat,
         RefMatte(root, split),
         limit=limit or None,
-        template=settings.evaluate.template,
+        template=prompt.template(settings),
     )
     for split in ("seen", "test")
 }

@@ -97,7 +97,8 @@ def test_the_laplacian_losses_where_the_trimap_is_unknown(variant, pyramid, weig
     p, a, w = rng.random((2, 64, 64)), rng.random((2, 64, 64)), (rng.random((2, 64, 64)) > 0.5).astype(float)
 
     def naive(p, a):
-        return np.mean([sum(k * abs(x - y).mean() for k, x, y in zip(weights, pyramid(one), pyramid(other), strict=True)) for one, other in zip(p, a)])
+        return np.mean([sum(k * abs(x - y).mean() for k, x, y in zip(weights, pyramid(one), pyramid(other), strict=True))
+                        for one, other in zip(p, a)])
 
     maps = [torch.tensor(x)[:, None] for x in (p, a, w)]
     found = losses.laplacian_losses([(maps[0], maps[1], maps[2]), (maps[0], maps[1], None)], variant)
@@ -108,16 +109,17 @@ def test_the_kernels_by_their_formulas():
     """Of five taps, the sum 1: g(i)^2 + g(j)^2 for one, the outer product of 1 4 6 4 1 for the other."""
     g = [math.exp(-(i**2) / 2) for i in (-2, -1, 0, 1, 2)]
     whole = sum(a**2 + b**2 for a in g for b in g)
-    double, cpu = torch.float64, torch.device("cpu")
-    torch.testing.assert_close(losses.gfm_kernel(double, cpu)[0, 0], torch.tensor([[(a**2 + b**2) / whole for b in g] for a in g], dtype=double))
     line = [1, 4, 6, 4, 1]
-    torch.testing.assert_close(losses.binomial_kernel(double, cpu)[0, 0], torch.tensor([[a * b / 256 for b in line] for a in line], dtype=double))
+    for kernel, expected in ((losses.gfm_kernel, [[(a**2 + b**2) / whole for b in g] for a in g]),
+                             (losses.binomial_kernel, [[a * b / 256 for b in line] for a in line])):
+        torch.testing.assert_close(kernel(torch.float64, torch.device("cpu"))[0, 0], torch.tensor(expected, dtype=torch.float64))
 
 
 def test_the_cross_entropy_pixel_by_pixel():
     """Of the trimap's three classes, on logits, unweighted; the trimap's grey levels are the classes 0, 1, 2."""
     torch.manual_seed(0)
-    logits, grey = torch.randn(2, 3, 32, 32, dtype=torch.float64), np.random.default_rng(0).choice([0, 128, 255], (2, 32, 32)).astype(np.uint8)
+    logits = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    grey = np.random.default_rng(0).choice([0, 128, 255], (2, 32, 32)).astype(np.uint8)
     total = 0.0
     for b in range(2):
         for y in range(32):
@@ -135,7 +137,8 @@ def test_each_decoder_is_scored_where_the_paper_says():
     torch.manual_seed(0)
     true, classes = torch.rand(1, 1, 32, 32), torch.zeros(1, 32, 32, dtype=torch.int64)
     classes[:, 8:16], classes[:, 16:] = 1, 2
-    output = SimpleNamespace(trimap_logits=torch.randn(1, 3, 32, 32), detail=torch.rand(1, 1, 32, 32), alpha=torch.rand(1, 1, 32, 32), match=None)
+    output = SimpleNamespace(trimap_logits=torch.randn(1, 3, 32, 32), detail=torch.rand(1, 1, 32, 32), alpha=torch.rand(1, 1, 32, 32),
+                             match=None)
     before = losses.clipmat_loss(output, true, classes)
 
     def moved(name, rows):

@@ -39,16 +39,17 @@ def data(model):
 
 def test_every_switch_is_in_the_table_and_says_what_the_paper_has():
     settings = profiles.load("tiny").model
-    assert {field.name for field in dataclasses.fields(settings) if isinstance(getattr(settings, field.name), bool)} == {s.name for s in SWITCHES}
-    for name in ("paper-b16", "paper-l14"):
-        assert {switch.name: switch.in_paper for switch in SWITCHES} == {switch.name: getattr(profiles.load(name).model, switch.name) for switch in SWITCHES}
+    fields = [field.name for field in dataclasses.fields(settings)]
+    assert {name for name in fields if isinstance(getattr(settings, name), bool)} == {switch.name for switch in SWITCHES}
+    for settings in (profiles.load("paper-b16").model, profiles.load("paper-l14").model):
+        assert [switch.in_paper for switch in SWITCHES] == [getattr(settings, switch.name) for switch in SWITCHES]
     assert all(switch.what and switch.paper and switch.without for switch in SWITCHES)
 
 
 @pytest.mark.parametrize("changes, message", [
     ({"text_length": 2}, "text_length 2: must be at least 3"), ({"context": -1}, "context -1"), ({"popup_heads": 0}, "popup_heads 0"),
-    ({"popup_out": 0}, "popup_out 0"), ({"details_width": 0}, "details_width 0"), ({"details_out": (64, 32, 16, 0)}, r"details_out \[64, 32, 16, 0\]"),
-    ({"details_channels": (), "details_out": ()}, "details_channels")])
+    ({"popup_out": 0}, "popup_out 0"), ({"details_width": 0}, "details_width 0"),
+    ({"details_out": (64, 32, 16, 0)}, r"details_out \[64, 32, 16, 0\]"), ({"details_channels": (), "details_out": ()}, "details_channels")])
 def test_sizes_of_nothing_are_refused(changes, message):
     with pytest.raises(RimError, match=message):
         build(replace(TINY.model, **changes))

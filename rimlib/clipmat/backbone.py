@@ -184,7 +184,7 @@ def _config(name: str) -> dict:
                     *(config["text_cfg"].keys() - {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"})])
     layers = config["vision_cfg"].get("layers")
     if other or not isinstance(layers, int) or layers % 4:
-        why = f"its configuration has {other[0]}" if other else f"its image encoder's layers are {layers}, not four equal groups of blocks"
+        why = f"its configuration has {other[0]}" if other else f"its layers are {layers}, not four equal groups of blocks"
         raise RimError(f"model.backbone {name!r}: not a vision transformer as CLIP's own ({why}); the paper's are "
                        "ViT-B-16-quickgelu and ViT-L-14-quickgelu")
     return config

@@ -176,8 +176,9 @@ def _check(folder: Path) -> None:
     if not (folder / WEIGHTS).is_file():
         pickles = [path.name for path in sorted(folder.glob("*.bin")) + sorted(folder.glob("*.pt*"))]
         found = f"only {pickles[0]}, a pickle, and pickles are never opened here" if pickles else "it is missing"
-        own = [path.name for path in folder.glob("clipmat.safetensors")]
-        raise RimError(f"{folder / WEIGHTS}: {found}; " + (f"CLIPMat.load reads the {own[0]} beside it" if own else "write the folder by save_pretrained"))
+        own = (folder / "clipmat.safetensors").is_file()
+        todo = "CLIPMat.load reads the clipmat.safetensors beside it" if own else "write the folder by save_pretrained"
+        raise RimError(f"{folder / WEIGHTS}: {found}; {todo}")
     if not (folder / CONFIG).is_file():
         raise RimError(f"{folder / CONFIG}: it is missing, so the folder is not whole; write it by save_pretrained "
                        f"(CLIPMat.load reads {WEIGHTS} alone)")

@@ -26,7 +26,7 @@ class Switch:
 SWITCHES = (
     Switch("tsp", "TSP: image tokens attend to the words, then to each other", "Sec. 4.3, Eq. 1-5; Table 3, TSP", True,
            "`popup.PlainFusion`: each image token times one vector of the whole text, then Eq. 5; no attention"),
-    Switch("mde", "MDE: the image itself and all four groups of blocks go to the details decoder", "Sec. 4.4, Eq. 6-9; Table 3, MDE", True,
+    Switch("mde", "MDE: the image and all four groups of blocks go to the details decoder", "Sec. 4.4, Eq. 6-9; Table 3, MDE", True,
            "`details.PlainSkip`: the last group's output through a 1x1 convolution into D4, nothing more into D3 to D1"),
     Switch("pre_context", "a template makes a sentence of a keyword, before the tokens", "Sec. 4.2, S3, Table 8; Table 3, Pre-CP", True,
            "the bare keyword, in training and in scoring (`prompt.templates`, `prompt.template`); the network is the same"),
@@ -47,9 +47,11 @@ TABLE_3 = ((False, False, False, False), (True, False, False, False), (True, Tru
 
 def table(profile) -> list[dict]:
     """A row for each switch: the fields of `Switch`, `on` in this profile, and `parameters`, how many it adds to its model."""
-    return [{**asdict(switch), "on": getattr(profile.model, switch.name),
-             "parameters": parameters(replace(profile.model, **{switch.name: True})) - parameters(replace(profile.model, **{switch.name: False}))}
-            for switch in SWITCHES]
+    rows = []
+    for switch in SWITCHES:
+        on, off = (parameters(replace(profile.model, **{switch.name: value})) for value in (True, False))
+        rows.append({**asdict(switch), "on": getattr(profile.model, switch.name), "parameters": on - off})
+    return rows
 
 
 def table_3(profile) -> list[dict]:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from rimlib.clipmat.backbone import CHECKPOINTS
+from rimlib.clipmat import prompt
 from rimlib.clipmat.model import CLIPMat
 from rimlib.experiment import loop
 from rimlib.experiment.evaluate import evaluate
@@ -38,9 +39,9 @@ def ship(run: str | Path, data: str | Path, name: str) -> dict:
     scores = {}
     for label, split in SPLITS.items():
         for setting in ("keyword", "expression"):
-            found = evaluate(model, RefMatte(data, split, setting), template=model.profile.evaluate.template)["metrics"]
+            found = evaluate(model, RefMatte(data, split, setting), template=prompt.template(model.profile))["metrics"]
             scores[f"{setting}, {label}"] = {key: round(found[key], 4) for key in ("entities", "localised", "chance", "iou", "sad", "mse", "mad", "sad_e", "sad_ratio")}
-        found = refusal(model, RefMatte(data, split), template=model.profile.evaluate.template)
+        found = refusal(model, RefMatte(data, split), template=prompt.template(model.profile))
         scores[f"sentences that fit nothing, {label}"] = {key: round(value, 4) for key, value in found.items()}
     model.save(path, half=True, **facts, scores=scores)
     write_json(repository() / "results" / "runs" / f"train-{record['profile']}.json", record)

@@ -59,7 +59,7 @@ class Training(Task):
     def prepare(self, model, rng):
         """A batch and its sentences' tokens; `batch` as in `Samples`."""
         settings = self.profile.train
-        templates = prompt.TEMPLATES if self.profile.model.pre_context else ("{keyword}",)
+        templates = prompt.templates(self.profile.model)
         batch = self.samples.batch(rng, settings.images, settings.sentences, settings.keyword_share, settings.flip, settings.noise,
                                    settings.trimap_kernel, templates, settings.no_target)
         return batch, model.tokenizer(batch.texts, truncate=True)
