@@ -11,8 +11,9 @@ object.
     sad_ratio             after CLIPMat, all sentences; sad_ratio_localised: where its matte is of the right entity
     sad_ratio_degraded    of the truth made worse
     band_ratio_*          the same two, of the SAD in the true transition band only
-    seam                  refined in tiles of 256 pixels and whole: largest difference, and mean change between neighbouring pixels along the
-                          tiles' borders over that of all pixels in question
+    seam                  a picture in tiles and whole: largest difference in tiles of 512 pixels, as they are used, and of 256; for the latter
+                          also the mean difference where the matte is in question, and the mean change between neighbouring pixels along
+                          the tiles' borders over that of all pixels in question
     large                 pixels, seconds, and the most memory that the process held
 """
 
@@ -78,21 +79,24 @@ def folder(data) -> Path:
 
 
 def seam(refiner) -> dict:
-    """A scene of 512 x 768 pixels, whole and in tiles of 256."""
+    """A scene of 512 x 768 pixels, whole and in tiles."""
     from rimlib import tiles
     from rimlib.refmatte.example import example
 
     scene = example(2, canvas=(512, 768))
     coarse = images.resize(np.maximum.reduce(scene.mattes), (128, 192))
     whole = refiner.refine(scene.picture, coarse, tile=768)
+    usual = refiner.refine(scene.picture, coarse)
     tiled = refiner.refine(scene.picture, coarse, tile=256)
     step = np.abs(np.diff(tiled, axis=1))  # (H, W - 1)
     asked = (tiles.near(tiled) > 0)[:, 1:]
     borders = sorted({side for cut in tiles.cuts(768, 256) for side in (cut.start, cut.stop)} - {0, 768})
     at = np.zeros_like(asked)
     at[:, [border - 1 for border in borders]] = True
-    return {"largest": round(float(np.abs(whole - tiled).max()), 4), "mean": round(float(np.abs(whole - tiled)[:, 1:][asked].mean()), 6),
-            "border_step": round(float(step[asked & at].mean() / step[asked].mean()), 3)}
+    apart = np.abs(whole - tiled)
+    return {"largest": round(float(np.abs(whole - usual).max()), 4), "largest_256": round(float(apart.max()), 4),
+            "mean_256": round(float(apart[:, 1:][asked].mean()), 6),
+            "border_step_256": round(float(step[asked & at].mean() / step[asked].mean()), 3)}
 
 
 def large(refiner, million: float) -> dict:

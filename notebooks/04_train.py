@@ -220,7 +220,7 @@ records.write(
 # %% mystnb={"figure": {"caption": "New scenes: the picture, the true matte, the model's trimap and its matte, with the sentence that was asked.", "name": "fig-train-mattes"}, "image": {"alt": "Four rows of four pictures: a composed photograph, a white shape on black, a shape in three grey levels, and the predicted shape.", "width": "100%"}}
 from rimlib.asking.matting import Matting
 
-matting, pictures, titles = Matting(model), [], []
+matting, pictures, titles = Matting(model, threshold=0), [], []
 for image in splits["seen"].image_names[:: max(1, len(splits["seen"].image_names) // 4)][:4]:
     target = splits["seen"].targets_of(image)[-1]
     matting.set_image(splits["seen"].image(image))

@@ -189,7 +189,7 @@ ranked = sorted(
     (row for row in runs["seen", "expression"]["rows"]),
     key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6),
 )
-matting, pictures, titles = Matting(clipmat), [], []
+matting, pictures, titles = Matting(clipmat, threshold=0), [], []
 for share in (0.1, 0.5, 0.9, 1.0):
     row = ranked[min(len(ranked) - 1, int(share * len(ranked)))]
     matting.set_image(reader.image(row["image"]))

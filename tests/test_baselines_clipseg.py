@@ -26,7 +26,7 @@ def test_the_decoder_has_the_parameters_that_are_published():
     assert count(ours.decoder) == 1_127_009
     assert count(plain.decoder) == 1_122_305  # the CLIPSeg paper's number: one transposed convolution, patches of 32
     assert tuple(ours.extract_layers) == (3, 6, 9) and ours.config.reduce_dim == 64
-    assert ours.config.vision_config.patch_size == 16 and clipseg.IMAGE_SIZE["paper"] == 352
+    assert ours.config.vision_config.patch_size == 16 and clipseg.IMAGE_SIZE["paper"] == 512
     # ViT-B/16 and its text tower, as open_clip counts them.
     assert count(ours.clip) == 149_620_737
 
@@ -57,6 +57,22 @@ def test_the_shipped_clip_is_the_same_under_the_other_names():
     with torch.no_grad():
         assert (model.net.clip.get_image_features(images).pooler_output - clip.encode_image(images)).abs().max() < 1e-5
         assert (model.net.clip.get_text_features(tokens).pooler_output - clip.encode_text(tokens)).abs().max() < 1e-5
+
+
+def test_the_words_are_not_drowned_at_the_start():
+    """What two sentences make of one picture differs, through the whole fresh decoder on the shipped CLIP, by much of what is there."""
+    from rimlib.images import resize
+    from rimlib.refmatte.example import example
+
+    torch.manual_seed(0)
+    model = CLIPSeg.from_settings("tiny", "clip")
+    last = []
+    model.net.decoder.layers[-1].register_forward_hook(lambda block, given, result: last.append(result))
+    picture = torch.from_numpy(resize(example(18).picture, (128, 128))).permute(2, 0, 1)[None].float() / 255
+    with torch.no_grad():
+        model(picture, ["a photo of a dog", "a photo of a parachute"], torch.tensor([0, 0]))
+    apart = (last[0][0] - last[0][1]).norm(dim=-1).mean() / last[0].norm(dim=-1).mean()
+    assert apart > 0.25
 
 
 def test_the_papers_towers_fit_open_clips_by_name_and_shape():

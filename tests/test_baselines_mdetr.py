@@ -163,7 +163,7 @@ def test_the_matte_is_the_mask_of_the_most_probable_query(model):
     assert found.logits.shape == (2, 2, 10, 256) and found.boxes.shape == (2, 2, 10, 4)
     assert [tuple(level.shape[1:]) for level in found.levels] == [(256, 4, 4), (128, 8, 8), (64, 16, 16)]
     # All queries' masks at once, as published, and of these the best query's.
-    maps = model.attention_map(found.states, found.memory).unflatten(3, (2, 2))
+    maps = model.attention_map(found.states, found.memory).unflatten(3, (4, 4))  # the small trunk ends at S/16
     masks = model.mask_head(found.projected, maps, found.levels)  # (2, 10, 16, 16)
     masks = F.interpolate(masks, size=(64, 64), mode="bilinear", align_corners=False).sigmoid()
     probable = 1 - found.logits[-1].softmax(dim=-1)[..., -1]
@@ -287,6 +287,85 @@ def test_public_names_are_ours():
         ours = MDETR("paper", *mdetr_weights.towers("paper")).state_dict()
     for theirs, name in PUBLIC_NAMES.items():
         assert mdetr_weights.our_name(theirs) == name and name in ours
+
+
+def published_layout():
+    """The names and shapes of the public file with masks, written out from MDETR's own modules: not by our table of names."""
+    from torchvision.models import resnet101
+
+    d, layout = 256, {}
+
+    def linear(name, outputs, inputs, *kernel):
+        layout[f"{name}.weight"], layout[f"{name}.bias"] = (outputs, inputs, *kernel), (outputs,)
+
+    def norm(name, width=d):
+        layout[f"{name}.weight"] = layout[f"{name}.bias"] = (width,)
+
+    def attention(name):
+        layout[f"{name}.in_proj_weight"], layout[f"{name}.in_proj_bias"] = (3 * d, d), (3 * d,)
+        linear(f"{name}.out_proj", d, d)
+
+    with torch.device("meta"):
+        trunk = resnet101().state_dict()
+    layout |= {f"detr.backbone.0.body.{name}": tuple(tensor.shape) for name, tensor in trunk.items()
+               if not name.startswith("fc.") and not name.endswith("num_batches_tracked")}
+    text = "detr.transformer.text_encoder"
+    layout |= {f"{text}.embeddings.word_embeddings.weight": (50265, 768), f"{text}.embeddings.position_embeddings.weight": (514, 768),
+               f"{text}.embeddings.token_type_embeddings.weight": (1, 768), f"{text}.embeddings.position_ids": (1, 514)}
+    norm(f"{text}.embeddings.LayerNorm", 768)
+    for number in range(12):
+        layer = f"{text}.encoder.layer.{number}"
+        for part in ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"):
+            linear(f"{layer}.{part}", 768, 768)
+        linear(f"{layer}.intermediate.dense", 3072, 768)
+        linear(f"{layer}.output.dense", 768, 3072)
+        norm(f"{layer}.attention.output.LayerNorm", 768)
+        norm(f"{layer}.output.LayerNorm", 768)
+    linear(f"{text}.pooler.dense", 768, 768)
+    linear("detr.transformer.resizer.fc", d, 768)
+    norm("detr.transformer.resizer.layer_norm")
+    for kind, attentions, norms in (("encoder", ["self_attn"], (1, 2)), ("decoder", ["self_attn", "cross_attn_image"], (1, 3, 4))):
+        for number in range(6):
+            layer = f"detr.transformer.{kind}.layers.{number}"
+            for part in attentions:
+                attention(f"{layer}.{part}")
+            linear(f"{layer}.linear1", 2048, d)
+            linear(f"{layer}.linear2", d, 2048)
+            for part in norms:
+                norm(f"{layer}.norm{part}")
+    norm("detr.transformer.decoder.norm")
+    linear("detr.class_embed", 256, d)
+    for number, width in enumerate((d, d, 4)):
+        linear(f"detr.bbox_embed.layers.{number}", width, d)
+    layout["detr.query_embed.weight"] = (100, d)
+    linear("detr.input_proj", d, 2048, 1, 1)
+    linear("bbox_attention.q_linear", d, d)
+    linear("bbox_attention.k_linear", d, d)
+    widths = [264, 264, 128, 64, 32, 16]
+    for number, (inputs, outputs) in enumerate(zip(widths, widths[1:]), start=1):
+        linear(f"mask_head.lay{number}", outputs, inputs, 3, 3)
+        norm(f"mask_head.gn{number}", outputs)
+    for number, (inputs, outputs) in enumerate(zip((1024, 512, 256), widths[2:]), start=1):
+        linear(f"mask_head.adapter{number}", outputs, inputs, 1, 1)
+    linear("mask_head.out_lay", 1, 16, 3, 3)
+    return layout
+
+
+def test_every_tensor_of_the_published_layout_has_its_place_and_shape():
+    with torch.device("meta"):
+        ours = {name: tuple(tensor.shape) for name, tensor in MDETR("paper", *mdetr_weights.towers("paper")).state_dict().items()}
+    theirs = {mdetr_weights.our_name(name): shape for name, shape in published_layout().items()
+              if not any(part in name for part in mdetr_weights.UNUSED)}
+    assert theirs == ours
+
+
+def test_the_public_files_without_masks_are_refused_by_name(tmp_path):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "pretrained_resnet101.safetensors"
+    save_file({"transformer.text_encoder.embeddings.word_embeddings.weight": torch.zeros(1), "query_embed.weight": torch.zeros(1)}, path)
+    with pytest.raises(RimError, match="pretrained_resnet101.safetensors: MDETR without masks .*phrasecut_resnet101"):
+        MDETR.from_settings("paper", str(path))
 
 
 def test_a_converted_public_file_is_read(model, tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from rimlib.baselines import grounded_tiny, vitmatte
+from rimlib.baselines import grounded_tiny, rival, vitmatte
 from rimlib.baselines.grounded import Grounded, phrase
 from rimlib.baselines.refined import Refined
 from rimlib.baselines.vitmatte import ViTMatte, automatic_trimap, prepare
@@ -63,8 +63,7 @@ def test_a_large_picture_is_matted_small_and_comes_back_large():
     matter = ViTMatte.from_settings("tiny", "random")
     matter.largest = 64
     seen = []
-    net = matter.net
-    matter.net = lambda pixel_values: seen.append(pixel_values.shape) or net(pixel_values=pixel_values)
+    matter.net.register_forward_pre_hook(lambda net, given, named: seen.append(tuple(named["pixel_values"].shape)), with_kwargs=True)
     assert matter(PICTURE, automatic_trimap(disc(75, 110, 25), band=0.1)).shape == (75, 110)
     assert seen == [(1, 4, 64, 64)]  # 44 x 64 pixels, filled up
 
@@ -89,11 +88,11 @@ def test_the_trimap_of_a_large_mask_is_that_of_the_small_one_enlarged(monkeypatc
 def test_refined_sharpens_the_rivals_mask():
     mask, asked = disc(75, 110, 25), []
 
-    class Half:
+    class Half(rival.Method):
         name = "half"
 
-        def mattes(self, picture, sentences):
-            return np.stack([np.where(mask, 0.6, 0.4).astype(np.float32), np.full(mask.shape, 0.3, np.float32)])
+        def ask(self, picture, sentences):
+            return [np.where(mask, 0.6, 0.4).astype(np.float32), np.full(mask.shape, 0.3, np.float32)], [0.6, 0.3]
 
     def matter(picture, trimap):
         asked.append((picture, trimap))
@@ -104,6 +103,7 @@ def test_refined_sharpens_the_rivals_mask():
     assert method.name == "half+vitmatte" and len(asked) == 1  # nothing over a half: nobody is asked
     assert (asked[0][0] == PICTURE).all() and (asked[0][1] == automatic_trimap(mask, 0.1)).all()
     assert (alphas[0] == matter(*asked[0])).all() and (alphas[1] == 0).all()
+    assert method.predict([PICTURE], [0, 0], ["a disc", "nothing"])[1].tolist() == pytest.approx([0.6, 0.3])  # the rival's scores
 
 
 def test_the_best_box_is_the_detectors_most_certain_one(grounded):
@@ -139,6 +139,7 @@ def test_the_picture_is_encoded_once_and_a_weak_box_gives_an_empty_matte(monkeyp
     alphas = method.mattes(PICTURE, list(scores))
     assert len(encoded) == 1 and len(masks) == 2
     assert alphas[0].max() == 1 and (alphas[1] == 0).all() and alphas[2].max() == 1
+    assert method.predict([PICTURE], [0, 0], ["a cat", "a bird"])[1].tolist() == pytest.approx([0.2, 0.3])  # the detector's
 
 
 def test_the_detectors_spelling_and_full_stops(grounded):

@@ -160,6 +160,26 @@ def test_many_sentences_give_what_each_gives_alone():
         assert np.abs(method.mattes(PICTURE, [sentence])[0] - alpha).max() < 1e-5
 
 
+@pytest.mark.parametrize("name", ["clipseg", "clipseg+vitmatte"])
+def test_several_pictures_in_parts_give_what_each_gives_alone(name, monkeypatch):
+    method = baselines.get(name, "tiny", "random")
+    pictures = [np.random.default_rng(seed).integers(0, 255, shape, dtype=np.uint8) for seed, shape in enumerate([(50, 70, 3), (40, 30, 3), (64, 64, 3)])]
+    index, sentences = [0, 0, 2, 1, 1], ["a dog", "a cat", "a dog", "a bird", "the left one"]
+    monkeypatch.setattr(rival, "TOGETHER", 2 / 16)  # two sentences of 128 x 128 at once
+    mattes, scores = method.predict(pictures, index, sentences)
+    assert len(mattes) == len(scores) == 5
+    for number, sentence, matte, score in zip(index, sentences, mattes, scores):
+        (alone,), (sure,) = method.predict([pictures[number]], [0], [sentence])
+        assert matte.shape == alone.shape and np.abs(matte - alone).max() < 1e-4 and abs(score - sure) < 1e-5
+
+
+def test_an_unknown_method_is_refused_with_the_names_that_exist():
+    with pytest.raises(RimError, match="method 'sam': there is none of this name; there are clipmat, clipseg, mdetr, grounded, clipseg.vitmatte"):
+        baselines.get("sam")
+    with pytest.raises(RimError, match="clipmat in size paper: nobody has published .* weights='random'"):
+        baselines.get("clipmat", "paper")
+
+
 def test_naming_the_rivals_loads_nothing_heavy():
     code = "import sys, rimlib.baselines; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

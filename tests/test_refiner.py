@@ -101,8 +101,10 @@ def test_an_untrained_one_that_follows_gives_the_coarse_alpha_back():
     coarse = torch.zeros(1, 1, 64, 64)
     coarse[..., 20:40, 20:44] = 1
     coarse = torch.nn.functional.avg_pool2d(coarse, 5, stride=1, padding=2)
-    alpha = refiner(torch.rand(1, 3, 64, 64), coarse).alpha
-    assert (alpha - coarse).abs().max() < 0.021  # the detail stops at 0.02 and 0.98
+    output = refiner(torch.rand(1, 3, 64, 64), coarse)
+    torch.testing.assert_close(output.trimap_logits, module.trimap_of(coarse), atol=0, rtol=0)
+    torch.testing.assert_close(output.detail, coarse.clamp(0.02, 0.98))
+    assert (output.alpha - coarse).abs().max() < 0.021
 
 
 # Checkpoints

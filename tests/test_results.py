@@ -33,7 +33,7 @@ def test_the_readme_names_files_that_exist():
 
 
 def test_each_shipped_model_has_the_record_that_made_it():
-    for name, kind in (("clipmat-tiny", "train"), ("rim-tiny-clip", "pretrain")):
+    for name, kind in (("clipmat-tiny", "train"), ("rim-tiny-clip", "pretrain"), ("refiner-tiny", "refine")):
         about = json.loads((CHECKPOINTS / f"{name}.json").read_text())
         card = about.get("card", about)
         record = json.loads((ROOT / card["record"]).read_text())

@@ -79,7 +79,7 @@ def test_near_is_full_at_edges_and_nothing_far_away():
     assert (weight[:, 184:220] == 255).all() and not weight[:, :120].any() and not weight[:, 280:].any()
     assert np.abs(np.diff(weight.astype(int), axis=1)).max() <= 255 * 8 / 24 / 8 + 2
     alpha[:, 203] = 1
-    assert (tiles.near(alpha)[:, 190:210] == 255).all()
+    assert (tiles.near(alpha, reach=8)[:, 190:210] == 255).all()  # now no square holds both 0 and 1
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

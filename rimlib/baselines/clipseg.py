@@ -24,10 +24,14 @@ from rimlib.clipmat.tokenizer import CONFIGS, Tokenizer
 from rimlib.errors import RimError
 
 PUBLIC = "CIDAS/clipseg-rd64-refined"
-IMAGE_SIZE = {"tiny": 128, "paper": 352}  # the public weights' own; the RIM paper feeds every method 512 x 512
+IMAGE_SIZE = {"tiny": 128, "paper": 512}  # Paper: S4.1, every method sees 512 x 512
+PUBLIC_SIZE = 352  # what the public weights were trained on
 CLIPS = {"tiny": "rim-tiny", "paper": "ViT-B-16-quickgelu"}
 CLIP_SIZE = {"tiny": 128, "paper": 224}  # pixels that the towers' grid of positions is for
 LENGTH = 77
+# The words act on the deepest of three activations, the others are added later as they are. Those of our small CLIP are so large (4
+# in the mean, for each channel) that they drown what the words did, and training stays deaf: the layers that take them in begin small.
+START = {"tiny": 1 / 6, "paper": 1.0}
 
 
 class CLIPSeg(Trainable):
@@ -64,14 +68,20 @@ class CLIPSeg(Trainable):
             if weights == "clip":
                 settings = SimpleNamespace(backbone=CLIPS[size], image_size=CLIP_SIZE[size], text_length=LENGTH)
                 model.net.clip.load_state_dict(rename_towers(create_clip(settings, "clip")[0].state_dict()))
+                with torch.no_grad():
+                    for reduce in model.net.decoder.reduces:
+                        reduce.weight *= START[size]
             elif weights != "random":
                 model.read(weights)
             return model.eval()
-        return cls(hub.fetch(CLIPSegForImageSegmentation, weights or PUBLIC), size, image_size)
+        return cls(hub.fetch(CLIPSegForImageSegmentation, weights or PUBLIC), size, image_size or (PUBLIC_SIZE if size == "paper" else None))
 
     def forward(self, images: torch.Tensor, sentences: list[str], image_index: torch.Tensor | None = None) -> Answer:
-        """See `Trainable`; S may be any multiple of 16, for the grid of positions is resized."""
-        tokens = self.tokenizer(sentences, truncate=True).to(images.device)  # (B, 77)
+        """See `Square`; S may be any multiple of 16, for the grid of positions is resized."""
+        return self.answer(images, self.tokenizer(sentences, truncate=True).to(images.device), image_index)
+
+    def answer(self, images: torch.Tensor, tokens: torch.Tensor, image_index: torch.Tensor | None = None) -> Answer:
+        """The same of token numbers, int64 (B, L)."""
         with torch.no_grad():
             states = self.net.clip.vision_model(pixel_values=normalise(images), output_hidden_states=True).hidden_states
             # The first hidden state is the embedding, so block i's output is number i + 1.
@@ -100,7 +110,7 @@ def config(size: str):
             "num_attention_heads": 4, "hidden_act": "gelu", "bos_token_id": words - 2, "eos_token_id": words - 1}
     vision = {"hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 8, "num_attention_heads": 4,
               "image_size": CLIP_SIZE[size], "patch_size": 16, "hidden_act": "gelu"}
-    # Blocks 3, 6 and 9 of 12 are after one, two and three quarters of the tower; of eight blocks those are 2, 4 and 6.
+    # Blocks 3, 6 and 9, counted from 0, end after 33, 58 and 83 % of twelve; 2, 4 and 6 after 38, 63 and 88 % of eight.
     return CLIPSegConfig(text_config=text, vision_config=vision, projection_dim=256, reduce_dim=64, extract_layers=(2, 4, 6),
                          decoder_intermediate_size=256, use_complex_transposed_convolution=True)
 

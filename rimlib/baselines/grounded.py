@@ -11,27 +11,26 @@ import numpy as np
 import torch
 
 from rimlib.baselines import grounded_tiny, hub
-from rimlib.baselines.rival import check_size, readable
+from rimlib.baselines.rival import Method, check_size
 from rimlib.baselines.vitmatte import BAND, ViTMatte, matte_of_mask
 from rimlib.errors import RimError
-from rimlib.images import read_picture
 
 DETECTOR = "IDEA-Research/grounding-dino-tiny"
 SEGMENTER = "facebook/sam2.1-hiera-small"
 THRESHOLD = 0.25  # of the detector's score; the public demonstration's
 
 
-class Grounded:
+class Grounded(Method):
     """`detector`, `segmenter`: a model of transformers and its processor each; `matter`: picture and trimap → matte;
     `threshold`: a sentence whose best box scores less finds nothing, and its matte is empty; `band`: see `vitmatte`."""
 
     name = "grounded"
 
-    def __init__(self, detector, segmenter, matter, threshold: float = THRESHOLD, band: float = BAND, device: str | None = None):
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.detector, self.read = detector[0].eval().to(self.device), detector[1]
-        self.segmenter, self.look = segmenter[0].eval().to(self.device), segmenter[1]
+    def __init__(self, detector, segmenter, matter, threshold: float = THRESHOLD, band: float = BAND):
+        super().__init__()
+        (self.detector, self.read), (self.segmenter, self.look) = detector, segmenter
         self.matter, self.threshold, self.band = matter, threshold, band
+        self.eval()
 
     @classmethod
     def from_settings(cls, size: str = "paper", weights: str | None = None) -> Grounded:
@@ -50,18 +49,19 @@ class Grounded:
         segmenter = (hub.fetch(Sam2Model, SEGMENTER), hub.fetch(Sam2Processor, SEGMENTER, weights=False))
         return cls(detector, segmenter, ViTMatte.from_settings(size))
 
-    def mattes(self, picture, sentences: list[str]) -> np.ndarray:
-        """See `Rival.mattes`. SAM 2 encodes the picture once; the detector reads it anew with every sentence."""
-        picture, sentences = read_picture(picture), readable(sentences)
-        features, found = None, []
+    def ask(self, picture: np.ndarray, sentences: list[str]) -> tuple[list[np.ndarray], list[float]]:
+        """See `Method.ask`; the score is the detector's. SAM 2 encodes the picture once; the detector reads it anew with every
+        sentence."""
+        features, found, scores = None, [], []
         for sentence in sentences:
             box, score = self.detect(picture, sentence)
+            scores.append(score)
             if score < self.threshold:
                 found.append(np.zeros(picture.shape[:2], np.float32))
                 continue
             features = self.encode(picture) if features is None else features
             found.append(matte_of_mask(self.matter, picture, self.segment(features, box), self.band))
-        return np.stack(found)  # (n, H, W)
+        return found, scores
 
     def detect(self, picture: np.ndarray, sentence: str) -> tuple[np.ndarray, float]:
         """The box that fits best, float32 (4,): left, top, right, bottom in pixels, and its score in [0, 1].

@@ -5,6 +5,7 @@ width 256 with 8 heads, 100 queries, the mask head `smallconv`, "the prediction 
 final output"; image and text encoder are frozen. No maintained library has it, so it is written here; the public
 weights can be read (`mdetr_weights`). Left out: the contrastive alignment of words and queries, which tells several
 phrases of a caption apart and which MDETR itself switches off for segmentation, and batches of pictures of several sizes.
+MDETR's authors train boxes first and masks after, on a detector at rest; the RIM paper does not say, and `loss` has both.
 
 Parameters at the paper's size: 42.4 M of ResNet-101 (without its classes; frozen norms have none), 124.1 M of RoBERTa
 (without its pooler, which nothing uses), 17.4 M of the transformer, 0.9 M of the layers round it: 184.8 M, and the masks
@@ -50,7 +51,7 @@ class Found:
     tokens: torch.Tensor
     states: torch.Tensor  # (B, Q, D)
     memory: torch.Tensor  # (B, N, D)
-    projected: torch.Tensor  # (B, D, S/32, S/32)
+    projected: torch.Tensor  # (B, D, h, w), h = w = S/32, or S/16 of the tiny trunk
     levels: list[torch.Tensor]  # at S/16, S/8, S/4
     side: int
 
@@ -143,10 +144,13 @@ class MDETR(Trainable):
         return self
 
     def forward(self, images: torch.Tensor, sentences: list[str], image_index: torch.Tensor | None = None) -> Found:
-        """See `Trainable`; S may be any multiple of 32."""
-        numbers, padding = (part.to(images.device) for part in self.words(sentences))  # (B, L) each
+        """See `Square`; S may be any multiple of 32."""
+        return self.find(images, *(part.to(images.device) for part in self.words(sentences)), image_index)
+
+    def find(self, images: torch.Tensor, numbers: torch.Tensor, padding: torch.Tensor, image_index: torch.Tensor | None = None) -> Found:
+        """The same of token numbers, int64 (B, L), and of bool (B, L), True where there is no word."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            levels = list(self.trunk(normalise(images)).values())  # at S/4, S/8, S/16, S/32
+            levels = list(self.trunk(normalise(images)).values())  # at S/4, S/8, S/16 and h
             text = self.text_encoder(numbers, attention_mask=(~padding).long()).last_hidden_state  # (B, L, Dt)
         if image_index is not None:
             levels = [level[image_index] for level in levels]

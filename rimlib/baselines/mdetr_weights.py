@@ -17,7 +17,7 @@ RESNET = "timm/resnet101.tv_in1k"  # torchvision's ImageNet weights, as safetens
 ADDRESS = "https://zenodo.org/records/4721981/files/phrasecut_resnet101_checkpoint.pth"
 PICKLED = (f"mdetr: its public weights ({ADDRESS}) are a pickle, which is not opened here; where you trust it, turn it into safetensors "
            "(torch.load with weights_only=True and argparse.Namespace among torch.serialization.safe_globals, then safetensors.torch.save_file "
-           "of its 'model') and give that file; or ask for weights='towers' (pretrained ResNet-101 and RoBERTa) or weights='random'")
+           "of its 'model_ema', or of its 'model' where it has no other) and give that file; or ask for weights='towers' (pretrained ResNet-101 and RoBERTa) or weights='random'")
 
 OURS = (  # how a name of the public weights begins, and what that is here; the first that fits counts
     ("detr.backbone.0.body.", "trunk."),
@@ -56,12 +56,19 @@ def towers(size: str) -> tuple[nn.Module, nn.Module, OwnWords]:
 
 
 def resnet(size: str) -> nn.Module:
-    """ResNet-101 with frozen batch norms, or one of four plain blocks, with random weights."""
+    """ResNet-101 with frozen batch norms, or one of four plain blocks, with random weights.
+
+    The small one ends at S/16, not S/32: a picture of 128 pixels would be 4 x 4 places, where CLIPMat and CLIPSeg have 8 x 8.
+    """
     from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
     from torchvision.ops import FrozenBatchNorm2d
 
     blocks = (BasicBlock, [1, 1, 1, 1]) if size == "tiny" else (Bottleneck, [3, 4, 23, 3])
-    return ResNet(*blocks, num_classes=1, norm_layer=FrozenBatchNorm2d)
+    trunk = ResNet(*blocks, num_classes=1, norm_layer=FrozenBatchNorm2d)
+    if size == "tiny":
+        for layer in (trunk.layer4[0].conv1, trunk.layer4[0].downsample[0]):
+            layer.stride = (1, 1)
+    return trunk
 
 
 def pretrained_towers() -> tuple[nn.Module, nn.Module, HubWords]:
@@ -91,11 +98,15 @@ class _WithoutPooler:
 
 
 def is_public(path: str | Path) -> bool:
-    """Whether a .safetensors file holds MDETR's own names, not ours."""
+    """Whether a .safetensors file holds MDETR's own names, not ours. Raises RimError for its files that have no masks."""
     if not Path(path).is_file():
         raise RimError(f"{path}: no such file of weights")
     with open_safetensors(Path(path)) as file:
-        return any(name.startswith(("detr.", "mask_head.lay")) for name in file.keys())
+        names = list(file.keys())
+    if any(name.startswith("transformer.text_encoder.") for name in names):
+        raise RimError(f"{path}: MDETR without masks (such as pretrained_resnet101 or refcoco_resnet101); take the one that was trained "
+                       f"with them, {ADDRESS}")
+    return any(name.startswith(("detr.", "mask_head.lay")) for name in names)
 
 
 def our_name(name: str) -> str:

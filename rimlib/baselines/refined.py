@@ -8,16 +8,17 @@ from __future__ import annotations
 import numpy as np
 
 from rimlib.baselines.clipseg import CLIPSeg
-from rimlib.baselines.rival import Rival
+from rimlib.baselines.rival import Method
 from rimlib.baselines.vitmatte import BAND, ViTMatte, matte_of_mask
-from rimlib.images import read_picture
+from rimlib.images import resize
 
 
-class Refined:
-    """`rival`: whose mattes are taken for masks where they are over a half; `matter`: picture and trimap → matte; `band`:
+class Refined(Method):
+    """`rival`: whose mattes are taken for masks where they are over a half, at the picture's size; `matter`: picture and trimap → matte; `band`:
     see `vitmatte.automatic_trimap`."""
 
-    def __init__(self, rival: Rival, matter, band: float = BAND):
+    def __init__(self, rival: Method, matter, band: float = BAND):
+        super().__init__()
         self.rival, self.matter, self.band = rival, matter, band
         self.name = f"{rival.name}+vitmatte"
 
@@ -27,10 +28,10 @@ class Refined:
         and ViTMatte has its public ones, or random ones in size tiny, where it has no others. Raises RimError."""
         random = weights == "random" or weights is not None and size == "tiny"
         rival, matter = CLIPSeg.from_settings(size, weights), ViTMatte.from_settings(size, "random" if random else None)
-        return cls(rival.to(matter.device), matter)
+        return cls(rival, matter).eval()
 
-    def mattes(self, picture, sentences: list[str]) -> np.ndarray:
-        """See `Rival.mattes`."""
-        picture = read_picture(picture)
-        masks = self.rival.mattes(picture, sentences) > 0.5  # (n, H, W)
-        return np.stack([matte_of_mask(self.matter, picture, mask, self.band) for mask in masks])
+    def ask(self, picture: np.ndarray, sentences: list[str]) -> tuple[list[np.ndarray], list[float]]:
+        """See `Method.ask`; the score is the rival's."""
+        mattes, scores = self.rival.predict([picture], [0] * len(sentences), sentences)
+        masks = [resize(matte, picture.shape[:2]) > 0.5 for matte in mattes]
+        return [matte_of_mask(self.matter, picture, mask, self.band) for mask in masks], list(scores)

@@ -1,13 +1,14 @@
-"""What every rival can do, and what those that are trained here can do besides.
+"""What every method can do here, ours and its rivals: a picture and sentences go in, mattes come out.
 
-Paper: Sec. 5.1, S4.1. A rival sees a picture and sentences and gives mattes at the picture's own size.
+Paper: Sec. 5.1, S4.1. `Method` is the interface. `Square` is a method whose network sees a square of its own size,
+`Trainable` one of these that learns here.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,20 +21,51 @@ from rimlib.images import read_picture, resize
 
 SIZES = ("tiny", "paper")
 FORMAT = "rimlib-rival-1"
-TOGETHER = 8  # sentences that go through a model at once: 77 of them on one picture should not need 77 times the memory
+TOGETHER = 8  # sentences of 512 x 512 pixels that go through a network at once: 77 of them should not need 77 times the memory
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, which CLIPSeg, MDETR, Grounding DINO and SAM 2 all take
 
 
-class Rival(Protocol):
-    """A method of referring image matting."""
+class Method(nn.Module):
+    """A method of referring image matting. A subclass sets `name` and has `ask`, or `predict`."""
 
     name: str
 
     def mattes(self, picture, sentences: list[str]) -> np.ndarray:
-        """`picture`: uint8 (H, W, 3), or any source that `images.read_picture` takes; `sentences`: n texts.
+        """`picture`: uint8 (H, W, 3), or any source that `images.read_picture` takes; `sentences`: n texts; one that is longer
+        than the method reads is cut.
 
         Returns float32 (n, H, W) in [0, 1]. Raises RimError for a picture or a sentence that cannot be used.
         """
+        picture, sentences = read_picture(picture), readable(sentences)
+        was_training = self.training
+        self.eval()
+        try:
+            found, _ = self.predict([picture], [0] * len(sentences), sentences)
+        finally:
+            self.train(was_training)
+        return np.stack([np.clip(resize(alpha, picture.shape[:2]), 0, 1) for alpha in found])  # (n, H, W)
+
+    def predict(self, pictures: list[np.ndarray], index: list[int], sentences: list[str]) -> tuple[list[np.ndarray], np.ndarray]:
+        """What evaluation asks for: several pictures, uint8 (H, W, 3), and for each sentence its picture's number.
+
+        Returns for each sentence a matte, float32 in [0, 1], of the method's own size or of the picture's, and a score in [0, 1]:
+        how sure it is that the sentence fits something, float32 (n,).
+        """
+        mattes, scores = [None] * len(sentences), np.zeros(len(sentences), np.float32)
+        for number, picture in enumerate(pictures):
+            mine = [place for place, of in enumerate(index) if of == number]
+            if mine:
+                for place, matte, score in zip(mine, *self.ask(picture, [sentences[place] for place in mine])):
+                    mattes[place], scores[place] = matte, score
+        return mattes, scores
+
+    def ask(self, picture: np.ndarray, sentences: list[str]) -> tuple[list[np.ndarray], list[float]]:
+        """Mattes and scores of one picture."""
+        raise NotImplementedError
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
 
 
 class Answer(NamedTuple):
@@ -52,41 +84,43 @@ class Answer(NamedTuple):
         return self.alpha.detach().amax(dim=(1, 2, 3))
 
 
-class Trainable(nn.Module):
-    """A rival that learns from the same samples as CLIPMat: images (B, 3, S, S), mattes (B, 1, S, S), texts.
-
-    A subclass sets `name`, `image_size` (S) and `about` (plain values that `load` needs to build it again), and has
+class Square(Method):
+    """A method whose network sees every picture as a square. A subclass sets `image_size` (S) and has
 
         forward(images, sentences, image_index=None) -> an answer with `alpha` (B, 1, S, S) and `score` (B,)
-        loss(answer, alpha_true) -> {"total": …, and its parts}, scalars
 
     `images`: float (B, 3, S, S) in [0, 1]; `sentences`: list of texts; `image_index`: int64 (len(sentences),), the image
     that each sentence is about; without it the first sentence is about the first image, and so on.
     """
 
-    name: str
     image_size: int
-    about: dict
 
-    def mattes(self, picture, sentences: list[str]) -> np.ndarray:
-        """See `Rival.mattes`. The model sees the picture as a square of `image_size` pixels; a sentence that is longer than it
-        reads is cut."""
-        picture, sentences = read_picture(picture), readable(sentences)
-        device, side = next(self.parameters()).device, self.image_size
-        image = torch.from_numpy(resize(picture, (side, side))).to(device)
-        image = image.permute(2, 0, 1)[None].float() / 255  # (1, 3, S, S)
-        was_training = self.training
-        self.eval()
-        try:
-            found = []
+    def predict(self, pictures, index, sentences):
+        """See `Method.predict`. The mattes are (S, S). A picture is encoded once for all its sentences that go together."""
+        small = np.stack([resize(picture, (self.image_size,) * 2) for picture in pictures])  # (B, S, S, 3)
+        together = max(1, int(TOGETHER * 512**2 / self.image_size**2))
+        mattes, scores = [], []
+        for start in range(0, len(sentences), together):
+            part = slice(start, start + together)
+            used, place = np.unique(index[part], return_inverse=True)
+            images = torch.from_numpy(small[used]).to(self.device).permute(0, 3, 1, 2).float() / 255  # (B', 3, S, S)
             with torch.inference_mode():
-                for start in range(0, len(sentences), TOGETHER):
-                    part = sentences[start:start + TOGETHER]
-                    index = torch.zeros(len(part), dtype=torch.int64, device=device)
-                    found += list(self(image, part, index).alpha[:, 0].float().cpu().numpy())
-        finally:
-            self.train(was_training)
-        return np.stack([np.clip(resize(alpha, picture.shape[:2]), 0, 1) for alpha in found])  # (n, H, W)
+                # In float32 everywhere: a score should not hang on what the machine multiplies fastest.
+                answer = self(images, list(sentences[part]), torch.from_numpy(place).to(self.device))
+                mattes += list(answer.alpha[:, 0].float().cpu().numpy())
+                scores.append(answer.score.float().cpu().numpy())
+        return mattes, np.concatenate(scores)
+
+
+class Trainable(Square):
+    """A rival that learns from the same samples as CLIPMat: images (B, 3, S, S), mattes (B, 1, S, S), texts.
+
+    A subclass sets `about` (plain values that `from_settings` needs to build it again), and has
+
+        loss(answer, alpha_true) -> {"total": …, and its parts}, scalars
+    """
+
+    about: dict
 
     def learning(self) -> list[nn.Parameter]:
         """The parameters that training changes; frozen towers are not among them."""

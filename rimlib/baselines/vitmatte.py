@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from rimlib.baselines import hub
 from rimlib.baselines.rival import check_size
@@ -21,12 +22,12 @@ BAND = 0.03  # width of an automatic trimap's unknown band, as a share of the pi
 LARGEST = 1280  # pixels: a longer picture is matted at this size, for attention over all of it grows with the fourth power
 
 
-class ViTMatte:
+class ViTMatte(nn.Module):
     """`net`: transformers' VitMatteForImageMatting; `largest`: longest side in pixels that it is given."""
 
-    def __init__(self, net, largest: int = LARGEST, device: str | None = None):
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.net, self.largest = net.eval().to(self.device), largest
+    def __init__(self, net, largest: int = LARGEST):
+        super().__init__()
+        self.net, self.largest = net.eval(), largest
 
     @classmethod
     def from_settings(cls, size: str = "paper", weights: str | None = None) -> ViTMatte:
@@ -40,7 +41,7 @@ class ViTMatte:
             raise RimError("vitmatte in size tiny: it cannot be trained here and has no public weights; ask for weights='random'")
         return cls(hub.fetch(VitMatteForImageMatting, weights or PUBLIC))
 
-    def __call__(self, picture: np.ndarray, trimap: np.ndarray) -> np.ndarray:
+    def forward(self, picture: np.ndarray, trimap: np.ndarray) -> np.ndarray:
         """`picture`: uint8 (H, W, 3); `trimap`: uint8 (H, W) of {0, 128, 255}.
 
         Returns float32 (H, W) in [0, 1]; it is 0 and 1 where the trimap is sure.
@@ -52,7 +53,7 @@ class ViTMatte:
         small = tuple(max(1, round(length * scale)) for length in shape)
         given = trimap if small == shape else cv2.resize(trimap, small[::-1], interpolation=cv2.INTER_NEAREST)
         with torch.inference_mode():
-            pixels = prepare(resize(picture, small), given).to(self.device)  # (1, 4, h', w')
+            pixels = prepare(resize(picture, small), given).to(next(self.parameters()).device)  # (1, 4, h', w')
             alpha = self.net(pixel_values=pixels).alphas[0, 0, :small[0], :small[1]].float().cpu().numpy()
         alpha = np.clip(resize(alpha, shape), 0, 1)
         return np.where(trimap == 128, alpha, (trimap == 255).astype(np.float32))

@@ -136,8 +136,7 @@ class Refiner(nn.Module):
         picture, alpha = _checked(picture, alpha)
         for size in steps(picture.shape[:2], own_size(alpha)):
             small = picture if size == picture.shape[:2] else resize(picture, size)
-            # A copy: what the caller gave must not change below.
-            alpha = resize(alpha, size) if alpha.shape != size else alpha.copy()
+            alpha = resize(alpha, size) if alpha.shape != size else alpha
             self._refine_at(small, alpha, tile, f"refine at {size[1]} x {size[0]}" if progress else None)
         return alpha
 
@@ -207,7 +206,7 @@ def _checked(picture, alpha) -> tuple[np.ndarray, np.ndarray]:
         raise RimError(f"alpha: expected float (h, w) in [0, 1], found {alpha.dtype} {alpha.shape}")
     if not np.isfinite(alpha).all():
         raise RimError("alpha: it holds values that are not numbers; expected float (h, w) in [0, 1]")
-    return picture, np.clip(alpha, 0, 1).astype(np.float32)
+    return picture, np.clip(alpha, 0, 1).astype(np.float32)  # a copy: what the caller gave must not change
 
 
 def _settings(path: Path) -> dict:

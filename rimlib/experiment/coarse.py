@@ -68,7 +68,10 @@ class Predictions:
 
     @classmethod
     def make(cls, model, refmatte, images: int, path: Path, batch: int = 16, progress: bool = True) -> Predictions:
-        """Ask `model`, a CLIPMat, about the first `images` images, one expression of each entity; kept in `path` (.npz) and read from there next time."""
+        """Ask `model`, a CLIPMat, about the first `images` images, one expression of each entity.
+
+        What it says is kept in `path` (.npz) and read from there next time. Raises RimError where it found nothing.
+        """
         if path.exists():
             try:
                 with np.load(path, allow_pickle=False) as kept:

@@ -64,7 +64,8 @@ def train(data, out, minutes=None, steps=None, settings=Settings(), clipmat="shi
     refmatte = RefMatte(data, "train")
     torch.manual_seed(settings.seed)
     refiner = (Refiner.tiny() if refiner is None else refiner).to(device).train()
-    key = state.settings_key("refiner", refiner.settings, {**dataclasses.asdict(settings), "checkpoint_seconds": None}, refmatte.fingerprint, Path(clipmat).name)
+    key = state.settings_key("refiner", refiner.settings, {**_plain(settings), "checkpoint_seconds": None}, refmatte.fingerprint,
+                             Path(clipmat).name)
     record_path, state_path = out / "refine.json", out / "refine-state.safetensors"
     earlier = state.load(state_path, key) if resume else None
     if resume and earlier is None and record_path.exists() and (out / "refiner.safetensors").exists():
@@ -80,8 +81,8 @@ def train(data, out, minutes=None, steps=None, settings=Settings(), clipmat="shi
         predictions = _predictions(clipmat, refmatte, settings, out, progress, device)
     run["predictions"] = len(predictions) if predictions else 0
     samples = Crops(refmatte, predictions, settings)
-    parts = [{"params": [value for value in refiner.parameters() if (value.ndim > 1) == matrices], "weight_decay": settings.weight_decay * matrices}
-             for matrices in (True, False)]
+    parts = [{"params": [value for value in refiner.parameters() if (value.ndim > 1) == matrices],
+              "weight_decay": settings.weight_decay * matrices} for matrices in (True, False)]
     optimizer = torch.optim.AdamW(parts, lr=settings.lr, fused=device.type in ("cpu", "cuda"))
     average = state.Average(refiner, settings.ema)
     done = {"key": key, "profile": "refiner", "step": 0, "seconds": 0.0, "log": []}
@@ -104,9 +105,7 @@ def train(data, out, minutes=None, steps=None, settings=Settings(), clipmat="shi
         raise
     average.copy_to(refiner)
     refiner.eval()
-    rows = done["log"][-max(1, len(done["log"]) // 10):]
-    metrics = {"steps": clock.step, "minutes": round(clock.seconds / 60, 2),
-               **{name: round(float(np.mean([row[name] for row in rows])), 5) for name in (rows[0] if rows else {}) if name not in ("step", "seconds")}}
+    metrics = {"steps": clock.step, "minutes": round(clock.seconds / 60, 2), **_last(done["log"])}
     refiner.save(out, half=False, data=refmatte.fingerprint, **metrics)
     record.finish(run, stages, metrics, device, dtype=loop.precision(device), log=done["log"])
     record.write(record_path, run)
@@ -163,6 +162,12 @@ def refiner_loss(output, mattes: torch.Tensor, trimaps: torch.Tensor) -> dict[st
     return losses
 
 
+def _last(log: list[dict]) -> dict:
+    """The means of the run's last tenth, for the card."""
+    rows = log[-max(1, len(log) // 10):]
+    return {name: round(float(np.mean([row[name] for row in rows])), 5) for name in (rows[0] if rows else {}) if name not in ("step", "seconds")}
+
+
 def _plain(settings: Settings) -> dict:
     """As it is read back from JSON, which has no tuples."""
     return {name: np.array(value).tolist() for name, value in dataclasses.asdict(settings).items()}
@@ -201,7 +206,8 @@ def _steps(refiner, average, optimizer, settings, clock, batches, stages, log, s
                 count += 1
             clock.step += 1
             if (clock.step % 20 == 0 or clock.share >= 1) and count:
-                log.append({"step": clock.step, "seconds": round(clock.seconds, 2), **{name: round(value / count, 5) for name, value in sums.items()}})
+                log.append({"step": clock.step, "seconds": round(clock.seconds, 2),
+                            **{name: round(value / count, 5) for name, value in sums.items()}})
                 show(loss=log[-1]["total"], alpha=log[-1]["alpha"], coarse=log[-1]["coarse"], step=clock.step)
                 sums, count = {}, 0
             if clock.seconds > next_save:

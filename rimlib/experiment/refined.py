@@ -46,7 +46,7 @@ def scores(refiner: Refiner, model: CLIPMat, refmatte: RefMatte, limit: int | No
         picture, targets = refmatte.image(name), refmatte.targets_of(name)
         truths = [refmatte.matte(target.mask_id) for target in targets]
         with torch.inference_mode():
-            said, _ = predict(model, [picture], [0] * len(targets), [refmatte.sentence(target) for target in targets], next(model.parameters()).device)
+            said, _ = predict(model, [picture], [0] * len(targets), [refmatte.sentence(target) for target in targets])
         kernel = 2 * round(model.profile.train.trimap_kernel * max(truths[0].shape) / model.image_size / 2) + 1  # as in `evaluate`
         for number, truth in enumerate(truths):
             worse = worsen(truth, rng, truths[:number] + truths[number + 1:])
@@ -56,13 +56,14 @@ def scores(refiner: Refiner, model: CLIPMat, refmatte: RefMatte, limit: int | No
                 if label == "all" and before["localised"]:
                     rows["localised"].append(rows["all"][-1])
     mean = lambda pairs, place: {key: round(float(np.mean([pair[place][key] for pair in pairs])), 5) for key in MEASURES}
-    return {label: {"mattes": len(pairs), **({"before": mean(pairs, 0), "after": mean(pairs, 1)} if pairs else {})} for label, pairs in rows.items()}
+    return {label: {"mattes": len(pairs), **({"before": mean(pairs, 0), "after": mean(pairs, 1)} if pairs else {})}
+            for label, pairs in rows.items()}
 
 
 def ratios(found: dict[str, dict]) -> dict[str, dict]:
     """After over before, of each of `RATIOS`, for each split's `scores`. Below 1 is better."""
-    return {name: {split: round(rows[label]["after"][measure] / rows[label]["before"][measure], 4) for split, rows in found.items() if rows[label]["mattes"]}
-            for name, (label, measure) in RATIOS.items()}
+    return {name: {split: round(rows[label]["after"][measure] / rows[label]["before"][measure], 4)
+                   for split, rows in found.items() if rows[label]["mattes"]} for name, (label, measure) in RATIOS.items()}
 
 
 def ship(run: str | Path, data: str | Path, progress: bool = True) -> dict:
@@ -81,7 +82,8 @@ def ship(run: str | Path, data: str | Path, progress: bool = True) -> dict:
 
 
 def main(arguments=None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m rimlib.experiment.refined", description="Make a trained refiner the shipped one, with its scores.")
+    parser = argparse.ArgumentParser(prog="python -m rimlib.experiment.refined",
+                                     description="Make a trained refiner the shipped one, with its scores.")
     parser.add_argument("--run", required=True, help="folder of a run of refine")
     parser.add_argument("--data", required=True, help="data set to score on")
     options = parser.parse_args(arguments)

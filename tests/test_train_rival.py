@@ -1,0 +1,184 @@
+"""Training of the rivals: the same clock, state and record as CLIPMat's, and their scores by the same evaluation."""
+
+import dataclasses
+import json
+import signal
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rimlib import baselines, profile as profiles
+from rimlib.baselines import clipseg
+from rimlib.baselines.ours import Ours
+from rimlib.baselines.rival import Method
+from rimlib.errors import RimError
+from rimlib.experiment import evaluate as evaluation, train_rival
+from rimlib.experiment.evaluate import evaluate
+from rimlib.refmatte.dataset import RefMatte
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Small batches of small pictures, without changes to the light, on one thread."""
+    tiny = profiles.load("tiny")
+    settings = {"images": 4, "flip": 0.0, "noise": 0.0, "ema": 0.9}
+    tiny = dataclasses.replace(tiny, train=dataclasses.replace(tiny.train, **settings), model=dataclasses.replace(tiny.model, image_size=64))
+    monkeypatch.setattr(train_rival.profiles, "load", lambda name: tiny)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def run(rival, data, out, steps, **more):
+    return train_rival.train_rival(rival, "tiny", data, out, steps=steps, progress=False, **more)
+
+
+def test_clipseg_learns_four_scenes_and_is_scored_like_clipmat(make_scenes, tmp_path):
+    root = make_scenes(tmp_path / "data", 4)
+    record = run("clipseg", root, tmp_path / "out", 40)
+    assert record["log"][-1]["total"] < record["log"][0]["total"] / 1.5
+    assert record["settings"]["model"] == {"rival": "clipseg", "size": "tiny", "image_size": 64} and record["method"] == "clipseg"
+    assert record["settings"]["train"]["lr"] == 1e-3 and record["weights"] == "clip" and record["data"]["images"] == 4
+    assert {"data", "forward", "backward", "optimizer", "checkpoint"} <= set(record["seconds"])
+    assert json.loads((tmp_path / "out/train.json").read_text())["metrics"] == record["metrics"]
+    trained = baselines.get("clipseg", "tiny", str(tmp_path / "out/clipseg.safetensors"))
+    assert trained.image_size == 64
+    found = evaluate(trained, RefMatte(root))["metrics"]
+    untrained = evaluate(baselines.get("clipseg", "tiny", "clip", image_size=64), RefMatte(root))["metrics"]
+    assert found["sad_ratio"] < untrained["sad_ratio"] / 2
+
+
+def test_the_frozen_towers_are_the_shipped_ones_after_training(scenes, tmp_path):
+    run("clipseg", scenes, tmp_path, 3)
+    trained = load_file(tmp_path / "clipseg.safetensors")
+    towers = baselines.get("clipseg", "tiny", "clip").net.clip.state_dict()
+    assert all(torch.equal(trained[f"net.clip.{name}"], value) for name, value in towers.items())
+    assert any(not torch.equal(value, trained[f"net.decoder.{name}"])
+               for name, value in baselines.get("clipseg", "tiny", "clip").net.decoder.state_dict().items())
+
+
+@pytest.mark.parametrize("rival", baselines.TRAINABLE)
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(rival, scenes, tmp_path, monkeypatch):
+    run(rival, scenes, tmp_path / "whole", 6)
+    kind = type(baselines.get(rival, "tiny", "random"))
+    real, calls = kind.loss, []
+
+    def loss(self, *given):
+        calls.append(1)
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return real(self, *given)
+
+    monkeypatch.setattr(kind, "loss", loss)
+    with pytest.raises(KeyboardInterrupt):
+        run(rival, scenes, tmp_path / "parts", 6)
+    assert (tmp_path / "parts/train-state.safetensors").exists()
+    assert run(rival, scenes, tmp_path / "parts", 6)["metrics"]["steps"] == 6
+    whole, parts = (load_file(tmp_path / part / f"{rival}.safetensors") for part in ("whole", "parts"))
+    assert all(torch.equal(parts[name], value) for name, value in whole.items())
+
+
+def test_a_finished_run_is_left_alone_and_another_rivals_is_not_taken_for_it(scenes, tmp_path):
+    first = run("clipseg", scenes, tmp_path, 2)
+    assert run("clipseg", scenes, tmp_path, 2) == first
+    assert run("clipseg", scenes, tmp_path, 2, resume=False)["seconds"] != first["seconds"]
+    assert run("mdetr", scenes, tmp_path, 2)["key"] != first["key"]
+
+
+def test_both_are_asked_in_one_form_of_keyword_and_learn_what_fits_nothing(scenes, monkeypatch, tmp_path):
+    asked = []
+    batch = train_rival.Samples.batch
+    monkeypatch.setattr(train_rival.Samples, "batch", lambda self, *given: asked.append(given) or batch(self, *given))
+    run("mdetr", scenes, tmp_path, 1)
+    assert asked[0][7] == ("a photo of a {keyword}",) and asked[0][8] == 0.1  # templates; share of sentences that fit nothing
+
+
+def test_what_cannot_be_trained_is_refused(scenes, tmp_path, capsys):
+    with pytest.raises(RimError, match="only clipseg, mdetr learn here"):
+        run("grounded", scenes, tmp_path, 1)
+    with pytest.raises(RimError, match="no public weights|must be"):
+        run("mdetr", scenes, tmp_path, 1, weights="towers")
+    assert train_rival.main(["--rival", "clipseg", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--steps", "1"]) == 2
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith("rim: error:")
+
+
+def test_the_papers_sizes_are_asked_for(monkeypatch, tmp_path):
+    monkeypatch.undo()
+
+    def get(*given, **more):
+        raise RimError(f"{given} {more}")
+
+    monkeypatch.setattr(baselines, "get", get)
+    with pytest.raises(RimError, match=r"\('mdetr', 'paper', None\) {'image_size': 512}"):
+        train_rival.train_rival("mdetr", "paper", tmp_path, tmp_path)
+    assert train_rival.CHANGES["clipseg", "paper"]["images"] == 32 and train_rival.CHANGES["mdetr", "paper"]["images"] == 8
+    paper = profiles.load("paper-b16").train
+    assert (paper.lr, paper.optimizer, paper.schedule, paper.sentences) == (1e-4, "adam", "fixed", 1)
+    assert train_rival.CHANGES["clipseg", "paper"]["steps"] == 50 * 45000 // 32 and clipseg.IMAGE_SIZE["paper"] == 512
+
+
+class Boxes(Method):
+    """A method that works at each picture's own size and asks one picture at a time: it answers with a box on the left."""
+
+    name = "boxes"
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.pictures = torch.nn.Parameter(torch.zeros(1)), []
+
+    def ask(self, picture, sentences):
+        self.pictures.append(picture.shape)
+        matte = np.zeros(picture.shape[:2], np.float32)
+        matte[:, :picture.shape[1] // 2] = 1
+        return [matte] * len(sentences), [0.25] * len(sentences)
+
+
+def test_a_method_of_the_pictures_own_size_is_scored_too(scenes):
+    refmatte = RefMatte(scenes, split="test")
+    method = Boxes()
+    found = evaluate(method, refmatte, batch=3, profile=profiles.load("tiny"))
+    assert len(method.pictures) == 4 and found["metrics"]["entities"] == 8 and {row["score"] for row in found["rows"]} == {0.25}
+    row = found["rows"][0]
+    true = refmatte.matte(row["mask_id"])
+    left = np.zeros(true.shape, np.float32)
+    left[:, :true.shape[1] // 2] = 1
+    assert row["sad"] == pytest.approx(np.abs(left - true).sum() / 1000, rel=1e-5)
+    # The profile's kernel is 5 pixels of 64; this picture is 96 wide.
+    assert row["sad_in_band"] == pytest.approx(evaluation.metrics.sad_in_band(left, true, 9), rel=1e-5)
+    assert row["sad_in_band"] != pytest.approx(evaluate(method, refmatte)["rows"][0]["sad_in_band"])
+
+
+def test_a_rival_is_scored_by_the_command_and_its_record_has_the_scores(scenes, make_scenes, tmp_path, capsys):
+    from rimlib.experiment import evaluate as command
+
+    path = baselines.get("clipseg", "tiny", "random").save(tmp_path / "clipseg.safetensors")
+    assert command.main(["--method", "clipseg", "--model", str(path), "--data", str(scenes), "--limit", "2", "--out", str(tmp_path / "e.json")]) == 0
+    assert json.loads(capsys.readouterr().out)["entities"] == 4
+    assert json.loads((tmp_path / "e.json").read_text())["method"] == "clipseg"
+    root = make_scenes(make_scenes(make_scenes(tmp_path / "d", 4), 2, split="seen", seed=3), 2, split="test", seed=4)
+    record = tmp_path / "record.json"
+    assert train_rival.main(["--rival", "clipseg", "--data", str(root), "--out", str(tmp_path / "o"), "--steps", "1", "--score", str(root),
+                             "--record", str(record)]) == 0
+    kept = json.loads(record.read_text())
+    assert list(kept["scores"]) == ["keyword, seen", "expression, seen", "keyword, unseen", "expression, unseen"]
+    assert kept["scores"]["expression, seen"]["entities"] == 4 and set(kept["scores"]["keyword, seen"]) == set(train_rival.SCORES)
+    assert set(kept["settings"]) == {"name", "seed", "train", "evaluate", "model"} and kept["metrics"]["steps"] == 1
+    with pytest.raises(SystemExit):
+        train_rival.main(["--rival", "clipseg", "--data", str(root), "--out", str(tmp_path / "o"), "--score", str(root)])
+
+
+def test_clipmat_alone_and_behind_the_interface_score_the_same(scenes):
+    refmatte = RefMatte(scenes, split="test")
+    ours = baselines.get("clipmat", "tiny")
+    assert ours.name == "clipmat" and isinstance(ours, Ours) and ours.image_size == 128
+    assert evaluate(ours, refmatte)["rows"] == evaluate(ours.model, refmatte)["rows"]
+    picture, sentence = refmatte.image(refmatte.image_names[0]), "the red disc"
+    alone = ours.mattes(picture, [sentence])[0]
+    with torch.no_grad():
+        small = torch.from_numpy(evaluation.resize(picture, (128, 128))).permute(2, 0, 1)[None].float() / 255
+        expected = ours.model(small, ours.model.tokenize([sentence])).alpha[0, 0].numpy()
+    assert not ours.training and not ours.model.training
+    assert np.abs(alone - np.clip(evaluation.resize(expected, alone.shape), 0, 1)).max() < 1e-4
