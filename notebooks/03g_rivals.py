@@ -63,8 +63,9 @@ index = torch.zeros(len(sentences), dtype=torch.int64)  # all sentences are abou
 # %% [markdown]
 # ## One question, three answers
 #
-# First what comes out: the same scenes and sentences, to small versions of CLIPMat and of the paper's two rivals. The rivals are from recorded training
-# runs, whose scores stand further below; CLIPMat is the shipped one, which was trained for longer. `book/figures/rivals.py` drew the picture.
+# First what comes out: the same scenes and sentences, to small versions of CLIPMat and of the paper's two rivals. The rivals are from recorded
+# training runs, whose scores stand further below; CLIPMat is the shipped one, which was trained for longer. `book/figures/rivals.py` drew the
+# picture.
 
 # %% mystnb={"figure": {"name": "rivals-answers", "caption": "Four scenes that training has not seen, the lowest of photographs that it has not seen either. From left: picture and sentence, the truth, CLIPMat, CLIPSeg, MDETR, each in size tiny."}, "image": {"alt": "Four rows of five pictures. CLIPMat's mattes have sharp outlines of the right thing; CLIPSeg's are grey clouds about the right place; MDETR's have outlines of every thing in the picture at once.", "width": "100%"}}
 answers = images.read_picture(results / "figures" / "rivals.png")
@@ -74,8 +75,8 @@ axis.axis("off")
 figure.tight_layout(pad=0)
 
 # %% [markdown]
-# CLIPSeg has found the place and no outline. MDETR has found the outlines of things, but of all of them: it has not learnt yet which one is meant. Why each fails in
-# its own way is what the next sections are about.
+# CLIPSeg has found the place and no outline. MDETR has found the outlines of things, but of all of them: it has not learnt yet which one is meant.
+# Why each fails in its own way is what the next sections are about.
 #
 # All methods sit behind one interface, ours among them: a picture and sentences go in, mattes of the picture's own size come out.
 
@@ -98,9 +99,9 @@ show.table(rows, digits=2)
 #
 # ## CLIPSeg: a few channels on frozen towers
 #
-# CLIPSeg {cite:p}`clipseg` leaves CLIP as it is. It takes what three of the image tower's blocks say of each patch, squeezes that to $D = 64$ channels,
-# and runs it through three small transformer blocks. The sentence comes in at one place only. Its embedding $t$ (one vector, CLIP's own) gives
-# two numbers for each channel, a factor and a shift. Such a layer is called FiLM {cite:p}`film`:
+# CLIPSeg {cite:p}`clipseg` leaves CLIP as it is. It takes what three of the image tower's blocks say of each patch, squeezes that to $D = 64$
+# channels, and runs it through three small transformer blocks. The sentence comes in at one place only. Its embedding $t$ (one vector, CLIP's own)
+# gives two numbers for each channel, a factor and a shift. Such a layer is called FiLM {cite:p}`film`:
 #
 # $$
 # z_1 = B_1\big(\gamma(t) \odot R_1 a_{9} + \beta(t)\big), \qquad z_2 = B_2(z_1 + R_2 a_{6}), \qquad z_3 = B_3(z_2 + R_3 a_{3}), \qquad
@@ -108,8 +109,8 @@ show.table(rows, digits=2)
 # $$
 #
 # $a_i$ is the output of block $i$, counted from 0, $R$ are linear layers to 64 channels, $B$ blocks, and $U$ enlarges patches to pixels. The paper's one change
-# is the sigmoid $\sigma$ at the end. Less than a hundredth of the network trains (at the paper's size), and since the towers do not, their features need to be
-# computed only once:
+# is the sigmoid $\sigma$ at the end. Less than a hundredth of the network trains (at the paper's size), and since the towers do not, their features
+# need to be computed only once:
 
 # %%
 torch.manual_seed(seed)
@@ -171,10 +172,10 @@ show.source(clipseg.answer)
 # %% [markdown]
 # ## MDETR: a hundred guesses, one of them right
 #
-# MDETR {cite:p}`mdetr` comes from detection. A ResNet {cite:p}`resnet` makes tokens of the picture, RoBERTa {cite:p}`roberta` makes tokens of the sentence, and one
-# transformer encoder reads both in one row, so that from its first layer on every word sees every place. Then come **queries**: vectors that are
-# learnt and belong to no picture. In the decoder each one looks around and makes a guess, as in DETR {cite:p}`detr`: a box $b_q$, and a distribution $p_q$ over
-# the words of the sentence and "nothing".
+# MDETR {cite:p}`mdetr` comes from detection. A ResNet {cite:p}`resnet` makes tokens of the picture, RoBERTa {cite:p}`roberta` makes tokens of the
+# sentence, and one transformer encoder reads both in one row, so that from its first layer on every word sees every place. Then come **queries**:
+# vectors that are learnt and belong to no picture. In the decoder each one looks around and makes a guess, as in DETR {cite:p}`detr`: a box $b_q$,
+# and a distribution $p_q$ over the words of the sentence and "nothing".
 #
 # Which query is to answer for the thing that the sentence names? The one that suits it best already. With truth box $b$, and $T$ the words
 # that name the thing,
@@ -245,12 +246,13 @@ figure.tight_layout(pad=0.4)
 
 # %% [markdown]
 # The queries compete, and one wins. The price is the mask: it is made of features at a quarter of the picture's sides, by a head that is an appendix
-# of a detector.
+# of a detector. Where its heads look need not be where the thing is; the convolutions behind them were free to take any sign for "this one".
 #
 # ## The pipeline: box, mask, trimap, matte
 #
-# Today one would train nothing. Grounding DINO {cite:p}`groundingdino` finds the box that fits the sentence best; SAM 2 {cite:p}`sam2` makes a mask of what is in that box; the
-# mask's edge becomes the unknown band of a trimap; ViTMatte {cite:p}`vitmatte` fills the band. That is the method `grounded`. (`clipseg+vitmatte` is the same with CLIPSeg in front.)
+# Today one would train nothing. Grounding DINO {cite:p}`groundingdino` finds the box that fits the sentence best; SAM 2 {cite:p}`sam2` makes a mask
+# of what is in that box; the mask's edge becomes the unknown band of a trimap; ViTMatte {cite:p}`vitmatte` fills the band. That is the method
+# `grounded`. (`clipseg+vitmatte` is the same with CLIPSeg in front.)
 #
 # Their public weights are a gigabyte and none of it ships here, so this section puts the *truth* in their places: an oracle for the box, one for the
 # mask, and one for the matte inside the band. What the picture shows is the best that such a pipeline could do, with perfect parts.
@@ -294,15 +296,15 @@ for row, (known, number) in enumerate(cases):
     figure.axes[5 * row].add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=show.PALETTE[1], linewidth=2))
 
 # %% [markdown]
-# The trimap is made of the mask alone. Its ellipse is as wide as a share of the picture's longer side (the band), so that a picture of another size gets the same
-# trimap; what the ellipse touches of the edge is unknown, on both sides.
+# The trimap is made of the mask alone. Its ellipse is as wide as a share of the picture's longer side (the band), so that a picture of another size
+# gets the same trimap; what the ellipse touches of the edge is unknown, on both sides.
 
 # %%
 show.source(vitmatte.automatic_trimap)
 
 # %% [markdown]
-# How wide should the band be? Outside of it the mask has the last word. So the error that is left with perfect parts, as a share of an empty matte's, is what
-# the mask *cannot* hold:
+# How wide should the band be? Outside of it the mask has the last word. So the error that is left with perfect parts, as a share of an empty
+# matte's, is what the mask *cannot* hold:
 
 # %% mystnb={"figure": {"name": "rivals-band", "caption": "What the pipeline misses with perfect parts, by the width of the unknown band (left), and how much of the picture the matting network then has to guess (right). Dotted: the band in use."}, "image": {"alt": "Two line charts over the band's width. At the left the errors of a dog, a person and a parachute are near nothing from the start, those of smoke, a firework and lightning fall slowly. At the right the unknown share of the picture grows steadily.", "width": "95%"}}
 bands = np.array([0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2])
@@ -324,14 +326,14 @@ axes[0].legend(frameon=False, fontsize=8)
 figure.tight_layout()
 
 # %% [markdown]
-# For fur and cloth a narrow band is enough. A thing that glows or drifts has no edge, and its mask says next to nothing of where it ends: a band that is wide
-# enough for it leaves a fifth of the picture to guess, of every other picture too. CLIPMat makes a trimap as well, but it is taught which *regions*
-# are soft, instead of widening an edge.
+# For fur and cloth a narrow band is enough. A thing that glows or drifts has no edge, and its mask says next to nothing of where it ends: a band
+# that is wide enough for it leaves a fifth of the picture to guess, of every other picture too. CLIPMat makes a trimap as well, but it is taught
+# which *regions* are soft, instead of widening an edge.
 #
 # ## What they need, and what they cost
 #
-# Counted by running the networks of the paper's sizes without values, on a picture of 512 × 512 and a sentence of 22 tokens. CLIPMat is counted as Table 11
-# writes it.
+# Counted by running the networks of the paper's sizes without values, on a picture of 512 × 512 and a sentence of 22 tokens. CLIPMat is counted as
+# Table 11 writes it.
 
 # %%
 needs = {  # boxes to train on, where the words come in, what leaves it
@@ -348,15 +350,16 @@ show.table([{"method": name, "needs boxes": boxes_, "words come in by": words_, 
              "GMAC": sum(part.macs for part in costs[name].values()) / 1e9} for name, (boxes_, words_, gives) in needs.items()], digits=1)
 
 # %% [markdown]
-# CLIPMat multiplies about twice as often as CLIPSeg, and gives a matte. The shortest pipeline that gives one too, CLIPSeg and ViTMatte, stays below it by this
-# count; how long each *takes* is another question, which `benchmarks/` answers.
+# CLIPMat multiplies about twice as often as CLIPSeg, and gives a matte. The shortest pipeline that gives one too, CLIPSeg and ViTMatte, stays below
+# it by this count; how long each *takes* is another question, which `benchmarks/` answers.
 #
 # ## Scores
 #
-# Both rivals were trained here in size tiny, on the scenes of the shipped CLIPMat, from the same batches and by the same loop
-# (`python -m rimlib.experiment.train_rival`), and scored on the scenes on which CLIPMat is. The tiny CLIPSeg stands on the same small CLIP as CLIPMat, frozen.
-# The tiny MDETR starts from nothing at all, for its towers have no small pretrained version. So the first two can be compared, and the third shows what a detector
-# learns of 128-pixel scenes in a thousand steps: things, and not yet words. (The machine was shared with other work, so steps say more than minutes.)
+# Both rivals were trained here in size tiny, on the scenes of the shipped CLIPMat, from the same batches and by the same loop (`python -m
+# rimlib.experiment.train_rival`), and scored on the scenes on which CLIPMat is. The tiny CLIPSeg stands on the same small CLIP as CLIPMat, frozen.
+# The tiny MDETR starts from nothing at all, for its towers have no small pretrained version. So the first two can be compared, and the third shows
+# what a detector learns of 128-pixel scenes in a thousand steps: things, and not yet words. (The machine was shared with other work, so steps say
+# more than minutes.)
 
 # %%
 records = {"CLIPMat": "quality-tiny", "CLIPSeg": "rival-clipseg-tiny", "MDETR": "rival-mdetr-tiny"}
@@ -370,9 +373,9 @@ show.table([{"tiny: 128 px, scenes of 240 × 320": name, "scored on": what, "mat
              "SAD / empty": run["scores"][what]["sad_ratio"]} for what in runs["CLIPSeg"]["scores"] for name, run in runs.items()], digits=3)
 
 # %% [markdown]
-# *Localised* is the share of mattes whose IoU with the truth is above a half; *chance* is a perfect matte of a random thing of the scene. *SAD / empty* above 1 is
-# worse than an empty matte. Now the paper's own rows, which speak of another data set, far larger networks and pictures of 1.75 megapixels. SAD grows with the
-# picture, so only the last two columns can be held against each other: how many times CLIPMat's error a rival has.
+# *Localised* is the share of mattes whose IoU with the truth is above a half; *chance* is a perfect matte of a random thing of the scene. *SAD /
+# empty* above 1 is worse than an empty matte. Now the paper's own rows, which speak of another data set, far larger networks and pictures of 1.75
+# megapixels. SAD grows with the picture, so only the last two columns can be held against each other: how many times CLIPMat's error a rival has.
 
 # %%
 table2 = {  # Table 2: SAD of keywords, of expressions, of RefMatte-RW100; ViT-B/16 without refiner, MDETR with ResNet-101
@@ -386,8 +389,8 @@ show.table([{"method": name, "paper, 512 px on 1.75 Mpx: keyword": paper[0], "ex
 # %% [markdown]
 # ## Check
 #
-# Words reach CLIPSeg's matte through FiLM alone: with another sentence's factors and shifts it gives that sentence's matte, and with factors of one and
-# shifts of zero all sentences get the same. Its towers have not moved.
+# Words reach CLIPSeg's matte through FiLM alone: with another sentence's factors and shifts it gives that sentence's matte, and with factors of one
+# and shifts of zero all sentences get the same. Its towers have not moved.
 
 # %% tags=["check"]
 with torch.no_grad():
@@ -402,7 +405,8 @@ with torch.no_grad():
     assert (deaf - deaf[:1]).abs().max() < 1e-6 < (learnt.alpha - learnt.alpha[:1]).abs().max(), "without FiLM nobody hears the sentence"
 torch.manual_seed(seed)
 fresh = baselines.get("clipseg", "tiny", "clip").net.clip.state_dict()
-assert all(torch.equal(value, fresh[name]) for name, value in clipseg.net.clip.state_dict().items()), "the towers are frozen"
+assert all(torch.equal(value, fresh[name]) for name, value in clipseg.net.clip.state_dict().items()), "the towers have not moved"
+assert {id(value) for value in clipseg.learning()} == {id(value) for value in decoder.parameters()}, "the towers are frozen"
 assert all(metrics.iou(learnt.alpha[row, 0], truths[row, 0]) == max(metrics.iou(learnt.alpha[row, 0], true[0]) for true in truths) > 0.2
            for row in range(len(sentences))), "each sentence's matte is most like its own thing"
 
@@ -453,28 +457,31 @@ assert np.diff(missed, axis=1).max() < 1e-6 and np.diff(unknown, axis=1).min() >
 # 1. CLIPSeg's answer for two sentences differs only through $\gamma$ and $\beta$. Could it give "the left one" and "the right one" of two identical dogs?
 #
 # :::{dropdown} Answer
-# Yes, if the features know where they are. CLIP's patches carry embeddings of their positions, so some channels tell left from right, and $\gamma$ can turn
-# those up. "Left of the cat" is another matter: where the cat is differs by picture, and the same $\gamma$ goes to all pictures. The blocks after FiLM would
-# have to find the cat and look left of it.
+# Yes, if the features know where they are. CLIP's patches carry embeddings of their positions, so some channels tell left from right, and $\gamma$
+# can turn those up. "Left of the cat" is another matter: where the cat is differs by picture, and the same $\gamma$ goes to all pictures. The
+# blocks after FiLM would have to find the cat and look left of it.
 # :::
 #
-# 2. MDETR has 100 queries and a sentence of RefMatte names one thing. Why not one query?
+# 2. MDETR has 100 queries and a sentence of RefMatte names one thing. Would one query do? Set `SETTINGS["tiny"]["queries"]` in `rimlib.baselines.mdetr`
+# to 1 and learn the scene by heart again.
 #
 # :::{dropdown} Answer
-# Which query answers is decided by the matching, and queries come to specialise in places and sizes; from many guesses one starts near the truth. With one query the
-# matching is no choice at all, and that query has to be everything. Try it: set `SETTINGS["tiny"]["queries"]` in `rimlib.baselines.mdetr` to 1 and watch the box loss.
+# For this it would: the boxes are learnt as fast as with ten. The query sees the sentence, so it can be another thing for each. The hundred come from
+# MDETR's own task, where a caption names many things and each needs a query of its own; the matching decides which, and queries come to specialise
+# in places and sizes. What one query cannot give is a choice: with several, the most probable guess is taken, and the others may be wrong.
 # :::
 #
 # 3. A sentence fits nothing in the picture. What does each method say, untrained for such sentences?
 #
 # :::{dropdown} Answer
-# CLIPSeg may say that no pixel is above a half. MDETR has the word for it, "nothing", and a probability of it for each query. Grounding DINO's best box has a score, and
-# below `grounded.THRESHOLD` the pipeline gives an empty matte. CLIPMat as the paper has it always finds something; ours is trained on such sentences besides.
+# CLIPSeg may say that no pixel is above a half. MDETR has the word for it, "nothing", and a probability of it for each query. Grounding DINO's best
+# box has a score, and below `grounded.THRESHOLD` the pipeline gives an empty matte. CLIPMat as the paper has it always finds something; ours is
+# trained on such sentences besides.
 # :::
 #
 # 4. The paper's refiner (Table 6) brings CLIPSeg's keyword SAD from 17.75 to 12.17 and CLIPMat's from 9.91 to 9.13. What does that say about where their errors are?
 #
 # :::{dropdown} Answer
-# A refiner mends edges and cannot move a matte to another thing. It takes 31 % off CLIPSeg's error and 8 % off CLIPMat's: so at least that much of each is edges. For
-# expressions it takes 7 % and 3 %: there the wrong thing is the error, and no refiner helps.
+# A refiner mends edges and cannot move a matte to another thing. It takes 31 % off CLIPSeg's error and 8 % off CLIPMat's: so at least that much of
+# each is edges. For expressions it takes 7 % and 3 %: there the wrong thing is the error, and no refiner helps.
 # :::
