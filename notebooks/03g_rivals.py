@@ -181,7 +181,7 @@ show.source(clipseg.answer)
 # that name the thing,
 #
 # $$
-# \hat q = \arg\min_q \Big( - \sum_{k \in T} \tfrac{1}{|T|}\, p_q(k) + 5\, \lVert b_q - b \rVert_1 - 2\, \mathrm{GIoU}(b_q, b) \Big) .
+# \hat q = \mathrm{arg}\min_q \Big( - \sum_{k \in T} \tfrac{1}{|T|}\, p_q(k) + 5\, \lVert b_q - b \rVert_1 - 2\, \mathrm{GIoU}(b_q, b) \Big) .
 # $$
 #
 # It is taught to be that thing, all others to be nothing. With several things this becomes a matching of queries and things, one to one.
