@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ import torch.nn.functional as F
 
 import literal
 from rimlib.clipmat import compiled, details, winograd
+from rimlib.clipmat.decoders import upsample
 from rimlib.clipmat.details import DetailsExtractor, maxpool_projection
-from rimlib.clipmat.winograd import Convolution, Kept, TwoConvolutions, folded, usable
+from rimlib.clipmat.upsampled import UpsampledConvolution, convolve_upsampled
+from rimlib.clipmat.winograd import Convolution, Kept, TwoConvolutions, folded
 
 
 @pytest.fixture(params=[1, 2])
@@ -49,29 +52,34 @@ def test_strips_join(monkeypatch):
     assert all(torch.equal(outs[0], out) for out in outs)
 
 
-def test_what_stands_there_joins_before_relu():
-    x, weight, bias = torch.randn(1, 96, 32, 32), torch.randn(96, 96, 3, 3) / 30, torch.randn(96)
-    start = torch.randn(32, 32, 96)
-    out, image = start.clone(), x[0].permute(1, 2, 0).numpy()
+def test_what_is_added_joins_before_relu():
+    x, weight, bias = torch.randn(1, 96, 34, 32), torch.randn(96, 96, 3, 3) / 30, torch.randn(96)
+    more = torch.randn(34, 32, 96)
+
+    def add(first, rows):
+        rows[:] = more[first : first + len(rows)].numpy()
+
     with torch.inference_mode():
-        Convolution(weight, bias).on_rows(lambda strip, first: winograd.copy_rows(image, strip, first), out, relu=True, add=True)
-    expected = (F.conv2d(x, weight, bias, padding=1)[0].permute(1, 2, 0) + start).relu()
+        out = torch.empty(34, 32, 96)
+        tiles = partial(compiled.tiles_of_map, winograd.pixels(x)[0])
+        Convolution(weight, bias).by_strips(tiles, out, relu=True, add=add)
+    expected = (F.conv2d(x, weight, bias, padding=1)[0].permute(1, 2, 0) + more).relu()
     torch.testing.assert_close(out, expected, atol=2e-5, rtol=0)
 
 
 def test_small_maps_and_few_channels_go_to_torch(monkeypatch):
-    monkeypatch.setattr(Convolution, "on_rows", lambda *_, **__: pytest.fail("not worth it"))
+    monkeypatch.setattr(Convolution, "by_strips", lambda *_, **__: pytest.fail("not worth it"))
     x, weight, bias = torch.randn(1, 8, 20, 20), torch.randn(4, 8, 3, 3), torch.randn(4)
     torch.testing.assert_close(Convolution(weight, bias)(x), F.conv2d(x, weight, bias, padding=1))
 
 
 def test_it_is_for_answers_on_a_cpu_in_float32_only():
     x = torch.zeros(1)
-    assert not usable(x)  # a gradient may be asked for
+    assert not compiled.usable(x)  # a gradient may be asked for
     with torch.no_grad():
-        assert usable(x) and not usable(x.double()) and not usable(x.to("meta"))
+        assert compiled.usable(x) and not compiled.usable(x.double()) and not compiled.usable(x.to("meta"))
         with torch.autocast("cpu", torch.bfloat16):
-            assert not usable(x)
+            assert not compiled.usable(x)
 
 
 def trained(module):
@@ -95,6 +103,38 @@ def test_two_convolutions_answer_alike_with_and_without_gradient():
     expected = block(x).detach()
     with torch.inference_mode():
         torch.testing.assert_close(block(x), expected, atol=5e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("channels, size", [(8, (3, 4)), (100, (16, 17)), (100, (19, 16))])
+def test_two_convolutions_of_a_sum_that_never_exists(channels, size, threads):
+    torch.manual_seed(0)
+    block = trained(TwoConvolutions(channels, 97))
+    small, more = torch.randn(2, channels, *size), torch.randn(2, channels, 2 * size[0], 2 * size[1])
+    expected = upsample(small, 2) + more
+    for part in block:
+        expected = part(expected)
+    torch.testing.assert_close(block(small, more), expected, atol=5e-5, rtol=1e-4)  # with a gradient
+    with torch.inference_mode():
+        torch.testing.assert_close(block(small, more), expected.detach(), atol=5e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+@pytest.mark.parametrize("size", [(1, 2), (4, 7)])
+def test_an_enlarged_map_is_convolved_by_rows(scale, size, threads):
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(2, 5, *size), torch.randn(9, 5, 3, 3), torch.randn(9)
+    expected = F.conv2d(upsample(x, scale), weight, bias, padding=1)
+    with torch.inference_mode():
+        for few in (1, 3):
+            torch.testing.assert_close(convolve_upsampled(x, weight[:few], scale, bias[:few]), expected[:, :few], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(convolve_upsampled(x, weight[:2], scale), (expected - bias[:, None, None])[:, :2], atol=1e-5, rtol=1e-5)
+        rows = np.full((3, scale * size[1], 9), np.nan, np.float32)  # some rows from the middle
+        last = scale * size[0] - 3
+        for first in range(max(0, last) + 1):
+            part = rows[: scale * size[0]]
+            UpsampledConvolution(weight, scale)(x[1])(first, part)
+            wanted = (expected - bias[:, None, None])[1, :, first : first + len(part)].permute(1, 2, 0)
+            torch.testing.assert_close(torch.from_numpy(part), wanted, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("level, grid", [(1, 3), (1, 4), (2, 9), (3, 16), (4, 32), (1, 1)])

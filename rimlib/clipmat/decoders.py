@@ -49,11 +49,10 @@ class DetailsDecoder(nn.Module):
         `text`: (B, D_4, S/16, S/16), added to level 4. Returns (B, 1, S, S), logits of alpha."""
         x = details[0] if text is None else details[0] + text
         for number, stage in enumerate(self.stages):
-            if number > 0:
-                x = upsample(x, 2)
-                if number < len(details):
-                    x = x + details[number]  # the residual connection of Sec. 4.4
-            x = stage(x)
+            if 0 < number < len(details):
+                x = stage(x, details[number])  # the residual connection of Sec. 4.4
+            else:
+                x = stage(upsample(x, 2) if number > 0 else x)
         return convolve_upsampled(x, self.d0.weight, 2, self.d0.bias)
 
 

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from rimlib.clipmat import compiled
-from rimlib.clipmat.upsampled import convolve_upsampled
-from rimlib.clipmat.winograd import Convolution, Kept, folded, usable
+from rimlib.clipmat.upsampled import UpsampledConvolution, convolve_upsampled
+from rimlib.clipmat.winograd import Convolution, Kept, folded, pixels
 
 
 class DetailsExtractor(nn.Module):
@@ -44,7 +44,7 @@ class DetailsExtractor(nn.Module):
     def forward(self, visual: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """`visual`: (B, Dv, S/16, S/16); `images`: (B, 3, S, S), normalised. Returns (B, D_i, S/2^i, S/2^i)."""
         visual = self.norm_visual(visual)  # Eq. 6, before its upsampling
-        if not self.training and usable(images):
+        if not self.training and compiled.usable(images):
             return self._without_gradient(visual, images)
         image = maxpool_projection(images, self.norm_image.weight, self.norm_image.bias, 2**self.level)  # Eq. 7
         # Eq. 8 and 9. A convolution of a concatenation is the sum of two, and the visual half needs no large map.
@@ -54,33 +54,41 @@ class DetailsExtractor(nn.Module):
         return F.relu(self.norm(x))
 
     def _without_gradient(self, visual: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-        """The same on a CPU: the batch norm joins the weights, and the pooled picture goes strip by strip into its convolution."""
+        """The same on a CPU: the batch norm joins the weights, and both halves go strip by strip into the result."""
         for_visual, for_image, matrix = self._kept.get(self, self._prepare)
         window, size = 2**self.level, images.shape[-1] >> self.level
+        pictures = pixels(images)
+
+        def pooled(out, at):
+            for picture, result in zip(pictures, out.numpy()):
+                compiled.share(partial(compiled.pool_rows, picture, matrix, window, result, at), size)
+            return out.permute(0, 3, 1, 2)
+
         if for_visual is None:
-            if self.level < 4:
-                visual = F.interpolate(visual, scale_factor=2 ** (4 - self.level), mode="bilinear", align_corners=False)
-            image = maxpool_projection(images, self.norm_image.weight, self.norm_image.bias, window)
-            return for_image(torch.cat([visual, image], dim=1), relu=True)
-        x = convolve_upsampled(visual, for_visual, 2 ** (4 - self.level))
-        if not for_image.gains(size, size):
-            image = maxpool_projection(images, self.norm_image.weight, self.norm_image.bias, window)
-            return for_image(image).add_(x).relu_()
-        x = x.permute(0, 2, 3, 1).contiguous()  # (B, H, W, D_i)
-        for pixels, out in zip(images.permute(0, 2, 3, 1).contiguous().numpy(), x):
-            for_image.on_rows(lambda strip, first: compiled.share(
-                partial(compiled.pool_rows, pixels, matrix, window, first, strip), len(strip)), out, relu=True, add=True)
-        return x.permute(0, 3, 1, 2)
+            both = compiled.empty(len(images), size, size, 2 * self.width)
+            visual = F.interpolate(visual, scale_factor=2 ** (4 - self.level), mode="bilinear", align_corners=False)
+            both[..., : self.width] = visual.permute(0, 2, 3, 1)
+            return for_image(pooled(both, self.width), relu=True)
+        strips = for_image.gains(size, size)
+        out = compiled.empty(len(images), size, size, len(self.norm.weight))
+        for grid, picture, result in zip(visual, pictures, out):
+            enlarged = for_visual(grid)
+            if strips:
+                for_image.by_strips(partial(compiled.tiles_of_pooling, picture, matrix, window), result, relu=True, add=enlarged)
+            else:
+                enlarged(0, result.numpy())
+        out = out.permute(0, 3, 1, 2)
+        return out if strips else for_image(pooled(compiled.empty(len(images), size, size, self.width), 0)).add_(out).relu_()
 
     def _prepare(self):
-        """What stands for `mix` and `norm`: the weight of the visual half and a Convolution of the image's half, or, where little
-        or nothing is to be enlarged, None and a Convolution of both. And the matrix of `norm_image`."""
+        """What stands for `mix` and `norm`: one convolution for each half, or, where little or nothing is to be enlarged, None
+        and a convolution of both. And the matrix of `norm_image`."""
         weight, bias = folded(self.mix, self.norm)
         matrix = projection(self.norm_image.weight, self.norm_image.bias).numpy()
         if self.level >= 3:
             return None, Convolution(weight, bias), matrix
         visual, image = weight.split(self.width, dim=1)
-        return visual, Convolution(image, bias), matrix
+        return UpsampledConvolution(visual, 2 ** (4 - self.level)), Convolution(image, bias), matrix
 
 
 class PlainSkip(nn.Module):

@@ -8,10 +8,14 @@ large size with many channels is ever held: at 512 pixels the paper's last stage
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+
+from rimlib.clipmat import compiled
 
 FEW = 8  # with fewer outputs than this each of them is better taken as one picture
 
@@ -49,9 +53,49 @@ def _few(x, weight, scale, bias):
     taps = F.conv2d(x, weight.permute(0, 2, 3, 1).flatten(0, 2)[:, :, None, None])  # (B, O*3*3, h, w)
     taps = taps.unflatten(1, (out, 3, 3)).permute(0, 1, 2, 4, 3, 5)  # (B, O, 3, h, 3, w)
     taps = taps.reshape(batch, out, 3 * height, 3 * width)
+    if compiled.usable(x):
+        return _planes(taps, scale, torch.zeros(out) if bias is None else bias)
     rows, columns = _matrices(height, width, scale, taps)
     y = rows @ taps @ columns.T  # (B, O, H, W)
     return y if bias is None else y + bias[:, None, None]
+
+
+def _planes(taps, scale, bias):
+    """The last step of `_few` without matrices, which are mostly zeros."""
+    rows, columns = (_sixes(size // 3, scale) for size in taps.shape[2:])
+    out = compiled.empty(*taps.shape[:2], len(rows[0]), len(columns[0]))
+    for image, result in zip(taps.numpy(), out.numpy()):
+        for plane, number, target in zip(image, bias.numpy(), result):
+            compiled.share(partial(compiled.enlarge_plane, plane, *rows, *columns, number, target), len(target))
+    return out
+
+
+class UpsampledConvolution:
+    """`convolve_upsampled` of many outputs where `compiled.usable`, by rows, so that its result need never exist whole."""
+
+    def __init__(self, weight: torch.Tensor, scale: int):
+        """`weight`: (O, C, 3, 3)."""
+        self.weight, self.scale = weight.permute(2, 1, 3, 0).flatten(2).contiguous(), scale  # (3, C, 3*O), rows' taps first
+
+    def __call__(self, x: torch.Tensor) -> Callable[[int, np.ndarray], None]:
+        """`x`: (C, h, w). Returns `write(first, out)`, which gives `out`, (rows, W, O), the rows `first`, first + 1, … of the result."""
+        channels, height, width = x.shape
+        rows, (places, values) = (_sixes(size, self.scale) for size in (height, width))
+        columns = places % width * 3 + places // width, values  # as the taps lie
+        taps = x.permute(1, 2, 0).reshape(1, -1, channels) @ self.weight  # (3, h*w, 3*O)
+        taps = taps.view(3 * height, -1).numpy()
+
+        def write(first, out):
+            compiled.share(partial(compiled.enlarge_rows, taps, *rows, *columns, first, out), len(out))
+
+        return write
+
+
+@lru_cache(maxsize=64)
+def _sixes(size: int, scale: int) -> tuple[np.ndarray, np.ndarray]:
+    """`shifted_upsampling` without its zeros: each row has at most six entries. Where they are, int64 (size * scale, 6), and what."""
+    values, places = shifted_upsampling(size, scale, torch.float32, torch.device("cpu")).topk(min(6, 3 * size))
+    return tuple(F.pad(tensor, (0, 6 - tensor.shape[1])).numpy() for tensor in (places, values))
 
 
 def _matrices(height: int, width: int, scale: int, like: torch.Tensor) -> list[torch.Tensor]:

@@ -11,20 +11,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from rimlib.clipmat import compiled
+
 STRIP = 64  # tiles at a time, so that what is between the steps stays in the cache
-
-
-def usable(x: torch.Tensor) -> bool:
-    """Is `x` on a CPU, in float32, where no gradient and no other type is asked for?"""
-    return (x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_grad_enabled()
-            and not torch.is_autocast_enabled("cpu"))
+PAD = 80  # so that a tile's 36 numbers lie in different parts of the cache: a multiple of 4096 bytes apart they would drive each other out
 
 
 class Convolution:
@@ -42,7 +39,8 @@ class Convolution:
 
     def gains(self, height: int, width: int) -> bool:
         """Is Winograd's way quicker for a map of this size? With few channels or few tiles the changes cost what they save."""
-        return min(self.weight.shape[:2]) >= 96 and height * width >= 1024
+        outputs, inputs = self.weight.shape[:2]
+        return inputs >= 96 and outputs >= 32 and height * width >= 1024
 
     def __call__(self, x: torch.Tensor, relu: bool = False) -> torch.Tensor:
         """`conv2d(x, weight, bias, padding=1)`, then ReLU if asked. `x`: (B, C, H, W), as `usable` says.
@@ -53,59 +51,65 @@ class Convolution:
         if not self.gains(height, width):
             x = F.conv2d(x, self.weight, self.bias, padding=1)
             return x.relu_() if relu else x
-        out = torch.empty(len(x), height, width, len(self.bias))  # (B, H, W, O)
-        for image, result in zip(x.permute(0, 2, 3, 1).contiguous().numpy(), out):
-            self.on_rows(lambda strip, first: copy_rows(image, strip, first), result, relu)
+        return self.of_tiles([partial(compiled.tiles_of_map, image) for image in pixels(x)], height, width, relu)
+
+    def of_sum(self, small: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """ReLU of the same of `x` (B, C, 2h, 2w) plus `small` (B, C, h, w) enlarged by 2 bilinearly; the sum never exists."""
+        sums = [partial(compiled.tiles_of_sum, *pair) for pair in zip(pixels(small), pixels(x))]
+        return self.of_tiles(sums, *x.shape[-2:], relu=True)
+
+    def of_tiles(self, maps: list[Callable], height: int, width: int, relu: bool) -> torch.Tensor:
+        out = compiled.empty(len(maps), height, width, len(self.bias))
+        for tiles, result in zip(maps, out):
+            self.by_strips(tiles, result, relu)
         return out.permute(0, 3, 1, 2)
 
-    def on_rows(self, fill: Callable[[np.ndarray, int], None], out: torch.Tensor, relu: bool = False, add: bool = False) -> None:
-        """The same of one map, into `out`, float32 (H, W, O), contiguous; with `add` what stands there joins it before ReLU.
+    def by_strips(self, tiles: Callable, out: torch.Tensor, relu: bool = False, add: Callable[[int, np.ndarray], None] | None = None) -> None:
+        """The same of one map, into `out`, float32 (H, W, O), contiguous, a few rows of tiles at a time.
 
-        The map need never exist whole: `fill(strip, first)` writes its rows `first`, first + 1, … into `strip`
-        (rows, 1 + W + more, C) from column 1 on, and leaves rows that the map does not have.
+        The map need never exist whole: `tiles(first, columns, changed, start, stop)` gives its tiles, as `compiled.tiles_of_map`
+        does. `add(first, rows)`, where there is one, writes what joins rows `first`, first + 1, … of the result before ReLU.
         """
-        from rimlib.clipmat import compiled
-
         height, width, outputs = out.shape
-        taps, bias = self.taps, self.bias.contiguous().numpy()
+        taps, bias, result = self.taps, self.bias.contiguous().numpy(), out.numpy()
         rows, columns = -(-height // 4), -(-width // 4)
         together = min(rows, max(1, STRIP // columns))
-        strip = space("strip", 4 * together + 2, 4 * columns + 2, taps.shape[1])
-        strip[:, 0], strip[:, width + 1:], strip[0] = 0, 0, 0  # what is outside the map
         for first in range(0, rows, together):
-            count = min(together, rows - first)
-            strip[max(0, height - 4 * first + 1):] = 0
-            fill(strip, 4 * first - 1)
-            before, after = (space(name, 36, count * columns, channels) for name, channels in zip(("in", "out"), taps.shape[1:]))
-            compiled.share(lambda a, b: compiled.tiles_in(strip, before, columns, a, b), count * columns)
-            torch.bmm(torch.from_numpy(before), taps, out=torch.from_numpy(after))
-            compiled.share(lambda a, b: compiled.tiles_out(after, bias, out.numpy(), first, columns, add, relu, a, b), count * columns)
+            count = min(together, rows - first) * columns
+            changed, factors = space("in", count, taps.shape[1], PAD)
+            products, after = space("out", count, outputs)
+            compiled.share(partial(tiles, first, columns, changed), count)
+            torch.bmm(factors, taps, out=after)
+            if add:
+                add(4 * first, result[4 * first : 4 * (first + together)])
+            compiled.share(partial(compiled.tiles_out, products, bias, result, first, columns, add is not None, relu), count)
+
+
+def pixels(x: torch.Tensor) -> np.ndarray:
+    """(B, C, H, W) as (B, H, W, C), contiguous."""
+    return x.permute(0, 2, 3, 1).contiguous().numpy()
 
 
 _spaces = threading.local()
 
 
-def space(name: str, *shape: int) -> np.ndarray:
-    """Memory for what is between two steps, float32, not emptied: the same each time, for asking for it anew takes long."""
-    size, flat = int(np.prod(shape)), getattr(_spaces, name, None)
+def space(name: str, tiles: int, channels: int, pad: int = 0) -> tuple[np.ndarray, torch.Tensor]:
+    """Memory for what is between two steps, float32, not emptied: the same each time, for asking for it anew takes long.
+
+    Once as rows (36, tiles*channels + pad) for our loops and once as (36, tiles, channels) for torch.
+    """
+    size, flat = 36 * (tiles * channels + pad), getattr(_spaces, name, None)
     if flat is None or flat.size < size:
         flat = np.empty(size, np.float32)
         setattr(_spaces, name, flat)
-    return flat[:size].reshape(shape)
-
-
-def copy_rows(image: np.ndarray, strip: np.ndarray, first: int) -> None:
-    """A `fill` of `Convolution.on_rows` for a map (H, W, C) that exists."""
-    low, high = max(first, 0), min(first + len(strip), len(image))
-    strip[low - first : high - first, 1 : 1 + image.shape[1]] = image[low:high]
+    rows = flat[:size].reshape(36, -1)
+    return rows, torch.from_numpy(rows)[:, : tiles * channels].view(36, tiles, channels)
 
 
 @lru_cache(maxsize=1)
 def taps_matrix() -> torch.Tensor:
     """(36, 9): the values at each pair of points of the polynomial whose coefficients are the taps, over Lagrange's denominators."""
-    from rimlib.clipmat.compiled import A, B
-
-    points = [0.0, float(A), -float(A), float(B), -float(B)]
+    points = [0.0, *(sign * float(point) for point in (compiled.A, compiled.B) for sign in (1, -1))]
     rows = []
     for point in points:
         below = np.prod([point - other for other in points if other != point])
@@ -165,9 +169,13 @@ class TwoConvolutions(nn.Sequential):
         self._kept.forget()
         return super().train(mode)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`x`: (B, inputs, H, W). Returns (B, out, H, W)."""
-        if self.training or not usable(x):
-            return super().forward(x)
-        first, second = self._kept.get(self, lambda: [Convolution(*folded(self[at], self[at + 1])) for at in (0, 3)])
-        return second(first(x, relu=True), relu=True)
+    def forward(self, x: torch.Tensor, more: torch.Tensor | None = None) -> torch.Tensor:
+        """`x`: (B, inputs, H, W). Returns (B, out, H, W). With `more` (B, inputs, 2H, 2W), the same of `more` plus `x` enlarged by 2."""
+        quick = not self.training and compiled.usable(x)
+        if quick:
+            first, second = self._kept.get(self, lambda: [Convolution(*folded(self[at], self[at + 1])) for at in (0, 3)])
+            if more is not None and first.gains(*more.shape[-2:]):
+                return second(first.of_sum(x, more), relu=True)
+        if more is not None:
+            x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False) + more
+        return second(first(x, relu=True), relu=True) if quick else super().forward(x)
