@@ -192,7 +192,7 @@ def sum_of_six(rows, places, values, out):
 
 @compiled
 def tiles_of_map(image, first, columns, out, start, stop):
-    """Winograd's change of a map `image` (H, W, C): its tiles of 6x6, every fourth row and column, to `out` (36, tiles*C + more).
+    """Winograd's change of a map `image` (H, W, C): its tiles of 6x6, every fourth row and column, to `out` (tiles, 36, C).
 
     Tiles start..stop of those from row `first` of tiles on, row by row. A tile begins one pixel above and left of its 4x4
     outputs; what is outside the map is zero.
@@ -281,12 +281,12 @@ def largest(pixels, red, green, blue, bias, best):
 
 @compiled
 def change(patch, count, out, first):
-    """Winograd's change of the `count` tiles beside each other in `patch` (6, 4*count+2, C) to `out` (36, tiles, C) from tile `first` on."""
+    """Winograd's change of the `count` tiles beside each other in `patch` (6, 4*count+2, C) to `out` (tiles, 36, C) from tile `first` on."""
     t = np.empty((6, 6, BLOCK), np.float32)
     for number in range(count):
         tile = first + number
         for c0 in range(0, patch.shape[2], BLOCK):
-            n, at = min(BLOCK, patch.shape[2] - c0), tile * patch.shape[2] + c0
+            n = min(BLOCK, patch.shape[2] - c0)
             for j in range(6):
                 x = 4 * number + j
                 d0, d1, d2 = patch[0, x, c0:], patch[1, x, c0:], patch[2, x, c0:]
@@ -300,8 +300,8 @@ def change(patch, count, out, first):
                     t[5, j, c] = d5[c] - SUM * d3[c] + AB * d1[c]
             for i in range(6):
                 d0, d1, d2, d3, d4, d5 = t[i, 0], t[i, 1], t[i, 2], t[i, 3], t[i, 4], t[i, 5]
-                u0, u1, u2 = out[6 * i, at:], out[6 * i + 1, at:], out[6 * i + 2, at:]
-                u3, u4, u5 = out[6 * i + 3, at:], out[6 * i + 4, at:], out[6 * i + 5, at:]
+                u0, u1, u2 = out[tile, 6 * i, c0:], out[tile, 6 * i + 1, c0:], out[tile, 6 * i + 2, c0:]
+                u3, u4, u5 = out[tile, 6 * i + 3, c0:], out[tile, 6 * i + 4, c0:], out[tile, 6 * i + 5, c0:]
                 for c in range(n):
                     even, odd = d4[c] - B2 * d2[c], A * (d3[c] - B2 * d1[c])
                     more, less = d4[c] - A2 * d2[c], B * (d3[c] - A2 * d1[c])
@@ -321,10 +321,10 @@ def tiles_out(x, bias, out, first, columns, add, relu, start, stop):
     for tile in range(start, stop):
         row, column = tile // columns, tile % columns
         for c0 in range(0, channels, BLOCK):
-            n, at = min(BLOCK, channels - c0), tile * channels + c0
+            n = min(BLOCK, channels - c0)
             for j in range(6):
-                m0, m1, m2 = x[j, at:], x[6 + j, at:], x[12 + j, at:]
-                m3, m4, m5 = x[18 + j, at:], x[24 + j, at:], x[30 + j, at:]
+                m0, m1, m2 = x[j, tile, c0:], x[6 + j, tile, c0:], x[12 + j, tile, c0:]
+                m3, m4, m5 = x[18 + j, tile, c0:], x[24 + j, tile, c0:], x[30 + j, tile, c0:]
                 for c in range(n):
                     p, q, r, s = m1[c] + m2[c], m1[c] - m2[c], m3[c] + m4[c], m3[c] - m4[c]
                     t[0, j, c], t[1, j, c] = m0[c] + p + r, A * q + B * s

@@ -21,7 +21,6 @@ from torch import nn
 from rimlib.clipmat import compiled
 
 STRIP = 64  # tiles at a time, so that what is between the steps stays in the cache
-PAD = 80  # so that a tile's 36 numbers lie in different parts of the cache: a multiple of 4096 bytes apart they would drive each other out
 
 
 class Convolution:
@@ -76,10 +75,10 @@ class Convolution:
         together = min(rows, max(1, STRIP // columns))
         for first in range(0, rows, together):
             count = min(together, rows - first) * columns
-            changed, factors = space("in", count, taps.shape[1], PAD)
-            products, after = space("out", count, outputs)
+            changed = space("in", count, 36, taps.shape[1])
+            products = space("out", 36, count, outputs)
             compiled.share(partial(tiles, first, columns, changed), count)
-            torch.bmm(factors, taps, out=after)
+            torch.bmm(torch.from_numpy(changed).transpose(0, 1), taps, out=torch.from_numpy(products))
             if add:
                 add(4 * first, result[4 * first : 4 * (first + together)])
             compiled.share(partial(compiled.tiles_out, products, bias, result, first, columns, add is not None, relu), count)
@@ -93,17 +92,13 @@ def pixels(x: torch.Tensor) -> np.ndarray:
 _spaces = threading.local()
 
 
-def space(name: str, tiles: int, channels: int, pad: int = 0) -> tuple[np.ndarray, torch.Tensor]:
-    """Memory for what is between two steps, float32, not emptied: the same each time, for asking for it anew takes long.
-
-    Once as rows (36, tiles*channels + pad) for our loops and once as (36, tiles, channels) for torch.
-    """
-    size, flat = 36 * (tiles * channels + pad), getattr(_spaces, name, None)
+def space(name: str, *shape: int) -> np.ndarray:
+    """Memory for what is between two steps, float32, not emptied: the same each time, for asking for it anew takes long."""
+    size, flat = int(np.prod(shape)), getattr(_spaces, name, None)
     if flat is None or flat.size < size:
         flat = np.empty(size, np.float32)
         setattr(_spaces, name, flat)
-    rows = flat[:size].reshape(36, -1)
-    return rows, torch.from_numpy(rows)[:, : tiles * channels].view(36, tiles, channels)
+    return flat[:size].reshape(shape)
 
 
 @lru_cache(maxsize=1)
