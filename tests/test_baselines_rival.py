@@ -130,8 +130,9 @@ def test_a_folder_of_public_weights_is_read_and_a_pickled_one_is_not(tmp_path):
         baselines.get("clipseg", "tiny", str(tmp_path / "bad"))
 
 
-def test_the_hub_is_asked_only_where_the_cache_has_nothing():
+def test_the_hub_is_asked_only_where_the_cache_has_nothing(monkeypatch):
     asked = []
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **_: name)
 
     class Kind:
         @classmethod

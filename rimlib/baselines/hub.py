@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import contextmanager
 from pathlib import Path
 
+import huggingface_hub
+
+from rimlib.clipmat.hub import quiet, why
 from rimlib.errors import RimError
 
 
@@ -17,47 +19,31 @@ def fetch(kind, name: str, instead: str = "weights='random'", weights: bool = Tr
     Raises RimError that says which name, why not, and what to do.
     """
     options = {"use_safetensors": True} if weights else {}
-    try:
-        with _quiet():
-            try:
-                found = kind.from_pretrained(name, local_files_only=True, **options)
-            except Exception:  # not in the cache: whether it is broken there is told by the second try
-                if Path(name).is_dir():
-                    raise
-                found = kind.from_pretrained(name, **options)
-    except Exception as error:  # the hub fails in many ways: no network, no such name, a proxy's refusal
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        what = "weights" if weights else "settings"
-        raise RimError(f"{name}: its {what} cannot be had ({reason}); fetch them once where a network is there with "
-                       f"`hf download {name}`, or name a folder that holds them, or ask for {instead}") from None
+    with _told(name, "weights" if weights else "settings", f"`hf download {name}`, or name a folder that holds them, or ask for {instead}"):
+        try:
+            found = kind.from_pretrained(name, local_files_only=True, **options)
+        except Exception:  # not in the cache: whether it is broken there is told by the second try
+            if Path(name).is_dir():
+                raise
+            huggingface_hub.snapshot_download(name, allow_patterns=["config.json"])  # where no network is, it says so at once
+            found = kind.from_pretrained(name, **options)
     return found.float().eval() if weights else found
 
 
 def fetch_file(name: str, file: str, instead: str = "weights='random'") -> Path:
     """The path of one file of a repository on the hub, fetched if need be. Raises RimError as `fetch` does."""
-    from huggingface_hub import hf_hub_download
-
-    try:
-        with _quiet():
-            try:
-                return Path(hf_hub_download(name, file, local_files_only=True))
-            except Exception:
-                return Path(hf_hub_download(name, file))
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise RimError(f"{name}: its {file} cannot be had ({reason}); fetch it once where a network is there with "
-                       f"`hf download {name} {file}`, or ask for {instead}") from None
+    with _told(name, file, f"`hf download {name} {file}`, or ask for {instead}"):
+        try:
+            return Path(huggingface_hub.hf_hub_download(name, file, local_files_only=True))
+        except Exception:
+            return Path(huggingface_hub.snapshot_download(name, allow_patterns=[file])) / file
 
 
 @contextmanager
-def _quiet():
-    """Without the hub's own warnings: what they say is said once, in the error."""
-    loggers = [logging.getLogger(name) for name in ("huggingface_hub", "transformers")]
-    levels = [logger.level for logger in loggers]
+def _told(name: str, what: str, how: str):
+    """What the hub and transformers say in many ways, no network, no such name, a proxy's refusal, in one line."""
     try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        yield
-    finally:
-        for logger, level in zip(loggers, levels):
-            logger.setLevel(level)
+        with quiet("huggingface_hub", "transformers"):
+            yield
+    except Exception as error:
+        raise RimError(f"{name}: its {what} cannot be had ({why(error)}); fetch them once where a network is there with {how}") from None

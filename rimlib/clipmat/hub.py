@@ -91,7 +91,7 @@ class Hosted(PyTorchModelHubMixin, library_name="rimlib", pipeline_tag="image-se
         except (RimError, TypeError):
             raise
         except Exception as error:  # the hub fails in many ways: no network, no token, no right to write
-            raise RimError(f"{repo_id}: it cannot be pushed to the hub ({_why(error)}); see `hf auth login`, or save_pretrained for "
+            raise RimError(f"{repo_id}: it cannot be pushed to the hub ({why(error)}); see `hf auth login`, or save_pretrained for "
                            "a folder") from None
         finally:
             del self._half
@@ -145,7 +145,7 @@ def fetch(name: str, files: Sequence[str], instead: str, cached: bool = False, *
     """
     from huggingface_hub import snapshot_download
 
-    with _quiet():
+    with quiet("huggingface_hub"):
         if cached:
             try:
                 folder = Path(snapshot_download(name, allow_patterns=list(files), **options | {"local_files_only": True}))
@@ -156,10 +156,11 @@ def fetch(name: str, files: Sequence[str], instead: str, cached: bool = False, *
         try:
             return Path(snapshot_download(name, allow_patterns=list(files), **options))
         except Exception as error:  # the hub fails in many ways: no network, no such name, a proxy's refusal
-            raise RimError(f"{name}: it cannot be had from the hub ({_why(error)}); {instead}") from None
+            raise RimError(f"{name}: it cannot be had from the hub ({why(error)}); {instead}") from None
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """What the hub said no with, in a few words."""
     from huggingface_hub import errors
 
     if isinstance(error, errors.HFValidationError):
@@ -218,12 +219,14 @@ def _replaced(folder: Path):
 
 
 @contextmanager
-def _quiet():
-    """Without the hub's own warnings: what they say is said once, in the error."""
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def quiet(*names: str):
+    """Without the warnings of these libraries: what they say is said once, in the error."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
     try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
