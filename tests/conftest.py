@@ -47,3 +47,23 @@ def scenes(make_scenes, tmp_path_factory):
     root = tmp_path_factory.mktemp("scenes")
     make_scenes(root, 12)
     return make_scenes(root, 4, split="test", seed=1)
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    """The model that comes with the package. Each test file has its own."""
+    from rimlib.clipmat.model import CLIPMat
+
+    return CLIPMat.shipped()
+
+
+@pytest.fixture
+def one_load(shipped, monkeypatch):
+    """Whoever asks for the shipped model gets the one of the test file."""
+    from rimlib.asking import matting
+    from rimlib.clipmat.model import CLIPMat
+
+    monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": shipped))
+    matting._shipped.cache_clear()
+    yield
+    matting._shipped.cache_clear()

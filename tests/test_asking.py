@@ -5,7 +5,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import rimlib
@@ -19,14 +18,9 @@ from rimlib.images import resize
 from rimlib.refmatte.example import example
 
 
-@pytest.fixture(scope="module")
-def model():
-    return CLIPMat.shipped()
-
-
 @pytest.fixture
-def matting(model):
-    return Matting(model, device="cpu", refiner=None)
+def matting(shipped):
+    return Matting(shipped, device="cpu", refiner=None)
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +68,8 @@ def test_a_sentence_that_fits_nothing_gets_an_empty_matte_and_a_plain_message(as
     np.testing.assert_allclose(unsure.raw, sure.alpha, atol=1e-5)           # what the model gave is still there
 
 
-def test_a_threshold_of_0_keeps_every_matte_that_shows_something(model, scene):
-    matting = Matting(model, device="cpu", refiner=None, threshold=0)
+def test_a_threshold_of_0_keeps_every_matte_that_shows_something(shipped, scene):
+    matting = Matting(shipped, device="cpu", refiner=None, threshold=0)
     matting.set_image(scene.picture)
     for result in matting.mattes(["zebra", "the dog", "a bicycle", "the red umbrella", "the violin"]):
         assert result.found == (result.raw.max() >= 0.5 / 255)
@@ -84,9 +78,9 @@ def test_a_threshold_of_0_keeps_every_matte_that_shows_something(model, scene):
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
-def test_a_threshold_that_is_no_score_is_refused(model, threshold):
+def test_a_threshold_that_is_no_score_is_refused(shipped, threshold):
     with pytest.raises(RimError, match="from 0 to 1"):
-        Matting(model, refiner=None, threshold=threshold)
+        Matting(shipped, refiner=None, threshold=threshold)
 
 
 # How the model is asked
@@ -146,23 +140,23 @@ class Negative:
         return np.full(picture.shape[:2], 0.25, np.float32)
 
 
-def test_the_refiner_sees_what_was_found_in_a_picture_larger_than_the_model_sees(model, scene):
-    refiner, side = Negative(), model.image_size
-    matting = Matting(model, device="cpu", refiner=refiner)
+def test_the_refiner_sees_what_was_found_in_a_picture_larger_than_the_model_sees(shipped, scene):
+    refiner, side = Negative(), shipped.image_size
+    matting = Matting(shipped, device="cpu", refiner=refiner)
     matting.set_image(scene.picture)
     assert (matting.matte("the violin").alpha == 0.25).all()
     assert refiner.given == [(scene.picture.shape, np.uint8, (side, side), np.float32)]
     matting.set_image(resize(scene.picture, (side, side)))
     matting.matte("the violin")
     assert len(refiner.given) == 1, "no details that the model did not see"
-    strict = Matting(model, device="cpu", refiner=refiner, threshold=1.0)
+    strict = Matting(shipped, device="cpu", refiner=refiner, threshold=1.0)
     strict.set_image(scene.picture)
     assert not strict.matte("the violin").alpha.any() and len(refiner.given) == 1, "nothing found, nothing to refine"
 
 
-def test_the_shipped_refiner_is_used_where_there_is_one(model):
+def test_the_shipped_refiner_is_used_where_there_is_one(shipped):
     ships = (CHECKPOINTS / "refiner-tiny.safetensors").is_file()
-    assert (Matting(model).refiner is not None) == ships and Matting(model, refiner=None).refiner is None
+    assert (Matting(shipped).refiner is not None) == ships and Matting(shipped, refiner=None).refiner is None
 
 
 # What cannot be asked
@@ -187,17 +181,9 @@ def test_what_is_no_list_of_sentences_is_refused(asked, several):
 
 # From the package
 
-@pytest.fixture
-def one_load(model, monkeypatch):
-    """The model is loaded once for all these tests."""
-    monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": model))
-    module._shipped.cache_clear()
-    yield
-    module._shipped.cache_clear()
-
-def test_one_call_from_the_package_keeps_the_model(model, scene, monkeypatch):
+def test_one_call_from_the_package_keeps_the_model(shipped, scene, monkeypatch):
     loads = []
-    monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": loads.append(name) or model))
+    monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": loads.append(name) or shipped))
     module._shipped.cache_clear()
     alpha = rimlib.matte(scene.picture, "the violin")
     assert isinstance(alpha, np.ndarray) and alpha.shape == scene.picture.shape[:2] and alpha.any()

@@ -12,7 +12,6 @@ import rimlib
 from rimlib import cli, images
 from rimlib.asking import matting as module, sentences as words
 from rimlib.asking.matting import NothingFound
-from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
 from rimlib.refmatte.example import example
 
@@ -64,20 +63,6 @@ REFUSED = {
 }
 ADDRESSES = ["https://example.org/fox.jpg", "http://example.org/fox.jpg", "s3://photos/fox.jpg", "file:///fox.jpg", "data:image/png;base64,AAAA"]
 BROKEN = {"zero.png": "is empty", "half.png": "cut off", "text.jpg": "not a picture", "missing.png": "no such file", "pipe.png": "a pipe"}
-
-
-@pytest.fixture(scope="module")
-def model():
-    return CLIPMat.shipped()
-
-
-@pytest.fixture
-def one_load(model, monkeypatch):
-    """The model is loaded once for all these tests."""
-    monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": model))
-    module._shipped.cache_clear()
-    yield
-    module._shipped.cache_clear()
 
 
 @pytest.fixture(params=["rimlib.matte", "rim matte"])
@@ -150,8 +135,8 @@ def test_every_kind_of_array(one_load, name):
         assert rimlib.matte(ARRAYS[name], "the dog").shape == (30, 50)
 
 
-def test_arrays_of_one_picture_say_the_same(model):
-    matting = module.Matting(model, device="cpu", refiner=None, threshold=0)
+def test_arrays_of_one_picture_say_the_same(shipped):
+    matting = module.Matting(shipped, device="cpu", refiner=None, threshold=0)
     same = ["uint8", "uint16", "big-endian", "float32", "float64", "an image", "tensor (H, W, 3)", "tensor (3, H, W)", "tensor (1, H, W, 3)"]
     alphas = []
     for name in same:

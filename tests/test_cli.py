@@ -5,8 +5,6 @@ import subprocess
 import sys
 import time
 
-import pytest
-
 from rimlib import cli
 
 RIM = [sys.executable, "-m", "rimlib.cli"]

@@ -24,15 +24,7 @@ from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
 from rimlib.refmatte.example import example
 
-
-@pytest.fixture(scope="module")
-def model():
-    return CLIPMat.shipped()
-
-
-@pytest.fixture(autouse=True)
-def one_load(request, model, monkeypatch):
-    monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": model))
+pytestmark = pytest.mark.usefixtures("one_load")
 
 
 @pytest.fixture(scope="module")
