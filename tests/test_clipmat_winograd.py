@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 import literal
-from rimlib.clipmat import compiled, details, winograd
+from rimlib.clipmat import compiled, details, loops, winograd
 from rimlib.clipmat.decoders import upsample
 from rimlib.clipmat.details import DetailsExtractor, maxpool_projection
 from rimlib.clipmat.upsampled import UpsampledConvolution, convolve_upsampled
@@ -61,7 +61,7 @@ def test_what_is_added_joins_before_relu():
 
     with torch.inference_mode():
         out = torch.empty(34, 32, 96)
-        tiles = partial(compiled.tiles_of_map, winograd.pixels(x)[0])
+        tiles = partial(loops.tiles_of_map, winograd.pixels(x)[0])
         Convolution(weight, bias).by_strips(tiles, out, relu=True, add=add)
     expected = (F.conv2d(x, weight, bias, padding=1)[0].permute(1, 2, 0) + more).relu()
     torch.testing.assert_close(out, expected, atol=2e-5, rtol=0)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rimlib.clipmat import compiled
+from rimlib.clipmat import compiled, loops
 from rimlib.clipmat.upsampled import UpsampledConvolution, convolve_upsampled
 from rimlib.clipmat.winograd import Convolution, Kept, folded, pixels
 
@@ -61,7 +61,7 @@ class DetailsExtractor(nn.Module):
 
         def pooled(out, at):
             for picture, result in zip(pictures, out.numpy()):
-                compiled.share(partial(compiled.pool_rows, picture, matrix, window, result, at), size)
+                compiled.share(partial(loops.pool_rows, picture, matrix, window, result, at), size)
             return out.permute(0, 3, 1, 2)
 
         if for_visual is None:
@@ -74,7 +74,7 @@ class DetailsExtractor(nn.Module):
         for grid, picture, result in zip(visual, pictures, out):
             enlarged = for_visual(grid)
             if strips:
-                for_image.by_strips(partial(compiled.tiles_of_pooling, picture, matrix, window), result, relu=True, add=enlarged)
+                for_image.by_strips(partial(loops.tiles_of_pooling, picture, matrix, window), result, relu=True, add=enlarged)
             else:
                 enlarged(0, result.numpy())
         out = out.permute(0, 3, 1, 2)
@@ -154,7 +154,7 @@ def _winners_on_cpu(images, matrix, window, dtype):
     matrix = matrix.float().numpy()
     for number in range(batch):
         arrays = pixels[number].numpy(), matrix, window, best[number].numpy(), where[number].numpy()
-        compiled.share(partial(compiled.pool_winners, *arrays), best.shape[1])
+        compiled.share(partial(loops.pool_winners, *arrays), best.shape[1])
     return best.to(dtype), where, pixels
 
 
@@ -165,7 +165,7 @@ def _sums_on_cpu(pixels, where, gradient, window):
 
     def add(number, start, stop):
         totals.append(np.zeros((4, where.shape[3]), np.float32))
-        compiled.sum_winners(pixels[number].numpy(), where[number].numpy(), gradient[number].numpy(), window, totals[-1], start, stop)
+        loops.sum_winners(pixels[number].numpy(), where[number].numpy(), gradient[number].numpy(), window, totals[-1], start, stop)
 
     for number in range(len(pixels)):
         compiled.share(partial(add, number), where.shape[1])

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from rimlib.clipmat import compiled
+from rimlib.clipmat import compiled, loops
 
 FEW = 8  # with fewer outputs than this each of them is better taken as one picture
 
@@ -66,7 +66,7 @@ def _planes(taps, scale, bias):
     out = compiled.empty(*taps.shape[:2], len(rows[0]), len(columns[0]))
     for image, result in zip(taps.numpy(), out.numpy()):
         for plane, number, target in zip(image, bias.numpy(), result):
-            compiled.share(partial(compiled.enlarge_plane, plane, *rows, *columns, number, target), len(target))
+            compiled.share(partial(loops.enlarge_plane, plane, *rows, *columns, number, target), len(target))
     return out
 
 
@@ -86,7 +86,7 @@ class UpsampledConvolution:
         taps = taps.view(3 * height, -1).numpy()
 
         def write(first, out):
-            compiled.share(partial(compiled.enlarge_rows, taps, *rows, *columns, first, out), len(out))
+            compiled.share(partial(loops.enlarge_rows, taps, *rows, *columns, first, out), len(out))
 
         return write
 

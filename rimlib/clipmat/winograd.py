@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rimlib.clipmat import compiled
+from rimlib.clipmat import compiled, loops
 
 STRIP = 64  # tiles at a time, so that what is between the steps stays in the cache
 
@@ -50,11 +50,11 @@ class Convolution:
         if not self.gains(height, width):
             x = F.conv2d(x, self.weight, self.bias, padding=1)
             return x.relu_() if relu else x
-        return self.of_tiles([partial(compiled.tiles_of_map, image) for image in pixels(x)], height, width, relu)
+        return self.of_tiles([partial(loops.tiles_of_map, image) for image in pixels(x)], height, width, relu)
 
     def of_sum(self, small: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """ReLU of the same of `x` (B, C, 2h, 2w) plus `small` (B, C, h, w) enlarged by 2 bilinearly; the sum never exists."""
-        sums = [partial(compiled.tiles_of_sum, *pair) for pair in zip(pixels(small), pixels(x))]
+        sums = [partial(loops.tiles_of_sum, *pair) for pair in zip(pixels(small), pixels(x))]
         return self.of_tiles(sums, *x.shape[-2:], relu=True)
 
     def of_tiles(self, maps: list[Callable], height: int, width: int, relu: bool) -> torch.Tensor:
@@ -66,7 +66,7 @@ class Convolution:
     def by_strips(self, tiles: Callable, out: torch.Tensor, relu: bool = False, add: Callable[[int, np.ndarray], None] | None = None) -> None:
         """The same of one map, into `out`, float32 (H, W, O), contiguous, a few rows of tiles at a time.
 
-        The map need never exist whole: `tiles(first, columns, changed, start, stop)` gives its tiles, as `compiled.tiles_of_map`
+        The map need never exist whole: `tiles(first, columns, changed, start, stop)` gives its tiles, as `loops.tiles_of_map`
         does. `add(first, rows)`, where there is one, writes what joins rows `first`, first + 1, … of the result before ReLU.
         """
         height, width, outputs = out.shape
@@ -81,7 +81,7 @@ class Convolution:
             torch.bmm(torch.from_numpy(changed).transpose(0, 1), taps, out=torch.from_numpy(products))
             if add:
                 add(4 * first, result[4 * first : 4 * (first + together)])
-            compiled.share(partial(compiled.tiles_out, products, bias, result, first, columns, add is not None, relu), count)
+            compiled.share(partial(loops.tiles_out, products, bias, result, first, columns, add is not None, relu), count)
 
 
 def pixels(x: torch.Tensor) -> np.ndarray:
@@ -104,7 +104,7 @@ def space(name: str, *shape: int) -> np.ndarray:
 @lru_cache(maxsize=1)
 def taps_matrix() -> torch.Tensor:
     """(36, 9): the values at each pair of points of the polynomial whose coefficients are the taps, over Lagrange's denominators."""
-    points = [0.0, *(sign * float(point) for point in (compiled.A, compiled.B) for sign in (1, -1))]
+    points = [0.0, *(sign * float(point) for point in (loops.A, loops.B) for sign in (1, -1))]
     rows = []
     for point in points:
         below = np.prod([point - other for other in points if other != point])
