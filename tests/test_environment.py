@@ -102,6 +102,7 @@ def imported(folder: str) -> dict[str, str]:
     return found
 
 
+OWN = {path.stem for path in (ROOT / "tests").glob("*.py")}  # what the tests share
 # Optional on purpose: their importers say how to get them.
 OPTIONAL = {"transformers", "dask", "lightning"}
 # What a declared package always brings, in every version of our ranges.
@@ -117,7 +118,7 @@ BROUGHT = {
 def test_every_import_is_declared(folder):
     homes, names = packages_distributions(), declared()
     for module, path in imported(folder).items():
-        if module in sys.stdlib_module_names or module in {"rimlib", "tests", "conftest", "literal", "__future__"} | OPTIONAL:
+        if module in sys.stdlib_module_names or module in {"rimlib", "tests", "__future__"} | OWN | OPTIONAL:
             continue
         if module in BROUGHT:
             assert canonicalize_name(BROUGHT[module]) in names
