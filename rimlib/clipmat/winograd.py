@@ -20,7 +20,7 @@ from torch import nn
 
 from rimlib.clipmat import compiled, loops
 
-STRIP = 64  # tiles at a time, so that what is between the steps stays in the cache
+STRIP = 24576  # tiles times channels at a time, so that what is between the steps stays in the cache
 
 
 class Convolution:
@@ -72,7 +72,8 @@ class Convolution:
         height, width, outputs = out.shape
         taps, bias, result = self.taps, self.bias.contiguous().numpy(), out.numpy()
         rows, columns = -(-height // 4), -(-width // 4)
-        together = min(rows, max(1, STRIP // columns))
+        # Not fewer tiles than outputs: else the weights, which each strip reads, would be more than what they meet.
+        together = min(rows, max(1, max(STRIP // taps.shape[1], outputs) // columns))
         for first in range(0, rows, together):
             count = min(together, rows - first) * columns
             changed = space("in", count, 36, taps.shape[1])
