@@ -630,7 +630,8 @@ show.table([{"way": name, "seconds": seconds, "kept for the way back (MiB)": f"{
 # `python benchmarks/details.py` measures the same in full: batch 2 at 512 pixels, medians of ratios, peak memory of the
 # process, and the largest difference. Where no gradient is asked for, on a CPU, the module goes further: the batch norm joins
 # the weights, and what remains of the 3 × 3 convolutions is done with a quarter of the multiplications, after Winograd
-# {cite:p}`winograd`. That is a matter of speed, not of the paper, and has a module of its own, `rimlib.clipmat.winograd`.
+# {cite:p}`winograd`; what is pooled, enlarged or added on the way there never becomes a map of its own. That is a matter of
+# speed, not of the paper, and has modules of its own, `rimlib.clipmat.winograd` and `loops`.
 
 # %% [markdown]
 # ## Check

@@ -50,7 +50,7 @@ class DetailsDecoder(nn.Module):
         x = details[0] if text is None else details[0] + text
         for number, stage in enumerate(self.stages):
             if 0 < number < len(details):
-                x = stage(x, details[number])  # the residual connection of Sec. 4.4
+                x = stage(x, details[number])  # of x enlarged by 2 plus this level: the residual connection of Sec. 4.4
             else:
                 x = stage(upsample(x, 2) if number > 0 else x)
         return convolve_upsampled(x, self.d0.weight, 2, self.d0.bias)
