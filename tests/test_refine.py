@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from rimlib.clipmat.refiner import Output, Refiner
 from rimlib.errors import RimError
-from rimlib.experiment import coarse, refine
+from rimlib.experiment import coarse, fit, refine
 from rimlib.experiment.coarse import Predictions, worsen
 from rimlib.experiment.refine import WEIGHTS, Crops, Settings, refiner_loss
 from rimlib.refmatte.dataset import RefMatte
@@ -160,11 +160,31 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(scenes, tmp_pat
 
 
 def test_another_runs_state_is_refused(scenes, tmp_path, monkeypatch):
-    monkeypatch.setattr(refine, "_steps", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(fit, "_steps", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         refine.train(scenes, tmp_path, steps=2, settings=SETTINGS, clipmat="none", refiner=small(), progress=False)
     with pytest.raises(RimError, match="other settings"):
         refine.train(scenes, tmp_path, steps=2, settings=dataclasses.replace(SETTINGS, lr=1e-3), clipmat="none", refiner=small(), progress=False)
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_training(scenes, tmp_path, monkeypatch):
+    (tmp_path / "out").write_text("a file")
+    monkeypatch.setattr(fit, "_steps", lambda *_: pytest.fail("training began"))
+    with pytest.raises(RimError, match="out"):
+        refine.train(scenes, tmp_path / "out", steps=1, settings=SETTINGS, clipmat="none", refiner=small(), progress=False)
+
+
+def test_steps_whose_loss_is_no_number_are_left_out(scenes, tmp_path, monkeypatch):
+    real, calls = refine.refiner_loss, []
+
+    def loss(*args):
+        calls.append(1)
+        return {name: value * (float("nan") if len(calls) in (2, 3) else 1) for name, value in real(*args).items()}
+
+    monkeypatch.setattr(refine, "refiner_loss", loss)
+    record = refine.train(scenes, tmp_path, steps=5, settings=SETTINGS, clipmat="none", refiner=small(), progress=False)
+    assert all(np.isfinite(list(record["log"][-1].values()))) and {"coarse", "images_per_second", *WEIGHTS} - {"match"} <= set(record["log"][-1])
+    assert all(value.isfinite().all() for value in load_file(tmp_path / "refiner.safetensors").values())
 
 
 def test_the_command(scenes, tmp_path, capsys, monkeypatch):

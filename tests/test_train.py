@@ -221,12 +221,33 @@ def test_pretraining_learns_goes_on_and_is_read_by_train(profile, scenes, tmp_pa
     assert (out / "pretrain-state.safetensors").exists()
     undo()
     record = pretrain.pretrain_clip(profile, scenes, out, steps=60, progress=False)
-    assert record["metrics"]["steps"] == 60
+    whole = pretrain.pretrain_clip(profile, scenes, tmp_path / "whole", steps=60, progress=False)
+    assert record["metrics"]["steps"] == 60 and record["kind"] == "pretrain" and record["log"][-1]["loss"] == whole["log"][-1]["loss"]
+    assert record["metrics"]["before"] == whole["metrics"]["before"] and set(record["metrics"]["after"]) == set(record["metrics"]["before"])
     assert record["log"][-1]["loss"] < record["log"][0]["loss"]
     assert {path.name for path in out.iterdir()} == {"rim-tiny-clip.safetensors", "rim-tiny-clip.json", "pretrain.json"}
     clipmat = train.build(profile, out / "rim-tiny-clip.safetensors")
     stored = load_file(out / "rim-tiny-clip.safetensors")
     assert torch.equal(clipmat.backbone.token_embedding.weight, stored["token_embedding.weight"])
+
+
+def test_pretraining_leaves_out_what_is_no_number_and_keeps_clips_bound(profile, scenes, tmp_path, monkeypatch):
+    real, calls = contrast.contrastive_loss, []
+
+    def loss(images, texts, scale, also):
+        calls.append(scale.item())
+        # The scale is driven up as far as it goes.
+        return real(images, texts, scale, also) * (float("nan") if len(calls) in (3, 4) else 1) - 100 * scale
+
+    monkeypatch.setattr(contrast, "contrastive_loss", loss)
+    eager = dataclasses.replace(profile, clip=dataclasses.replace(profile.clip, lr=3.0))
+    pretrain.pretrain_clip(eager, scenes, tmp_path, steps=6, progress=False)
+    assert max(calls) == pytest.approx(100, rel=1e-4)
+    assert all(value.isfinite().all() for value in load_file(tmp_path / "rim-tiny-clip.safetensors").values())
+    (tmp_path / "out").write_text("a file")
+    monkeypatch.setattr(fit, "_steps", lambda *_: pytest.fail("training began"))
+    with pytest.raises(RimError, match="out"):
+        pretrain.pretrain_clip(profile, scenes, tmp_path / "out", steps=1, progress=False)
 
 
 def test_unknown_weights_are_refused():

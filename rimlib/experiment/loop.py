@@ -1,6 +1,6 @@
 """What every training loop here needs: the clock, the learning rate, batches made ahead, the device, a clean stop.
 
-Used by `pretrain` and `train`; what they store and go on from is in `state`.
+Used by `fit`; what it stores and goes on from is in `state`.
 """
 
 import json
@@ -186,6 +186,23 @@ def bar(name: str, clock: Clock, shown: bool):
             line.set_postfix(values)
 
         yield show
+
+
+def run_options(parser, arguments) -> tuple:
+    """Add to a training command's own options those that all of them have, and parse.
+
+    Returns all options, and of them those that every training function takes: a dict of minutes, steps, resume and device.
+    """
+    parser.add_argument("--data", required=True, help="folder of the data set")
+    parser.add_argument("--out", required=True, help="folder for the weights and the record")
+    parser.add_argument("--minutes", type=float, help="how long …")
+    parser.add_argument("--steps", type=int, help="… or how many steps; with both, whichever ends first")
+    parser.add_argument("--device", help="such as cuda, mps or cpu (the best one here)")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", default=True, help="go on from an interrupted run (as without it)")
+    again.add_argument("--fresh", dest="resume", action="store_false", help="begin anew")
+    options = parser.parse_args(arguments)
+    return options, {name: getattr(options, name) for name in ("minutes", "steps", "resume", "device")}
 
 
 def run_command(work, out) -> int:

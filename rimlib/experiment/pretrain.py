@@ -6,6 +6,7 @@ Not in the paper, which starts from OpenAI's CLIP weights: a CLIP that is small 
 """
 
 import argparse
+import dataclasses
 import math
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ import torch
 
 from rimlib import profile as profiles
 from rimlib.clipmat import backbone, prompt
-from rimlib.experiment import contrast, loop, record, state
+from rimlib.experiment import contrast, loop, state
+from rimlib.experiment.fit import Task, fit
 from rimlib.experiment.pairs import Pairs
 from rimlib.experiment.samples import Samples
 from rimlib.files import write_atomically, write_json
@@ -31,66 +33,86 @@ def pretrain_clip(profile, data_root, out, minutes=None, steps=None, resume=True
 
     profile: its `model` names the backbone, its `clip` the batch and the learning rate; data_root: a RefMatte data set
     (its "test" split, where there is one, only measures retrieval); minutes, steps: how long (both None: the
-    profile's minutes); resume: go on from an interrupted run in `out`. Returns the record, which is also
-    `out/pretrain.json`. Raises RimError.
+    profile's minutes); resume: go on from an interrupted run in `out`, and leave one alone that is complete. Returns the
+    record, which is also `out/pretrain.json`. Raises RimError as `train.train` does. Ctrl-C stores the state and passes on.
     """
-    settings, out, device = profile.clip, Path(out), loop.pick_device(device)
-    if minutes is None and steps is None:
-        minutes = settings.minutes
-    torch.manual_seed(settings.seed)
-    samples, unseen = _data(data_root, profile.model.image_size, progress)
-    grid = profile.model.image_size // backbone.PATCH
-    pairs = Pairs(samples, prompt.TEMPLATES, grid)
-    held_out = Pairs(unseen, prompt.TEMPLATES, grid)
-    clip, tokenizer = backbone.create_clip(profile.model, "random")
-    clip = clip.to(device)
-    tokenize = lambda texts: tokenizer(texts, truncate=True)
-    optimizer = torch.optim.AdamW(_groups(clip, settings.weight_decay), lr=settings.lr, betas=(0.9, 0.98), eps=1e-6,
-                                  fused=device.type in ("cpu", "cuda"))
-    average = state.Average(clip, decay=profile.train.ema)
-    stages = record.Stages(torch.cuda.synchronize if device.type == "cuda" else None)
-    run = record.new("pretrain", profile, data={"fingerprint": samples.fingerprint, "images": len(samples)})
+    samples, held_out = _data(data_root, profile.model.image_size, progress)
+    return fit(Training(profile, samples, held_out), out, minutes, steps, resume, progress, device)
 
-    whole = profile.to_dict()
-    done = {"key": state.settings_key("clip", whole["model"]["backbone"], whole["model"]["image_size"],
-                                     {**whole["clip"], "minutes": None}, samples.fingerprint),
-            "profile": profile.name, "step": 0, "seconds": 0.0, "log": [], "before": None}
-    state_path = out / "pretrain-state.safetensors"
-    earlier = state.load(state_path, done["key"]) if resume else None
-    if earlier:
-        state.restore(*earlier, clip, average, optimizer)
-        done |= {name: earlier[1][name] for name in done}
-    else:
-        done["before"] = _measure(clip, tokenize, held_out, device)
-    clock = loop.Clock(minutes, steps, done["seconds"], done["step"])
 
-    def save():
-        with stages("checkpoint"):
-            done.update(step=clock.step, seconds=clock.seconds)
-            state.save(state_path, clip, average, optimizer, done)
+class Training(Task):
+    """The small CLIP's training, a step at a time. held_out: `Samples` that retrieval is measured on, before and after."""
 
-    def prepare(step):
-        # The step's number decides its batch, so that an interrupted run sees what it would have seen.
-        regions = pairs.batch(np.random.default_rng([settings.seed, step]), settings.batch)
+    kind, loss = "pretrain", "loss"
+    optimizer_options = {"betas": (0.9, 0.98), "eps": 1e-6}
+
+    def __init__(self, profile, samples, held_out):
+        clip, grid = profile.clip, profile.model.image_size // backbone.PATCH
+        numbers = dataclasses.replace(profile.train, minutes=clip.minutes, steps=None, images=clip.batch, lr=clip.lr, warmup=clip.warmup,
+                                      weight_decay=clip.weight_decay, optimizer="adamw", schedule="cosine", clip_norm=1.0)
+        super().__init__(profile, samples, train=numbers, seed=clip.seed)
+        self.name = f"{profile.model.backbone}-clip"
+        self.pairs, self.held_out = (Pairs(part, prompt.TEMPLATES, grid) for part in (samples, held_out))
+
+    @property
+    def key(self) -> str:
+        model, clip = self.profile.model, {**self.settings["clip"], "minutes": None}
+        return state.settings_key("clip", model.backbone, model.image_size, clip, self.samples.fingerprint)
+
+    def build(self):
+        clip, self.tokenizer = backbone.create_clip(self.profile.model, "random")
+        return clip
+
+    def groups(self, clip) -> list[dict]:
+        """Positions are matrices that have nothing to shrink."""
+        named = list(clip.named_parameters())
+        places, others = ([value for name, value in named if ("positional" in name) == place] for place in (True, False))
+        return [{"params": others, "rate": self.train.lr}, {"params": places, "rate": self.train.lr, "weight_decay": 0.0}]
+
+    def begin(self, clip, device, stages) -> dict:
+        self.before = self._measure(clip, device)
+        return {}
+
+    def prepare(self, clip, step):
+        regions = self.pairs.batch(self.rng(step), self.train.images)
         arrays = (regions.pictures, regions.weights, regions.image_index, regions.also)
-        return *map(torch.from_numpy, arrays), tokenize(regions.texts)
+        return *map(torch.from_numpy, arrays), self._tokenize(regions.texts)
 
-    save()  # a disk that is full or read-only is found before the training, not after it
-    try:
-        with loop.Ahead(prepare, clock.step) as batches:
-            _train(clip, average, optimizer, settings, clock, batches, stages, done["log"], save, device, progress)
-    except KeyboardInterrupt:
-        save()
-        raise
-    average.copy_to(clip)
-    with stages("evaluation"):
-        after = _measure(clip, tokenize, held_out, device)
-    metrics = {"before": done["before"], "after": after, "steps": clock.step, "minutes": clock.seconds / 60}
-    save_clip(out / f"{profile.model.backbone}-clip.safetensors", clip, profile, metrics)
-    record.finish(run, stages, metrics, device, dtype=loop.precision(device), log=done["log"])
-    record.write(out / "pretrain.json", run)
-    state_path.unlink(missing_ok=True)
-    return run
+    def losses(self, clip, batch, device) -> dict[str, torch.Tensor]:
+        pictures, weights, index, also, tokens = (tensor.to(device, non_blocking=True) for tensor in batch)
+        with loop.autocast(device):
+            seen = contrast.image_tokens(clip, pictures)
+            texts, scale = contrast.text_features(clip, tokens), clip.logit_scale.exp()
+            loss = contrast.contrastive_loss(contrast.region_features(clip, seen, weights, index), texts, scale, also)
+            # A picture's caption is that of its first region; the captions of its other regions are true of it too.
+            first = torch.cat([index.new_zeros(1), (index.diff() > 0).nonzero()[:, 0] + 1])
+            shared = torch.zeros(len(pictures), len(first), dtype=torch.int64, device=device)
+            shared.index_add_(0, index, also[:, first].long())
+            pictures_of = index[first]
+            whole = contrast.image_features(clip, seen[pictures_of])
+            return {"loss": loss + PICTURES * contrast.contrastive_loss(whole, texts[first], scale, shared[pictures_of] > 0)}
+
+    def after_step(self, clip) -> None:
+        clip.logit_scale.clamp_(0, math.log(100))  # CLIP's own bound
+
+    def end(self, clip, device, stages) -> dict:
+        with stages("evaluation"):
+            return {"before": self.before, "after": self._measure(clip, device)}
+
+    def store(self, clip, path, minutes, steps, metrics) -> None:
+        save_clip(path, clip, self.profile, metrics)
+
+    def _tokenize(self, texts) -> torch.Tensor:
+        return self.tokenizer(texts, truncate=True)
+
+    def _measure(self, clip, device) -> dict:
+        """Retrieval of a caption by the picture, and by the region, among the held-out ones."""
+        count = min(HELD_OUT, len(self.held_out.samples))
+        regions = self.held_out.batch(np.random.default_rng(0), count, flip=0.0, noise=0.0)
+        return {"pictures": contrast.retrieval(clip, self._tokenize, *self.held_out.scenes(count), device),
+                "pictures_chance": 1 / count,
+                "regions": contrast.region_retrieval(clip, self._tokenize, regions, device),
+                "regions_chance": float(regions.also.mean())}
 
 
 def save_clip(path, clip, profile, metrics: dict) -> None:
@@ -104,50 +126,6 @@ def save_clip(path, clip, profile, metrics: dict) -> None:
     write_json(Path(path).with_suffix(".json"), card)
 
 
-def _train(clip, average, optimizer, settings, clock, batches, stages, log, save, device, progress) -> None:
-    next_save, bad, images_seen, mark = clock.seconds + 60, 0, 0, clock.seconds
-    clip.train()
-    with loop.Stop() as stop, loop.bar("clip", clock, progress) as show:
-        while clock.share < 1:
-            if stop.asked:
-                raise KeyboardInterrupt
-            for group in optimizer.param_groups:
-                group["lr"] = settings.lr * loop.cosine(clock.share, settings.warmup)
-            with stages("data"):
-                pictures, weights, index, also, tokens = (tensor.to(device, non_blocking=True) for tensor in next(batches))
-            with stages("forward"), loop.autocast(device):
-                seen = contrast.image_tokens(clip, pictures)
-                texts, scale = contrast.text_features(clip, tokens), clip.logit_scale.exp()
-                loss = contrast.contrastive_loss(contrast.region_features(clip, seen, weights, index), texts, scale, also)
-                # A picture's caption is that of its first region; the captions of its other regions are true of it too.
-                first = torch.cat([index.new_zeros(1), (index.diff() > 0).nonzero()[:, 0] + 1])
-                shared = torch.zeros(len(pictures), len(first), dtype=torch.int64, device=device)
-                shared.index_add_(0, index, also[:, first].long())
-                pictures_of = index[first]
-                whole = contrast.image_features(clip, seen[pictures_of])
-                loss = loss + PICTURES * contrast.contrastive_loss(whole, texts[first], scale, shared[pictures_of] > 0)
-            with stages("backward"):
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                norm = torch.nn.utils.clip_grad_norm_(clip.parameters(), 1.0)
-            bad = loop.count_bad(bad, loss, norm)
-            if not bad:
-                with stages("optimizer"), torch.no_grad():
-                    optimizer.step()
-                    clip.logit_scale.clamp_(0, math.log(100))  # CLIP's own bound
-                    average.update()
-            clock.step += 1
-            images_seen += len(pictures)
-            if clock.step % 10 == 0 or clock.share >= 1:
-                log.append({"step": clock.step, "seconds": round(clock.seconds, 1), "loss": round(loss.item(), 4),
-                            "images_per_second": round(images_seen / (clock.seconds - mark), 1)})
-                images_seen, mark = 0, clock.seconds
-                show(loss=log[-1]["loss"], step=clock.step)
-            if clock.seconds > next_save:
-                save()
-                next_save = clock.seconds + 60
-
-
 def _data(root, size: int, progress: bool):
     """The training samples, and those that retrieval is measured on: new scenes where the data set has some."""
     samples = Samples(RefMatte(root, split="train"), size, progress=progress)
@@ -157,35 +135,12 @@ def _data(root, size: int, progress: bool):
     return samples, samples
 
 
-def _measure(clip, tokenize, held_out, device) -> dict:
-    """Retrieval of a caption by the picture, and by the region, among the held-out ones."""
-    count = min(HELD_OUT, len(held_out.samples))
-    regions = held_out.batch(np.random.default_rng(0), count, flip=0.0, noise=0.0)
-    return {"pictures": contrast.retrieval(clip, tokenize, *held_out.scenes(count), device), "pictures_chance": 1 / count,
-            "regions": contrast.region_retrieval(clip, tokenize, regions, device), "regions_chance": float(regions.also.mean())}
-
-
-def _groups(clip, weight_decay: float) -> list[dict]:
-    """Weight decay for the matrices; none for biases, norms, positions and the scale."""
-    named = dict(clip.named_parameters())
-    decayed = {name for name, value in named.items() if value.ndim >= 2 and "positional" not in name}
-    return [{"params": [value for name, value in named.items() if name in decayed], "weight_decay": weight_decay},
-            {"params": [value for name, value in named.items() if name not in decayed], "weight_decay": 0.0}]
-
-
 def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m rimlib.experiment.pretrain",
                                      description="Pre-train a small CLIP on the captions of a RefMatte data set.")
     parser.add_argument("--profile", default="tiny")
-    parser.add_argument("--data", required=True, help="folder of the data set")
-    parser.add_argument("--out", required=True, help="folder for the weights and the record")
-    parser.add_argument("--minutes", type=float)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--fresh", action="store_true", help="do not go on from an interrupted run")
-    options = parser.parse_args(arguments)
-    return loop.run_command(
-        lambda: pretrain_clip(profiles.load(options.profile), options.data, options.out, options.minutes, options.steps,
-                              resume=not options.fresh)["metrics"], options.out)
+    options, given = loop.run_options(parser, arguments)
+    return loop.run_command(lambda: pretrain_clip(profiles.load(options.profile), options.data, options.out, **given)["metrics"], options.out)
 
 
 if __name__ == "__main__":

@@ -20,16 +20,17 @@ import torch.nn.functional as F
 from rimlib.clipmat.losses import clipmat_loss
 from rimlib.clipmat.refiner import Refiner
 from rimlib.clipmat.trimap import trimap_from_alpha
-from rimlib.errors import RimError
-from rimlib.experiment import augment, loop, record, state
+from rimlib.experiment import augment, loop, state
 from rimlib.experiment.coarse import Predictions, worsen
+from rimlib.experiment.fit import Task, fit
 from rimlib.experiment.samples import CLASSES
-from rimlib.files import read_json
 from rimlib.images import resize
+from rimlib.profile import Train
 from rimlib.refmatte.dataset import RefMatte
 
 # P3M's, as its code has them; "sides" is for the sum over the three.
 WEIGHTS = {"ce": 1 / 2, "alpha_unknown": 2.0, "laplacian_unknown": 2.0, "alpha": 3.0, "laplacian": 3.0, "match": 0.0, "sides": 1 / 6}
+NUMBERS = ("lr", "weight_decay", "clip_norm", "ema", "warmup", "checkpoint_seconds")  # of the settings, for the loop
 
 
 @dataclass(frozen=True)
@@ -60,57 +61,59 @@ def train(data, out, minutes=None, steps=None, settings=Settings(), clipmat="shi
     checkpoint, or "none"; refiner: an untrained `Refiner`, the thin one if None; resume: go on from an interrupted run in `out`, and
     leave one alone that is complete. Raises RimError as `train.train` does. Ctrl-C stores the state and passes on.
     """
-    out, device = Path(out), loop.pick_device(device)
-    refmatte = RefMatte(data, "train")
     torch.manual_seed(settings.seed)
-    refiner = (Refiner.tiny() if refiner is None else refiner).to(device).train()
-    key = state.settings_key("refiner", refiner.settings, {**_plain(settings), "checkpoint_seconds": None}, refmatte.fingerprint,
-                             Path(clipmat).name)
-    record_path, state_path = out / "refine.json", out / "refine-state.safetensors"
-    earlier = state.load(state_path, key) if resume else None
-    if resume and earlier is None and record_path.exists() and (out / "refiner.safetensors").exists():
-        last = read_json(record_path)
-        if last.get("key") == key and last.get("asked") == {"minutes": minutes, "steps": steps}:
-            return last
-    stages = record.Stages(torch.cuda.synchronize if device.type == "cuda" else None)
-    run = record.new("refine", None, key=key, asked={"minutes": minutes, "steps": steps}, clipmat=Path(clipmat).name, seed=settings.seed,
-                     settings={"refiner": refiner.settings, "train": _plain(settings), "weights": WEIGHTS},
-                     parameters=sum(value.numel() for value in refiner.parameters()),
-                     data={"fingerprint": refmatte.fingerprint, "images": len(refmatte.image_names), "entities": len(refmatte)})
-    with stages("predictions"):
-        predictions = _predictions(clipmat, refmatte, settings, out, progress, device)
-    run["predictions"] = len(predictions) if predictions else 0
-    samples = Crops(refmatte, predictions, settings)
-    parts = [{"params": [value for value in refiner.parameters() if (value.ndim > 1) == matrices],
-              "weight_decay": settings.weight_decay * matrices} for matrices in (True, False)]
-    optimizer = torch.optim.AdamW(parts, lr=settings.lr, fused=device.type in ("cpu", "cuda"))
-    average = state.Average(refiner, settings.ema)
-    done = {"key": key, "profile": "refiner", "step": 0, "seconds": 0.0, "log": []}
-    if earlier:
-        state.restore(*earlier, refiner, average, optimizer)
-        done |= {name: earlier[1][name] for name in done}
-    clock = loop.Clock(minutes, steps, done["seconds"], done["step"])
+    task = Training(RefMatte(data, "train"), Refiner.tiny() if refiner is None else refiner, settings, clipmat, Path(out), progress)
+    return fit(task, out, minutes, steps, resume, progress, device)
 
-    def save():
-        with stages("checkpoint"):
-            done.update(step=clock.step, seconds=clock.seconds)
-            state.save(state_path, refiner, average, optimizer, done)
 
-    save()  # a disk that is full or read-only is found before the training, not after it
-    try:
-        with loop.Ahead(samples.batch, clock.step) as batches:
-            _steps(refiner, average, optimizer, settings, clock, batches, stages, done["log"], save, device, progress)
-    except KeyboardInterrupt:
-        save()
-        raise
-    average.copy_to(refiner)
-    refiner.eval()
-    metrics = {"steps": clock.step, "minutes": round(clock.seconds / 60, 2), **_last(done["log"])}
-    refiner.save(out, half=False, data=refmatte.fingerprint, **metrics)
-    record.finish(run, stages, metrics, device, dtype=loop.precision(device), log=done["log"])
-    record.write(record_path, run)
-    state_path.unlink(missing_ok=True)
-    return run
+class Training(Task):
+    """The refiner's training, a step at a time. out: where the coarse alphas of `clipmat`, as in `train`, are kept."""
+
+    kind, name, log_every, shown = "refine", "refiner", 20, ("alpha", "coarse")
+
+    def __init__(self, refmatte, refiner, settings: Settings, clipmat, out: Path, progress: bool):
+        numbers = Train(minutes=None, optimizer="adamw", schedule="cosine", **{name: getattr(settings, name) for name in NUMBERS})
+        super().__init__(None, refmatte, train=numbers, seed=settings.seed)
+        self.refiner, self.how, self.clipmat, self.out, self.progress = refiner, settings, clipmat, out, progress
+
+    @property
+    def settings(self) -> dict:
+        # As they are read back from JSON, which has no tuples.
+        plain = {name: np.array(value).tolist() for name, value in dataclasses.asdict(self.how).items()}
+        return {"refiner": self.refiner.settings, "train": plain, "weights": WEIGHTS}
+
+    @property
+    def key(self) -> str:
+        return state.settings_key(self.name, self.refiner.settings, {**self.settings["train"], "checkpoint_seconds": None},
+                                  self.samples.fingerprint, Path(self.clipmat).name)
+
+    def build(self) -> Refiner:
+        return self.refiner
+
+    def begin(self, refiner, device, stages) -> dict:
+        with stages("predictions"):
+            predictions = _predictions(self.clipmat, self.samples, self.how, self.out, self.progress, device)
+        self.crops = Crops(self.samples, predictions, self.how)
+        return {"clipmat": Path(self.clipmat).name, "parameters": sum(value.numel() for value in refiner.parameters()),
+                "predictions": len(predictions) if predictions else 0}
+
+    def prepare(self, refiner, step):
+        return self.crops.batch(step)
+
+    def images(self, batch) -> int:
+        return len(batch["pictures"])
+
+    def losses(self, refiner, batch, device) -> dict[str, torch.Tensor]:
+        inputs = {name: value.to(device) for name, value in batch.items()}
+        images = inputs["pictures"].permute(0, 3, 1, 2).float() / 255  # (B, 3, S, S)
+        with loop.autocast(device):
+            output = refiner(images, inputs["coarse"])
+        losses = refiner_loss(output, inputs["mattes"], inputs["trimaps"].long())
+        # What the coarse alpha is off by, beside what the answer is: is the answer the better one?
+        return {**losses, "coarse": (inputs["coarse"] - inputs["mattes"]).abs().mean()}
+
+    def store(self, refiner, path, minutes, steps, metrics) -> None:
+        refiner.save(path, half=False, data=self.samples.fingerprint, **metrics)
 
 
 class Crops:
@@ -162,59 +165,6 @@ def refiner_loss(output, mattes: torch.Tensor, trimaps: torch.Tensor) -> dict[st
     return losses
 
 
-def _last(log: list[dict]) -> dict:
-    """The means of the run's last tenth, for the card."""
-    rows = log[-max(1, len(log) // 10):]
-    return {name: round(float(np.mean([row[name] for row in rows])), 5) for name in (rows[0] if rows else {}) if name not in ("step", "seconds")}
-
-
-def _plain(settings: Settings) -> dict:
-    """As it is read back from JSON, which has no tuples."""
-    return {name: np.array(value).tolist() for name, value in dataclasses.asdict(settings).items()}
-
-
-def _steps(refiner, average, optimizer, settings, clock, batches, stages, log, save, device, progress) -> None:
-    next_save, bad, sums, count = clock.seconds + settings.checkpoint_seconds, 0, {}, 0
-    with loop.Stop() as stop, loop.bar("refine", clock, progress) as show:
-        while clock.share < 1:
-            if stop.asked:
-                raise KeyboardInterrupt
-            for group in optimizer.param_groups:
-                group["lr"] = settings.lr * loop.cosine(clock.share, settings.warmup)
-            with stages("data"):
-                inputs = {name: value.to(device) for name, value in next(batches).items()}
-                images = inputs["pictures"].permute(0, 3, 1, 2).float() / 255  # (B, 3, S, S)
-            with stages("forward"):
-                with loop.autocast(device):
-                    output = refiner(images, inputs["coarse"])
-                losses = refiner_loss(output, inputs["mattes"], inputs["trimaps"].long())
-            with stages("backward"):
-                optimizer.zero_grad(set_to_none=True)
-                losses["total"].backward()
-                norm = torch.nn.utils.clip_grad_norm_(refiner.parameters(), settings.clip_norm)
-            bad = loop.count_bad(bad, losses["total"], norm)
-            if bad:
-                average.repair()
-            else:
-                with stages("optimizer"):
-                    optimizer.step()
-                    average.update()
-                # What the coarse alpha is off by, beside what the answer is: is the answer the better one?
-                losses["coarse"] = (inputs["coarse"] - inputs["mattes"]).abs().mean()
-                for name, value in losses.items():
-                    sums[name] = sums.get(name, 0.0) + value.item()
-                count += 1
-            clock.step += 1
-            if (clock.step % 20 == 0 or clock.share >= 1) and count:
-                log.append({"step": clock.step, "seconds": round(clock.seconds, 2),
-                            **{name: round(value / count, 5) for name, value in sums.items()}})
-                show(loss=log[-1]["total"], alpha=log[-1]["alpha"], coarse=log[-1]["coarse"], step=clock.step)
-                sums, count = {}, 0
-            if clock.seconds > next_save:
-                save()
-                next_save = clock.seconds + settings.checkpoint_seconds
-
-
 def _predictions(clipmat, refmatte, settings, out, progress, device) -> Predictions | None:
     if clipmat == "none" or settings.predictions == 0:
         return None
@@ -238,20 +188,11 @@ def _place(truth: np.ndarray, coarse: np.ndarray, side: int, rng: np.random.Gene
 
 def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m rimlib.experiment.refine", description="Train the refiner on a RefMatte data set.")
-    parser.add_argument("--data", required=True, help="folder of the data set")
-    parser.add_argument("--out", required=True, help="folder for the model and the record")
-    parser.add_argument("--minutes", type=float)
-    parser.add_argument("--steps", type=int)
     parser.add_argument("--clipmat", default="shipped", help="whose mattes to refine: shipped, the path of a checkpoint, or none")
-    parser.add_argument("--device")
-    again = parser.add_mutually_exclusive_group()
-    again.add_argument("--resume", action="store_true", default=True, help="go on from an interrupted run (as without it)")
-    again.add_argument("--fresh", dest="resume", action="store_false", help="begin anew")
-    options = parser.parse_args(arguments)
+    options, given = loop.run_options(parser, arguments)
     if options.minutes is None and options.steps is None:
         parser.error("how long? give --minutes or --steps")
-    return loop.run_command(lambda: train(options.data, options.out, options.minutes, options.steps, clipmat=options.clipmat, resume=options.resume,
-                                          device=options.device)["metrics"], options.out)
+    return loop.run_command(lambda: train(options.data, options.out, clipmat=options.clipmat, **given)["metrics"], options.out)
 
 
 if __name__ == "__main__":

@@ -54,13 +54,12 @@ class Training(Task):
         return build(self.profile, self.start)
 
     def groups(self, model) -> list[dict]:
-        return groups(model, self.profile.train)
+        return groups(model, self.train)
 
-    def prepare(self, model, rng):
+    def prepare(self, model, step):
         """A batch and its sentences' tokens; `batch` as in `Samples`."""
-        settings = self.profile.train
-        templates = prompt.templates(self.profile.model)
-        batch = self.samples.batch(rng, settings.images, settings.sentences, settings.keyword_share, settings.flip, settings.noise,
+        settings, templates = self.train, prompt.templates(self.profile.model)
+        batch = self.samples.batch(self.rng(step), settings.images, settings.sentences, settings.keyword_share, settings.flip, settings.noise,
                                    settings.trimap_kernel, templates, settings.no_target)
         return batch, model.tokenizer(batch.texts, truncate=True)
 
@@ -68,11 +67,11 @@ class Training(Task):
         inputs, tokens = batch[0].on(device), batch[1].to(device)
         with loop.autocast(device):
             output = model(inputs["images"], tokens, inputs["image_index"])
-        return clipmat_loss(output, inputs["mattes"], inputs["trimaps"], self.profile.train.losses)
+        return clipmat_loss(output, inputs["mattes"], inputs["trimaps"], self.train.losses)
 
     def store(self, model, path, minutes, steps, metrics) -> None:
         # What is stored says how long it was trained, whatever the profile's own length.
-        train = dataclasses.replace(self.profile.train, minutes=minutes, steps=steps)
+        train = dataclasses.replace(self.train, minutes=minutes, steps=steps)
         model.profile = dataclasses.replace(self.profile, train=train)
         model.save(path, data=self.samples.fingerprint, weights=self.weights, **metrics)
 
@@ -104,19 +103,10 @@ def groups(model, settings) -> list[dict]:
 def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m rimlib.experiment.train", description="Train CLIPMat on a RefMatte data set.")
     parser.add_argument("--profile", default="tiny")
-    parser.add_argument("--data", required=True, help="folder of the data set")
-    parser.add_argument("--out", required=True, help="folder for the model and the record")
-    parser.add_argument("--minutes", type=float)
-    parser.add_argument("--steps", type=int)
     parser.add_argument("--weights", default="clip", help="clip, random, or the path of a CLIP that pretrain stored")
-    parser.add_argument("--device")
-    again = parser.add_mutually_exclusive_group()
-    again.add_argument("--resume", action="store_true", default=True, help="go on from an interrupted run (as without it)")
-    again.add_argument("--fresh", dest="resume", action="store_false", help="begin anew")
-    options = parser.parse_args(arguments)
+    options, given = loop.run_options(parser, arguments)
     return loop.run_command(
-        lambda: train(profiles.load(options.profile), options.data, options.out, options.minutes, options.steps,
-                      options.weights, options.resume, device=options.device)["metrics"], options.out)
+        lambda: train(profiles.load(options.profile), options.data, options.out, weights=options.weights, **given)["metrics"], options.out)
 
 
 if __name__ == "__main__":

@@ -71,10 +71,10 @@ class Training(Task):
     def build(self):
         return self.method
 
-    def prepare(self, method, rng):
-        settings = self.profile.train
+    def prepare(self, method, step):
+        settings = self.train
         # A keyword in the one form that it is asked in: the bag of templates is CLIPMat's own idea.
-        return self.samples.batch(rng, settings.images, settings.sentences, settings.keyword_share, settings.flip, settings.noise,
+        return self.samples.batch(self.rng(step), settings.images, settings.sentences, settings.keyword_share, settings.flip, settings.noise,
                                   settings.trimap_kernel, (self.profile.evaluate.template,), settings.no_target)
 
     def losses(self, method, batch, device):
@@ -106,23 +106,17 @@ def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m rimlib.experiment.train_rival", description=__doc__.splitlines()[0])
     parser.add_argument("--rival", required=True, choices=baselines.TRAINABLE)
     parser.add_argument("--size", default="tiny", choices=tuple(PROFILES))
-    parser.add_argument("--data", required=True, help="folder of the data set")
-    parser.add_argument("--out", required=True, help="folder for the weights and the record")
-    parser.add_argument("--minutes", type=float)
-    parser.add_argument("--steps", type=int)
     parser.add_argument("--weights", help="where it starts: random, clip (CLIPSeg), towers (MDETR), a hub name or a file")
     parser.add_argument("--image-size", type=int, help="pixels (CLIPMat's)")
-    parser.add_argument("--device")
-    parser.add_argument("--fresh", dest="resume", action="store_false", help="begin anew, instead of going on from an interrupted run")
     parser.add_argument("--score", metavar="DATA", help="score it afterwards on the splits seen and test of this data set …")
     parser.add_argument("--record", help="… and write the record with its scores to this JSON file")
-    options = parser.parse_args(arguments)
+    options, given = loop.run_options(parser, arguments)
     if bool(options.score) != bool(options.record):
         parser.error("--score and --record belong together")
 
     def work():
-        run = train_rival(options.rival, options.size, options.data, options.out, options.minutes, options.steps, options.weights,
-                          options.image_size, options.resume, device=options.device)
+        run = train_rival(options.rival, options.size, options.data, options.out, weights=options.weights,
+                          image_size=options.image_size, **given)
         if options.record:
             record.write(options.record, {**run, "scores": score(options.out, options.score)})
         return run["metrics"]
