@@ -355,7 +355,7 @@ show.table([{"sentence": text, "class token": float(one), "patches of it": float
             for text, one, map_, place in zip(asked, whole, maps, inside)], digits=2)
 
 # %% [markdown]
-# A cosine goes from −1 to 1. Where the third number of a row is no larger than the fourth, CLIP knows the word but not
+# A cosine goes from −1 to 1. Where *patches of it* is no larger than *all other patches*, CLIP knows the word but not
 # the place. The class token mixes the whole scene, so it is not very like any of the three. Over many scenes:
 
 # %%
@@ -523,7 +523,7 @@ show.table([{"new kernels": name, "error, each patch enlarged": f"{each:.1e}",
             for name, (each, whole_picture) in wrong.items()])
 
 # %% [markdown]
-# An error of 1 would mean that the answers have nothing to do with each other. Patch by patch, the pseudo-inverse is
+# An error of 1 is what kernels of zeros would make; unrelated answers of the same size would be off by about 1.4. Patch by patch, the pseudo-inverse is
 # exact but for rounding; what remains where the *picture* is enlarged is what patches see of their neighbours' pixels.
 # To enlarge the kernels answers louder by the ratio of areas, and after that is mended it still is off.
 #

@@ -183,7 +183,7 @@ show.table([{"text": name, "of them": len(found), "shortest": min(found), "mean"
 
 # %% [markdown]
 # Enough: each template with each of our categories fits into 14, and each sentence into 69. A sentence that is too long
-# is refused, unless one asks for it to be cut:
+# is refused, unless one asks for it to be cut (the message counts the words' own tokens; start and end make two more):
 
 # %%
 endless = "the fox " * settings.text_length
@@ -289,7 +289,8 @@ show.table([{"asked as": template, "in the bag": "yes" if template in prompt.TEM
 # ### What a template does to the matte
 #
 # Table 8 of the paper asks for the matte itself, and so can we: the same model, template by template, over some scenes.
-# The scales differ: the paper's SAD is of pictures of about 1.75 megapixels, ours of 128 × 128 pixels, and the model is
+# SAD is the sum of absolute differences over all pixels, in thousands: smaller is better.
+# The scales differ: the paper's is of pictures of about 1.75 megapixels, ours of 128 × 128 pixels, and the model is
 # another; so compare within a column only.
 
 # %%
@@ -561,8 +562,8 @@ if (weights, clip_weights, split) == ("shipped", "clip", "seen"):
 #   encoder makes little of them.
 # * A keyword gets a template around it, in training a random one of nine, later *a photo of a*. The printed list has
 #   one twice; Table 8 names the ninth.
-# * The bag makes the model deaf to the difference between its templates, and to no other difference. In the paper too
-#   templates differ by less than seeds.
+# * The bag makes the model deaf to the differences between its templates, and to others made of the same known words; unknown
+#   words still do harm. In the paper too templates differ by less than seeds.
 # * Eight learned vectors stand behind every text. By CLIP's causal mask they read the words and are not read by them.
 # * 14 + 8 is 22, and 69 + 8 is 77, which are CLIP's positions; the paper's 79 cannot be.
 #

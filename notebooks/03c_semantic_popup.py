@@ -350,7 +350,8 @@ show.table([{"fusion": name, **{f"right map, asked for: {what}": share for what,
             for name, found in learned.items()], digits=2)
 
 # %% [markdown]
-# PlainFusion stays at what a column can tell; the pop-up, either way, learns to compare. In the real model the
+# PlainFusion stays at what a column can tell (about a thousand of the scenes ask for a cat, so chance alone moves such a share by one or
+# two hundredths); the pop-up, either way, learns to compare. In the real model the
 # encoder's blocks do some of this comparing before the words come; but they do it without knowing what will be asked.
 #
 # ## The match, which is not in the paper

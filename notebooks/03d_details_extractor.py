@@ -377,16 +377,18 @@ heard = model.details_text(popped) if model.details_text else None  # only then 
 
 
 def detail(grey_at=(), flat_tokens=False):
-    """The details decoder's map (S, S), with a grey picture at some levels, or with tokens that are the same everywhere."""
+    """The details decoder's map (S, S), with a grey picture at some levels, or with tokens that are the same everywhere: in MDE,
+    and in the pop-up's map where this decoder hears it."""
     maps = [extract(tokens.mean((2, 3), keepdim=True).expand_as(tokens) if flat_tokens else tokens,
                     torch.zeros_like(normal) if extract.level in grey_at else normal) for extract, tokens in levels_given]
-    return model.details(maps, heard).sigmoid()[0, 0].numpy()
+    flat = heard.mean((2, 3), keepdim=True).expand_as(heard) if flat_tokens and heard is not None else heard
+    return model.details(maps, flat).sigmoid()[0, 0].numpy()
 
 
 cases = {"all of it": detail(), **{f"no picture at level {level}": detail((level,)) for level in levels},
          "no picture at any": detail(tuple(levels)), "the same tokens everywhere": detail(flat_tokens=True)}
 
-# %% mystnb={"figure": {"name": "details-without", "caption": "The details decoder's answer with and without the picture; last, with the picture and with tokens that are the same everywhere. Only the part near the edge of the thing is ever used."}, "image": {"alt": "The scene and seven grey maps. Without the picture at level 4, 3 or 2 the answer changes little. Without it at level 1 the background turns white and the edges dissolve, and without it at any level only soft blots are left. With flat tokens the answer is still sharp.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "details-without", "caption": "The details decoder's answer with and without the picture; last, with the picture and with tokens that are the same everywhere, in MDE and in the pop-up's map. Only the part near the edge of the thing is ever used."}, "image": {"alt": "The scene and seven grey maps. Without the picture at level 4, 3 or 2 the answer changes little. Without it at level 1 the background turns white and the edges dissolve, and without it at any level only soft blots are left. With flat tokens the answer is still sharp, with more specks on the ground.", "width": "100%"}}
 show.grid([images.resize(seen.picture, (side, side)), *cases.values()], [f"“{sentence}”", *cases], columns=4);
 
 # %%
@@ -395,8 +397,9 @@ show.table([{"the details decoder gets": name,
              "mean error there": float(np.abs(map_ - truth_small)[unknown].mean())} for name, map_ in cases.items()])
 
 # %% [markdown]
-# The first row is the model as it is. The finest level carries nearly all of it; the tokens hardly matter *here*: what this
-# small model's decoder draws is the outline of whatever looks like a thing, the other entity's too. Which outline is meant, the
+# The first row is the model as it is. The finest level carries nearly all of it. The tokens, which reach this decoder
+# through MDE and in this model through the pop-up's map too (the setting `details_text`), matter less *here*: what this small
+# model's decoder draws is the outline of whatever looks like a thing, the other entity's too. Which outline is meant, the
 # trimap says ([](03e_clipmat)).
 #
 # This is no ablation, for a model that had been trained without a level would have learned to do without it. The paper's

@@ -104,7 +104,7 @@ SVG(filename=str(repository() / "book" / "figures" / "clipmat.svg"))
 # * Two **decoders** speak, one for each question, and **CM**, the collaborative matting, makes one matte of their answers.
 #
 # The dashed line is a choice. The paper leaves open whether the details decoder hears the text; with the setting `details_text`
-# the pop-up map joins its first stage. The paper's profiles have it off.
+# the pop-up map joins its first stage. The paper's profiles have it off, the shipped model has it on.
 #
 # ## Three steps
 #
@@ -145,7 +145,7 @@ again = {f"{net}, ms": f"{100 * spent[1:].sum() / spent.sum():.0f} %" for net, s
 show.table([*rows, {"step": "a further sentence, of the first", **again}])
 
 # %% [markdown]
-# The larger the model, the cheaper a further sentence. A user who tries three wordings, or a program that asks for each thing
+# In the larger model a further sentence is a smaller share of the first. A user who tries three wordings, or a program that asks for each thing
 # in turn, encodes the picture once. `python benchmarks/forward.py` holds the model against its towers alone, against CLIPSeg
 # and a pipeline, with more repetitions.
 #
@@ -443,7 +443,7 @@ about, fitting = torch.zeros(len(alphas), dtype=torch.int64), sentences[: len(al
 arrives = {"as in the paper": taught(learner, batch, asked, index, *true),
            "the shipped model": taught(model, pixels, fitting, about, *truths(alphas, kernel))}
 
-# %% mystnb={"figure": {"name": "clipmat-taught", "caption": "Which loss (rows) teaches which module (columns). A dot is a gradient that arrives, the larger the longer, by powers of ten within its row; where there is no dot, none arrives."}, "image": {"alt": "Two grids of dots. In the left one only the cross-entropy has dots at the text encoder, the context, TSP and the semantic decoder; the other four losses have dots at the image encoder, MDE and the details decoder. In the right one all losses but the match reach the text, the image encoder and TSP.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "clipmat-taught", "caption": "Which loss (rows) teaches which module (columns). A dot is a gradient that arrives, the larger the longer, by powers of ten within its row; where there is no dot, none arrives."}, "image": {"alt": "Two grids of dots. In the left one only the cross-entropy has dots at the text encoder, the context, TSP and the semantic decoder; the other four losses have dots at the image encoder, MDE and the details decoder. In the right one all losses reach the text and the image encoder, and all but the match reach TSP.", "width": "100%"}}
 figure, axes = plt.subplots(1, 2, figsize=(show.WIDTH, 3.3), width_ratios=[len(modules_of(net)) for net in nets.values()])
 for axis, (name, lengths) in zip(axes, arrives.items()):
     terms, modules = list(dict.fromkeys(term for term, _ in lengths)), list(modules_of(nets[name]))
@@ -530,7 +530,7 @@ print(table11.summary(table))
 # %% [markdown]
 # `python -m rimlib.clipmat.table11` prints the same, with `--profile paper-l14` for the larger backbone, whose widths are others.
 #
-# ### Three things that cannot be
+# ### Three places where the words do not fit
 #
 # **Stride 3.** The table gives the decoders' 3 × 3 convolutions "stride 3", and sizes beside them. Take it at its word, and
 # send a map through:
@@ -696,8 +696,8 @@ if model.details_text:
     assert all(arrives["the shipped model"][term, "text encoder"] for term in ("alpha_unknown", "laplacian_unknown"))
 
 # %% [markdown]
-# The right answer costs nothing; equal mistakes cost the alpha loss equally and the Laplacian losses not; four samples can be
-# learnt.
+# The right answer costs nothing; equal mistakes cost the alpha loss equally, and each of the Laplacian losses tells at least one
+# of them from the others; four samples can be learnt.
 
 # %% tags=["check"]
 right = type(output)(50 * F.one_hot(classes_true, 3).permute(0, 3, 1, 2).float(), a, a)
@@ -736,7 +736,8 @@ assert repr(conv1) == repr(embeddings["CLIP: 16 x 16, stride 16"])
 # * Each decoder has losses of its own. The matte's losses teach the details alone, and in the paper's wiring the words learn
 #   from the cross-entropy alone.
 # * A trimap without foreground and unknown is a refusal; the score is how sure the trimap is of what it does not call background.
-# * The sizes of Table 11 hold, row by row. Some of its words cannot: stride 3, the first convolution.
+# * The sizes of Table 11 hold, row by row. Some of its words do not: stride 3 cannot be, and the first convolution is not
+#   CLIP's.
 #
 # Before: [](03d_details_extractor). Next: [](03f_refiner) looks at the matte once more, at the picture's own size. The code:
 # `rimlib.clipmat.model`, `rimlib.clipmat.decoders`, `rimlib.clipmat.collaboration`, `rimlib.clipmat.losses`,

@@ -296,7 +296,7 @@ def whole_and_tiles(alpha):
 
 whole, touching, overlapping = whole_and_tiles(enlarged)
 
-# %% mystnb={"figure": {"name": "refiner-seams", "caption": "How far the two are from the picture refined whole, yellow is a tenth and more. Touching tiles differ along straight lines; with overlap what is left has no such shape."}, "image": {"alt": "Two dark maps over the picture. In the left one bright spots stop along straight lines; the right one is darker.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "refiner-seams", "caption": "How far the two are from the picture refined whole, yellow is a tenth and more. Touching tiles differ where their borders cross the outline, the bright specks; with overlap they are gone."}, "image": {"alt": "Two dark maps over the picture. In the left one a few bright specks on the outline, some of them cut straight; the right one is dark.", "width": "100%"}}
 apart = [np.abs(one - whole) for one in (touching, overlapping)]
 show.grid([show.heat(one, picture, 0, 0.1) for one in apart],
           [f"{name}: mean {one[weight > 0].mean():.5f} where the matte is in question" for name, one in zip(("touching", "overlapping"), apart)]);
@@ -329,7 +329,8 @@ show.table([{"ours, tiny data set, 0.08 megapixels": f"{text}, {split_name}", "m
 
 # %% [markdown]
 # Two things are the same in both tables. A refiner helps most where edges are bad and the entity is right: CLIPSeg by keyword in the
-# paper, the truth made worse in ours. And where most of the error is a wrong entity, as with expressions, no edge can make up for it.
+# paper, the truth made worse in ours. And where most of the error is a wrong entity, as with expressions, it helps
+# little, for no edge can make up for that. It helps little too where the edges were good already: the paper's ViT-L/14 by keyword.
 #
 # ## Check
 
@@ -375,7 +376,7 @@ assert (refiner.refine(picture, enlarged)[far] - enlarged[far] == 0).mean() > 0.
 #    expect, and why?
 #
 # :::{dropdown} Answer
-# In our scene the mean difference from the whole, where the matte is in question, grows from 0.00004 to 0.0017, to the forty-fold. At 5 pixels
+# In our scene the mean difference from the whole, where the matte is in question, grows from 0.00005 to 0.0017, more than thirty-fold. At 5 pixels
 # all five halvings pool other pixels together than in the whole picture, the first one included. Shifts by 16, 8 and 4 pixels, which
 # leave the first halvings as they were, make it only three to five times as large.
 # :::

@@ -355,11 +355,12 @@ show.table([{"method": name, "needs boxes": boxes_, "words come in by": words_, 
 #
 # ## Scores
 #
-# Both rivals were trained here in size tiny, on the scenes of the shipped CLIPMat, from the same batches and by the same loop (`python -m
-# rimlib.experiment.train_rival`), and scored on the scenes on which CLIPMat is. The tiny CLIPSeg stands on the same small CLIP as CLIPMat, frozen.
+# Both rivals were trained here in size tiny, on the scenes of profile `tiny`, from the same batches and by the same loop (`python -m
+# rimlib.experiment.train_rival`), and scored on the same new scenes. The row CLIPMat is not the shipped model, which was trained for 44 minutes
+# on more scenes, but what `make train` makes in 12 minutes of this profile. The tiny CLIPSeg stands on the same small CLIP as CLIPMat, frozen.
 # The tiny MDETR starts from nothing at all, for its towers have no small pretrained version. So the first two can be compared, and the third shows
-# what a detector learns of 128-pixel scenes in a thousand steps: things, and not yet words. (The machine was shared with other work, so steps say
-# more than minutes.)
+# what a detector learns of 128-pixel scenes in a thousand steps: things, and not yet words. (The machine was shared with other work, so minutes say
+# less than steps.)
 
 # %%
 records = {"CLIPMat": "quality-tiny", "CLIPSeg": "rival-clipseg-tiny", "MDETR": "rival-mdetr-tiny"}
