@@ -48,9 +48,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--step", action="store_true", help="a whole training step instead")
     parser.add_argument("--literal", action="store_true", help="--step with the literal extractor")
-    parser.add_argument("--profile", default="paper-b16", help="of --step")
+    parser.add_argument("--profile", default="paper-b16", choices=profiles.names(), help="of --step")
     parser.add_argument("--alone", choices=("ours", "literal"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error(f"--rounds {options.rounds}: must be at least 1")
     if options.step:
         return step(profiles.load(options.profile), options.rounds, options.literal)
     modules, levels, images, wanted = given()

@@ -36,9 +36,11 @@ SENTENCE = "the woman in the red dress who is left of the brown dog"
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="paper-b16")
+    parser.add_argument("--profile", default="paper-b16", choices=profiles.names())
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error(f"--rounds {options.rounds}: must be at least 1")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     candidates = build(profiles.load(options.profile), device)
     seconds = {name: [] for name in candidates}

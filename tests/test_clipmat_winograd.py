@@ -15,6 +15,7 @@ from rimlib.clipmat.decoders import upsample
 from rimlib.clipmat.details import DetailsExtractor, maxpool_projection
 from rimlib.clipmat.upsampled import UpsampledConvolution, convolve_upsampled
 from rimlib.clipmat.winograd import Convolution, Kept, TwoConvolutions, folded
+from rimlib.errors import RimError
 
 
 @pytest.fixture(params=[1, 2])
@@ -118,6 +119,13 @@ def test_two_convolutions_of_a_sum_that_never_exists(channels, size, threads):
         torch.testing.assert_close(block(small, more), expected.detach(), atol=5e-5, rtol=1e-4)
 
 
+def test_one_level_serves_several_sentences():
+    """The decoder adds one picture's level to as many maps as there are sentences."""
+    block, small, more = trained(TwoConvolutions(100, 97)), torch.randn(3, 100, 16, 16), torch.randn(1, 100, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(block(small, more), block(small, more.expand(3, -1, -1, -1)), atol=5e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
 @pytest.mark.parametrize("size", [(1, 2), (4, 7)])
 def test_an_enlarged_map_is_convolved_by_rows(scale, size, threads):
@@ -145,6 +153,29 @@ def test_an_extractor_without_gradient_is_the_literal_one(level, grid, threads):
     expected = literal.extract(extract, visual, images).detach()
     with torch.inference_mode():
         torch.testing.assert_close(extract(visual, images), expected, atol=2e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("level", [1, 3])
+@pytest.mark.parametrize("out", [5, 96])
+def test_a_picture_that_is_not_square(level, out):
+    extract = trained(DetailsExtractor(level, image_width=200, width=100, out=out))
+    visual, images = torch.randn(1, 200, 4, 7), torch.rand(1, 3, 64, 112)
+    expected = literal.extract(extract, visual, images).detach()
+    with torch.inference_mode():
+        torch.testing.assert_close(extract(visual, images), expected, atol=2e-5, rtol=1e-5)
+
+
+def test_sizes_that_do_not_fit_are_an_error_and_not_read_past_their_end():
+    extract, block = trained(DetailsExtractor(1, image_width=200, width=100, out=96)), trained(TwoConvolutions(100, 97))
+    with torch.inference_mode():
+        for visual, images in (((1, 200, 4, 4), (1, 3, 96, 96)), ((1, 200, 4, 4), (1, 1, 64, 64)), ((2, 200, 4, 4), (3, 3, 64, 64))):
+            with pytest.raises((RuntimeError, RimError)):
+                extract(torch.zeros(visual), torch.zeros(images))
+        for small, more in (((1, 100, 16, 16), (1, 100, 48, 48)), ((1, 101, 16, 16), (1, 101, 32, 32)), ((2, 100, 16, 16), (3, 100, 32, 32))):
+            with pytest.raises(RuntimeError):
+                block(torch.zeros(small), torch.zeros(more))
+        with pytest.raises(RuntimeError):
+            block(torch.zeros(1, 101, 32, 32))
 
 
 @pytest.mark.parametrize("level", [1, 2, 3, 4])

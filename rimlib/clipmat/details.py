@@ -18,6 +18,7 @@ from torch import nn
 from rimlib.clipmat import compiled, loops
 from rimlib.clipmat.upsampled import UpsampledConvolution, convolve_upsampled
 from rimlib.clipmat.winograd import Convolution, Kept, folded, pixels
+from rimlib.errors import RimError
 
 
 class DetailsExtractor(nn.Module):
@@ -44,7 +45,8 @@ class DetailsExtractor(nn.Module):
     def forward(self, visual: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """`visual`: (B, Dv, S/16, S/16); `images`: (B, 3, S, S), normalised. Returns (B, D_i, S/2^i, S/2^i)."""
         visual = self.norm_visual(visual)  # Eq. 6, before its upsampling
-        if not self.training and compiled.usable(images):
+        fits = images.shape == (len(visual), 3, *(16 * side for side in visual.shape[-2:]))  # else torch says what is wrong
+        if not self.training and compiled.usable(images) and fits:
             return self._without_gradient(visual, images)
         image = maxpool_projection(images, self.norm_image.weight, self.norm_image.bias, 2**self.level)  # Eq. 7
         # Eq. 8 and 9. A convolution of a concatenation is the sum of two, and the visual half needs no large map.
@@ -56,29 +58,29 @@ class DetailsExtractor(nn.Module):
     def _without_gradient(self, visual: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """The same on a CPU: the batch norm joins the weights, and both halves go strip by strip into the result."""
         for_visual, for_image, matrix = self._kept.get(self, self._prepare)
-        window, size = 2**self.level, images.shape[-1] >> self.level
+        window, size = 2**self.level, [length >> self.level for length in images.shape[-2:]]
         pictures = pixels(images)
 
         def pooled(out, at):
             for picture, result in zip(pictures, out.numpy()):
-                compiled.share(partial(loops.pool_rows, picture, matrix, window, result, at), size)
+                compiled.share(partial(loops.pool_rows, picture, matrix, window, result, at), len(result))
             return out.permute(0, 3, 1, 2)
 
         if for_visual is None:
-            both = compiled.empty(len(images), size, size, 2 * self.width)
+            both = compiled.empty(len(images), *size, 2 * self.width)
             visual = F.interpolate(visual, scale_factor=2 ** (4 - self.level), mode="bilinear", align_corners=False)
             both[..., : self.width] = visual.permute(0, 2, 3, 1)
             return for_image(pooled(both, self.width), relu=True)
-        strips = for_image.gains(size, size)
-        out = compiled.empty(len(images), size, size, len(self.norm.weight))
-        for grid, picture, result in zip(visual, pictures, out):
+        strips = for_image.gains(*size)
+        out = compiled.empty(len(images), *size, len(self.norm.weight))
+        for grid, picture, result in zip(visual, pictures, out, strict=True):
             enlarged = for_visual(grid)
             if strips:
                 for_image.by_strips(partial(loops.tiles_of_pooling, picture, matrix, window), result, relu=True, add=enlarged)
             else:
                 enlarged(0, result.numpy())
         out = out.permute(0, 3, 1, 2)
-        return out if strips else for_image(pooled(compiled.empty(len(images), size, size, self.width), 0)).add_(out).relu_()
+        return out if strips else for_image(pooled(compiled.empty(len(images), *size, self.width), 0)).add_(out).relu_()
 
     def _prepare(self):
         """What stands for `mix` and `norm`: one convolution for each half, or, where little or nothing is to be enlarged, None
@@ -114,8 +116,10 @@ def maxpool_projection(images: torch.Tensor, weight: torch.Tensor, bias: torch.T
     largest value and where it was found are kept: on a CPU by a compiled loop in float32, elsewhere by torch. Gradients go to
     `weight` and `bias`, not to the images.
 
-    `images`: (B, 3, H, W); `weight`: (C, 3, 1, 1); `bias`: (C,). Returns (B, C, H/window, W/window).
+    `images`: (B, 3, H, W); `weight`: (C, 3, 1, 1); `bias`: (C,). Returns (B, C, H/window, W/window). RimError for other images.
     """
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise RimError(f"images of shape {tuple(images.shape)}: must be (B, 3, H, W)")
     return _MaxpoolProjection.apply(images, weight, bias, window)
 
 

@@ -47,14 +47,14 @@ class Convolution:
         Returns (B, O, H, W) in channels-last memory.
         """
         height, width = x.shape[-2:]
-        if not self.gains(height, width):
+        if x.shape[1] != self.weight.shape[1] or not self.gains(height, width):  # of the first, torch says what is wrong
             x = F.conv2d(x, self.weight, self.bias, padding=1)
             return x.relu_() if relu else x
         return self.of_tiles([partial(loops.tiles_of_map, image) for image in pixels(x)], height, width, relu)
 
     def of_sum(self, small: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """ReLU of the same of `x` (B, C, 2h, 2w) plus `small` (B, C, h, w) enlarged by 2 bilinearly; the sum never exists."""
-        sums = [partial(loops.tiles_of_sum, *pair) for pair in zip(pixels(small), pixels(x))]
+        sums = [partial(loops.tiles_of_sum, *pair) for pair in zip(pixels(small), pixels(x), strict=True)]
         return self.of_tiles(sums, *x.shape[-2:], relu=True)
 
     def of_tiles(self, maps: list[Callable], height: int, width: int, relu: bool) -> torch.Tensor:
@@ -170,7 +170,10 @@ class TwoConvolutions(nn.Sequential):
         quick = not self.training and compiled.usable(x)
         if quick:
             first, second = self._kept.get(self, lambda: [Convolution(*folded(self[at], self[at + 1])) for at in (0, 3)])
-            if more is not None and first.gains(*more.shape[-2:]):
+            # What does not fit goes to torch, which repeats a batch of one, or says what is wrong.
+            channels = self[0].in_channels
+            fits = more is not None and x.shape[1] == channels and more.shape == (len(x), channels, 2 * x.shape[2], 2 * x.shape[3])
+            if fits and first.gains(*more.shape[-2:]):
                 return second(first.of_sum(x, more), relu=True)
         if more is not None:
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False) + more
