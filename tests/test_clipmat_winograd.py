@@ -1,7 +1,11 @@
 """The quick ways on a CPU against torch's own: convolutions by Winograd, pooling by compiled loops, work shared among threads."""
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
+import textwrap
 from functools import partial
 
 import numpy as np
@@ -15,6 +19,7 @@ from rimlib.clipmat.decoders import upsample
 from rimlib.clipmat.details import DetailsExtractor, maxpool_projection
 from rimlib.clipmat.upsampled import UpsampledConvolution, convolve_upsampled
 from rimlib.clipmat.winograd import Convolution, Kept, TwoConvolutions, folded
+from rimlib.clipmat.winograd_loops import Source
 from rimlib.errors import RimError
 
 
@@ -40,38 +45,54 @@ def test_a_convolution_is_torchs_at_any_size(size, relu, threads):
     torch.testing.assert_close(ours, expected.relu() if relu else expected, atol=2e-5, rtol=0)
 
 
-def test_strips_join(monkeypatch):
-    """A map taller than a strip: what one strip leaves in the shared memory must not reach the next."""
-    x, weight = torch.randn(1, 96, 50, 40), torch.randn(96, 96, 3, 3) / 30
-    outs = []
-    for size in (10, 10_000, 1_000_000):
-        monkeypatch.setattr(winograd, "STRIP", size)
-        with torch.inference_mode():
-            Convolution(torch.randn(96, 96, 3, 3), torch.zeros(96))(torch.full((1, 96, 64, 64), 9.0))  # leaves its traces
-            outs.append(Convolution(weight, torch.zeros(96))(x))
-    torch.testing.assert_close(outs[0], F.conv2d(x, weight, padding=1), atol=2e-5, rtol=0)
-    assert all(torch.equal(outs[0], out) for out in outs)
-
-
-def test_what_is_added_joins_before_relu():
-    x, weight, bias = torch.randn(1, 96, 34, 32), torch.randn(96, 96, 3, 3) / 30, torch.randn(96)
-    more = torch.randn(34, 32, 96)
-
-    def add(first, rows):
-        rows[:] = more[first : first + len(rows)].numpy()
-
+@pytest.mark.parametrize("size, outputs", [((100, 96), 32), ((16, 400), 33), ((16, 16), 200)])
+def test_groups_of_tiles_join(size, outputs, threads):
+    """More tiles than a group holds, rows of tiles longer than a group, groups that begin within a row; panels of outputs, the last not full."""
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(1, 48, *size), torch.randn(outputs, 48, 3, 3) / 20, torch.randn(outputs)
     with torch.inference_mode():
-        out = torch.empty(34, 32, 96)
-        tiles = partial(loops.tiles_of_map, winograd.pixels(x)[0])
-        Convolution(weight, bias).by_strips(tiles, out, relu=True, add=add)
-    expected = (F.conv2d(x, weight, bias, padding=1)[0].permute(1, 2, 0) + more).relu()
+        torch.testing.assert_close(Convolution(weight, bias)(x), F.conv2d(x, weight, bias, padding=1), atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(10, 5), (3, 40)])
+def test_what_is_added_joins_before_relu(size, threads):
+    torch.manual_seed(0)
+    small, weight, bias = torch.randn(2, 7, *size), torch.randn(96, 100, 3, 3) / 30, torch.randn(96)
+    other, height, width = torch.randn(96, 7, 3, 3) / 8, 4 * size[0], 4 * size[1]
+    x = torch.randn(2, 100, height, width)
+    expected = (F.conv2d(x, weight, bias, padding=1) + F.conv2d(upsample(small, 4), other, padding=1)).relu()
+    with torch.inference_mode():
+        added = [UpsampledConvolution(other, 4)(one) for one in small]
+        out = Convolution(weight, bias).of_maps([Source(image) for image in winograd.pixels(x)], height, width, True, added)
     torch.testing.assert_close(out, expected, atol=2e-5, rtol=0)
 
 
+def test_a_processor_with_narrower_vectors_answers_alike(tmp_path):
+    """The products of matrices are cut to what the processor has; most have vectors of 8, not of 16."""
+    code = """
+        from llvmlite import binding
+        has = binding.get_host_cpu_features()
+        binding.get_host_cpu_features = lambda: type("Narrow", (dict,), {"flatten": lambda self: has.flatten()})({"avx": True})
+        import torch
+        import torch.nn.functional as F
+        from rimlib.clipmat import panel
+        from rimlib.clipmat.winograd import Convolution
+        assert (panel.LANES, panel.ROWS) == (8, 6)
+        x, weight, bias = torch.randn(1, 48, 30, 70), torch.randn(41, 48, 3, 3) / 20, torch.randn(41)
+        with torch.inference_mode():
+            torch.testing.assert_close(Convolution(weight, bias)(x), F.conv2d(x, weight, bias, padding=1), atol=2e-5, rtol=0)
+    """
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+                         capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
 def test_small_maps_and_few_channels_go_to_torch(monkeypatch):
-    monkeypatch.setattr(Convolution, "by_strips", lambda *_, **__: pytest.fail("not worth it"))
-    x, weight, bias = torch.randn(1, 8, 20, 20), torch.randn(4, 8, 3, 3), torch.randn(4)
-    torch.testing.assert_close(Convolution(weight, bias)(x), F.conv2d(x, weight, bias, padding=1))
+    monkeypatch.setattr(Convolution, "of_maps", lambda *_, **__: pytest.fail("not worth it"))
+    for inputs, outputs, side in ((47, 96, 20), (96, 31, 20), (96, 96, 15)):
+        x, weight, bias = torch.randn(1, inputs, side, side), torch.randn(outputs, inputs, 3, 3), torch.randn(outputs)
+        with torch.inference_mode():
+            torch.testing.assert_close(Convolution(weight, bias)(x), F.conv2d(x, weight, bias, padding=1), atol=1e-4, rtol=1e-4)
 
 
 def test_it_is_for_answers_on_a_cpu_in_float32_only():
@@ -136,13 +157,9 @@ def test_an_enlarged_map_is_convolved_by_rows(scale, size, threads):
         for few in (1, 3):
             torch.testing.assert_close(convolve_upsampled(x, weight[:few], scale, bias[:few]), expected[:, :few], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(convolve_upsampled(x, weight[:2], scale), (expected - bias[:, None, None])[:, :2], atol=1e-5, rtol=1e-5)
-        rows = np.full((3, scale * size[1], 9), np.nan, np.float32)  # some rows from the middle
-        last = scale * size[0] - 3
-        for first in range(max(0, last) + 1):
-            part = rows[: scale * size[0]]
-            UpsampledConvolution(weight, scale)(x[1])(first, part)
-            wanted = (expected - bias[:, None, None])[1, :, first : first + len(part)].permute(1, 2, 0)
-            torch.testing.assert_close(torch.from_numpy(part), wanted, atol=1e-5, rtol=1e-5)
+        rows = np.full((scale * size[0], scale * size[1], 9), np.nan, np.float32)
+        compiled.share(partial(loops.enlarge_rows, UpsampledConvolution(weight, scale)(x[1]), rows), len(rows))
+        torch.testing.assert_close(torch.from_numpy(rows), (expected - bias[:, None, None])[1].permute(1, 2, 0), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("level, grid", [(1, 3), (1, 4), (2, 9), (3, 16), (4, 32), (1, 1)])

@@ -1,6 +1,6 @@
 """What makes a loop in Python quick on a CPU: machine code (Numba keeps it for the next time), and the threads that torch has.
 
-The loops themselves are in `loops`.
+The loops themselves are in `loops` and `winograd_loops`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from numba import njit
 
 
 def compiled(function):
-    """`function` as machine code that leaves Python's lock to other threads. Where the code can't be kept, it is made anew."""
+    """`function` as machine code that leaves Python's lock to other threads. Where the code can't be kept, it is made anew.
+
+    Kept code is made anew when the file of `function` changes, not when that of a loop which it calls does: then, `make clean`.
+    """
     options = {"nogil": True, "fastmath": {"contract"}}
     try:
         return njit(cache=True, **options)(function)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rimlib.clipmat import compiled, loops
+from rimlib.clipmat import compiled, loops, winograd_loops
 from rimlib.clipmat.upsampled import UpsampledConvolution, convolve_upsampled
 from rimlib.clipmat.winograd import Convolution, Kept, folded, pixels
 from rimlib.errors import RimError
@@ -71,16 +71,14 @@ class DetailsExtractor(nn.Module):
             visual = F.interpolate(visual, scale_factor=2 ** (4 - self.level), mode="bilinear", align_corners=False)
             both[..., : self.width] = visual.permute(0, 2, 3, 1)
             return for_image(pooled(both, self.width), relu=True)
-        strips = for_image.gains(*size)
+        enlarged = [for_visual(grid) for grid in visual]
+        if for_image.gains(*size):
+            sources = [winograd_loops.Source(picture, matrix=matrix, window=window) for picture in pictures]
+            return for_image.of_maps(sources, *size, relu=True, added=enlarged)
         out = compiled.empty(len(images), *size, len(self.norm.weight))
-        for grid, picture, result in zip(visual, pictures, out, strict=True):
-            enlarged = for_visual(grid)
-            if strips:
-                for_image.by_strips(partial(loops.tiles_of_pooling, picture, matrix, window), result, relu=True, add=enlarged)
-            else:
-                enlarged(0, result.numpy())
-        out = out.permute(0, 3, 1, 2)
-        return out if strips else for_image(pooled(compiled.empty(len(images), *size, self.width), 0)).add_(out).relu_()
+        for rows, result in zip(enlarged, out.numpy()):
+            compiled.share(partial(loops.enlarge_rows, rows, result), len(result))
+        return for_image(pooled(compiled.empty(len(images), *size, self.width), 0)).add_(out.permute(0, 3, 1, 2)).relu_()
 
     def _prepare(self):
         """What stands for `mix` and `norm`: one convolution for each half, or, where little or nothing is to be enlarged, None
@@ -145,15 +143,15 @@ class _MaxpoolProjection(torch.autograd.Function):
 
 
 def projection(weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """A 1x1 convolution of a picture as one matrix (C, 4), the last column its bias."""
-    return torch.cat([weight.flatten(1), bias[:, None]], dim=1).detach().contiguous()
+    """A 1x1 convolution of a picture as one matrix (4, C), the last row its bias."""
+    return torch.cat([weight.flatten(1).T, bias[None]]).detach().contiguous()
 
 
 def _winners_on_cpu(images, matrix, window, dtype):
     """Largest projections (B, h, w, C), the offsets that have them, uint8, and the pixels (B, H, W, 3) for the way back."""
     pixels = images.permute(0, 2, 3, 1).float().contiguous()
     batch, height, width, _ = pixels.shape
-    best = torch.empty(batch, height // window, width // window, len(matrix))
+    best = torch.empty(batch, height // window, width // window, matrix.shape[1])
     where = torch.empty(best.shape, dtype=torch.uint8)  # 16 * 16 offsets just fit
     matrix = matrix.float().numpy()
     for number in range(batch):
@@ -183,7 +181,7 @@ def _winners(images, matrix, window, dtype):
     pixels = F.pad(images.to(dtype), (0, 0, 0, 0, 0, 1), value=1.0)  # (B, 4, H, W), a one for the bias
     pixels = pixels.view(batch, 4, rows, window, columns, window).permute(0, 2, 4, 3, 5, 1)
     pixels = pixels.reshape(-1, window * window, 4)  # (B*h*w, s*s, 4)
-    matrix = matrix.T.to(dtype).contiguous()  # (4, C)
+    matrix = matrix.to(dtype)
     best = torch.empty(len(pixels), matrix.shape[1], dtype=dtype, device=images.device)  # (B*h*w, C)
     where = torch.empty_like(best, dtype=torch.uint8)
     for part in parts(len(best), images.device):

@@ -8,7 +8,6 @@ large size with many channels is ever held: at 512 pixels the paper's last stage
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache, partial
 
 import numpy as np
@@ -77,18 +76,13 @@ class UpsampledConvolution:
         """`weight`: (O, C, 3, 3)."""
         self.weight, self.scale = weight.permute(2, 1, 3, 0).flatten(2).contiguous(), scale  # (3, C, 3*O), rows' taps first
 
-    def __call__(self, x: torch.Tensor) -> Callable[[int, np.ndarray], None]:
-        """`x`: (C, h, w). Returns `write(first, out)`, which gives `out`, (rows, W, O), the rows `first`, first + 1, … of the result."""
+    def __call__(self, x: torch.Tensor) -> loops.Enlarged:
+        """`x`: (C, h, w). Returns what `loops.enlarge_rows` makes any row of the result of."""
         channels, height, width = x.shape
         rows, (places, values) = (_sixes(size, self.scale) for size in (height, width))
-        columns = places % width * 3 + places // width, values  # as the taps lie
         taps = x.permute(1, 2, 0).reshape(1, -1, channels) @ self.weight  # (3, h*w, 3*O)
-        taps = taps.view(3 * height, -1).numpy()
-
-        def write(first, out):
-            compiled.share(partial(loops.enlarge_rows, taps, *rows, *columns, first, out), len(out))
-
-        return write
+        columns = places % width * 3 + places // width  # as the taps lie
+        return loops.Enlarged(taps.view(3 * height, -1).numpy(), *rows, columns, values)
 
 
 @lru_cache(maxsize=64)

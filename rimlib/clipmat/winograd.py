@@ -9,8 +9,7 @@ largest value.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache, partial
 
 import numpy as np
@@ -18,9 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rimlib.clipmat import compiled, loops
-
-STRIP = 24576  # tiles times channels at a time, so that what is between the steps stays in the cache
+from rimlib.clipmat import compiled, loops, winograd_loops
+from rimlib.clipmat.panel import COLUMNS
 
 
 class Convolution:
@@ -31,15 +29,17 @@ class Convolution:
         self.bias = bias
 
     @cached_property
-    def taps(self) -> torch.Tensor:
-        """The weights at Winograd's points, (36, C, O): four times their size."""
+    def taps(self) -> np.ndarray:
+        """The weights at Winograd's points, four times their size: (36, P, C, N) in P panels of N outputs, the last filled up by zeros."""
         outputs, inputs = self.weight.shape[:2]
-        return (taps_matrix() @ self.weight.permute(2, 3, 1, 0).reshape(9, -1)).view(36, inputs, outputs)
+        taps = (taps_matrix() @ self.weight.permute(2, 3, 1, 0).reshape(9, -1)).view(36, inputs, outputs)
+        panels = F.pad(taps, (0, -outputs % COLUMNS)).unflatten(2, (-1, COLUMNS))
+        return panels.transpose(1, 2).contiguous().numpy()
 
     def gains(self, height: int, width: int) -> bool:
         """Is Winograd's way quicker for a map of this size? With few channels or few tiles the changes cost what they save."""
         outputs, inputs = self.weight.shape[:2]
-        return inputs >= 96 and outputs >= 32 and height * width >= 1024
+        return inputs >= 48 and outputs >= 32 and height * width >= 256
 
     def __call__(self, x: torch.Tensor, relu: bool = False) -> torch.Tensor:
         """`conv2d(x, weight, bias, padding=1)`, then ReLU if asked. `x`: (B, C, H, W), as `usable` says.
@@ -50,39 +50,21 @@ class Convolution:
         if x.shape[1] != self.weight.shape[1] or not self.gains(height, width):  # of the first, torch says what is wrong
             x = F.conv2d(x, self.weight, self.bias, padding=1)
             return x.relu_() if relu else x
-        return self.of_tiles([partial(loops.tiles_of_map, image) for image in pixels(x)], height, width, relu)
+        return self.of_maps([winograd_loops.Source(image) for image in pixels(x)], height, width, relu)
 
     def of_sum(self, small: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """ReLU of the same of `x` (B, C, 2h, 2w) plus `small` (B, C, h, w) enlarged by 2 bilinearly; the sum never exists."""
-        sums = [partial(loops.tiles_of_sum, *pair) for pair in zip(pixels(small), pixels(x), strict=True)]
-        return self.of_tiles(sums, *x.shape[-2:], relu=True)
+        sums = [winograd_loops.Source(*pair) for pair in zip(pixels(x), pixels(small), strict=True)]
+        return self.of_maps(sums, *x.shape[-2:], relu=True)
 
-    def of_tiles(self, maps: list[Callable], height: int, width: int, relu: bool) -> torch.Tensor:
+    def of_maps(self, maps: list[winograd_loops.Source], height: int, width: int, relu: bool,
+                added: Sequence[loops.Enlarged] = ()) -> torch.Tensor:
+        """The same of maps that need not exist, one for each picture; what `added` gives joins before ReLU."""
         out = compiled.empty(len(maps), height, width, len(self.bias))
-        for tiles, result in zip(maps, out):
-            self.by_strips(tiles, result, relu)
+        taps, bias = self.taps, self.bias.contiguous().numpy()
+        for source, more, result in zip(maps, added or [loops.Enlarged()] * len(maps), out.numpy(), strict=True):
+            compiled.share(partial(winograd_loops.convolve, source, taps, bias, more, relu, result), -(-height // 4))
         return out.permute(0, 3, 1, 2)
-
-    def by_strips(self, tiles: Callable, out: torch.Tensor, relu: bool = False, add: Callable[[int, np.ndarray], None] | None = None) -> None:
-        """The same of one map, into `out`, float32 (H, W, O), contiguous, a few rows of tiles at a time.
-
-        The map need never exist whole: `tiles(first, columns, changed, start, stop)` gives its tiles, as `loops.tiles_of_map`
-        does. `add(first, rows)`, where there is one, writes what joins rows `first`, first + 1, … of the result before ReLU.
-        """
-        height, width, outputs = out.shape
-        taps, bias, result = self.taps, self.bias.contiguous().numpy(), out.numpy()
-        rows, columns = -(-height // 4), -(-width // 4)
-        # Not fewer tiles than outputs: else the weights, which each strip reads, would be more than what they meet.
-        together = min(rows, max(1, max(STRIP // taps.shape[1], outputs) // columns))
-        for first in range(0, rows, together):
-            count = min(together, rows - first) * columns
-            changed = space("in", count, 36, taps.shape[1])
-            products = space("out", 36, count, outputs)
-            compiled.share(partial(tiles, first, columns, changed), count)
-            torch.bmm(torch.from_numpy(changed).transpose(0, 1), taps, out=torch.from_numpy(products))
-            if add:
-                add(4 * first, result[4 * first : 4 * (first + together)])
-            compiled.share(partial(loops.tiles_out, products, bias, result, first, columns, add is not None, relu), count)
 
 
 def pixels(x: torch.Tensor) -> np.ndarray:
@@ -90,22 +72,10 @@ def pixels(x: torch.Tensor) -> np.ndarray:
     return x.permute(0, 2, 3, 1).contiguous().numpy()
 
 
-_spaces = threading.local()
-
-
-def space(name: str, *shape: int) -> np.ndarray:
-    """Memory for what is between two steps, float32, not emptied: the same each time, for asking for it anew takes long."""
-    size, flat = int(np.prod(shape)), getattr(_spaces, name, None)
-    if flat is None or flat.size < size:
-        flat = np.empty(size, np.float32)
-        setattr(_spaces, name, flat)
-    return flat[:size].reshape(shape)
-
-
 @lru_cache(maxsize=1)
 def taps_matrix() -> torch.Tensor:
     """(36, 9): the values at each pair of points of the polynomial whose coefficients are the taps, over Lagrange's denominators."""
-    points = [0.0, *(sign * float(point) for point in (loops.A, loops.B) for sign in (1, -1))]
+    points = [0.0, *(sign * float(point) for point in (winograd_loops.A, winograd_loops.B) for sign in (1, -1))]
     rows = []
     for point in points:
         below = np.prod([point - other for other in points if other != point])
