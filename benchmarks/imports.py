@@ -2,8 +2,8 @@
 
     python benchmarks/imports.py
 
-Each is started several times in a process of its own; medians, less what an empty Python takes for the first. The last line is one
-JSON object: rimlib_seconds, rim_help_seconds (the whole command, as somebody waits for it), torch_loaded (must be false).
+Each is started several times in a process of its own; medians. The last line is one JSON object: rimlib_seconds (the import alone, by
+that process's own clock), rim_help_seconds (the whole command, as somebody waits for it), torch_loaded (must be false).
 """
 import json
 import subprocess
@@ -12,27 +12,31 @@ import time
 from statistics import median
 
 TIMES = 7
+IMPORT = "import time; started = time.perf_counter(); import rimlib; print(time.perf_counter() - started)"
 HEAVY = "[name for name in ('torch', 'cv2', 'open_clip', 'transformers', 'matplotlib') if name in sys.modules]"
 
 
-def seconds(*command: str) -> float:
-    def once() -> float:
-        started = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        return time.perf_counter() - started
+def output(*options: str) -> str:
+    return subprocess.run([sys.executable, *options], check=True, stdout=subprocess.PIPE, text=True).stdout
 
+
+def several(once) -> float:
     once()      # what the disk has to be asked for
     return median(once() for _ in range(TIMES))
 
 
+def helped() -> float:
+    started = time.perf_counter()
+    output("-m", "rimlib.cli", "--help")
+    return time.perf_counter() - started
+
+
 def main() -> None:
-    empty = seconds(sys.executable, "-c", "pass")
-    imported = seconds(sys.executable, "-c", "import rimlib")
-    helped = seconds(sys.executable, "-m", "rimlib.cli", "--help")
+    imported, help_seconds = several(lambda: float(output("-c", IMPORT))), several(helped)
     code = f"import sys, contextlib, io, rimlib, rimlib.cli\nwith contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): rimlib.cli.main(['--help'])\nprint(*{HEAVY})"
-    loaded = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
-    print(f"an empty Python {empty:.3f} s, import rimlib {imported:.3f} s, rim --help {helped:.3f} s; heavy packages loaded: {', '.join(loaded) or 'none'}")
-    print(json.dumps({"rimlib_seconds": round(imported - empty, 3), "rim_help_seconds": round(helped, 3), "torch_loaded": "torch" in loaded}))
+    loaded = output("-c", code).split()
+    print(f"import rimlib {imported:.4f} s, rim --help {help_seconds:.3f} s; heavy packages loaded: {', '.join(loaded) or 'none'}")
+    print(json.dumps({"rimlib_seconds": round(imported, 4), "rim_help_seconds": round(help_seconds, 3), "torch_loaded": "torch" in loaded}))
 
 
 if __name__ == "__main__":
