@@ -180,10 +180,10 @@ show.grid([mine, yours.alpha, show.over(mine, yours.alpha)], [f"“{my_sentence}
 #
 # ```python
 # import rimlib
-# alpha = rimlib.matte("street.jpg", "the dog on the left")
+# alpha = rimlib.matte("street.jpg", "the brown dog")
 # ```
 #
-# or on the command line: `rim matte street.jpg "the dog on the left"`. The demo of chapter [](07_demo) is the same with buttons.
+# or on the command line: `rim matte street.jpg "the brown dog"`. The demo of chapter [](07_demo) is the same with buttons.
 
 # %% [markdown]
 # ## Check

@@ -1,7 +1,7 @@
 """Referring image matting: one picture and one sentence go in, one matte comes out.
 
 >>> import rimlib
->>> alpha = rimlib.matte("street.jpg", "the dog on the left of the bench")   # doctest: +SKIP
+>>> alpha = rimlib.matte("street.jpg", "the brown dog")   # doctest: +SKIP
 
 `import rimlib` loads nothing heavy: each name below is fetched from its module when it is first used.
 """

@@ -29,7 +29,7 @@ def add_command(commands, add) -> None:
     matte = add(commands, "matte", _matte, "cut out what a sentence names")
     matte.epilog = EPILOG.strip()
     matte.add_argument("picture", metavar="PICTURE", help="an image file, or a folder of them")
-    matte.add_argument("sentences", metavar="SENTENCE", nargs="+", help='such as "the dog on the left"; more pictures may stand before')
+    matte.add_argument("sentences", metavar="SENTENCE", nargs="+", help='such as "the brown dog"; more pictures may stand before')
     matte.add_argument("-o", "--out", metavar="OUT", help="a file, or a folder for one file each (default: the working directory)")
     kinds = matte.add_mutually_exclusive_group()
     kinds.add_argument("--cutout", action="store_true", help="write the thing itself, in its own colours, the matte as transparency")
@@ -105,7 +105,7 @@ def _told_apart(given: list[str]) -> tuple[list[str], list[str]]:
     while count < len(given) and Path(given[count]).suffix.lower() in PICTURES:
         count += 1
     if count == len(given):
-        raise RimError(f"{given[-1]}: no sentence after it; write what to cut out, such as \"the dog on the left\"")
+        raise RimError(f"{given[-1]}: no sentence after it; write what to cut out, such as \"the brown dog\"")
     return given[:count], given[count:]
 
 

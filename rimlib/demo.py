@@ -143,7 +143,7 @@ class Demo:
         self.scene_box = ipywidgets.Dropdown(options=[(example.name, number) for number, example in enumerate(self.scenes)],
                                              description="Picture", layout=ipywidgets.Layout(width="430px"))
         self.upload_box = ipywidgets.FileUpload(accept="image/*", multiple=False, description="your own")
-        self.sentence_box = ipywidgets.Text(description="Sentence", placeholder="the dog on the left, then Enter",
+        self.sentence_box = ipywidgets.Text(description="Sentence", placeholder="the brown dog, then Enter",
                                             continuous_update=False, layout=wide)
         self.ask_button = ipywidgets.Button(description="cut out", button_style="primary")
         self.example_buttons = ipywidgets.HBox(layout=ipywidgets.Layout(flex_flow="row wrap"))

@@ -38,7 +38,7 @@ def readable(sentence) -> str:
     if not isinstance(sentence, str):
         raise RimError(f"sentence: expected text, found {type(sentence).__name__}")
     if not sentence.strip():
-        raise RimError("sentence: it is empty; write what to cut out, such as \"the dog on the left\"")
+        raise RimError("sentence: it is empty; write what to cut out, such as \"the brown dog\"")
     return " ".join(sentence.split())
 
 

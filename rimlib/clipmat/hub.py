@@ -38,7 +38,7 @@ from rimlib import CLIPMat, Matting
 
 matting = Matting(CLIPMat.from_pretrained("this folder, or its name on the hub"))
 matting.set_image("picture.jpg")
-alpha = matting.matte("the dog on the left").alpha
+alpha = matting.matte("the brown dog").alpha
 ```
 
 ## Settings
