@@ -633,7 +633,7 @@ show.table([{"way": name, "seconds": seconds, "kept for the way back (MiB)": f"{
 # `python benchmarks/details.py` measures the same in full: batch 2 at 512 pixels, medians of ratios, peak memory of the
 # process, and the largest difference. Where no gradient is asked for, on a CPU, the module goes further: the batch norm joins
 # the weights, and what remains of the 3 × 3 convolutions is done with a quarter of the multiplications, after Winograd
-# {cite:p}`winograd`; what is pooled, enlarged or added on the way there never becomes a map of its own. That is a matter of
+# {cite:p}`winograd`; at the two finest levels, what is pooled and enlarged on the way there never becomes a map of its own. That is a matter of
 # speed, not of the paper, and has modules of its own: `rimlib.clipmat.winograd` and the loops that it calls.
 
 # %% [markdown]

@@ -38,7 +38,7 @@ class Matting:
     Example:
         >>> matting = Matting.shipped()                     # doctest: +SKIP
         >>> matting.set_image("street.jpg")                 # doctest: +SKIP
-        >>> matting.matte("the brown dog").alpha      # doctest: +SKIP
+        >>> matting.matte("the brown dog").alpha            # doctest: +SKIP
     """
 
     def __init__(self, model, device: str | None = None, refiner="shipped", threshold: float | None = None):

@@ -18,7 +18,8 @@ from numba import njit
 
 
 def compiled(function):
-    """`function` as machine code that leaves Python's lock to other threads. Where the code can't be kept, it is made anew.
+    """`function` as machine code that leaves Python's lock to other threads. Where there is no folder to keep the code in, each
+    process makes it anew.
 
     Kept code is made anew when the file of `function` changes, not when that of a loop which it calls does: then, `make clean`.
     """

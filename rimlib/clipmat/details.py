@@ -56,7 +56,7 @@ class DetailsExtractor(nn.Module):
         return F.relu(self.norm(x))
 
     def _without_gradient(self, visual: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-        """The same on a CPU: the batch norm joins the weights, and both halves go strip by strip into the result."""
+        """The same on a CPU: the batch norm joins the weights, and large halves go into the result a few tiles at a time."""
         for_visual, for_image, matrix = self._kept.get(self, self._prepare)
         window, size = 2**self.level, [length >> self.level for length in images.shape[-2:]]
         pictures = pixels(images)

@@ -1,23 +1,31 @@
 """A product of small matrices for the inside of a compiled loop, in the processor's own vectors.
 
-A compiled loop cannot call a library's product of matrices, and one in plain loops takes twice as long. This one is written for
-LLVM, the compiler behind Numba: the sums stay in the processor's registers from the first step to the last.
+SciPy's product of matrices, which a compiled loop could call, warns that it may hang when torch's threads do so, and one in plain loops
+takes twice as long. This one is written for LLVM, the compiler behind Numba: the sums stay in the processor's registers from the first
+step to the last. It exists as machine code only, so with NUMBA_DISABLE_JIT nothing that calls it runs.
 """
 
 from __future__ import annotations
 
-from llvmlite import binding, ir
+import platform
+
+from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, codegen, config
 from numba.extending import intrinsic
 
 
 def vectors() -> tuple[int, int]:
-    """Of this processor: how many float32 one vector holds, and how many rows of two such vectors of sums its registers."""
-    has = binding.get_host_cpu_features()
-    if has.get("avx512f"):
+    """How many float32 a vector of the processor holds, and how many rows, of two vectors of sums each, fit in its registers.
+
+    Of the processor that Numba makes code for, which may be told to make it for another than this one.
+    """
+    features = codegen.get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    if "+avx512f" in features.split(","):
         return 16, 12  # 24 of its 32 registers
-    return (8, 6) if has.get("avx") else (4, 12 if has.get("neon") else 6)
+    if platform.machine().lower() in ("arm64", "aarch64"):
+        return 4, 12
+    return (8 if "+avx" in features.split(",") else 4), 6  # 12 of 16
 
 
 LANES, ROWS = vectors()
@@ -26,8 +34,12 @@ COLUMNS = 2 * LANES
 
 @intrinsic
 def multiply(typing, left, right, out, first):
-    """`multiply(left, right, out, first)`: ROWS rows, from `first` on, and COLUMNS columns of left (T, n) @ right (n, COLUMNS) to `out`.
-    Nothing looks whether so many rows are there."""
+    """`multiply(left, right, out, first)`: rows first..first+ROWS of left (T, n) @ right (n, COLUMNS) to the first COLUMNS columns of `out`.
+
+    float32, the columns of `right` and `out` next to each other. Nothing looks whether `left` and `out` have so many rows.
+    """
+    if any(array.dtype != types.float32 for array in (left, right, out)) or right.layout != "C" or not out.mutable:
+        return None  # Numba then says that these cannot be multiplied
     def make(context, builder, signature, arguments):
         number, word, byte = ir.FloatType(), ir.IntType(64), ir.IntType(8)
         vector, indices = ir.VectorType(number, LANES), ir.VectorType(ir.IntType(32), LANES)

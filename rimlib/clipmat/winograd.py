@@ -30,7 +30,7 @@ class Convolution:
 
     @cached_property
     def taps(self) -> np.ndarray:
-        """The weights at Winograd's points, four times their size: (36, P, C, N) in P panels of N outputs, the last filled up by zeros."""
+        """The weights at Winograd's points, four times their size: (36, P, C, COLUMNS) in P panels of outputs, the last filled up by zeros."""
         outputs, inputs = self.weight.shape[:2]
         taps = (taps_matrix() @ self.weight.permute(2, 3, 1, 0).reshape(9, -1)).view(36, inputs, outputs)
         panels = F.pad(taps, (0, -outputs % COLUMNS)).unflatten(2, (-1, COLUMNS))
@@ -42,7 +42,7 @@ class Convolution:
         return inputs >= 48 and outputs >= 32 and height * width >= 256
 
     def __call__(self, x: torch.Tensor, relu: bool = False) -> torch.Tensor:
-        """`conv2d(x, weight, bias, padding=1)`, then ReLU if asked. `x`: (B, C, H, W), as `usable` says.
+        """`conv2d(x, weight, bias, padding=1)`, then ReLU if asked. `x`: (B, C, H, W), as `compiled.usable` says.
 
         Returns (B, O, H, W) in channels-last memory.
         """
@@ -59,11 +59,12 @@ class Convolution:
 
     def of_maps(self, maps: list[winograd_loops.Source], height: int, width: int, relu: bool,
                 added: Sequence[loops.Enlarged] = ()) -> torch.Tensor:
-        """The same of maps that need not exist, one for each picture; what `added` gives joins before ReLU."""
+        """The convolution of maps, one for each picture, to (B, O, H, W); what `added` gives, if anything, joins before ReLU."""
         out = compiled.empty(len(maps), height, width, len(self.bias))
         taps, bias = self.taps, self.bias.contiguous().numpy()
+        rows, columns = -(-height // 4), -(-width // 4)
         for source, more, result in zip(maps, added or [loops.Enlarged()] * len(maps), out.numpy(), strict=True):
-            compiled.share(partial(winograd_loops.convolve, source, taps, bias, more, relu, result), -(-height // 4))
+            compiled.share(partial(winograd_loops.convolve, source, taps, bias, more, relu, result), rows if added else rows * columns)
         return out.permute(0, 3, 1, 2)
 
 

@@ -1,8 +1,7 @@
-"""Loops for the CPU that a convolution by Winograd is made of: see `winograd` for the idea, `loops` for their ways.
+"""Loops for the CPU that a convolution by Winograd is made of: see `winograd` for the idea, `loops` for how arrays and parts are given.
 
-A few tiles go from their pixels to their outputs, and everything between stays in a core's own cache: where the map comes from
-(another map, the sum of two, or the pooling of a picture), its change to Winograd's points, the products with the weights, the
-change back, and what is added there.
+For a few tiles at a time: fetch the pixels (of a map, of the sum of two, or of the pooling of a picture), change them to Winograd's
+points, multiply them by the weights, change them back, and add what is to be added. All of it stays in a core's own cache.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from rimlib.clipmat.compiled import compiled
 from rimlib.clipmat.loops import NONE, enlarge_rows, largest
 from rimlib.clipmat.panel import COLUMNS, ROWS, multiply
 
-GROUP = 24  # tiles of which each weight is read once, a multiple of any ROWS
+GROUP = 24  # tiles for which the weights are fetched from memory once, a multiple of any ROWS
 TILES = 8  # tiles beside each other whose pixels are gathered at a time: they stay in a core's own cache
 BLOCK = 64  # channels that are changed at a time: a tile of 6x6 of them stays in the nearest cache
 A, B = np.float32(0.75), np.float32(1.5)  # Winograd's points are 0, ±A, ±B and infinity
@@ -37,21 +36,25 @@ class Source(NamedTuple):
 
 @compiled
 def convolve(source, weights, bias, enlarged, relu, out, start, stop):
-    """A 3x3 convolution by Winograd, of the map of `source`, a `Source` of C channels, to rows start..stop of tiles, 4x4 outputs each, of
-    `out` (H, W, O).
+    """A 3x3 convolution by Winograd of the map of `source`, a `Source` of C channels, to `out` (H, W, O): its tiles start..stop of 4x4
+    outputs, counted row by row.
 
     `weights` (36, P, C, COLUMNS): at Winograd's points, in P panels of outputs; `bias` (O,). What `enlarged` gives joins the result, then,
-    with `relu`, what is below 0 becomes 0. A group of tiles goes from its pixels to its outputs before the next begins, so that what is
-    between stays in a core's own cache.
+    with `relu`, what is below 0 becomes 0. With `enlarged`, start and stop count rows of tiles.
     """
+    if weights.shape[3] != COLUMNS:
+        raise ValueError("machine code for another processor was kept: make clean")
     height, columns = out.shape[0], (out.shape[1] + 3) // 4
     patch = np.empty((6, 4 * TILES + 2, weights.shape[2]), np.float32)
-    # One tile more: at a distance of 4096 bytes the 36 numbers of a tile would drive each other out of the cache.
+    # One tile more: 24 of 128, 256, … channels would put the 36 numbers of a tile a multiple of 4096 bytes apart, into the same few lines
+    # of the cache. Zeros: `multiply` takes whole ROWS, also of tiles that are not there.
     changed = np.zeros((36, GROUP + 1, weights.shape[2]), np.float32)
     products = np.empty((36, GROUP + 1, weights.shape[1] * COLUMNS), np.float32)
     add, row = len(enlarged.taps) > 0, start
-    for first in range(start * columns, stop * columns, GROUP):
-        count = min(GROUP, stop * columns - first)
+    if add:
+        start, stop = start * columns, stop * columns
+    for first in range(start, stop, GROUP):
+        count = min(GROUP, stop - first)
         gather(source, first, columns, count, patch, changed)
         for p in range(36):
             for panel in range(weights.shape[1]):
@@ -172,4 +175,4 @@ def scatter(x, bias, add, relu, first, columns, tiles, out):
                         target[c] = y[j, c] + bias[c0 + c]
                     if relu:
                         for c in range(n):
-                            target[c] = max(np.float32(0), target[c])
+                            target[c] = max(target[c], np.float32(0))  # in this order NaN stays NaN, as in torch
