@@ -77,7 +77,7 @@ class UpsampledConvolution:
         self.weight, self.scale = weight.permute(2, 1, 3, 0).flatten(2).contiguous(), scale  # (3, C, 3*O), rows' taps first
 
     def __call__(self, x: torch.Tensor) -> loops.Enlarged:
-        """`x`: (C, h, w). Returns what `loops.enlarge_rows` makes any row of the result of."""
+        """`x`: (C, h, w). Returns what `loops.enlarge_rows` needs to make any row of the result."""
         channels, height, width = x.shape
         rows, (places, values) = (_sixes(size, self.scale) for size in (height, width))
         taps = x.permute(1, 2, 0).reshape(1, -1, channels) @ self.weight  # (3, h*w, 3*O)
