@@ -51,7 +51,7 @@ demo: $(STAMP) ## open the demo: type a sentence, get a matte
 	@"$(BIN)/rim" demo
 
 book: $(STAMP) ## run every chapter and build the pages, _build/html/index.html
-	@"$(BIN)/rim" book --profile "$(PROFILE)"
+	@"$(BIN)/rim" book
 	@echo "make book: $$($(CLOCK))"
 
 lock: $(STAMP) ## find new exact versions for requirements.lock (needs uv)

@@ -118,7 +118,7 @@ show.table(
 )
 
 # %% [markdown]
-# The paper's numbers for scale. They are of another data set (pictures of about 1.75 megapixels, where ours have 0.08) and of a model with twenty times the parameters,
+# The paper's numbers for scale. They are of another data set (pictures of about 1.75 megapixels, where ours have 0.08) and of a model with 26 times the parameters,
 # so no row above can be held against a row below; MSE and MAD do not depend on the size of the picture, SAD does.
 
 # %%
@@ -143,7 +143,25 @@ show.table(
 # %% [markdown]
 # ## By sentence and by kind of entity
 #
-# The paper's Table 9 finds relative sentences easiest and basic ones hardest, and blames the data. Ours are checked to single out their entity, the paper's are not.
+# The paper's Table 9, CLIPMat with ViT-B/16: the SAD by kind of sentence. RPE-1 is the shorter and RPE-2 the longer form of relative sentences,
+# and *free* sentences were written by people as they liked.
+
+# %%
+show.table(
+    [
+        {"the paper's Table 9, SAD": "RefMatte, expression", "basic": "59.20", "absolute": "59.41",
+         "relative": "25.98 (RPE-1), 46.29 (RPE-2)", "free": ""},
+        {"the paper's Table 9, SAD": "RefMatte-RW100", "basic": "152.11", "absolute": "86.01",
+         "relative": "85.08", "free": "157.34"},
+    ]
+)
+
+# %% [markdown]
+# Relative sentences do best in both rows. On RefMatte, absolute ones are not better than basic ones (59.41 and 59.20); on photographs they are far
+# better (86.01 and 152.11), and free sentences are the worst (157.34). The paper calls it counter-intuitive that basic sentences do worse than those
+# with a position, and explains it by training: the model "has been trained towards emphasizing the relationship between entities".
+#
+# Now our own rows, every sentence of each known entity:
 
 # %%
 by_sentence = evaluate(clipmat, RefMatte(root, "seen"), limit=limit or None, every=True)[
@@ -161,6 +179,10 @@ show.table(
         for kind, row in by_sentence.items()
     ]
 )
+
+# %% [markdown]
+# The shipped model is right for 86 % of each kind: absolute 0.863, basic 0.865, relative 0.864 in its record. A place or a neighbour in the sentence
+# changes nothing. It goes by noun and colour, which sentences of all kinds have; the relation is not used.
 
 # %%
 show.table(
@@ -242,7 +264,8 @@ show.table(
 
 # %% [markdown]
 # A *stranger* is not in the picture at all, nor is a *keyword* of this kind; an *attribute* is a wrong colour or garment on an entity that is there; a *relation* puts it on the wrong side.
-# The wrong side is what the shipped model hardly notices: it finds the thing that is named, and passes over where it is said to be.
+# Of known entities, the shipped model refuses 42 % of the sentences that fit nothing, but only 2 % of those that are wrong by their relation alone: it
+# finds the thing that is named, wherever it is said to be.
 #
 # ## Real photographs
 #
@@ -253,22 +276,26 @@ show.table(
 from rimlib.entities import rwmini
 
 real = RefMatte(rwmini.FOLDER, "rw100")
-found = evaluate(clipmat, real, limit=limit or None)
+found_real = evaluate(clipmat, real, limit=limit or None)
 show.table(
     [
         {
             "photographs": len(real.image_names),
-            "mattes": found["metrics"]["entities"],
-            "localised": found["metrics"]["localised"],
-            "chance": found["metrics"]["chance"],
-            "mean IoU": found["metrics"]["iou"],
-            "SAD / empty": found["metrics"]["sad_ratio"],
+            "mattes": found_real["metrics"]["entities"],
+            "localised": found_real["metrics"]["localised"],
+            "chance": found_real["metrics"]["chance"],
+            "mean IoU": found_real["metrics"]["iou"],
+            "SAD / empty": found_real["metrics"]["sad_ratio"],
         }
     ]
 )
 
-# %% mystnb={"figure": {"caption": "Real photographs, the best and the worst by SAD against the empty matte's. From left: the picture with the sentence, the truth, the matte.", "name": "fig-real"}, "image": {"alt": "Four rows of a photograph, its hand-made matte and the model's matte; in the last rows they have little in common.", "width": "100%"}}
-order = sorted(found["rows"], key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6))
+# %% [markdown]
+# The shipped model fails on photographs. It localises 2 of 35 mattes, where a guess among the entities would be right for 43 of 100, and its error is
+# larger than that of empty mattes (1.08 times). On a photograph of your own, expect a wrong matte.
+
+# %% mystnb={"figure": {"caption": "Real photographs, the best and the worst by SAD against the empty matte's. The two best are the only two that were localised. From left: the picture with the sentence, the truth, the matte.", "name": "fig-real"}, "image": {"alt": "Four rows of a photograph, its hand-made matte and the model's matte; in the last rows they have little in common.", "width": "100%"}}
+order = sorted(found_real["rows"], key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6))
 pictures, titles = [], []
 for row in (*order[:2], *order[-2:]):
     matting.set_image(real.image(row["image"]))
@@ -318,32 +345,73 @@ show.table(
     [
         {
             "drawn": category,
-            "scenes": len(rows),
-            "localised": sum(row["localised"] for row in rows) / len(rows),
-            "SAD": sum(row["sad"] for row in rows) / len(rows),
-            "SAD in the band": sum(row["sad_in_band"] for row in rows) / len(rows),
-            "band, empty matte": sum(row["empty_in_band"] for row in rows) / len(rows),
+            "mattes": len(rows),
+            "localised": sum(row["localised"] for row in rows),
+            "SAD / empty": sum(row["sad"] for row in rows) / sum(row["sad_empty"] for row in rows),
+            "band of the localised / empty": (
+                sum(row["sad_in_band"] for row in rows if row["localised"])
+                / sum(row["empty_in_band"] for row in rows if row["localised"])
+                if any(row["localised"] for row in rows)
+                else "none is"
+            ),
         }
         for category in categories
         for rows in [[row for row in band if row["category"] == category]]
     ]
 )
 
-# %% mystnb={"figure": {"caption": "Drawn scenes with exactly known mattes: picture, truth, matte, one row for each category.", "name": "fig-drawn"}, "image": {"alt": "Rows of three pictures: a drawn scene, its exact matte, and the matte that the model found.", "width": "100%"}}
+# %% [markdown]
+# The shipped model fails here too: 8 of 57 mattes are localised, below a guess's 24, and in its
+# record the error of all together is 1.28 times that of empty mattes.
+# Of glass, nets, cobwebs, bubbles and pompoms it localises none; of smoke one. The error in the band is given for localised mattes only: inside a
+# matte of the wrong thing it says nothing about edges.
+
+# %% mystnb={"figure": {"caption": "Drawn scenes with exactly known mattes: picture, truth, matte. Of each category the scene in the middle of the ranking by SAD against the empty matte's.", "name": "fig-drawn"}, "image": {"alt": "Four rows of three pictures: a drawn scene, its exact matte, and the matte that the model found, which is mostly empty or of something else.", "width": "100%"}}
+def middle(rows):
+    return sorted(rows, key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6))[len(rows) // 2]
+
+
 chosen = [
-    min((row for row in band if row["category"] == category), key=lambda row: row["sad"])
+    middle([row for row in band if row["category"] == category])
     for category in categories
-    if category in ("hair", "smoke", "net", "feather")
+    if category in ("glass", "hair", "net", "smoke")
 ]
 show.grid(
     [picture for row in chosen for picture in (row["picture"], row["true"], row["found"])],
     [
         title
         for row in chosen
-        for title in (row["sentence"], "truth", f"SAD in the band {row['sad_in_band']:.2f}")
+        for title in (row["sentence"], "truth", f"matte, IoU {row['iou']:.2f}")
     ],
     columns=3,
 );
+
+# %% [markdown]
+# ## Soft edges
+#
+# And where it does find the entity: is its edge a matte's, or a mask's? Taken from the shipped model's record, over the localised mattes of known
+# entities in new scenes, and only where the truth is soft, 0.05 < α < 0.95. A binary mask in exactly the right place is off by the distance of α
+# from 0 or 1.
+
+# %%
+from rimlib import files
+from rimlib.repository import repository
+
+limits = files.read_json(repository() / "results" / "runs" / "shipped-tiny-limits.json")["metrics"]
+soft = limits["soft"]
+show.table(
+    [
+        {"in the soft band": name, "mean |error|": soft[key]}
+        for name, key in (
+            ("the model's matte", "matte"),
+            ("the model's matte, cut at one half", "matte_cut"),
+            ("the truth, cut at one half", "binary_truth"),
+        )
+    ]
+)
+
+# %% [markdown]
+# The model's soft values are better than its own mask, and worse than a perfectly placed mask. Thin strands need an error well below the last row.
 
 # %% [markdown]
 # ## Check
@@ -362,13 +430,25 @@ assert 0 <= known["iou"] <= 1 and known["sad_ratio"] < 1
 assert (
     refused["seen"]["auc"] > 0.5
 ), "a true sentence must get a higher score more often than one that fits nothing"
+if settings.name == "tiny" and not model and not limit:  # what the text says of the shipped model
+    photographs = limits["photographs"]
+    assert sum(row["localised"] for row in found_real["rows"]) == photographs["found"] == 2
+    assert found_real["metrics"]["entities"] == photographs["entities"] == 35
+    assert abs(found_real["metrics"]["sad_ratio"] - photographs["sad_ratio"]) < 0.005
+    assert sum(row["localised"] for row in band) == limits["drawn"]["all"]["found"] == 8
+    for kind, row in by_sentence.items():
+        assert abs(row["localised"] - limits["sentences"][kind]["localised"]) < 0.005, kind
+    assert soft["matte_cut"] > soft["matte"] > soft["binary_truth"]
 
 # %% [markdown]
 # ## Summary
 #
 # - The error of a matte is made of two parts: the wrong entity, which costs everything, and the edge, which costs little. They are reported apart.
 # - A sentence that fits nothing should get an empty matte; how often it does is a score of its own.
-# - Entities that training has shown are found in new scenes; those it has never seen are much harder for a model that has met a few hundred pictures.
+# - Entities that training has shown are found in new scenes. Those it has never seen, photographs and drawn things are found less often than by a guess,
+#   and on photographs and drawn things the error is larger than an empty matte's.
+# - The shipped model does not use relations: sentences with a place or a neighbour are answered as often as those without, and false relations are accepted.
+# - Where the truth is soft, its error is larger than that of a perfectly placed binary mask.
 # - Whether a sentence singles out its entity decides what a score on it means.
 
 # %% [markdown]

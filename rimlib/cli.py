@@ -60,7 +60,6 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(name.replace("_", "-"), help=text, add_help=False).set_defaults(command=_passed_on, module=name)
 
     book = _add(commands, "book", _book, "run every chapter and build the book")
-    book.add_argument("--profile", default="tiny", help="settings of the runs (default: tiny)")
     book.add_argument("--only", nargs="+", metavar="NAME", help="run these chapters, keep the others' last outputs")
 
     demo = _add(commands, "demo", _demo, "open the demo in JupyterLab")
@@ -106,7 +105,7 @@ def _book(options) -> int:
     from rimlib import book, notebooks
 
     try:
-        book.execute(options.profile, only=options.only)
+        book.execute(only=options.only)
     except notebooks.NotebookError as error:
         print(error, file=sys.stderr)
         return 1

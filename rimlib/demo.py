@@ -35,7 +35,7 @@ class Example:
 
 
 def examples(pool, scenes=SCENES, canvas: tuple[int, int] = (240, 320)) -> list[Example]:
-    """Scenes composed from a pool by the engine of RefMatte, each with a keyword and a place for every entity.
+    """Scenes composed from a pool by the engine of RefMatte, each with a keyword and a description for every entity.
 
     scenes: (seed, split, number) of each, see `refmatte.plan`; canvas: (height, width) in pixels.
     """
@@ -48,9 +48,9 @@ def examples(pool, scenes=SCENES, canvas: tuple[int, int] = (240, 320)) -> list[
         settings = Data(height=canvas[0], width=canvas[1], groups_test=0, extra_test=number + 1, seed=seed)
         scene = plan(pool, settings, split)[number]
         keywords = [pool[name].category for name in scene.entities] if scene.keyword_clear else []
-        places = [four[1].text for four in scene.sentences]
+        descriptions = [four[0].text for four in scene.sentences]
         title = ", ".join(pool[name].category for name in scene.entities) + " (not in the training pictures)" * (split == "test")
-        found.append(Example(title, render(pool, scene, canvas)[0], (*keywords, *places)))
+        found.append(Example(title, render(pool, scene, canvas)[0], (*keywords, *descriptions)))
     return found
 
 

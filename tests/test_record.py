@@ -5,6 +5,7 @@ import time
 import pytest
 
 from rimlib import profile
+from rimlib.errors import RimError
 from rimlib.experiment import record
 
 
@@ -22,6 +23,18 @@ def test_a_record_says_what_was_run_and_what_it_cost(tmp_path):
     assert stored["peak_memory_bytes"]["process"] > 2**20
     assert {"python", "numpy", "torch"} <= set(stored["versions"])
     assert len(stored["source"]) == 64 and stored["machine"]["processor"]
+
+
+def test_a_record_of_other_settings_is_refused(tmp_path):
+    path = record.write(tmp_path / "train-tiny.json", record.new("train", profile.load("tiny"), command="rim train"))
+    assert record.read(path, profile.load("tiny"))["profile"] == "tiny"
+    with pytest.raises(RimError, match=r"train-tiny\.json: .*train\.lr is 0\.001 there and 0\.002 here"):
+        record.read(path, profile.load("tiny", train__lr=0.002))
+    stored = json.loads(path.read_text())
+    del stored["settings"]["data"]["no_target"]  # a record of code that did not know the setting yet
+    path.write_text(json.dumps(stored))
+    with pytest.raises(RimError, match=r"data\.no_target is 'missing' there"):
+        record.read(path, profile.load("tiny"))
 
 
 def test_stages_add_up_and_count_a_failing_stage():

@@ -24,6 +24,34 @@ def test_the_readme_quotes_the_card():
         assert float(ratio) == pytest.approx(row["sad_ratio"], abs=0.0051)
 
 
+@pytest.mark.parametrize("page", ["README.md", "book/model_card.md"])
+def test_pages_quote_the_record_of_the_limits(page):
+    text, record = (ROOT / page).read_text(), json.loads((ROOT / "results/runs/shipped-tiny-limits.json").read_text())
+    limits = record["metrics"]
+    assert record["kind"] == "limits" and record["git"]["commit"]
+    for name, row in (("photographs", limits["photographs"]), ("drawn", limits["drawn"]["all"])):
+        (cells,) = re.findall(rf"^\| {name}[^|]*\|(.+)\|$", text, re.M)
+        cells = [cell.strip(" %") for cell in cells.split("|")]
+        assert int(cells[0]) == row["entities"]
+        assert float(cells[1]) == pytest.approx(100 * row["localised"], abs=0.051)
+        assert float(cells[2]) == pytest.approx(100 * row["chance"], abs=0.051)
+        assert float(cells[-1]) == pytest.approx(row["sad_ratio"], abs=0.0051)
+    for value in (limits["soft"]["matte"], limits["soft"]["binary_truth"]):
+        assert f"{value:.3f}" in text
+
+
+def test_the_model_card_quotes_the_card():
+    text = (ROOT / "book/model_card.md").read_text()
+    rows = re.findall(r"^\| (keyword|expression), (seen|unseen) \|(.+)\|$", text, re.M)
+    assert len(rows) == 4
+    for setting, split, cells in rows:
+        row = CARD["scores"][f"{setting}, {split}"]
+        found = [float(cell.strip(" %")) for cell in cells.split("|")]
+        wanted = [row["entities"], 100 * row["localised"], 100 * row["chance"], row["iou"], row["sad"], row["sad_ratio"]]
+        assert found == pytest.approx(wanted, abs=0.051)
+        assert found[3:] == pytest.approx(wanted[3:], abs=0.0051)
+
+
 def test_the_readme_names_files_that_exist():
     readme = (ROOT / "README.md").read_text()
     for path in re.findall(r"\]\(((?!http)[^)#]+)\)", readme):

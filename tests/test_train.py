@@ -6,7 +6,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from rimlib.clipmat import backbone, model
 from rimlib.errors import RimError
@@ -27,19 +27,22 @@ SETTINGS = {
 }
 
 
-def small_clip(settings):
-    """A CLIP with the tiny one's words and a hundredth of its weights."""
+def small_clip(settings, weights="random"):
+    """A CLIP with the tiny one's words and a hundredth of its weights; a file's, where one is named."""
     _, tokenizer = create_clip(settings, "random")
     vision = {"image_size": settings.image_size, "layers": 4, "width": 32, "head_width": 16, "patch_size": 16}
     text = {"context_length": 32, "vocab_size": tokenizer.vocab_size, "width": 32, "heads": 2, "layers": 1}
-    return open_clip.CLIP(embed_dim=16, vision_cfg=vision, text_cfg=text), tokenizer
+    clip = open_clip.CLIP(embed_dim=16, vision_cfg=vision, text_cfg=text)
+    if weights not in ("clip", "random"):
+        clip.load_state_dict(load_file(weights))
+    return clip, tokenizer
 
 
 @pytest.fixture
 def profile(monkeypatch):
     """A profile whose model is small enough to train in a test."""
-    for module in (backbone, model, train):
-        monkeypatch.setattr(module, "create_clip", lambda settings, weights="random": small_clip(settings))
+    for module in (backbone, model):
+        monkeypatch.setattr(module, "create_clip", small_clip)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the model is too small to share
     yield Profile.from_dict(SETTINGS)
@@ -140,7 +143,7 @@ def test_losses_that_are_no_numbers_are_left_out_then_named(profile, scenes, tmp
 
 
 def test_each_parameter_has_one_rate(profile):
-    clipmat = train.build(profile)
+    clipmat = model.CLIPMat.from_profile(profile)
     names = {id(value): name for name, value in clipmat.named_parameters()}
     image, text, new = train.groups(clipmat, profile.train)
     assert sorted(names[id(value)] for part in (image, text, new) for value in part["params"]) == sorted(names.values())
@@ -226,7 +229,7 @@ def test_pretraining_learns_goes_on_and_is_read_by_train(profile, scenes, tmp_pa
     assert record["metrics"]["before"] == whole["metrics"]["before"] and set(record["metrics"]["after"]) == set(record["metrics"]["before"])
     assert record["log"][-1]["loss"] < record["log"][0]["loss"]
     assert {path.name for path in out.iterdir()} == {"rim-tiny-clip.safetensors", "rim-tiny-clip.json", "pretrain.json"}
-    clipmat = train.build(profile, out / "rim-tiny-clip.safetensors")
+    clipmat = model.CLIPMat.from_profile(profile, out / "rim-tiny-clip.safetensors")
     stored = load_file(out / "rim-tiny-clip.safetensors")
     assert torch.equal(clipmat.backbone.token_embedding.weight, stored["token_embedding.weight"])
 
@@ -251,8 +254,25 @@ def test_pretraining_leaves_out_what_is_no_number_and_keeps_clips_bound(profile,
 
 
 def test_unknown_weights_are_refused():
-    with pytest.raises(RimError, match="clip.*random"):
-        train.build(Profile.from_dict(SETTINGS), "nowhere.safetensors")
+    for weights in ("nowhere.safetensors", "nowhere"):
+        with pytest.raises(RimError, match=f"{weights}.*random"):
+            train.Training(Profile.from_dict(SETTINGS), Fingerprint, weights).build()
+
+
+class Fingerprint:
+    """All that a task asks of its samples before the first batch."""
+
+    fingerprint = "none"
+
+
+def test_a_clip_of_another_image_size_can_be_trained(tmp_path):
+    """As OpenAI's, which saw 224 pixels where the paper trains at 512: the grid of positions is resized."""
+    changed = Profile.from_dict({**SETTINGS, "model": {**SETTINGS["model"], "image_size": 64}})
+    clip, _ = create_clip(changed.model, "random")
+    save_file(clip.state_dict(), tmp_path / "clip.safetensors")
+    built = train.Training(Profile.from_dict(SETTINGS), Fingerprint, tmp_path / "clip.safetensors").build()
+    assert built.backbone.visual.positional_embedding.shape[0] == 1 + 3 * 3
+    assert torch.equal(built.backbone.token_embedding.weight, clip.token_embedding.weight), "the file's weights, not fresh ones"
 
 
 def test_commands_answer_with_one_line(tmp_path, capsys):

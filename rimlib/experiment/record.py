@@ -17,7 +17,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import rimlib
-from rimlib.files import write_json
+from rimlib.errors import RimError
+from rimlib.files import read_json, write_json
 
 PACKAGES = ("numpy", "torch", "torchvision", "open_clip_torch", "opencv-python", "pillow", "safetensors")
 
@@ -96,6 +97,19 @@ def finish(record: dict, stages: Stages | None = None, metrics: dict | None = No
 def write(path, record: dict) -> Path:
     """Store a record, whole or not at all. Raises RimError."""
     return write_json(path, record)
+
+
+def read(path, profile) -> dict:
+    """A stored record of a run of `profile`. Raises RimError naming the first setting in which the two differ."""
+    path = Path(path)
+    record = read_json(path)
+    recorded, wanted = _flat(record.get("settings") or {}), _flat(profile.to_dict())
+    for name in sorted(recorded.keys() | wanted.keys()):
+        there, here = recorded.get(name, "missing"), wanted.get(name, "missing")
+        if there != here:
+            raise RimError(f"{path}: not a run of profile {profile.name} as it is now: {name} is {there!r} there and {here!r} here; "
+                           "record such a run anew")
+    return record
 
 
 def source_hash() -> str:
@@ -195,3 +209,14 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def _flat(settings: dict, prefix: str = "") -> dict:
+    """Nested settings by dotted names; sequences as the lists that JSON makes of them."""
+    found: dict = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return found

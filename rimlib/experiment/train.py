@@ -10,17 +10,13 @@ are kept are an average over the last steps, and one model learns keywords and e
 import argparse
 import dataclasses
 import sys
-from pathlib import Path
 
 import torch
 
 from rimlib import profile as profiles
 from rimlib.clipmat import prompt
-from rimlib.clipmat.backbone import create_clip
-from rimlib.clipmat.checkpoint import read_tensors
 from rimlib.clipmat.losses import clipmat_loss
 from rimlib.clipmat.model import CLIPMat
-from rimlib.errors import RimError
 from rimlib.experiment import loop
 from rimlib.experiment.fit import Task, fit
 from rimlib.experiment.samples import Samples
@@ -31,8 +27,9 @@ def train(profile, data, out, minutes=None, steps=None, weights="clip", resume=T
     """Train the profile's CLIPMat; `out/clipmat.safetensors` is the model and `out/train.json` the record.
 
     profile: a Profile; data: the folder of a RefMatte data set, or a `RefMatte`; minutes, steps: how long (both None:
-    the profile's); weights: of the encoders, "clip", "random" or the path of a CLIP that `pretrain` stored; resume: go
-    on from an interrupted run in `out`, and leave one alone that is complete; device: None finds the best.
+    the profile's); weights: of the encoders, "clip", "random" or a .safetensors file of a CLIP of the profile's backbone,
+    whose image size may be another; resume: go on from an interrupted run in `out`, and leave one alone that is complete;
+    device: None finds the best.
     Returns the record. Raises RimError: no data, no weights, a disk that is full, a state of other settings, a loss
     that is not a number. Ctrl-C stores the state and passes on.
     """
@@ -51,7 +48,7 @@ class Training(Task):
         self.start = weights
 
     def build(self) -> CLIPMat:
-        return build(self.profile, self.start)
+        return CLIPMat.from_profile(self.profile, self.start)
 
     def groups(self, model) -> list[dict]:
         return groups(model, self.train)
@@ -76,20 +73,6 @@ class Training(Task):
         model.save(path, data=self.samples.fingerprint, weights=self.weights, **metrics)
 
 
-def build(profile, weights="clip") -> CLIPMat:
-    """A CLIPMat to train. weights: "clip", "random" or the path of a stored CLIP. Raises RimError."""
-    if weights in ("clip", "random"):
-        return CLIPMat.from_profile(profile, weights)
-    path = Path(weights)
-    if not path.is_file():
-        raise RimError(f"weights {str(weights)!r}: must be `clip`, `random` or a file that `rim pretrain` wrote")
-    clip, tokenizer = create_clip(profile.model, "random")
-    clip.load_state_dict(read_tensors(path, clip.state_dict()))
-    model = CLIPMat(profile.model, clip, tokenizer)
-    model.profile = profile
-    return model.to(memory_format=torch.channels_last)
-
-
 def groups(model, settings) -> list[dict]:
     """The parameters by learning rate: the image encoder, the text encoder, all that is new. Paper: S4.1, Table 10."""
     image = [value for name, value in model.named_parameters() if name.startswith("backbone.visual.")]
@@ -103,7 +86,7 @@ def groups(model, settings) -> list[dict]:
 def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m rimlib.experiment.train", description="Train CLIPMat on a RefMatte data set.")
     parser.add_argument("--profile", default="tiny")
-    parser.add_argument("--weights", default="clip", help="clip, random, or the path of a CLIP that pretrain stored")
+    parser.add_argument("--weights", default="clip", help="clip, random, or a .safetensors file of a CLIP of the profile's backbone")
     options, given = loop.run_options(parser, arguments)
     return loop.run_command(
         lambda: train(profiles.load(options.profile), options.data, options.out, weights=options.weights, **given)["metrics"], options.out)
