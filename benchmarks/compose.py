@@ -18,6 +18,7 @@ one JSON object:
 Ratios are medians, measured side by side, since machines are shared. The speed-up means something only where two cores are
 free, so the load that others make is printed.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -54,33 +55,54 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         pool = enlarged_pool(folder / "pool")
-        settings = profile.load("tiny", data__height=CANVAS[0], data__width=CANVAS[1], data__groups_train=options.groups,
-                                data__images_per_group_train=GROUP, data__extra_train=0).data
+        settings = profile.load(
+            "tiny",
+            data__height=CANVAS[0],
+            data__width=CANVAS[1],
+            data__groups_train=options.groups,
+            data__images_per_group_train=GROUP,
+            data__extra_train=0,
+        ).data
         orders = [Order.of(scene) for scene in plan.scenes(pool, settings, "train")]
-        groups = [orders[start:start + GROUP] for start in range(0, len(orders), GROUP)]
-        tasks = [(pool.only((name for order in group for name in order.entities), (order.background for order in group)),
-                  group, folder / "out", "train", CANVAS) for group in groups]
+        groups = [orders[start : start + GROUP] for start in range(0, len(orders), GROUP)]
+        tasks = [
+            (
+                pool.only((name for order in group for name in order.entities), (order.background for order in group)),
+                group,
+                folder / "out",
+                "train",
+                CANVAS,
+            )
+            for group in groups
+        ]
         say(f"{len(orders)} scenes, {sum(len(order.entities) for order in orders) / len(orders):.2f} mattes each")
         with render.one_thread():
-            render.write(tasks[0][0], tasks[0][1][0], *tasks[0][2:])                   # whatever is loaded on first use
+            render.write(tasks[0][0], tasks[0][1][0], *tasks[0][2:])  # whatever is loaded on first use
             one = [time_group(*task) for task in tasks]
         two = [time_processes(tasks) for _ in range(3)]
         size = sum(path.stat().st_size for path in (folder / "out").rglob("*.*")) / len(orders)
+
     def ratio(*parts: str) -> float:
         return round(median(sum(row[part] for part in parts) / row["files"] for row in one), 3)
 
     seconds = median(row["backgrounds"] + row["cutouts"] + row["write"] for row in one) / GROUP
-    print(json.dumps({
-        "write_ratio": ratio("write", "cutouts"),
-        "write_ratio_read": ratio("write", "cutouts", "backgrounds"),
-        "write_ratio_decoded": ratio("write"),
-        "scenes_per_second": round(1 / seconds, 1),
-        "hours_47500_16_cores": round(47500 * seconds / 16 / 3600, 3),
-        "speedup_2": round(median(alone / both for alone, both in two), 2),
-        "speedup_2_best": round(min(alone for alone, _ in two) / min(both for _, both in two), 2),
-        "milliseconds": {name: round(1000 * median(row[name] for row in one) / GROUP, 1) for name in one[0]},
-        "bytes_per_scene": round(size), "scenes": len(orders), "load": [round(value, 1) for value in os.getloadavg()],
-    }))
+    print(
+        json.dumps(
+            {
+                "write_ratio": ratio("write", "cutouts"),
+                "write_ratio_read": ratio("write", "cutouts", "backgrounds"),
+                "write_ratio_decoded": ratio("write"),
+                "scenes_per_second": round(1 / seconds, 1),
+                "hours_47500_16_cores": round(47500 * seconds / 16 / 3600, 3),
+                "speedup_2": round(median(alone / both for alone, both in two), 2),
+                "speedup_2_best": round(min(alone for alone, _ in two) / min(both for _, both in two), 2),
+                "milliseconds": {name: round(1000 * median(row[name] for row in one) / GROUP, 1) for name in one[0]},
+                "bytes_per_scene": round(size),
+                "scenes": len(orders),
+                "load": [round(value, 1) for value in os.getloadavg()],
+            }
+        )
+    )
     return 0
 
 
@@ -95,12 +117,19 @@ def enlarged_pool(folder: Path) -> Pool:
         scale = LONGER_SIDE / max(alpha.shape)
         size = [max(1, round(side * scale)) for side in alpha.shape]
         alpha = images.resize(alpha, size)
-        images.write_cutout(folder / f"{entity.name}.png", grain(images.resize(foreground, size), rng, alpha[..., None] > 0), alpha)
+        images.write_cutout(
+            folder / f"{entity.name}.png", grain(images.resize(foreground, size), rng, alpha[..., None] > 0), alpha
+        )
     for background in backgrounds:
         picture = shipped.background(background.name)
         size = (round(picture.shape[0] * BACKGROUND_WIDTH / picture.shape[1]), BACKGROUND_WIDTH)
         images.write_picture(folder / f"{background.name}.jpg", grain(images.resize(picture, size), rng))
-    return Pool(entities, backgrounds, partial(read, images.read_cutout, folder, "png"), partial(read, images.read_picture, folder, "jpg"))
+    return Pool(
+        entities,
+        backgrounds,
+        partial(read, images.read_cutout, folder, "png"),
+        partial(read, images.read_picture, folder, "jpg"),
+    )
 
 
 def read(reader, folder: Path, ending: str, item):
@@ -127,9 +156,14 @@ def time_group(pool: Pool, orders: list[Order], root: Path, split: str, canvas: 
         picture, mattes = render.compose(fresh, order, canvas)
         with timed(seconds, "files"):
             for index, alpha in enumerate(mattes):
-                render.store(render.format.mask_path(root, split, f"{order.name}_{index + 1}"), render.encode_matte(alpha))
+                render.store(
+                    render.format.mask_path(root, split, f"{order.name}_{index + 1}"), render.encode_matte(alpha)
+                )
             render.store(render.format.image_path(root, split, order.name), render.encode_picture(picture))
-    say("  ".join(f"{name} {1000 * value / len(orders):6.1f} ms" for name, value in seconds.items()) + f"  load {os.getloadavg()[0]:.1f}")
+    say(
+        "  ".join(f"{name} {1000 * value / len(orders):6.1f} ms" for name, value in seconds.items())
+        + f"  load {os.getloadavg()[0]:.1f}"
+    )
     return seconds
 
 

@@ -16,6 +16,7 @@ before (Linux). The last line is one JSON object:
 `--step` times instead a whole training step of the profile's model, with its peak of memory; `--step --literal` the same with the
 literal extractor.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -56,7 +57,10 @@ def main() -> int:
     if options.step:
         return step(profiles.load(options.profile), options.rounds, options.literal)
     modules, levels, images, wanted = given()
-    runs = {"ours": lambda module, level: module(level, images), "literal": lambda module, level: literal.extract(module, level, images)}
+    runs = {
+        "ours": lambda module, level: module(level, images),
+        "literal": lambda module, level: literal.extract(module, level, images),
+    }
     if options.alone:
         return alone(lambda: once(runs[options.alone], modules, levels, wanted))
     clear = away_from_kink(modules, levels, images, wanted)
@@ -73,15 +77,27 @@ def main() -> int:
             started = time.perf_counter()
             once(run, modules, levels, wanted)
             seconds[name].append(time.perf_counter() - started)
-    peaks = {name: float(subprocess.run([sys.executable, __file__, "--alone", name], check=True, capture_output=True, text=True).stdout)
-             for name in runs}
+    peaks = {
+        name: float(
+            subprocess.run(
+                [sys.executable, __file__, "--alone", name], check=True, capture_output=True, text=True
+            ).stdout
+        )
+        for name in runs
+    }
     for name in runs:
         print(f"{name:8} median {median(seconds[name]):.2f} s, peak {peaks[name] / 2**20:.0f} MiB")
     print(f"{torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
-    print(json.dumps({"time_ratio": round(median(a / b for a, b in zip(seconds["ours"], seconds["literal"])), 3),
-                      "memory_ratio": round(peaks["ours"] / peaks["literal"], 3),
-                      "max_error": float(f"{max(errors):.2g}"),
-                      "errors": [float(f"{error:.2g}") for error in errors]}))
+    print(
+        json.dumps(
+            {
+                "time_ratio": round(median(a / b for a, b in zip(seconds["ours"], seconds["literal"])), 3),
+                "memory_ratio": round(peaks["ours"] / peaks["literal"], 3),
+                "max_error": float(f"{max(errors):.2g}"),
+                "errors": [float(f"{error:.2g}") for error in errors],
+            }
+        )
+    )
     return 0
 
 
@@ -108,7 +124,10 @@ def rounded(values: torch.Tensor) -> torch.Tensor:
 def away_from_kink(modules, levels, images, wanted) -> list[torch.Tensor]:
     """The gradients without those that come back to an output next to ReLU's kink, where rounding decides whether they pass."""
     with torch.no_grad():
-        return [gradient * (literal.extract(module, level, images) > 1e-3) for module, level, gradient in zip(modules, levels, wanted)]
+        return [
+            gradient * (literal.extract(module, level, images) > 1e-3)
+            for module, level, gradient in zip(modules, levels, wanted)
+        ]
 
 
 def once(run, modules, levels, wanted) -> list[torch.Tensor]:
@@ -144,8 +163,14 @@ def step(profile, rounds: int, literally: bool = False) -> int:
             module.forward = partial(literal.extract, module)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
     size = profile.model.image_size
-    images, tokens = torch.rand(BATCH, 3, size, size, device=device), model.tokenize(["the red dog", "the woman on the left"])
-    alpha, trimap = torch.rand(BATCH, 1, size, size, device=device), torch.randint(0, 3, (BATCH, size, size), device=device)
+    images, tokens = (
+        torch.rand(BATCH, 3, size, size, device=device),
+        model.tokenize(["the red dog", "the woman on the left"]),
+    )
+    alpha, trimap = (
+        torch.rand(BATCH, 1, size, size, device=device),
+        torch.randint(0, 3, (BATCH, size, size), device=device),
+    )
 
     def work():
         with autocast(device):
@@ -165,8 +190,17 @@ def step(profile, rounds: int, literally: bool = False) -> int:
         work()
         spent.append(time.perf_counter() - started)
     peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else peak_of_process()
-    print(json.dumps({"profile": profile.name, "device": device.type, "seconds": round(median(spent), 3), "peak_gib": round(peak / 2**30, 2),
-                      "images_per_second": round(BATCH / median(spent), 3)}))
+    print(
+        json.dumps(
+            {
+                "profile": profile.name,
+                "device": device.type,
+                "seconds": round(median(spent), 3),
+                "peak_gib": round(peak / 2**30, 2),
+                "images_per_second": round(BATCH / median(spent), 3),
+            }
+        )
+    )
     return 0
 
 

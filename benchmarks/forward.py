@@ -13,6 +13,7 @@ median of its rounds' ratios, so that a slow moment of a shared machine falls on
 
 On a GPU the same in bfloat16.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -51,15 +52,26 @@ def main() -> int:
                 if number > 0:  # the first round also sets things up
                     seconds[name].append(spent)
     for name, values in seconds.items():
-        print(f"{name:12} median {1000 * median(values):8.1f} ms, from {1000 * min(values):.1f} to {1000 * max(values):.1f}")
+        print(
+            f"{name:12} median {1000 * median(values):8.1f} ms, from {1000 * min(values):.1f} to {1000 * max(values):.1f}"
+        )
 
     def ratio(above: str, *below: str) -> float:
         return round(median(a / sum(b) for a, *b in zip(seconds[above], *(seconds[name] for name in below))), 3)
 
     print(f"{options.profile}, {device}, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
-    print(json.dumps({"towers_ratio": ratio("whole", "towers"), "requery_ratio": ratio("requery", "whole"),
-                      "pipeline_ratio": ratio("whole", "clipseg", "vitmatte"), "openclip_ratio": ratio("towers", "open_clip"),
-                      "rounds": options.rounds, "whole_seconds": round(median(seconds["whole"]), 3)}))
+    print(
+        json.dumps(
+            {
+                "towers_ratio": ratio("whole", "towers"),
+                "requery_ratio": ratio("requery", "whole"),
+                "pipeline_ratio": ratio("whole", "clipseg", "vitmatte"),
+                "openclip_ratio": ratio("towers", "open_clip"),
+                "rounds": options.rounds,
+                "whole_seconds": round(median(seconds["whole"]), 3),
+            }
+        )
+    )
     return 0
 
 
@@ -88,9 +100,18 @@ def build(profile, device) -> dict:
 
     segment = clipseg.CLIPSeg.from_settings("paper", "random", image_size=size).eval().to(device)
     refine = vitmatte.ViTMatte.from_settings("paper", "random").eval().to(device)
-    picture, trimap = np.random.default_rng(0).integers(0, 255, (size, size, 3), np.uint8), np.full((size, size), 128, np.uint8)
-    return {"towers": towers, "whole": first, "requery": lambda: model.matte(features[0], model.encode_text(tokens)), "open_clip": open_clip,
-            "clipseg": lambda: segment(images, [SENTENCE]), "vitmatte": lambda: refine(picture, trimap)}
+    picture, trimap = (
+        np.random.default_rng(0).integers(0, 255, (size, size, 3), np.uint8),
+        np.full((size, size), 128, np.uint8),
+    )
+    return {
+        "towers": towers,
+        "whole": first,
+        "requery": lambda: model.matte(features[0], model.encode_text(tokens)),
+        "open_clip": open_clip,
+        "clipseg": lambda: segment(images, [SENTENCE]),
+        "vitmatte": lambda: refine(picture, trimap),
+    }
 
 
 def timed(run, device) -> float:

@@ -5,6 +5,7 @@
 Each is started several times in a process of its own; medians. The last line is one JSON object: rimlib_seconds (the import alone, by
 that process's own clock), rim_help_seconds (the whole command, as somebody waits for it), torch_loaded (must be false).
 """
+
 import json
 import subprocess
 import sys
@@ -21,7 +22,7 @@ def output(*options: str) -> str:
 
 
 def several(once) -> float:
-    once()      # what the disk has to be asked for
+    once()  # what the disk has to be asked for
     return median(once() for _ in range(TIMES))
 
 
@@ -35,8 +36,18 @@ def main() -> None:
     imported, help_seconds = several(lambda: float(output("-c", IMPORT))), several(helped)
     code = f"import sys, contextlib, io, rimlib, rimlib.cli\nwith contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): rimlib.cli.main(['--help'])\nprint(*{HEAVY})"
     loaded = output("-c", code).split()
-    print(f"import rimlib {imported:.4f} s, rim --help {help_seconds:.3f} s; heavy packages loaded: {', '.join(loaded) or 'none'}")
-    print(json.dumps({"rimlib_seconds": round(imported, 4), "rim_help_seconds": round(help_seconds, 3), "torch_loaded": "torch" in loaded}))
+    print(
+        f"import rimlib {imported:.4f} s, rim --help {help_seconds:.3f} s; heavy packages loaded: {', '.join(loaded) or 'none'}"
+    )
+    print(
+        json.dumps(
+            {
+                "rimlib_seconds": round(imported, 4),
+                "rim_help_seconds": round(help_seconds, 3),
+                "torch_loaded": "torch" in loaded,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

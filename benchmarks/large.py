@@ -15,6 +15,7 @@ at most. The last line is one JSON object:
 
 `cpu_seconds` beside `seconds` is what the processor worked: on a machine that others use too, it says more.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -48,14 +49,29 @@ def main() -> int:
             out = Path(folder) / ("out.jpg" if name == "_composite" else "out.png")
             command = [sys.executable, "-m", "rimlib.cli", "matte", str(picture), sentence, "-o", str(out), *extra]
             peak, seconds, cpu = run([*command, "--threshold", "0"])
-            say(f"rim matte {' '.join(extra)}: {peak:.2f} GiB, {seconds:.1f} s, {cpu:.1f} of the processor, {out.stat().st_size / 1e6:.1f} MB written")
-            measured |= {f"peak_gib{name}": round(peak, 2), f"seconds{name}": round(seconds, 1), f"cpu_seconds{name}": round(cpu, 1)}
+            say(
+                f"rim matte {' '.join(extra)}: {peak:.2f} GiB, {seconds:.1f} s, {cpu:.1f} of the processor, {out.stat().st_size / 1e6:.1f} MB written"
+            )
+            measured |= {
+                f"peak_gib{name}": round(peak, 2),
+                f"seconds{name}": round(seconds, 1),
+                f"cpu_seconds{name}": round(cpu, 1),
+            }
             peaks.append(peak)
             out.unlink()
     from rimlib.asking.matting import shipped_refiner
 
-    print(json.dumps({**measured, "largest_gib": round(max(peaks), 2), "refined": shipped_refiner() is not None,
-                      "megapixels": options.width * options.height / 1e6, "load": [round(value, 1) for value in os.getloadavg()]}))
+    print(
+        json.dumps(
+            {
+                **measured,
+                "largest_gib": round(max(peaks), 2),
+                "refined": shipped_refiner() is not None,
+                "megapixels": options.width * options.height / 1e6,
+                "load": [round(value, 1) for value in os.getloadavg()],
+            }
+        )
+    )
     return 0
 
 
@@ -72,8 +88,8 @@ def make(path: Path, size: tuple[int, int]) -> str:
                 best, share = result, result.alpha.mean()
     large = images.resize(best.picture, size)
     rng = np.random.default_rng(0)
-    for row in range(0, size[0], 100):   # as fine as a photograph's, so that the file is as large as one's
-        part = large[row:row + 100]
+    for row in range(0, size[0], 100):  # as fine as a photograph's, so that the file is as large as one's
+        part = large[row : row + 100]
         part[:] = np.clip(part + rng.normal(0, 8, part.shape), 0, 255)
     images.write_picture(path, large)
     return best.sentence
@@ -87,7 +103,7 @@ def run(command: list[str]) -> tuple[float, float, float]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}")
-    peak = usage.ru_maxrss / 2**(30 if sys.platform == "darwin" else 20)
+    peak = usage.ru_maxrss / 2 ** (30 if sys.platform == "darwin" else 20)
     return peak, time.perf_counter() - started, usage.ru_utime + usage.ru_stime
 
 

@@ -5,6 +5,7 @@
 Plans all 47,500 images and their sentences twice, as the paper does and with `--unique`, each in a process of its own, and ends
 in one line of JSON: seconds and peak_mib of the paper's way; the share of sentences that fit more than one entity, by kind, for both.
 """
+
 import json
 import subprocess
 import sys
@@ -33,9 +34,19 @@ def main() -> None:
         done = subprocess.run([sys.executable, "-c", CHILD, way], stdout=subprocess.PIPE, text=True, check=True)
         plans[way] = json.loads(done.stdout)
         print(way, plans[way], flush=True)
-    print(json.dumps({"images": plans["paper"]["images"], "sentences": plans["paper"]["sentences"], "seconds": plans["paper"]["seconds"],
-                      "peak_mib": plans["paper"]["peak_mib"], "ambiguity": plans["paper"]["ambiguity"], "unique_seconds": plans["unique"]["seconds"],
-                      "ambiguity_unique": plans["unique"]["ambiguity"]}))
+    print(
+        json.dumps(
+            {
+                "images": plans["paper"]["images"],
+                "sentences": plans["paper"]["sentences"],
+                "seconds": plans["paper"]["seconds"],
+                "peak_mib": plans["paper"]["peak_mib"],
+                "ambiguity": plans["paper"]["ambiguity"],
+                "unique_seconds": plans["unique"]["seconds"],
+                "ambiguity_unique": plans["unique"]["ambiguity"],
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

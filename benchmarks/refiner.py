@@ -27,20 +27,24 @@ from pathlib import Path
 
 import numpy as np
 
-from rimlib import images, profile as profiles
+from rimlib import images
+from rimlib import profile as profiles
 from rimlib.errors import RimError
 from rimlib.files import write_json
-
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="a refiner's checkpoint (default: the shipped one)")
-    parser.add_argument("--data", help="folder of the data set (default: data/ of the repository, built if it is not there)")
+    parser.add_argument(
+        "--data", help="folder of the data set (default: data/ of the repository, built if it is not there)"
+    )
     parser.add_argument("--limit", type=int, help="the first so many images of each split")
     parser.add_argument("--large", action="store_true", help="also refine a picture of 40 million pixels")
     parser.add_argument("--save", help="write the scores to this JSON file too")
-    parser.add_argument("--alone", type=float, help=argparse.SUPPRESS)  # million pixels: the process that --large starts
+    parser.add_argument(
+        "--alone", type=float, help=argparse.SUPPRESS
+    )  # million pixels: the process that --large starts
     options = parser.parse_args()
     from rimlib.clipmat.refiner import Refiner
 
@@ -57,13 +61,26 @@ def main() -> int:
         scores[name] = refined.scores(refiner, model, RefMatte(root, split), options.limit, progress=True)
         for label, row in scores[name].items():
             pairs = ((key, row["before"][key], row["after"][key]) for key in refined.MEASURES) if row["mattes"] else ()
-            say(f"{name:7}{label:12}{row['mattes']:5} mattes  " + "  ".join(f"{key} {before:.4f} -> {after:.4f}" for key, before, after in pairs))
+            say(
+                f"{name:7}{label:12}{row['mattes']:5} mattes  "
+                + "  ".join(f"{key} {before:.4f} -> {after:.4f}" for key, before, after in pairs)
+            )
     found = {**refined.ratios(scores), "seam": seam(refiner)}
     if options.large:
         command = [sys.executable, __file__, "--alone", "40", *(["--model", options.model] if options.model else [])]
-        found["large"] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+        found["large"] = json.loads(
+            subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+        )
     if options.save:
-        write_json(options.save, {"kind": "refiner", "model": Path(options.model).name if options.model else "shipped", "scores": scores, **found})
+        write_json(
+            options.save,
+            {
+                "kind": "refiner",
+                "model": Path(options.model).name if options.model else "shipped",
+                "scores": scores,
+                **found,
+            },
+        )
     print(json.dumps(found))
     return 0
 
@@ -94,9 +111,12 @@ def seam(refiner) -> dict:
     at = np.zeros_like(asked)
     at[:, [border - 1 for border in borders]] = True
     apart = np.abs(whole - tiled)
-    return {"largest": round(float(np.abs(whole - usual).max()), 4), "largest_256": round(float(apart.max()), 4),
-            "mean_256": round(float(apart[:, 1:][asked].mean()), 6),
-            "border_step_256": round(float(step[asked & at].mean() / step[asked].mean()), 3)}
+    return {
+        "largest": round(float(np.abs(whole - usual).max()), 4),
+        "largest_256": round(float(apart.max()), 4),
+        "mean_256": round(float(apart[:, 1:][asked].mean()), 6),
+        "border_step_256": round(float(step[asked & at].mean() / step[asked].mean()), 3),
+    }
 
 
 def large(refiner, million: float) -> dict:
@@ -110,8 +130,12 @@ def large(refiner, million: float) -> dict:
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
     alpha = refiner.refine(picture, coarse)
-    return {"pixels": alpha.size, "seconds": round(time.perf_counter() - started, 1), "bytes_before": base * 1024,
-            "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+    return {
+        "pixels": alpha.size,
+        "seconds": round(time.perf_counter() - started, 1),
+        "bytes_before": base * 1024,
+        "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
 
 
 def say(text: str) -> None:

@@ -34,7 +34,7 @@ from rimlib.refmatte.build import build, folder_of, render
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.plan import plan
 
-SOFT = (0.05, 0.95)   # of the true alpha
+SOFT = (0.05, 0.95)  # of the true alpha
 DRAWN_SCENES = 24
 KEPT = ("entities", "localised", "chance", "iou", "sad", "sad_ratio")
 
@@ -46,12 +46,21 @@ def main() -> int:
     options = parser.parse_args()
     profile, stages = profiles.load("tiny"), record.Stages()
     with stages("data"):
-        root = build(profile.data, Path(options.data) if options.data else folder_of(profile), workers=os.cpu_count(), splits=("seen", "test"))
+        root = build(
+            profile.data,
+            Path(options.data) if options.data else folder_of(profile),
+            workers=os.cpu_count(),
+            splits=("seen", "test"),
+        )
     seen, model = RefMatte(root, "seen"), CLIPMat.shipped()
     run = record.new("limits", profile, model="shipped", data={"fingerprint": seen.fingerprint, "split": "seen"})
     measured = {}
-    for name, measure in (("photographs", lambda: photographs(model)), ("drawn", lambda: drawn_scenes(model, profile)),
-                          ("soft", lambda: soft(model, seen)), ("sentences", lambda: sentences(model, seen))):
+    for name, measure in (
+        ("photographs", lambda: photographs(model)),
+        ("drawn", lambda: drawn_scenes(model, profile)),
+        ("soft", lambda: soft(model, seen)),
+        ("sentences", lambda: sentences(model, seen)),
+    ):
         with stages(name):
             measured[name] = _rounded(measure())
         print(f"{stages.seconds[name]:8.1f} s  {name}", file=sys.stderr, flush=True)
@@ -65,7 +74,11 @@ def photographs(model) -> dict:
     """The hand-made mattes of RW-mini."""
     real = RefMatte(rwmini.FOLDER, "rw100")
     found = evaluate(model, real)["metrics"]
-    return {"photographs": len(real.image_names), "found": round(found["localised"] * found["entities"]), **{key: found[key] for key in KEPT}}
+    return {
+        "photographs": len(real.image_names),
+        "found": round(found["localised"] * found["entities"]),
+        **{key: found[key] for key in KEPT},
+    }
 
 
 def drawn_scenes(model, profile) -> dict:
@@ -77,36 +90,63 @@ def drawn_scenes(model, profile) -> dict:
         picture, truths = render(pool, scene, (settings.height, settings.width))
         asked = [texts[which].text for texts, which in zip(scene.sentences, scene.evaluated)]
         alphas, _ = predict(model, [picture], [0] * len(asked), asked)
-        rows += [{"image": scene.name, "category": pool[entity].category, "chance": 1 / len(truths), **metrics.score(resize(alpha, true.shape), true, 9)}
-                 for entity, alpha, true in zip(scene.entities, alphas, truths)]
+        rows += [
+            {
+                "image": scene.name,
+                "category": pool[entity].category,
+                "chance": 1 / len(truths),
+                **metrics.score(resize(alpha, true.shape), true, 9),
+            }
+            for entity, alpha, true in zip(scene.entities, alphas, truths)
+        ]
 
     def counted(some):
         found = metrics.summarise(some)
         return {"found": sum(row["localised"] for row in some), **{key: found[key] for key in KEPT}}
 
-    return {"all": counted(rows), **{name: counted([row for row in rows if row["category"] == name])
-                                     for name in sorted({row["category"] for row in rows})}}
+    return {
+        "all": counted(rows),
+        **{
+            name: counted([row for row in rows if row["category"] == name])
+            for name in sorted({row["category"] for row in rows})
+        },
+    }
 
 
 def soft(model, seen, batch: int = 16) -> dict:
     """Means over the localised mattes that have a soft pixel."""
     rows = []
     for start in range(0, len(seen.image_names), batch):
-        names = seen.image_names[start:start + batch]
+        names = seen.image_names[start : start + batch]
         asked = [(number, target) for number, name in enumerate(names) for target in seen.targets_of(name)]
-        alphas, _ = predict(model, [seen.image(name) for name in names], [number for number, _ in asked], [target.evaluated for _, target in asked])
+        alphas, _ = predict(
+            model,
+            [seen.image(name) for name in names],
+            [number for number, _ in asked],
+            [target.evaluated for _, target in asked],
+        )
         for (_, target), alpha in zip(asked, alphas):
             true = seen.matte(target.mask_id)
             alpha, band = resize(alpha, true.shape), (true > SOFT[0]) & (true < SOFT[1])
             if band.any() and metrics.localised(alpha, true):
                 rows.append([np.abs(answer - true)[band].mean() for answer in (alpha, alpha > 0.5, true > 0.5)])
     matte, cut, perfect = np.mean(rows, axis=0)
-    return {"mattes": len(rows), "from": SOFT[0], "to": SOFT[1], "matte": matte, "matte_cut": cut, "binary_truth": perfect}
+    return {
+        "mattes": len(rows),
+        "from": SOFT[0],
+        "to": SOFT[1],
+        "matte": matte,
+        "matte_cut": cut,
+        "binary_truth": perfect,
+    }
 
 
 def sentences(model, seen) -> dict:
     """Every sentence of every entity, by kind."""
-    return {kind: {key: row[key] for key in KEPT} for kind, row in evaluate(model, seen, every=True)["metrics"]["by_sentence"].items()}
+    return {
+        kind: {key: row[key] for key in KEPT}
+        for kind, row in evaluate(model, seen, every=True)["metrics"]["by_sentence"].items()
+    }
 
 
 def _rounded(value):

@@ -26,7 +26,7 @@ from rimlib.files import write_json
 from rimlib.refmatte.build import build, folder_of
 from rimlib.refmatte.dataset import RefMatte
 
-SPLITS = {"seen": "seen", "unseen": "test"}   # our names → splits of the data set
+SPLITS = {"seen": "seen", "unseen": "test"}  # our names → splits of the data set
 
 
 def main() -> int:
@@ -48,8 +48,15 @@ def main() -> int:
         return result
 
     known = options.shipped or options.model
-    root = stage("data", lambda: build(profile.data, Path(options.data) if options.data else folder_of(profile), workers=os.cpu_count(),
-                                       splits=("seen", "test") if known else ("train", "seen", "test")))
+    root = stage(
+        "data",
+        lambda: build(
+            profile.data,
+            Path(options.data) if options.data else folder_of(profile),
+            workers=os.cpu_count(),
+            splits=("seen", "test") if known else ("train", "seen", "test"),
+        ),
+    )
     if known:
         model = CLIPMat.load(options.model) if options.model else CLIPMat.shipped(options.profile)
     else:
@@ -63,15 +70,33 @@ def main() -> int:
         for part in found.values():
             part[setting] = {}
         for name, split in SPLITS.items():
-            row = stage(f"scoring {name}, {setting}", lambda: evaluate(model, RefMatte(root, split, setting), template=prompt.template(profile)))["metrics"]
-            print(f"{'':11}{row['entities']} mattes, localised {row['localised']:.3f} (chance {row['chance']:.3f}), mean IoU {row['iou']:.3f}, "
-                  f"SAD {row['sad']:.2f} of {row['sad_empty']:.2f}", file=sys.stderr)
-            rows[f"{setting}, {name}"] = {key: round(row[key], 4) for key in ("entities", "localised", "chance", "iou", "sad", "mse", "mad", "sad_e", "sad_ratio")}
+            row = stage(
+                f"scoring {name}, {setting}",
+                lambda: evaluate(model, RefMatte(root, split, setting), template=prompt.template(profile)),
+            )["metrics"]
+            print(
+                f"{'':11}{row['entities']} mattes, localised {row['localised']:.3f} (chance {row['chance']:.3f}), mean IoU {row['iou']:.3f}, "
+                f"SAD {row['sad']:.2f} of {row['sad_empty']:.2f}",
+                file=sys.stderr,
+            )
+            rows[f"{setting}, {name}"] = {
+                key: round(row[key], 4)
+                for key in ("entities", "localised", "chance", "iou", "sad", "mse", "mad", "sad_e", "sad_ratio")
+            }
             found["localisation"][setting][name] = round(row["localised"], 4)
             found["sad_ratio"][setting][name] = round(row["sad_ratio"], 4)
     if options.save:
-        write_json(options.save, {"kind": "quality", "profile": profile.name, "seed": profile.seed, "model": Path(options.model).name if options.model else
-                                  "shipped" if options.shipped else "trained now", "scores": rows, "seconds": seconds})
+        write_json(
+            options.save,
+            {
+                "kind": "quality",
+                "profile": profile.name,
+                "seed": profile.seed,
+                "model": Path(options.model).name if options.model else "shipped" if options.shipped else "trained now",
+                "scores": rows,
+                "seconds": seconds,
+            },
+        )
     print(json.dumps(found))
     return 0
 

@@ -19,8 +19,18 @@ from rimlib.files import write_atomically
 from rimlib.repository import repository
 
 # Packages whose versions decide what a chapter shows.
-_STAMPED = ("numpy", "pillow", "opencv-python", "torch", "torchvision", "open_clip_torch", "pymatting", "matplotlib",
-            "papermill", "jupyter-book")  # fmt: skip
+_STAMPED = (
+    "numpy",
+    "pillow",
+    "opencv-python",
+    "torch",
+    "torchvision",
+    "open_clip_torch",
+    "pymatting",
+    "matplotlib",
+    "papermill",
+    "jupyter-book",
+)
 
 
 def folder() -> Path:
@@ -74,16 +84,28 @@ def status() -> Path:
         if not run:
             raise RimError(f"chapter {name} has not run to its end; `rim book --only {name}` runs it")
         given = ", ".join(f"`{key}={value!r}`" for key, value in (run.get("parameters") or {}).items())
-        rows.append(f"| [](chapters/{name}) | {run['end_time'][:16].replace('T', ' ')} | {run['duration']:.1f} | {given} |")
+        rows.append(
+            f"| [](chapters/{name}) | {run['end_time'][:16].replace('T', ' ')} | {run['duration']:.1f} | {given} |"
+        )
     lines = [
-        "# Status", "",
+        "# Status",
+        "",
         "Each chapter of this book was executed, start to end, before the pages were made.",
-        "This page is written by that build.", "",
-        "## Chapters", "",
-        "| Chapter | Ran (UTC) | Seconds | Parameters |", "|:--|:--|--:|:--|", *rows, "",
-        "## Environment", "",
-        "| What | Which |", "|:--|:--|", *(f"| {key} | {value} |" for key, value in _environment()), "",
-    ]  # fmt: skip
+        "This page is written by that build.",
+        "",
+        "## Chapters",
+        "",
+        "| Chapter | Ran (UTC) | Seconds | Parameters |",
+        "|:--|:--|--:|:--|",
+        *rows,
+        "",
+        "## Environment",
+        "",
+        "| What | Which |",
+        "|:--|:--|",
+        *(f"| {key} | {value} |" for key, value in _environment()),
+        "",
+    ]
     return write_atomically(repository() / "book" / "status.md", "\n".join(lines))
 
 
@@ -98,9 +120,13 @@ def build(log: TextIO | None = None) -> Path:
     start = "from jupyter_book.cli.main import main; main()"
     options = ["build", "book", "--config", "_config.yml", "--path-output", ".", "--all", "-W", "-n", "--keep-going"]
     result = subprocess.run(
-        [sys.executable, "-c", start, *options], cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [sys.executable, "-c", start, *options],
+        cwd=root,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         env={**os.environ, "PYTHONWARNINGS": "ignore"},
-    )  # fmt: skip
+    )
     text = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout)  # without the colours
     (log or sys.stdout).write(text)
     if result.returncode != 0:

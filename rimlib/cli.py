@@ -46,18 +46,31 @@ def _parser() -> argparse.ArgumentParser:
 
     notebook = _add(commands, "notebook", _notebook, "run a chapter from start to end")
     notebook.add_argument("name", metavar="NAME", help="such as 04_train, or a path to a notebook")
-    notebook.add_argument("-p", dest="parameters", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"),
-                          help="set a value of the parameters cell; may be repeated")  # fmt: skip
+    notebook.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("KEY", "VALUE"),
+        help="set a value of the parameters cell; may be repeated",
+    )
     notebook.add_argument("--profile", help="short for -p profile PROFILE")
     notebook.add_argument("-o", "--out", metavar="OUT", help="the executed copy (default: runs/notebooks/NAME.ipynb)")
 
     cli_data.add_commands(commands, _add)
 
-    trainings = {"pretrain": "pre-train the small CLIP on the captions of a data set", "train": "train CLIPMat on a data set",
-                 "refine": "train the refiner on a data set", "train_rival": "train a method that CLIPMat is compared with"}
+    trainings = {
+        "pretrain": "pre-train the small CLIP on the captions of a data set",
+        "train": "train CLIPMat on a data set",
+        "refine": "train the refiner on a data set",
+        "train_rival": "train a method that CLIPMat is compared with",
+    }
     for name, text in trainings.items():
         # Their options are their own modules' (torch and all), read there.
-        commands.add_parser(name.replace("_", "-"), help=text, add_help=False).set_defaults(command=_passed_on, module=name)
+        commands.add_parser(name.replace("_", "-"), help=text, add_help=False).set_defaults(
+            command=_passed_on, module=name
+        )
 
     book = _add(commands, "book", _book, "run every chapter and build the book")
     book.add_argument("--only", nargs="+", metavar="NAME", help="run these chapters, keep the others' last outputs")

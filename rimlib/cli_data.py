@@ -16,9 +16,18 @@ def add_commands(commands, add) -> None:
     sources.add_argument("--deep", action="store_true", help="open every picture, not its header alone")
     gather = add(pool, "gather", _pool_gather, "make a pool of public data sets: foregrounds estimated, words found")
     _add_sources(gather)
-    gather.add_argument("-o", "--out", metavar="OUT", required=True, help="the pool's folder; a call that was stopped goes on there")
-    gather.add_argument("--corrections", metavar="CSV", help="the table of corrections, which stands above the machines")
-    gather.add_argument("--foreground", default="cf", choices=("cf", "ml", "given"), help="closed form, multi-level, or the source's own")
+    gather.add_argument(
+        "-o", "--out", metavar="OUT", required=True, help="the pool's folder; a call that was stopped goes on there"
+    )
+    gather.add_argument(
+        "--corrections", metavar="CSV", help="the table of corrections, which stands above the machines"
+    )
+    gather.add_argument(
+        "--foreground",
+        default="cf",
+        choices=("cf", "ml", "given"),
+        help="closed form, multi-level, or the source's own",
+    )
     gather.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
     gather.add_argument("--skip-bad", action="store_true", help="leave out what cannot be used, and list it")
     gather.add_argument("--category", choices=("maskrcnn", "clip"), help="the machine that proposes categories")
@@ -29,15 +38,21 @@ def add_commands(commands, add) -> None:
     _add_shipped(commands, add, "rwmini", "rwmini", "the shipped test set of real photographs")
 
     plan = add(commands, "plan", _plan, "plan a data set without a pixel and count it")
-    plan.add_argument("--paper", action="store_true", help="the paper's own numbers of entities: RefMatte at its full size")
+    plan.add_argument(
+        "--paper", action="store_true", help="the paper's own numbers of entities: RefMatte at its full size"
+    )
     _add_settings(plan)
     plan.add_argument("--json", action="store_true", help="as one JSON value")
 
     build = add(commands, "build", _build, "make a data set in RefMatte's layout, or finish one that was begun")
     _add_settings(build)
     build.add_argument("-o", "--out", metavar="FOLDER", required=True, help="where to; made if needed")
-    build.add_argument("--workers", type=int, default=1, metavar="N", help="processes; -1: one for each core (default: 1)")
-    build.add_argument("--dask", metavar="ADDRESS", help="the scheduler of a Dask cluster to render on, such as tcp://10.0.0.1:8786")
+    build.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes; -1: one for each core (default: 1)"
+    )
+    build.add_argument(
+        "--dask", metavar="ADDRESS", help="the scheduler of a Dask cluster to render on, such as tcp://10.0.0.1:8786"
+    )
 
     check = add(commands, "check", _check, "prove that a data set is complete and unharmed")
     check.add_argument("folder", metavar="DIR", help="the data set")
@@ -65,17 +80,32 @@ def _add_shipped(commands, add, name: str, module: str, text: str):
 
 
 def _add_sources(parser) -> None:
-    parser.add_argument("--source", metavar="NAME=FOLDER", action="append", required=True, dest="sources",
-                        help="such as am2k=data/AM-2k; of am2k, p3m10k, aim500, sim, dim, hatt, bg20k, folder, art; may be repeated")  # fmt: skip
+    parser.add_argument(
+        "--source",
+        metavar="NAME=FOLDER",
+        action="append",
+        required=True,
+        dest="sources",
+        help="such as am2k=data/AM-2k; of am2k, p3m10k, aim500, sim, dim, hatt, bg20k, folder, art; may be repeated",
+    )
 
 
 def _add_settings(parser) -> None:
     parser.add_argument("--profile", help="settings: a profile's name or a YAML file (default: tiny)")
     unique = parser.add_mutually_exclusive_group()
-    unique.add_argument("--unique", dest="unique", action="store_true", default=None,
-                        help="draw each sentence again until it singles out its entity")  # fmt: skip
-    unique.add_argument("--no-unique", dest="unique", action="store_false", help="take sentences as they fall, as the paper does")
-    parser.add_argument("--no-target", type=int, metavar="N", help="so many sentences for each scene that fit nothing in it")
+    unique.add_argument(
+        "--unique",
+        dest="unique",
+        action="store_true",
+        default=None,
+        help="draw each sentence again until it singles out its entity",
+    )
+    unique.add_argument(
+        "--no-unique", dest="unique", action="store_false", help="take sentences as they fall, as the paper does"
+    )
+    parser.add_argument(
+        "--no-target", type=int, metavar="N", help="so many sentences for each scene that fit nothing in it"
+    )
 
 
 def _changes(options) -> dict:
@@ -123,13 +153,27 @@ def _pool_gather(options) -> None:
     from rimlib.entities import gather, sources
     from rimlib.entities.propose import Proposers
 
-    machines = Proposers(category=options.category, people=options.people, clothes=options.clothes, folder=options.weights)
-    made = gather.gather(sources.open_all(options.sources), options.out, options.corrections, options.foreground, options.workers,
-                         options.skip_bad, proposers=machines)
-    for line in [*made.left_out, *(f"{name}: in the table of corrections, in no source" for name in made.unused),
-                 *(f"{line} ({count} entities)" for line, count in made.said.most_common())]:
+    machines = Proposers(
+        category=options.category, people=options.people, clothes=options.clothes, folder=options.weights
+    )
+    made = gather.gather(
+        sources.open_all(options.sources),
+        options.out,
+        options.corrections,
+        options.foreground,
+        options.workers,
+        options.skip_bad,
+        proposers=machines,
+    )
+    for line in [
+        *made.left_out,
+        *(f"{name}: in the table of corrections, in no source" for name in made.unused),
+        *(f"{line} ({count} entities)" for line, count in made.said.most_common()),
+    ]:
         print(line)
-    print(f"{made.folder}: {made.entities} entities, {made.backgrounds} backgrounds, {made.computed} of them read by this call")
+    print(
+        f"{made.folder}: {made.entities} entities, {made.backgrounds} backgrounds, {made.computed} of them read by this call"
+    )
 
 
 def _plan(options) -> None:
@@ -139,15 +183,24 @@ def _plan(options) -> None:
 
     started = time.perf_counter()
     if options.paper and options.profile:
-        raise RimError(f"--paper has settings of its own and takes no --profile; leave out one of --paper and --profile {options.profile}")
+        raise RimError(
+            f"--paper has settings of its own and takes no --profile; leave out one of --paper and --profile {options.profile}"
+        )
     if options.paper:
         settings, pool = paper.settings(**_changes(options)), paper.pool()
     else:
-        settings = profile.load(options.profile or "tiny", **{f"data__{name}": value for name, value in _changes(options).items()}).data
+        settings = profile.load(
+            options.profile or "tiny", **{f"data__{name}": value for name, value in _changes(options).items()}
+        ).data
         pool = open_pool(settings.pool)
-    counted = {split: statistics.tally(format.targets_of(scene, [pool[name] for name in scene.entities])
-                                       for scene in plan.scenes(pool, settings, split)).to_dict()
-               for split in plan.SPLITS if not (options.paper and split == "seen")}   # the paper has no `seen`
+    counted = {
+        split: statistics.tally(
+            format.targets_of(scene, [pool[name] for name in scene.entities])
+            for scene in plan.scenes(pool, settings, split)
+        ).to_dict()
+        for split in plan.SPLITS
+        if not (options.paper and split == "seen")
+    }  # the paper has no `seen`
     _print({**counted, "seconds": round(time.perf_counter() - started, 3)}, options.json)
 
 
@@ -157,7 +210,9 @@ def _build(options) -> None:
 
     if options.workers < 1 and options.workers != -1:
         raise RimError(f"--workers: 1 or more is expected, or -1 for one on each core, found {options.workers}")
-    settings = profile.load(options.profile or "tiny", **{f"data__{name}": value for name, value in _changes(options).items()}).data
+    settings = profile.load(
+        options.profile or "tiny", **{f"data__{name}": value for name, value in _changes(options).items()}
+    ).data
     print(build(settings, options.out, workers=options.workers, dask=options.dask))
 
 
@@ -169,8 +224,19 @@ def _check(options) -> int:
         print(report)
         return 0 if report.complete else 1
     # a data set of somebody else's has no hashes: see that it fits together
-    wrong = [line for split in released.splits(options.folder) for line in released.check(released.locate(options.folder, split), sizes=True)]
-    print("\n".join([*wrong, f"{options.folder}: {len(wrong) or 'no'} files that do not fit; it has no manifest to compare their contents with"]))
+    wrong = [
+        line
+        for split in released.splits(options.folder)
+        for line in released.check(released.locate(options.folder, split), sizes=True)
+    ]
+    print(
+        "\n".join(
+            [
+                *wrong,
+                f"{options.folder}: {len(wrong) or 'no'} files that do not fit; it has no manifest to compare their contents with",
+            ]
+        )
+    )
     return 1 if wrong else 0
 
 
@@ -178,7 +244,10 @@ def _stats(options) -> None:
     from rimlib.refmatte import released
     from rimlib.refmatte.dataset import RefMatte
 
-    _print({split: RefMatte(options.folder, split).statistics.to_dict() for split in released.splits(options.folder)}, options.json)
+    _print(
+        {split: RefMatte(options.folder, split).statistics.to_dict() for split in released.splits(options.folder)},
+        options.json,
+    )
 
 
 def _print(values: dict, as_json: bool) -> None:
@@ -187,7 +256,15 @@ def _print(values: dict, as_json: bool) -> None:
         print(json.dumps(values))
         return
     for name, value in _lines(values):
-        text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)
+        text = (
+            f"{value:,}"
+            if isinstance(value, int)
+            else f"{value:.4g}"
+            if isinstance(value, float)
+            else "-"
+            if value is None
+            else str(value)
+        )
         print(f"{text:>12}  {name}")
     sys.stdout.flush()
 

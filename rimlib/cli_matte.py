@@ -29,17 +29,36 @@ def add_command(commands, add) -> None:
     matte = add(commands, "matte", _matte, "cut out what a sentence names")
     matte.epilog = EPILOG.strip()
     matte.add_argument("picture", metavar="PICTURE", help="an image file, or a folder of them")
-    matte.add_argument("sentences", metavar="SENTENCE", nargs="+", help='such as "the brown dog"; more pictures may stand before')
-    matte.add_argument("-o", "--out", metavar="OUT", help="a file, or a folder for one file each (default: the working directory)")
+    matte.add_argument(
+        "sentences", metavar="SENTENCE", nargs="+", help='such as "the brown dog"; more pictures may stand before'
+    )
+    matte.add_argument(
+        "-o", "--out", metavar="OUT", help="a file, or a folder for one file each (default: the working directory)"
+    )
     kinds = matte.add_mutually_exclusive_group()
-    kinds.add_argument("--cutout", action="store_true", help="write the thing itself, in its own colours, the matte as transparency")
-    kinds.add_argument("--background", metavar="FILE|COLOUR", help='write the thing over a picture, or over a colour such as "#2a6f97"')
+    kinds.add_argument(
+        "--cutout", action="store_true", help="write the thing itself, in its own colours, the matte as transparency"
+    )
+    kinds.add_argument(
+        "--background", metavar="FILE|COLOUR", help='write the thing over a picture, or over a colour such as "#2a6f97"'
+    )
     refine = matte.add_mutually_exclusive_group()
-    refine.add_argument("--refine", dest="refine", action="store_true", default=None,
-                        help="refine mattes at the picture's own size (default: where a refiner is shipped)")  # fmt: skip
-    refine.add_argument("--no-refine", dest="refine", action="store_false", help="only enlarge the model's matte: quicker, and softer")
-    matte.add_argument("--threshold", type=float, metavar="T",
-                       help="the least score that counts as found (default: 0.5); 0 keeps every matte")  # fmt: skip
+    refine.add_argument(
+        "--refine",
+        dest="refine",
+        action="store_true",
+        default=None,
+        help="refine mattes at the picture's own size (default: where a refiner is shipped)",
+    )
+    refine.add_argument(
+        "--no-refine", dest="refine", action="store_false", help="only enlarge the model's matte: quicker, and softer"
+    )
+    matte.add_argument(
+        "--threshold",
+        type=float,
+        metavar="T",
+        help="the least score that counts as found (default: 0.5); 0 keeps every matte",
+    )
     matte.add_argument("--model", metavar="PATH", help="weights of a run of yours (default: the shipped model)")
     matte.add_argument("--json", action="store_true", help="print one JSON list instead of lines")
 
@@ -52,14 +71,19 @@ def _matte(options) -> int:
     for sentence in sentences:
         words.readable(sentence)
     several = len(given) > 1 or os.path.isdir(given[0])
-    pictures, kind = _listed(given), "cut-out" if options.cutout else "matte" if options.background is None else "composite"
+    pictures, kind = (
+        _listed(given),
+        "cut-out" if options.cutout else "matte" if options.background is None else "composite",
+    )
     targets = paths_of(pictures, sentences, options.out, kind, several)
     _spare([*pictures, options.background or ""], targets.values())
     # What cannot be used is refused before the model is loaded.
     background = None if options.background is None else _background(options.background)
     asked = pictures if several else [images.read_picture(pictures[0])]
     with _warnings_in_one_line():
-        rows = _answered(_matting(options), asked, pictures, sentences, several, targets, _writer(kind, background), options.json)
+        rows = _answered(
+            _matting(options), asked, pictures, sentences, several, targets, _writer(kind, background), options.json
+        )
     if options.json:
         print(json.dumps(rows, ensure_ascii=False))
     if refused := [row["error"] for row in rows if "error" in row]:
@@ -80,7 +104,9 @@ def paths_of(pictures, sentences, out=None, kind: str = "matte", several: bool =
         raise RimError(f"{len(pictures)} pictures: name a folder for what is made of them, such as -o mattes")
     if out is not None and Path(out).suffix and not os.path.isdir(out):
         if Path(out).suffix.lower() not in ENDINGS[kind]:
-            raise RimError(f"{out}: a {kind} cannot be stored with the ending {Path(out).suffix!r}; expected {', '.join(ENDINGS[kind])}")
+            raise RimError(
+                f"{out}: a {kind} cannot be stored with the ending {Path(out).suffix!r}; expected {', '.join(ENDINGS[kind])}"
+            )
         if several or len(sentences) > 1:
             found = f"{len(pictures)} pictures" if several else f"{len(sentences)} sentences"
             raise RimError(f"{out}: one file for {found}; name a folder instead")
@@ -105,7 +131,7 @@ def _told_apart(given: list[str]) -> tuple[list[str], list[str]]:
     while count < len(given) and Path(given[count]).suffix.lower() in PICTURES:
         count += 1
     if count == len(given):
-        raise RimError(f"{given[-1]}: no sentence after it; write what to cut out, such as \"the brown dog\"")
+        raise RimError(f'{given[-1]}: no sentence after it; write what to cut out, such as "the brown dog"')
     return given[:count], given[count:]
 
 
@@ -117,6 +143,7 @@ def _listed(given: list[str]) -> list:
 
 def _spare(read, written) -> None:
     """Refuse to write over what is read."""
+
     def identity(path):
         try:
             found = os.stat(path)
@@ -157,16 +184,19 @@ def _writer(kind: str, background):
     """The function that writes a result to a path."""
     from rimlib import images
 
-    return {"matte": lambda path, result: images.write_matte(path, result.alpha),
-            "cut-out": lambda path, result: images.write_cutout(path, *result.cutout()),
-            "composite": lambda path, result: images.write_picture(path, result.over(background))}[kind]
+    return {
+        "matte": lambda path, result: images.write_matte(path, result.alpha),
+        "cut-out": lambda path, result: images.write_cutout(path, *result.cutout()),
+        "composite": lambda path, result: images.write_picture(path, result.over(background)),
+    }[kind]
 
 
 def _answered(matting, asked, pictures, sentences, several, targets, write, silent) -> list[dict]:
     """Ask and write, a line each unless `silent`; returns what is known of each answer, and of each picture that could not be used."""
     from tqdm import tqdm
 
-    from rimlib.asking import folder, sentences as words
+    from rimlib.asking import folder
+    from rimlib.asking import sentences as words
 
     rows = []
     for number, place, result, error in folder.ask_all(matting, asked, sentences, progress=several):
@@ -174,10 +204,22 @@ def _answered(matting, asked, pictures, sentences, several, targets, write, sile
             rows.append({"picture": str(pictures[number]), "error": error})
             continue
         path = write(targets[number, place], result)
-        rows.append({"picture": str(pictures[number]), "sentence": result.sentence, "path": str(path), "score": round(result.score, 4),
-                     "found": result.found, "message": result.message})
+        rows.append(
+            {
+                "picture": str(pictures[number]),
+                "sentence": result.sentence,
+                "path": str(path),
+                "score": round(result.score, 4),
+                "found": result.found,
+                "message": result.message,
+            }
+        )
         if not silent:  # above the bar, not through it
-            said = f"score {result.score:.2f}  {words.short(result.sentence)}" if result.found else f"empty: {result.message}"
+            said = (
+                f"score {result.score:.2f}  {words.short(result.sentence)}"
+                if result.found
+                else f"empty: {result.message}"
+            )
             tqdm.write(f"{path}  {said}")
     return rows
 

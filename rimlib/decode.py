@@ -20,7 +20,7 @@ LARGEST = 200_000_000
 """The most pixels that a file may have. Pillow's own limits, a warning at 89 and a stop at 179 million, are lifted."""
 
 _LOCK = threading.Lock()
-_ORIENTATION = 0x0112   # the EXIF tag
+_ORIENTATION = 0x0112  # the EXIF tag
 
 
 def pixels_of(source) -> np.ndarray:
@@ -37,11 +37,15 @@ def pixels_of(source) -> np.ndarray:
     if isinstance(source, Image.Image):
         with _pillow():
             return _image(source, name_of(source))
-    if all(hasattr(source, name) for name in ("detach", "cpu", "is_floating_point")):  # a tensor, without importing torch
+    if all(
+        hasattr(source, name) for name in ("detach", "cpu", "is_floating_point")
+    ):  # a tensor, without importing torch
         return _array(_tensor(source))
     if isinstance(source, np.ndarray):
         return _array(source)
-    raise RimError(f"{type(source).__name__} is no picture; expected a path, a Pillow image, a NumPy array or a torch tensor")
+    raise RimError(
+        f"{type(source).__name__} is no picture; expected a path, a Pillow image, a NumPy array or a torch tensor"
+    )
 
 
 def name_of(source) -> str:
@@ -102,7 +106,9 @@ def _file(path) -> np.ndarray:
     except OSError as error:
         raise RimError(f"{name}: cannot be read: {reason(error)}") from error
     if stream is None:
-        raise RimError(f"{name}: is {'a folder' if stat.S_ISDIR(found.st_mode) else 'a device or a pipe'}, not a picture file")
+        raise RimError(
+            f"{name}: is {'a folder' if stat.S_ISDIR(found.st_mode) else 'a device or a pipe'}, not a picture file"
+        )
     with stream, _pillow():
         if found.st_size == 0:
             raise RimError(f"{name}: is empty (0 bytes), not a picture")
@@ -119,7 +125,7 @@ def _file(path) -> np.ndarray:
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    return image if image.mode == mode else image.convert(mode)   # `convert` copies even where nothing changes
+    return image if image.mode == mode else image.convert(mode)  # `convert` copies even where nothing changes
 
 
 @contextmanager
@@ -140,7 +146,7 @@ def _image(image: Image.Image, name: str) -> np.ndarray:
     try:
         image.load()
         try:
-            if image.getexif().get(_ORIENTATION, 1) != 1:   # it would copy an upright picture too
+            if image.getexif().get(_ORIENTATION, 1) != 1:  # it would copy an upright picture too
                 image = ImageOps.exif_transpose(image)
         except Exception:
             pass  # broken EXIF; the pixels are sound

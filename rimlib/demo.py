@@ -3,6 +3,7 @@
 A page of ipywidgets' own controls, so it works wherever a notebook has ipywidgets. The picture is encoded once, when it is
 chosen; each sentence costs the rest (Paper: Sec. 4; see `asking.matting`). What goes wrong is one line in the page.
 """
+
 from __future__ import annotations
 
 import html
@@ -19,9 +20,15 @@ import numpy as np
 from rimlib import images, show
 from rimlib.errors import RimError
 
-LONGER_SIDE = 1024   # pixels; a larger upload is made smaller, since four pictures of it go to the browser
-SCENES = (           # seed, split and number in its plan; those of `test` hold entities that training never saw
-    (8, "seen", 2), (12, "seen", 0), (2, "seen", 0), (10, "seen", 0), (8, "test", 0), (3, "test", 2))
+LONGER_SIDE = 1024  # pixels; a larger upload is made smaller, since four pictures of it go to the browser
+SCENES = (  # seed, split and number in its plan; those of `test` hold entities that training never saw
+    (8, "seen", 2),
+    (12, "seen", 0),
+    (2, "seen", 0),
+    (10, "seen", 0),
+    (8, "test", 0),
+    (3, "test", 2),
+)
 COLOR = "one colour"
 
 
@@ -49,7 +56,9 @@ def examples(pool, scenes=SCENES, canvas: tuple[int, int] = (240, 320)) -> list[
         scene = plan(pool, settings, split)[number]
         keywords = [pool[name].category for name in scene.entities] if scene.keyword_clear else []
         descriptions = [four[0].text for four in scene.sentences]
-        title = ", ".join(pool[name].category for name in scene.entities) + " (not in the training pictures)" * (split == "test")
+        title = ", ".join(pool[name].category for name in scene.entities) + " (not in the training pictures)" * (
+            split == "test"
+        )
         found.append(Example(title, render(pool, scene, canvas)[0], (*keywords, *descriptions)))
     return found
 
@@ -82,7 +91,7 @@ class Demo:
             pool = starter.load()
         self.matting, self.pool = matting, pool
         self.scenes = examples(pool) if scenes is None else scenes
-        self.picture: np.ndarray | None = None   # uint8 (H, W, 3)
+        self.picture: np.ndarray | None = None  # uint8 (H, W, 3)
         self.sentence, self.result, self.error = "", None, ""
         self._build()
         self.choose(0)
@@ -101,7 +110,7 @@ class Demo:
         """Begin with a file of one's own; what can't be read leaves the old picture standing."""
         if self._take(lambda: _decode(name, content), ()):
             with self._quietly():
-                self.scene_box.value = None   # so that the scene chosen last can be chosen again
+                self.scene_box.value = None  # so that the scene chosen last can be chosen again
 
     def ask(self, sentence: str) -> None:
         """Find what a sentence speaks of; what can't be asked leaves the old answer standing."""
@@ -121,8 +130,12 @@ class Demo:
         """What the page shows, by title: uint8 (H, W, 3) each."""
         shape = self.picture.shape[:2]
         alpha = np.zeros(shape, np.float32) if self.result is None else self.result.alpha
-        return {"picture": self.picture, "matte": show.gray(alpha), "cut-out": show.over(self.picture, alpha),
-                "in another place": show.over(self.picture, alpha, self._background(shape))}
+        return {
+            "picture": self.picture,
+            "matte": show.gray(alpha),
+            "cut-out": show.over(self.picture, alpha),
+            "in another place": show.over(self.picture, alpha, self._background(shape)),
+        }
 
     def figure(self, sentences: list[str] | None = None, alt: str | None = None):
         """A still of the page for a book or a paper: a row for each sentence (the current one if None)."""
@@ -140,28 +153,43 @@ class Demo:
         import ipywidgets
 
         wide, fill = ipywidgets.Layout(width="auto", flex="1 1 auto"), ipywidgets.Layout(width="100%", margin="0")
-        self.scene_box = ipywidgets.Dropdown(options=[(example.name, number) for number, example in enumerate(self.scenes)],
-                                             description="Picture", layout=ipywidgets.Layout(width="430px"))
+        self.scene_box = ipywidgets.Dropdown(
+            options=[(example.name, number) for number, example in enumerate(self.scenes)],
+            description="Picture",
+            layout=ipywidgets.Layout(width="430px"),
+        )
         self.upload_box = ipywidgets.FileUpload(accept="image/*", multiple=False, description="your own")
-        self.sentence_box = ipywidgets.Text(description="Sentence", placeholder="the brown dog, then Enter",
-                                            continuous_update=False, layout=wide)
+        self.sentence_box = ipywidgets.Text(
+            description="Sentence", placeholder="the brown dog, then Enter", continuous_update=False, layout=wide
+        )
         self.ask_button = ipywidgets.Button(description="cut out", button_style="primary")
         self.example_buttons = ipywidgets.HBox(layout=ipywidgets.Layout(flex_flow="row wrap"))
-        self.background_box = ipywidgets.Dropdown(options=[COLOR, *(item.name for item in self.pool.backgrounds)],
-                                                  description="New place")
+        self.background_box = ipywidgets.Dropdown(
+            options=[COLOR, *(item.name for item in self.pool.backgrounds)], description="New place"
+        )
         self.color_box = ipywidgets.ColorPicker(value="#2a6f97", concise=True)
         self.message = ipywidgets.HTML(layout=wide)
-        self.pictures = {name: ipywidgets.Image(format="png" if name == "matte" else "jpeg", layout=fill)
-                         for name in ("picture", "matte", "cut-out", "in another place")}
+        self.pictures = {
+            name: ipywidgets.Image(format="png" if name == "matte" else "jpeg", layout=fill)
+            for name in ("picture", "matte", "cut-out", "in another place")
+        }
         # without hidden overflow, the margins of JupyterLab's theme give every box a scroll bar
         frame = ipywidgets.Layout(width="calc(25% - 8px)", min_width="160px", margin="0 8px 0 0", overflow="hidden")
-        frames = [ipywidgets.VBox([ipywidgets.HTML(f"<b>{name}</b>"), picture], layout=frame) for name, picture in self.pictures.items()]
+        frames = [
+            ipywidgets.VBox([ipywidgets.HTML(f"<b>{name}</b>"), picture], layout=frame)
+            for name, picture in self.pictures.items()
+        ]
         wrap = ipywidgets.Layout(flex_flow="row wrap", overflow="hidden")
-        self.widget = ipywidgets.VBox([
-            ipywidgets.HBox([self.scene_box, self.upload_box, self.background_box, self.color_box], layout=wrap),
-            ipywidgets.HBox([self.sentence_box, self.ask_button]),
-            self.example_buttons, self.message, ipywidgets.HBox(frames, layout=wrap)])
-        self._quiet = False   # true while the page itself, and not its reader, sets a control
+        self.widget = ipywidgets.VBox(
+            [
+                ipywidgets.HBox([self.scene_box, self.upload_box, self.background_box, self.color_box], layout=wrap),
+                ipywidgets.HBox([self.sentence_box, self.ask_button]),
+                self.example_buttons,
+                self.message,
+                ipywidgets.HBox(frames, layout=wrap),
+            ]
+        )
+        self._quiet = False  # true while the page itself, and not its reader, sets a control
         self.scene_box.observe(lambda change: None if self._quiet else self.choose(change["new"]), "value")
         self.upload_box.observe(self._on_upload, "value")
         self.sentence_box.observe(lambda change: None if self._quiet else self.ask(change["new"]), "value")
@@ -177,7 +205,7 @@ class Demo:
         if change["new"]:
             file = change["new"][0]
             self.upload(file["name"], bytes(file["content"]))
-            self.upload_box.value = ()   # so that the same file can be chosen again
+            self.upload_box.value = ()  # so that the same file can be chosen again
 
     def _take(self, read, sentences: tuple[str, ...]) -> bool:
         import ipywidgets
@@ -186,7 +214,10 @@ class Demo:
             picture = read()
             self.matting.set_image(picture)
             self.picture, self.result, self.sentence = picture, None, ""
-            buttons = [ipywidgets.Button(description=sentence, layout=ipywidgets.Layout(width="auto")) for sentence in sentences]
+            buttons = [
+                ipywidgets.Button(description=sentence, layout=ipywidgets.Layout(width="auto"))
+                for sentence in sentences
+            ]
             for button in buttons:
                 button.on_click(lambda button: self.ask(button.description))
             self.example_buttons.children = buttons
@@ -220,8 +251,11 @@ class Demo:
 
     def _say(self, text: str, wrong: bool = False) -> None:
         self.error = text if wrong else ""
-        self.message.value = (f'<span role="alert" style="color: #b00020">{html.escape(text)}</span>' if wrong
-                              else f'<span role="status">{html.escape(text)}</span>')
+        self.message.value = (
+            f'<span role="alert" style="color: #b00020">{html.escape(text)}</span>'
+            if wrong
+            else f'<span role="status">{html.escape(text)}</span>'
+        )
 
     @contextmanager
     def _quietly(self):
@@ -246,7 +280,7 @@ class Demo:
 def _decode(name: str, content: bytes) -> np.ndarray:
     """An uploaded file, uint8 (H, W, 3), through the same reader and refusals as any file."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "upload"   # the given name may be no name for a file here
+        path = Path(folder) / "upload"  # the given name may be no name for a file here
         path.write_bytes(content)
         try:
             picture = images.read_picture(path)

@@ -20,7 +20,15 @@ from rimlib.decode import name_of, pixels_of
 from rimlib.errors import RimError
 from rimlib.files import write_atomically
 
-_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
+_FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
 
 
 def read_picture(source) -> np.ndarray:
@@ -62,7 +70,9 @@ def read_matte(source) -> np.ndarray:
     pixels = pixels_of(source)
     if pixels.shape[2] == 4:
         if _to_float(pixels[..., 3]).min() < 1:
-            raise RimError(f"{name_of(source)}: is a cut-out with transparency; a matte is plain grey (see read_cutout)")
+            raise RimError(
+                f"{name_of(source)}: is a cut-out with transparency; a matte is plain grey (see read_cutout)"
+            )
         pixels = pixels[..., :3]
     if pixels.shape[2] == 3:
         values = _to_uint8(pixels)
@@ -93,7 +103,9 @@ def write_cutout(path, foreground, alpha, quality=None) -> Path:
     """
     foreground, alpha = read_picture(foreground), read_matte(alpha)
     if foreground.shape[:2] != alpha.shape:
-        raise RimError(f"{path}: the foreground has the shape {foreground.shape} and the alpha {alpha.shape}; H and W must agree")
+        raise RimError(
+            f"{path}: the foreground has the shape {foreground.shape} and the alpha {alpha.shape}; H and W must agree"
+        )
     image = Image.fromarray(np.dstack([foreground, _to_uint8(alpha)]))
     options = {"lossless": True} if quality is None else {"quality": quality}
     return _write(path, image, "a cut-out", [".png", ".webp", ".tif", ".tiff"], exact=True, **options)
@@ -115,7 +127,9 @@ def resize(array, size) -> np.ndarray:
         raise RimError(f"size is {height} x {width}; both must be 1 or more")
     array = np.asarray(array)
     if array.dtype != np.uint8 and array.dtype.kind != "f" or array.ndim not in (2, 3) or not array.size:
-        raise RimError(f"an array {array.shape} of {array.dtype} cannot be resized; expected (H, W) or (H, W, C), uint8 or float")
+        raise RimError(
+            f"an array {array.shape} of {array.dtype} cannot be resized; expected (H, W) or (H, W, C), uint8 or float"
+        )
     result = np.ascontiguousarray(array, np.float32 if array.dtype == np.float16 else None)
     # One axis may shrink while the other grows, and OpenCV averages only where both shrink.
     small = min(height, array.shape[0]), min(width, array.shape[1])
@@ -151,7 +165,9 @@ def _write(path, image: Image.Image, what: str, endings, durable: bool = True, *
     try:
         image.save(stream, _FORMATS[ending], **options)
     except (OSError, ValueError) as error:  # such as more pixels on a side than the format has numbers for
-        raise RimError(f"{path}: {image.width} x {image.height} pixels cannot be stored as {ending}: {error}") from error
+        raise RimError(
+            f"{path}: {image.width} x {image.height} pixels cannot be stored as {ending}: {error}"
+        ) from error
     return write_atomically(path, stream.getvalue(), durable)
 
 

@@ -167,9 +167,13 @@ def run(name_or_path, output=None, parameters: dict[str, Any] | None = None, log
     except papermill.exceptions.PapermillExecutionError as error:
         if error.ename == RimError.__name__:
             raise RimError(error.evalue) from None
-        raise NotebookError(f"{str(error).strip()}\n\n{path.name} stopped; the cells until then are in {output}") from None
+        raise NotebookError(
+            f"{str(error).strip()}\n\n{path.name} stopped; the cells until then are in {output}"
+        ) from None
     except nbclient.exceptions.DeadKernelError:
-        raise NotebookError(f"{path.name} stopped: its process was ended from outside, most often for lack of memory") from None
+        raise NotebookError(
+            f"{path.name} stopped: its process was ended from outside, most often for lack of memory"
+        ) from None
     return output
 
 

@@ -2,6 +2,7 @@
 
 One place for how the book looks: fixed width, a palette that colour-blind readers can tell apart.
 """
+
 from __future__ import annotations
 
 import inspect
@@ -12,8 +13,8 @@ import numpy as np
 from rimlib import images
 from rimlib.errors import RimError
 
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")   # Okabe and Ito's
-WIDTH = 9.0   # inches of every figure
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito's
+WIDTH = 9.0  # inches of every figure
 
 
 def checkerboard(height: int, width: int, cell: int = 12) -> np.ndarray:
@@ -70,7 +71,9 @@ def colors(maps, size: tuple[int, int] | None = None) -> list[np.ndarray]:
     return [shade if size is None else _enlarged(shade, size) for shade in shades]
 
 
-def grid(pictures, titles=None, columns: int | None = None, row_titles=None, title_size: float = 8, alt: str | None = None):
+def grid(
+    pictures, titles=None, columns: int | None = None, row_titles=None, title_size: float = 8, alt: str | None = None
+):
     """Show pictures in rows, each with its title above; returns the matplotlib figure.
 
     Args:
@@ -88,7 +91,9 @@ def grid(pictures, titles=None, columns: int | None = None, row_titles=None, tit
     shapes = [picture.shape[0] / picture.shape[1] for picture in pictures if picture is not None]
     ratio = max(shapes) if shapes else 1
     longest = max((_lines(title, columns) for title in titles if title), default=0)
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * (WIDTH / columns * ratio + 0.14 * longest + 0.05)), squeeze=False)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(WIDTH, rows * (WIDTH / columns * ratio + 0.14 * longest + 0.05)), squeeze=False
+    )
     for position, axis in enumerate(axes.flat):
         axis.set_xticks([])
         axis.set_yticks([])
@@ -114,7 +119,13 @@ def curves(rows: list[dict], x: str, ys: list[str], labels=None, xlabel: str | N
 
     figure, axis = plt.subplots(figsize=(WIDTH, 3))
     for position, y in enumerate(ys):
-        axis.plot([row[x] for row in rows], [row[y] for row in rows], color=PALETTE[position], label=(labels or ys)[position], linewidth=1.5)
+        axis.plot(
+            [row[x] for row in rows],
+            [row[y] for row in rows],
+            color=PALETTE[position],
+            label=(labels or ys)[position],
+            linewidth=1.5,
+        )
     axis.set_xlabel(xlabel or x)
     axis.set_ylabel(ylabel)
     axis.spines[["top", "right"]].set_visible(False)
@@ -130,16 +141,31 @@ def cloud(counts: Counter, size: tuple[int, int] = (480, 720), most: int = 120) 
     counts: how often each word, or words, is used. size: (height, width) in pixels. most: words at most.
     Raises RimError where nothing was counted.
     """
-    counts = dict(sorted(((word, count) for word, count in counts.items() if count > 0), key=lambda item: (-item[1], item[0]))[:most])
+    counts = dict(
+        sorted(((word, count) for word, count in counts.items() if count > 0), key=lambda item: (-item[1], item[0]))[
+            :most
+        ]
+    )
     if not counts:
         raise RimError("cloud: no words; at least one count above 0 is expected")
     from matplotlib.font_manager import findfont
     from wordcloud import WordCloud
 
-    colors = [color for color in PALETTE if color != "#F0E442"]   # yellow can't be read on white
+    colors = [color for color in PALETTE if color != "#F0E442"]  # yellow can't be read on white
     order = {word: colors[place % len(colors)] for place, word in enumerate(counts)}
-    drawn = WordCloud(width=size[1], height=size[0], background_color="white", max_words=most, random_state=1, font_path=findfont("DejaVu Sans"),
-                      prefer_horizontal=1.0, relative_scaling=0.5, margin=4, max_font_size=size[0] // 5, color_func=lambda word, **_: order[word])
+    drawn = WordCloud(
+        width=size[1],
+        height=size[0],
+        background_color="white",
+        max_words=most,
+        random_state=1,
+        font_path=findfont("DejaVu Sans"),
+        prefer_horizontal=1.0,
+        relative_scaling=0.5,
+        margin=4,
+        max_font_size=size[0] // 5,
+        color_func=lambda word, **_: order[word],
+    )
     return drawn.generate_from_frequencies(counts).to_array()
 
 
@@ -165,7 +191,9 @@ def table(rows: list[dict], columns: list[str] | None = None, digits: int = 3):
 
     head = "".join(f"<th>{escape(str(column))}</th>" for column in columns)
     body = "".join("<tr>" + "".join(cell(row.get(column, "")) for column in columns) + "</tr>" for row in rows)
-    return HTML(f'<div style="overflow-x: auto"><table class="table" style="font-size: 85%"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
+    return HTML(
+        f'<div style="overflow-x: auto"><table class="table" style="font-size: 85%"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
 
 
 def contact_sheet(pictures, columns: int = 16, cell: int = 96) -> np.ndarray:
@@ -179,7 +207,7 @@ def contact_sheet(pictures, columns: int = 16, cell: int = 96) -> np.ndarray:
         foreground, alpha = images.resize_cutout(foreground, alpha, size)
         top = position // columns * cell + (cell - size[0]) // 2
         left = position % columns * cell + (cell - size[1]) // 2
-        window = sheet[top:top + size[0], left:left + size[1]]
+        window = sheet[top : top + size[0], left : left + size[1]]
         window[:] = np.round(window + alpha[..., None] * (foreground - window)).astype(np.uint8)
     return sheet
 

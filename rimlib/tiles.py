@@ -19,8 +19,14 @@ CELL = 8  # `near` looks at squares of so many pixels
 PLAIN = 0.01  # alpha is plainly 0 or 1 when it is no farther from it than this
 
 
-def run(work: Callable[[slice, slice], np.ndarray], size: tuple[int, int], wanted: np.ndarray | None = None, tile: int = TILE,
-        overlap: int = OVERLAP, progress: str | None = None) -> np.ndarray:
+def run(
+    work: Callable[[slice, slice], np.ndarray],
+    size: tuple[int, int],
+    wanted: np.ndarray | None = None,
+    tile: int = TILE,
+    overlap: int = OVERLAP,
+    progress: str | None = None,
+) -> np.ndarray:
     """One map from the tiles' maps, float32 (H, W); 0 where no tile was.
 
     work: called with the rows and columns of a tile, gives its map, float32 of that shape; size: (H, W); wanted: (H, W), tiles
@@ -51,7 +57,9 @@ def cuts(length: int, tile: int = TILE, overlap: int = OVERLAP) -> list[slice]:
     [slice(0, 512, None), slice(256, 768, None), slice(512, 1000, None)]
     """
     if tile % GRID or overlap % GRID or not 0 < 2 * overlap <= tile:
-        raise RimError(f"tiles of {tile} pixels with an overlap of {overlap}: both must be multiples of {GRID}, the overlap at most half a tile")
+        raise RimError(
+            f"tiles of {tile} pixels with an overlap of {overlap}: both must be multiples of {GRID}, the overlap at most half a tile"
+        )
     if length <= tile:
         return [slice(0, length)]
     last = -(-(length - tile) // GRID) * GRID
@@ -94,7 +102,7 @@ def near(alpha: np.ndarray, reach: int = 24) -> np.ndarray:
     distance = cv2.distanceTransform((~unsure).astype(np.uint8), cv2.DIST_L2, 5) * CELL
     weight = np.rint(255 * np.clip(2 - distance / reach, 0, 1)).astype(np.uint8)
     whole = cv2.resize(weight, (len(columns) * CELL, len(rows) * CELL), interpolation=cv2.INTER_LINEAR)
-    return whole[:alpha.shape[0], :alpha.shape[1]]
+    return whole[: alpha.shape[0], : alpha.shape[1]]
 
 
 def _bar(places, progress):

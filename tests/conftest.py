@@ -27,11 +27,17 @@ def make_scenes():
                 alpha = np.clip((height / 5 - far) / 3 + 0.5, 0, 1).astype(np.float32)  # an edge three pixels wide
                 picture += alpha[..., None] * (np.array(WORDS[color]) - picture)
                 labels[f"{name}_{index + 1}"] = {
-                    "image_name": name, "keyword": thing, "eval_index": number % 4, "entity_kind": "thing",
+                    "image_name": name,
+                    "keyword": thing,
+                    "eval_index": number % 4,
+                    "entity_kind": "thing",
                     "kinds": ["basic", "absolute", "relative", "relative"],
-                    "expressions": [f"the {color} {thing}", f"the {thing} at the {side}most edge of the picture",
-                                    f"the {color} {thing} to the {side} of the {('box', 'disc')[index]}",
-                                    f"the {thing} which is {color} on the {side} side of the {('box', 'disc')[index]}"],
+                    "expressions": [
+                        f"the {color} {thing}",
+                        f"the {thing} at the {side}most edge of the picture",
+                        f"the {color} {thing} to the {side} of the {('box', 'disc')[index]}",
+                        f"the {thing} which is {color} on the {side} side of the {('box', 'disc')[index]}",
+                    ],
                 }
                 write_matte(root / split / "mask" / f"{name}_{index + 1}.png", alpha)
             write_picture(root / split / "img" / f"{name}.jpg", np.rint(picture).astype(np.uint8))

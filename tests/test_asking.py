@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 import rimlib
-from rimlib.asking import folder, matting as module, sentences as words
+from rimlib.asking import folder
+from rimlib.asking import matting as module
+from rimlib.asking import sentences as words
 from rimlib.asking.matting import Matting, NothingFound
 from rimlib.clipmat.backbone import CHECKPOINTS
 from rimlib.clipmat.collaboration import THRESHOLD
@@ -37,6 +39,7 @@ def asked(matting, scene):
 
 # What comes back
 
+
 def test_a_matte_has_the_pictures_own_size_and_range(asked, scene):
     results = asked.mattes([four[0] for four in scene.expressions])
     for result in results:
@@ -45,7 +48,7 @@ def test_a_matte_has_the_pictures_own_size_and_range(asked, scene):
         assert 0 <= result.alpha.min() and result.alpha.max() <= 1 and 0 <= result.score <= 1
         assert result.found and result.raw is result.alpha and not result.message
     one = asked.matte(scene.expressions[1][0])
-    np.testing.assert_allclose(one.alpha, results[1].alpha, atol=1e-3)      # asked alone or together
+    np.testing.assert_allclose(one.alpha, results[1].alpha, atol=1e-3)  # asked alone or together
     assert one.sentence == scene.expressions[1][0] and len(repr(one)) < 300
 
 
@@ -65,7 +68,7 @@ def test_a_sentence_that_fits_nothing_gets_an_empty_matte_and_a_plain_message(as
     assert not unsure.found and unsure.score == pytest.approx(sure.score, abs=1e-5)
     assert unsure.alpha.shape == sure.alpha.shape and unsure.alpha.dtype == np.float32 and not unsure.alpha.any()
     assert unsure.message == f"nothing in this picture fits “the violin” (score {sure.score:.2f})"
-    np.testing.assert_allclose(unsure.raw, sure.alpha, atol=1e-5)           # what the model gave is still there
+    np.testing.assert_allclose(unsure.raw, sure.alpha, atol=1e-5)  # what the model gave is still there
 
 
 def test_a_threshold_of_0_keeps_every_matte_that_shows_something(shipped, scene):
@@ -85,15 +88,22 @@ def test_a_threshold_that_is_no_score_is_refused(shipped, threshold):
 
 # How the model is asked
 
+
 def test_a_picture_is_encoded_once_and_sentences_go_in_bounded_groups(asked, scene, monkeypatch):
     encoded, sizes = [], []
     encode, matte = asked.model.encode_image, asked.model.matte
-    monkeypatch.setattr(asked.model, "encode_image", lambda images: encoded.append(len(images)) or encode(images), raising=False)
-    monkeypatch.setattr(asked.model, "matte", lambda image, text: sizes.append(len(image.tokens)) or matte(image, text), raising=False)
+    monkeypatch.setattr(
+        asked.model, "encode_image", lambda images: encoded.append(len(images)) or encode(images), raising=False
+    )
+    monkeypatch.setattr(
+        asked.model, "matte", lambda image, text: sizes.append(len(image.tokens)) or matte(image, text), raising=False
+    )
     asked.set_image(scene.picture)
     questions = [f"the {color} violin" for color in ("red", "green", "blue")] * 7
     results = asked.ask(questions)
-    assert sizes == [] and next(results).sentence == questions[0] and sizes == [words.TOGETHER], "asked as the results are taken"
+    assert sizes == [] and next(results).sentence == questions[0] and sizes == [words.TOGETHER], (
+        "asked as the results are taken"
+    )
     rest = list(results)
     assert [result.sentence for result in rest] == questions[1:]
     assert sum(sizes) == 21 and max(sizes) == words.TOGETHER and encoded == [1]
@@ -109,7 +119,7 @@ def test_sentences_that_were_read_once_are_asked_of_many_pictures(asked, scene, 
 
 
 def test_results_on_the_way_belong_to_their_picture(asked, scene):
-    questions = ["the violin"] * words.TOGETHER + ["the otter"]     # the last is asked when the first group is done
+    questions = ["the violin"] * words.TOGETHER + ["the otter"]  # the last is asked when the first group is done
     expected = asked.mattes(questions)[-1]
     results = asked.ask(questions)
     next(results)
@@ -117,17 +127,33 @@ def test_results_on_the_way_belong_to_their_picture(asked, scene):
     np.testing.assert_allclose(list(results)[-1].alpha, expected.alpha, atol=1e-5)
 
 
-@pytest.mark.parametrize("typed, read", [
-    ("otter", "a photo of a otter"), ("  brown   otter ", "a photo of a brown otter"), ("t-shirt", "a photo of a t-shirt"),
-    ("the otter", "the otter"), ("my otter", "my otter"), ("otter on grass", "otter on grass"), ("🦦", "🦦"), ("otter!", "otter!")])
+@pytest.mark.parametrize(
+    "typed, read",
+    [
+        ("otter", "a photo of a otter"),
+        ("  brown   otter ", "a photo of a brown otter"),
+        ("t-shirt", "a photo of a t-shirt"),
+        ("the otter", "the otter"),
+        ("my otter", "my otter"),
+        ("otter on grass", "otter on grass"),
+        ("🦦", "🦦"),
+        ("otter!", "otter!"),
+    ],
+)
 def test_a_keyword_goes_into_the_models_template(asked, monkeypatch, typed, read):
     seen = []
     tokenize = asked.model.tokenize
-    monkeypatch.setattr(asked.model, "tokenize", lambda texts, **options: seen.extend(texts) or tokenize(texts, **options), raising=False)
+    monkeypatch.setattr(
+        asked.model,
+        "tokenize",
+        lambda texts, **options: seen.extend(texts) or tokenize(texts, **options),
+        raising=False,
+    )
     assert asked.matte(typed).sentence == " ".join(typed.split()) and seen == [read]
 
 
 # The refiner
+
 
 class Negative:
     """Gives the matte turned round, and says what it was given."""
@@ -161,6 +187,7 @@ def test_the_shipped_refiner_is_used_where_there_is_one(shipped):
 
 # What cannot be asked
 
+
 def test_no_picture_yet(matting):
     with pytest.raises(RimError, match="no picture yet"):
         matting.matte("the dog")
@@ -181,6 +208,7 @@ def test_what_is_no_list_of_sentences_is_refused(asked, several):
 
 # From the package
 
+
 def test_one_call_from_the_package_keeps_the_model(shipped, scene, monkeypatch):
     loads = []
     monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": loads.append(name) or shipped))
@@ -188,7 +216,9 @@ def test_one_call_from_the_package_keeps_the_model(shipped, scene, monkeypatch):
     alpha = rimlib.matte(scene.picture, "the violin")
     assert isinstance(alpha, np.ndarray) and alpha.shape == scene.picture.shape[:2] and alpha.any()
     foreground, again = rimlib.cut_out(scene.picture, "the violin")
-    assert foreground.shape == scene.picture.shape and foreground.dtype == np.uint8 and np.abs(again - alpha).max() < 1e-5
+    assert (
+        foreground.shape == scene.picture.shape and foreground.dtype == np.uint8 and np.abs(again - alpha).max() < 1e-5
+    )
     assert loads == ["tiny"]
     module._shipped.cache_clear()
 
@@ -196,7 +226,11 @@ def test_one_call_from_the_package_keeps_the_model(shipped, scene, monkeypatch):
 def test_one_call_takes_several_sentences(one_load, scene):
     alphas = rimlib.matte(scene.picture, ["the violin", "the otter"])
     assert alphas.shape == (2, *scene.picture.shape[:2]) and alphas.dtype == np.float32
-    assert np.abs(alphas[1] - rimlib.ask(scene.picture, "the otter").alpha).mean() < 1e-4 < np.abs(alphas[1] - alphas[0]).mean()
+    assert (
+        np.abs(alphas[1] - rimlib.ask(scene.picture, "the otter").alpha).mean()
+        < 1e-4
+        < np.abs(alphas[1] - alphas[0]).mean()
+    )
     results = rimlib.ask(scene.picture, ("the violin", "the otter"))
     assert [result.sentence for result in results] == ["the violin", "the otter"]
     assert results[0].over("white").shape == scene.picture.shape
@@ -210,6 +244,7 @@ def test_one_call_says_when_nothing_fits(one_load, scene, monkeypatch):
 
 
 # Many pictures
+
 
 def test_a_folder_is_asked_file_by_file(matting, scene, tmp_path):
     (tmp_path / "zero.png").write_bytes(b"")
@@ -225,10 +260,17 @@ def test_a_folder_is_asked_file_by_file(matting, scene, tmp_path):
     assert [path.name for path in found] == ["half.png", "text.jpg", "whole.png", "zero.png"]
     answers = list(folder.ask_all(matting, found, ["the violin", "otter"], progress=False))
     assert [(answer.picture, answer.sentence, answer.result is None) for answer in answers] == [
-        (0, 0, True), (1, 0, True), (2, 0, False), (2, 1, False), (3, 0, True)]
+        (0, 0, True),
+        (1, 0, True),
+        (2, 0, False),
+        (2, 1, False),
+        (3, 0, True),
+    ]
     for answer in answers:
         path = found[answer.picture]
-        assert answer.error == "" if answer.result else str(path) in answer.error and words_of[path.name] in answer.error
+        assert (
+            answer.error == "" if answer.result else str(path) in answer.error and words_of[path.name] in answer.error
+        )
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path):
@@ -240,7 +282,9 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
 def test_importing_the_package_loads_nothing_heavy():
     code = "import sys, rimlib, rimlib.cli, rimlib.asking.sentences, rimlib.asking.folder\n"
     code += "print([name for name in ('torch', 'open_clip', 'cv2', 'matplotlib') if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_what_ships_is_small_and_has_cards():

@@ -42,7 +42,7 @@ def test_the_true_colours_are_found_however_small_they_are_solved(soft, monkeypa
 def test_what_is_too_fine_for_the_small_solution_comes_from_the_picture(soft, monkeypatch):
     _, _, foreground, background = soft
     monkeypatch.setattr(cutout, "PIXELS", 800)
-    grain = 25 * np.random.default_rng(0).choice([-1, 1], (SIDE, SIDE, 1))      # gone when seven pixels become one
+    grain = 25 * np.random.default_rng(0).choice([-1, 1], (SIDE, SIDE, 1))  # gone when seven pixels become one
     alpha = np.full((SIDE, SIDE), 0.9, np.float32)
     alpha[:40], alpha[:, :40] = 0, 0
     picture = np.rint(background + alpha[..., None] * (foreground + grain - background)).astype(np.uint8)
@@ -72,17 +72,41 @@ def test_a_thing_laid_back_on_its_own_background_gives_the_picture(soft):
     assert np.abs(again.astype(int) - picture).max() <= 12 and np.abs(again.astype(int) - picture).mean() < 0.7
 
 
-@pytest.mark.parametrize("alpha", [np.zeros((9, 7)), np.ones((9, 7)), np.full((9, 7), 0.5), np.full((1, 1), 0.5), np.full((1, 40), 0.3), np.eye(9) * 0.5])
+@pytest.mark.parametrize(
+    "alpha",
+    [
+        np.zeros((9, 7)),
+        np.ones((9, 7)),
+        np.full((9, 7), 0.5),
+        np.full((1, 1), 0.5),
+        np.full((1, 40), 0.3),
+        np.eye(9) * 0.5,
+    ],
+)
 def test_any_alpha_works(alpha):
     alpha = alpha.astype(np.float32)
     picture = np.random.default_rng(0).integers(0, 256, (*alpha.shape, 3), np.uint8)
     found = cutout.colors(picture, alpha)
-    assert found.shape == picture.shape and (found[alpha == 0] == 0).all() and (found[alpha == 1] == picture[alpha == 1]).all()
+    assert (
+        found.shape == picture.shape
+        and (found[alpha == 0] == 0).all()
+        and (found[alpha == 1] == picture[alpha == 1]).all()
+    )
 
 
-@pytest.mark.parametrize("source, pixel", [
-    ("white", (255, 255, 255)), ("#2a6f97", (42, 111, 151)), (" Red ", (255, 0, 0)), ((1, 2, 3), (1, 2, 3)), ([np.uint8(7), 0, 255], (7, 0, 255)),
-    ("rgb(1, 2, 3)", (1, 2, 3)), (np.full((50, 90, 3), 9, np.uint8), (9, 9, 9)), (Image.new("RGB", (5, 5), "blue"), (0, 0, 255))])
+@pytest.mark.parametrize(
+    "source, pixel",
+    [
+        ("white", (255, 255, 255)),
+        ("#2a6f97", (42, 111, 151)),
+        (" Red ", (255, 0, 0)),
+        ((1, 2, 3), (1, 2, 3)),
+        ([np.uint8(7), 0, 255], (7, 0, 255)),
+        ("rgb(1, 2, 3)", (1, 2, 3)),
+        (np.full((50, 90, 3), 9, np.uint8), (9, 9, 9)),
+        (Image.new("RGB", (5, 5), "blue"), (0, 0, 255)),
+    ],
+)
 def test_backgrounds(source, pixel):
     found = cutout.background(source, (20, 30))
     assert found.shape == (20, 30, 3) and found.dtype == np.uint8 and (found == pixel).all()
@@ -90,13 +114,22 @@ def test_backgrounds(source, pixel):
 
 def test_a_background_of_another_shape_is_cut_not_squeezed():
     stripes = np.zeros((60, 300, 3), np.uint8)
-    stripes[:, 120:180] = 255       # the middle fifth
+    stripes[:, 120:180] = 255  # the middle fifth
     found = cutout.background(stripes, (60, 60))
     assert (found == 255).all()
 
 
-@pytest.mark.parametrize("source, word", [((1, 2), "three whole numbers"), ((1, 2, 300), "three whole numbers"), ((0.5, 0.5, 0.5), "three whole numbers"),
-                                          ("no-such-colour.jpg", "no such file"), ("", "not a path"), (7, "int is no picture")])
+@pytest.mark.parametrize(
+    "source, word",
+    [
+        ((1, 2), "three whole numbers"),
+        ((1, 2, 300), "three whole numbers"),
+        ((0.5, 0.5, 0.5), "three whole numbers"),
+        ("no-such-colour.jpg", "no such file"),
+        ("", "not a path"),
+        (7, "int is no picture"),
+    ],
+)
 def test_what_is_no_background_is_refused(source, word):
     with pytest.raises(RimError, match=word):
         cutout.background(source, (4, 4))

@@ -10,7 +10,8 @@ from PIL import Image
 
 import rimlib
 from rimlib import cli, images
-from rimlib.asking import matting as module, sentences as words
+from rimlib.asking import matting as module
+from rimlib.asking import sentences as words
 from rimlib.asking.matting import NothingFound
 from rimlib.errors import RimError
 from rimlib.refmatte.example import example
@@ -41,33 +42,66 @@ FILES = {  # name: (what is saved, with what options, (H, W))
 }
 PIXELS = np.asarray(RGB)
 ARRAYS = {
-    "uint8": PIXELS, "grey": PIXELS[..., 0], "grey with an axis": PIXELS[..., :1], "RGBA": np.dstack([PIXELS, PIXELS[..., :1]]),
-    "uint16": PIXELS.astype(np.uint16) * 257, "big-endian": (PIXELS.astype(np.uint16) * 257).astype(">u2"), "bool": PIXELS > 99,
-    "float32": (PIXELS / 255).astype(np.float32), "float64": PIXELS / 255, "float16": (PIXELS / 255).astype(np.float16),
-    "turned": PIXELS[::-1, ::-1], "an image": RGB, "a palette image": RGB.convert("P"),
-    "tensor (H, W, 3)": torch.from_numpy(PIXELS.copy()), "tensor (3, H, W)": torch.from_numpy(PIXELS.copy()).permute(2, 0, 1),
-    "tensor (H, W)": torch.rand(30, 50), "tensor (1, 3, H, W)": torch.rand(1, 3, 30, 50), "tensor (1, H, W, 3)": torch.from_numpy(PIXELS.copy())[None],
+    "uint8": PIXELS,
+    "grey": PIXELS[..., 0],
+    "grey with an axis": PIXELS[..., :1],
+    "RGBA": np.dstack([PIXELS, PIXELS[..., :1]]),
+    "uint16": PIXELS.astype(np.uint16) * 257,
+    "big-endian": (PIXELS.astype(np.uint16) * 257).astype(">u2"),
+    "bool": PIXELS > 99,
+    "float32": (PIXELS / 255).astype(np.float32),
+    "float64": PIXELS / 255,
+    "float16": (PIXELS / 255).astype(np.float16),
+    "turned": PIXELS[::-1, ::-1],
+    "an image": RGB,
+    "a palette image": RGB.convert("P"),
+    "tensor (H, W, 3)": torch.from_numpy(PIXELS.copy()),
+    "tensor (3, H, W)": torch.from_numpy(PIXELS.copy()).permute(2, 0, 1),
+    "tensor (H, W)": torch.rand(30, 50),
+    "tensor (1, 3, H, W)": torch.rand(1, 3, 30, 50),
+    "tensor (1, H, W, 3)": torch.from_numpy(PIXELS.copy())[None],
     "bfloat16": torch.rand(3, 30, 50).bfloat16(),
     "with gradients": torch.rand(3, 30, 50, requires_grad=True),
 }
 REFUSED = {
-    "NaN": (np.full((4, 4), np.nan), "NaN"), "infinity": (np.full((4, 4, 3), np.inf, np.float32), "infinity"),
-    "NaN in a tensor": (torch.full((3, 8, 8), float("nan")), "NaN"), "0 to 255 as floats": (PIXELS.astype(np.float32), "must lie in"),
+    "NaN": (np.full((4, 4), np.nan), "NaN"),
+    "infinity": (np.full((4, 4, 3), np.inf, np.float32), "infinity"),
+    "NaN in a tensor": (torch.full((3, 8, 8), float("nan")), "NaN"),
+    "0 to 255 as floats": (PIXELS.astype(np.float32), "must lie in"),
     "negative": (PIXELS / 255 - 0.5, "must lie in"),
-    "int64": (PIXELS.astype(np.int64), "uint8"), "complex": (PIXELS * 1j, "uint8"),
-    "two channels": (PIXELS[..., :2], "expected"), "no pixels": (np.zeros((0, 4, 3), np.uint8), "no pixels"),
-    "a batch": (np.stack([PIXELS] * 2), "one picture at a time"), "a batch of tensors": (torch.rand(2, 3, 8, 8), "one picture at a time"),
+    "int64": (PIXELS.astype(np.int64), "uint8"),
+    "complex": (PIXELS * 1j, "uint8"),
+    "two channels": (PIXELS[..., :2], "expected"),
+    "no pixels": (np.zeros((0, 4, 3), np.uint8), "no pixels"),
+    "a batch": (np.stack([PIXELS] * 2), "one picture at a time"),
+    "a batch of tensors": (torch.rand(2, 3, 8, 8), "one picture at a time"),
     "objects": (np.full((4, 4), None), "uint8"),
-    "a sparse tensor": (torch.zeros(3, 8, 8).to_sparse(), "tensor"), "a list": ([[1, 2], [3, 4]], "list"),
-    "nothing": (None, "NoneType"), "bytes": (b"\x89PNG", "bytes"), "a tensor of no device": (torch.empty(3, 8, 8, device="meta"), "tensor"),
+    "a sparse tensor": (torch.zeros(3, 8, 8).to_sparse(), "tensor"),
+    "a list": ([[1, 2], [3, 4]], "list"),
+    "nothing": (None, "NoneType"),
+    "bytes": (b"\x89PNG", "bytes"),
+    "a tensor of no device": (torch.empty(3, 8, 8, device="meta"), "tensor"),
 }
-ADDRESSES = ["https://example.org/fox.jpg", "http://example.org/fox.jpg", "s3://photos/fox.jpg", "file:///fox.jpg", "data:image/png;base64,AAAA"]
-BROKEN = {"zero.png": "is empty", "half.png": "cut off", "text.jpg": "not a picture", "missing.png": "no such file", "pipe.png": "a pipe"}
+ADDRESSES = [
+    "https://example.org/fox.jpg",
+    "http://example.org/fox.jpg",
+    "s3://photos/fox.jpg",
+    "file:///fox.jpg",
+    "data:image/png;base64,AAAA",
+]
+BROKEN = {
+    "zero.png": "is empty",
+    "half.png": "cut off",
+    "text.jpg": "not a picture",
+    "missing.png": "no such file",
+    "pipe.png": "a pipe",
+}
 
 
 @pytest.fixture(params=["rimlib.matte", "rim matte"])
 def ask(request, one_load, tmp_path, capsys):
     """Ask of a file, in either way: (the alpha, what was warned) or (None, the one line of refusal)."""
+
     def by_function(path, sentence):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -137,7 +171,17 @@ def test_every_kind_of_array(one_load, name):
 
 def test_arrays_of_one_picture_say_the_same(shipped):
     matting = module.Matting(shipped, device="cpu", refiner=None, threshold=0)
-    same = ["uint8", "uint16", "big-endian", "float32", "float64", "an image", "tensor (H, W, 3)", "tensor (3, H, W)", "tensor (1, H, W, 3)"]
+    same = [
+        "uint8",
+        "uint16",
+        "big-endian",
+        "float32",
+        "float64",
+        "an image",
+        "tensor (H, W, 3)",
+        "tensor (3, H, W)",
+        "tensor (1, H, W, 3)",
+    ]
     alphas = []
     for name in same:
         matting.set_image(ARRAYS[name])
@@ -159,22 +203,48 @@ def test_an_empty_sentence_is_refused(ask, photo, sentence):
     assert alpha is None and len(said) == 1 and "empty" in said[0]
 
 
-@pytest.mark.parametrize("sentence, word", [(7, "found int"), (None, "found NoneType"), (b"dog", "found bytes"), ([], "at least one"),
-                                            (["the dog", 7], "found int"), (["the dog", ""], "empty")])
+@pytest.mark.parametrize(
+    "sentence, word",
+    [
+        (7, "found int"),
+        (None, "found NoneType"),
+        (b"dog", "found bytes"),
+        ([], "at least one"),
+        (["the dog", 7], "found int"),
+        (["the dog", ""], "empty"),
+    ],
+)
 def test_other_things_than_text_are_refused(one_load, sentence, word):
     with pytest.raises(RimError, match=word):
         rimlib.matte(PIXELS, sentence)
 
 
-@pytest.mark.parametrize("sentence", ["🦊", "der Hund links vom Baum", "左边的狗", "الكلب", "the dog!!! <b>", "DOG", "a\x00b", "{keyword}", "%s", "-",
-                                      "../../etc/passwd", "the dog\nand the cat"])
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "🦊",
+        "der Hund links vom Baum",
+        "左边的狗",
+        "الكلب",
+        "the dog!!! <b>",
+        "DOG",
+        "a\x00b",
+        "{keyword}",
+        "%s",
+        "-",
+        "../../etc/passwd",
+        "the dog\nand the cat",
+    ],
+)
 def test_any_text_gets_an_answer(ask, photo, sentence):
     alpha, said = ask(photo, sentence)
     assert np.isfinite(alpha).all() and said == []
 
 
-@pytest.mark.parametrize("sentence, end, rest", [("the dog " * 1250, "the dog”, before", "before “the dog"),
-                                                 ("d" * 10_000, "d”, before", "before “d")])
+@pytest.mark.parametrize(
+    "sentence, end, rest",
+    [("the dog " * 1250, "the dog”, before", "before “the dog"), ("d" * 10_000, "d”, before", "before “d")],
+)
 def test_a_long_sentence_is_cut_and_says_where(ask, photo, sentence, end, rest):
     assert len(sentence) == 10_000
     alpha, said = ask(photo, sentence)

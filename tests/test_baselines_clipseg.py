@@ -84,4 +84,6 @@ def test_the_papers_towers_fit_open_clips_by_name_and_shape():
         ours = CLIPSegForImageSegmentation(clipseg.config("paper")).clip.state_dict()
         clip = open_clip.CLIP(settings["embed_dim"], settings["vision_cfg"], settings["text_cfg"], quick_gelu=True)
     theirs = clipseg.rename_towers(clip.state_dict())
-    assert {name: tensor.shape for name, tensor in theirs.items()} == {name: tensor.shape for name, tensor in ours.items()}
+    assert {name: tensor.shape for name, tensor in theirs.items()} == {
+        name: tensor.shape for name, tensor in ours.items()
+    }

@@ -42,13 +42,17 @@ def test_the_papers_methods_are_their_parts():
     assert clipmat.macs > towers + vit(512, 12, 30) + literal_mixes + 15e9
     assert clipseg.parameters == 149_620_737 + 1_127_009 and clipseg.learning == 1_127_009
     mdetr = cost.costs("mdetr")["MDETR"]
-    assert mdetr.parameters / 1e6 == pytest.approx(186.1, abs=0.1) and mdetr.learning / 1e6 == pytest.approx(19.6, abs=0.1)
+    assert mdetr.parameters / 1e6 == pytest.approx(186.1, abs=0.1) and mdetr.learning / 1e6 == pytest.approx(
+        19.6, abs=0.1
+    )
 
 
 def test_pipelines_are_counted_network_by_network():
     assert set(METHODS) == set(cost._PARTS)
     parts = cost.costs("clipseg+vitmatte")
-    assert list(parts) == ["CLIPSeg", "ViTMatte"] and parts["ViTMatte"].parameters / 1e6 == pytest.approx(25.8, abs=0.05)
+    assert list(parts) == ["CLIPSeg", "ViTMatte"] and parts["ViTMatte"].parameters / 1e6 == pytest.approx(
+        25.8, abs=0.05
+    )
     assert parts["ViTMatte"].learning == 0
     with pytest.raises(RimError, match="method 'sam': its cost is not known; there are clipmat"):
         cost.costs("sam")

@@ -38,9 +38,13 @@ def test_the_papers_size_part_by_part():
     assert parts["text_encoder"] == 124_645_632 - 590_592  # RoBERTa-base less its pooler
     assert parts["fusion"] / 1e6 == pytest.approx(17.36, abs=0.01)
     masks = parts["attention_map"] + parts["mask_head"]
-    assert (count(model) - masks) / 1e6 == pytest.approx(184.8, abs=0.05) and masks / 1e6 == pytest.approx(1.33, abs=0.01)
+    assert (count(model) - masks) / 1e6 == pytest.approx(184.8, abs=0.05) and masks / 1e6 == pytest.approx(
+        1.33, abs=0.01
+    )
     assert len(model.fusion.encoder) == len(model.fusion.decoder) == 6 and model.queries.weight.shape == (100, 256)
-    assert model.frozen and not any(p.requires_grad for part in (model.trunk, model.text_encoder) for p in part.parameters())
+    assert model.frozen and not any(
+        p.requires_grad for part in (model.trunk, model.text_encoder) for p in part.parameters()
+    )
     assert sum(p.numel() for p in model.learning()) == count(model) - parts["trunk"] - parts["text_encoder"]
 
 
@@ -50,7 +54,9 @@ def test_the_mask_head_has_the_library_smallconvs_size_and_values():
     ours = SmallConv(128, 8, (64, 48, 32))
     assert count(ours) == count(theirs)
     stages = theirs.fpn_stages
-    for conv, norm, block in zip(ours.convs, ours.norms, [theirs.conv1, theirs.conv2, *(stage.refine for stage in stages)]):
+    for conv, norm, block in zip(
+        ours.convs, ours.norms, [theirs.conv1, theirs.conv2, *(stage.refine for stage in stages)]
+    ):
         conv.load_state_dict(block.conv.state_dict())
         norm.load_state_dict(block.norm.state_dict())
     for adapter, stage in zip(ours.adapters, stages):
@@ -74,7 +80,9 @@ def test_the_attention_map_is_the_librarys_with_each_head_summing_to_one():
 
 
 def test_places_are_detrs_sines():
-    theirs = modeling_detr.DetrSinePositionEmbedding(16, normalize=True)(torch.Size([1, 32, 5, 7]), "cpu", torch.float32)
+    theirs = modeling_detr.DetrSinePositionEmbedding(16, normalize=True)(
+        torch.Size([1, 32, 5, 7]), "cpu", torch.float32
+    )
     assert torch.allclose(sine_places(5, 7, 32), theirs[0].flatten(1).T, atol=1e-5)
 
 
@@ -131,11 +139,13 @@ def test_own_words_end_and_are_padded():
     words = OwnWords("tiny", pad=1)
     numbers, padding = words(["a dog !", "the red dog on the left"])
     assert numbers.shape == padding.shape and not padding[1].any() and padding[0].any()
-    assert (numbers[padding] == 1).all() and (numbers[~padding] > 1).all() and int(numbers.max()) == words.vocab_size - 1
+    assert (
+        (numbers[padding] == 1).all() and (numbers[~padding] > 1).all() and int(numbers.max()) == words.vocab_size - 1
+    )
     shares = _shares(padding)
     length = int((~padding[0]).sum())
     expected = torch.zeros(256)
-    expected[1:length - 1] = 1 / (length - 2)  # not the start, not the end
+    expected[1 : length - 1] = 1 / (length - 2)  # not the start, not the end
     assert torch.allclose(shares[0], expected) and torch.allclose(shares.sum(dim=1), torch.ones(2))
     long = torch.zeros(1, 300).bool()  # more tokens than places: the last place stays that of nothing
     assert _shares(long).shape == (1, 256) and _shares(long)[0, -1] == 0
@@ -179,7 +189,10 @@ def test_the_matching_is_the_best_of_all():
             cost = rng.normal(size=(queries, things))
             rows, columns = matching.assign(torch.from_numpy(cost))
             assert sorted(columns) == list(range(things)) and len(set(rows)) == things
-            best = min(sum(cost[q, t] for t, q in enumerate(chosen)) for chosen in itertools.permutations(range(queries), things))
+            best = min(
+                sum(cost[q, t] for t, q in enumerate(chosen))
+                for chosen in itertools.permutations(range(queries), things)
+            )
             assert cost[rows, columns].sum() == pytest.approx(best)
     assert matching.assign(torch.tensor([[float("nan")], [1.0]]))[0].tolist() == [1]
 
@@ -190,8 +203,9 @@ def giou(a, b):
     across = max(0, min(ax + aw / 2, bx + bw / 2) - max(ax - aw / 2, bx - bw / 2))
     down = max(0, min(ay + ah / 2, by + bh / 2) - max(ay - ah / 2, by - bh / 2))
     union = aw * ah + bw * bh - across * down
-    hull = ((max(ax + aw / 2, bx + bw / 2) - min(ax - aw / 2, bx - bw / 2))
-            * (max(ay + ah / 2, by + bh / 2) - min(ay - ah / 2, by - bh / 2)))
+    hull = (max(ax + aw / 2, bx + bw / 2) - min(ax - aw / 2, bx - bw / 2)) * (
+        max(ay + ah / 2, by + bh / 2) - min(ay - ah / 2, by - bh / 2)
+    )
     return across * down / union - (hull - union) / hull
 
 
@@ -201,8 +215,15 @@ def test_costs_and_losses_by_their_formulas():
     tokens = torch.tensor([[0, 0.5, 0.5, 0, 0, 0], [0, 1, 0, 0, 0, 0]], dtype=torch.float64)
     truths = 0.2 + 0.3 * torch.rand(2, 4, dtype=torch.float64)
     p = logits.softmax(dim=2)
-    expected = [[-sum(tokens[b, k] * p[b, q, k] for k in range(6)).item() + 5 * (boxes[b, q] - truths[b]).abs().sum().item()
-                 - 2 * giou(boxes[b, q].tolist(), truths[b].tolist()) for q in range(4)] for b in range(2)]
+    expected = [
+        [
+            -sum(tokens[b, k] * p[b, q, k] for k in range(6)).item()
+            + 5 * (boxes[b, q] - truths[b]).abs().sum().item()
+            - 2 * giou(boxes[b, q].tolist(), truths[b].tolist())
+            for q in range(4)
+        ]
+        for b in range(2)
+    ]
     for b in range(2):
         found = matching.costs(logits[b], boxes[b], tokens[b, None], truths[b, None])[:, 0]
         assert found.tolist() == pytest.approx(expected[b])
@@ -251,7 +272,11 @@ def test_a_sentence_that_fits_nothing_teaches_that_nothing_fits(model):
     images = torch.rand(2, 3, 64, 64)
     parts = model.loss(model(images, SENTENCES[:2]), torch.zeros(2, 1, 64, 64))
     assert {name: value.item() for name, value in parts.items() if name not in ("total", "tokens")} == {
-        "box": 0, "giou": 0, "focal": 0, "dice": 0}
+        "box": 0,
+        "giou": 0,
+        "focal": 0,
+        "dice": 0,
+    }
     assert parts["total"].item() == pytest.approx(parts["tokens"].item()) and parts["total"].isfinite()
     model.zero_grad()
     parts["total"].backward()
@@ -261,8 +286,7 @@ def test_a_sentence_that_fits_nothing_teaches_that_nothing_fits(model):
 
 PUBLIC_NAMES = {  # a name of each kind in the public file, and ours
     "detr.backbone.0.body.layer3.22.bn3.running_var": "trunk.layer3.22.bn3.running_var",
-    "detr.transformer.text_encoder.encoder.layer.11.attention.self.query.weight":
-        "text_encoder.encoder.layer.11.attention.self.query.weight",
+    "detr.transformer.text_encoder.encoder.layer.11.attention.self.query.weight": "text_encoder.encoder.layer.11.attention.self.query.weight",
     "detr.transformer.resizer.fc.weight": "resize_words.weight",
     "detr.transformer.resizer.layer_norm.bias": "norm_words.bias",
     "detr.transformer.encoder.layers.5.norm2.weight": "fusion.encoder.5.norm2.weight",
@@ -307,11 +331,18 @@ def published_layout():
 
     with torch.device("meta"):
         trunk = resnet101().state_dict()
-    layout |= {f"detr.backbone.0.body.{name}": tuple(tensor.shape) for name, tensor in trunk.items()
-               if not name.startswith("fc.") and not name.endswith("num_batches_tracked")}
+    layout |= {
+        f"detr.backbone.0.body.{name}": tuple(tensor.shape)
+        for name, tensor in trunk.items()
+        if not name.startswith("fc.") and not name.endswith("num_batches_tracked")
+    }
     text = "detr.transformer.text_encoder"
-    layout |= {f"{text}.embeddings.word_embeddings.weight": (50265, 768), f"{text}.embeddings.position_embeddings.weight": (514, 768),
-               f"{text}.embeddings.token_type_embeddings.weight": (1, 768), f"{text}.embeddings.position_ids": (1, 514)}
+    layout |= {
+        f"{text}.embeddings.word_embeddings.weight": (50265, 768),
+        f"{text}.embeddings.position_embeddings.weight": (514, 768),
+        f"{text}.embeddings.token_type_embeddings.weight": (1, 768),
+        f"{text}.embeddings.position_ids": (1, 514),
+    }
     norm(f"{text}.embeddings.LayerNorm", 768)
     for number in range(12):
         layer = f"{text}.encoder.layer.{number}"
@@ -324,7 +355,10 @@ def published_layout():
     linear(f"{text}.pooler.dense", 768, 768)
     linear("detr.transformer.resizer.fc", d, 768)
     norm("detr.transformer.resizer.layer_norm")
-    for kind, attentions, norms in (("encoder", ["self_attn"], (1, 2)), ("decoder", ["self_attn", "cross_attn_image"], (1, 3, 4))):
+    for kind, attentions, norms in (
+        ("encoder", ["self_attn"], (1, 2)),
+        ("decoder", ["self_attn", "cross_attn_image"], (1, 3, 4)),
+    ):
         for number in range(6):
             layer = f"detr.transformer.{kind}.layers.{number}"
             for part in attentions:
@@ -353,9 +387,15 @@ def published_layout():
 
 def test_every_tensor_of_the_published_layout_has_its_place_and_shape():
     with torch.device("meta"):
-        ours = {name: tuple(tensor.shape) for name, tensor in MDETR("paper", *mdetr_weights.towers("paper")).state_dict().items()}
-    theirs = {mdetr_weights.our_name(name): shape for name, shape in published_layout().items()
-              if not any(part in name for part in mdetr_weights.UNUSED)}
+        ours = {
+            name: tuple(tensor.shape)
+            for name, tensor in MDETR("paper", *mdetr_weights.towers("paper")).state_dict().items()
+        }
+    theirs = {
+        mdetr_weights.our_name(name): shape
+        for name, shape in published_layout().items()
+        if not any(part in name for part in mdetr_weights.UNUSED)
+    }
     assert theirs == ours
 
 
@@ -363,7 +403,13 @@ def test_the_public_files_without_masks_are_refused_by_name(tmp_path):
     from safetensors.torch import save_file
 
     path = tmp_path / "pretrained_resnet101.safetensors"
-    save_file({"transformer.text_encoder.embeddings.word_embeddings.weight": torch.zeros(1), "query_embed.weight": torch.zeros(1)}, path)
+    save_file(
+        {
+            "transformer.text_encoder.embeddings.word_embeddings.weight": torch.zeros(1),
+            "query_embed.weight": torch.zeros(1),
+        },
+        path,
+    )
     with pytest.raises(RimError, match="pretrained_resnet101.safetensors: MDETR without masks .*phrasecut_resnet101"):
         MDETR.from_settings("paper", str(path))
 
@@ -382,8 +428,10 @@ def test_a_converted_public_file_is_read(model, tmp_path, monkeypatch):
         start = max((ours for ours in theirs if name.startswith(ours)), key=len)
         stored[theirs[start] + name.removeprefix(start)] = tensor.clone()
     assert all(name.startswith(("detr.", "bbox_attention.", "mask_head.")) for name in stored)
-    extra = {"detr.transformer.text_encoder.pooler.dense.weight": torch.zeros(1), "detr.transformer.text_encoder.embeddings.position_ids":
-             torch.zeros(1)}
+    extra = {
+        "detr.transformer.text_encoder.pooler.dense.weight": torch.zeros(1),
+        "detr.transformer.text_encoder.embeddings.position_ids": torch.zeros(1),
+    }
     path = tmp_path / "mdetr.safetensors"
     save_file(stored | extra, path)
     asked = []

@@ -33,7 +33,9 @@ def test_the_public_sizes():
     from transformers import VitMatteForImageMatting
 
     with torch.device("meta"):
-        assert count(VitMatteForImageMatting(vitmatte.config("paper"))) / 1e6 == pytest.approx(25.8, abs=0.05)  # ViTMatte-S
+        assert count(VitMatteForImageMatting(vitmatte.config("paper"))) / 1e6 == pytest.approx(
+            25.8, abs=0.05
+        )  # ViTMatte-S
         assert count(grounded_tiny.detector("paper")[0]) / 1e6 == pytest.approx(172, abs=0.5)  # Grounding DINO, Swin-T
         assert count(grounded_tiny.segmenter("paper")[0].vision_encoder) / 1e6 == pytest.approx(34, abs=1)  # Hiera-S
 
@@ -63,7 +65,9 @@ def test_a_large_picture_is_matted_small_and_comes_back_large():
     matter = ViTMatte.from_settings("tiny", "random")
     matter.largest = 64
     seen = []
-    matter.net.register_forward_pre_hook(lambda net, given, named: seen.append(tuple(named["pixel_values"].shape)), with_kwargs=True)
+    matter.net.register_forward_pre_hook(
+        lambda net, given, named: seen.append(tuple(named["pixel_values"].shape)), with_kwargs=True
+    )
     assert matter(PICTURE, automatic_trimap(disc(75, 110, 25), band=0.1)).shape == (75, 110)
     assert seen == [(1, 4, 64, 64)]  # 44 x 64 pixels, filled up
 
@@ -74,8 +78,12 @@ def test_the_automatic_trimap_by_looking_at_each_pixel():
     ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
     for row in range(60):
         for column in range(80):
-            near = [mask[row + i - 4, column + j - 4] for i in range(9) for j in range(9)
-                    if ellipse[i, j] and 0 <= row + i - 4 < 60 and 0 <= column + j - 4 < 80]
+            near = [
+                mask[row + i - 4, column + j - 4]
+                for i in range(9)
+                for j in range(9)
+                if ellipse[i, j] and 0 <= row + i - 4 < 60 and 0 <= column + j - 4 < 80
+            ]
             assert trimap[row, column] == (255 if all(near) else 128 if any(near) else 0)
 
 
@@ -103,7 +111,9 @@ def test_refined_sharpens_the_rivals_mask():
     assert method.name == "half+vitmatte" and len(asked) == 1  # nothing over a half: nobody is asked
     assert (asked[0][0] == PICTURE).all() and (asked[0][1] == automatic_trimap(mask, 0.1)).all()
     assert (alphas[0] == matter(*asked[0])).all() and (alphas[1] == 0).all()
-    assert method.predict([PICTURE], [0, 0], ["a disc", "nothing"])[1].tolist() == pytest.approx([0.6, 0.3])  # the rival's scores
+    assert method.predict([PICTURE], [0, 0], ["a disc", "nothing"])[1].tolist() == pytest.approx(
+        [0.6, 0.3]
+    )  # the rival's scores
 
 
 def test_the_best_box_is_the_detectors_most_certain_one(grounded):
@@ -122,8 +132,12 @@ def test_the_mask_is_that_of_the_whole_segmenter_at_the_pictures_size(grounded):
     mask = grounded.segment(grounded.encode(PICTURE), box)
     inputs = grounded.look(images=PICTURE, input_boxes=[[box.tolist()]], return_tensors="pt")
     with torch.no_grad():
-        output = grounded.segmenter(pixel_values=inputs["pixel_values"], input_boxes=inputs["input_boxes"], multimask_output=False)
-    whole = torch.nn.functional.interpolate(output.pred_masks[0], (75, 110), mode="bilinear", align_corners=False)[0, 0] > 0
+        output = grounded.segmenter(
+            pixel_values=inputs["pixel_values"], input_boxes=inputs["input_boxes"], multimask_output=False
+        )
+    whole = (
+        torch.nn.functional.interpolate(output.pred_masks[0], (75, 110), mode="bilinear", align_corners=False)[0, 0] > 0
+    )
     assert mask.dtype == bool and mask.shape == (75, 110)
     assert (mask == whole.numpy()).mean() > 0.999 and 0 < mask.mean() < 1
 
@@ -133,13 +147,17 @@ def test_the_picture_is_encoded_once_and_a_weak_box_gives_an_empty_matte(monkeyp
     method = Grounded.from_settings("tiny", "random")
     scores, encoded, masks = {"a dog": 0.9, "a cat": 0.2, "a bird": 0.3}, [], []
     encode = method.encode
-    monkeypatch.setattr(method, "detect", lambda picture, sentence: (np.array([5, 5, 90, 70], np.float32), scores[sentence]))
+    monkeypatch.setattr(
+        method, "detect", lambda picture, sentence: (np.array([5, 5, 90, 70], np.float32), scores[sentence])
+    )
     monkeypatch.setattr(method, "encode", lambda picture: encoded.append(1) or encode(picture))
     monkeypatch.setattr(method, "segment", lambda features, box: masks.append(box) or disc(75, 110, 30))
     alphas = method.mattes(PICTURE, list(scores))
     assert len(encoded) == 1 and len(masks) == 2
     assert alphas[0].max() == 1 and (alphas[1] == 0).all() and alphas[2].max() == 1
-    assert method.predict([PICTURE], [0, 0], ["a cat", "a bird"])[1].tolist() == pytest.approx([0.2, 0.3])  # the detector's
+    assert method.predict([PICTURE], [0, 0], ["a cat", "a bird"])[1].tolist() == pytest.approx(
+        [0.2, 0.3]
+    )  # the detector's
 
 
 def test_the_detectors_spelling_and_full_stops(grounded):

@@ -40,12 +40,18 @@ def test_random_weights_only_when_asked_for_by_name(name):
         baselines.get(name, "tiny")
 
 
-@pytest.mark.parametrize("name, what", [
-    ("clipseg", "CIDAS/clipseg-rd64-refined: its weights cannot be had .*hf download CIDAS/clipseg-rd64-refined.* weights='random'"),
-    ("grounded", "IDEA-Research/grounding-dino-tiny: its weights cannot be had"),
-    ("clipseg+vitmatte", "CIDAS/clipseg-rd64-refined: its weights cannot be had"),
-    ("mdetr", "zenodo.org.* pickle.* safetensors.* weights='random'"),
-])
+@pytest.mark.parametrize(
+    "name, what",
+    [
+        (
+            "clipseg",
+            "CIDAS/clipseg-rd64-refined: its weights cannot be had .*hf download CIDAS/clipseg-rd64-refined.* weights='random'",
+        ),
+        ("grounded", "IDEA-Research/grounding-dino-tiny: its weights cannot be had"),
+        ("clipseg+vitmatte", "CIDAS/clipseg-rd64-refined: its weights cannot be had"),
+        ("mdetr", "zenodo.org.* pickle.* safetensors.* weights='random'"),
+    ],
+)
 def test_public_weights_that_cannot_be_had_are_named_with_what_to_do(name, what):
     with pytest.raises(RimError, match=what):
         baselines.get(name)
@@ -61,8 +67,15 @@ def test_the_towers_and_vitmatte_are_named_too():
         ViTMatte.from_settings("paper")
 
 
-@pytest.mark.parametrize("sentences, message", [
-    ("the dog", "list of at least one sentence"), ([], "at least one sentence"), ([" "], "at least one word"), ([None], "must be text")])
+@pytest.mark.parametrize(
+    "sentences, message",
+    [
+        ("the dog", "list of at least one sentence"),
+        ([], "at least one sentence"),
+        ([" "], "at least one word"),
+        ([None], "must be text"),
+    ],
+)
 @pytest.mark.parametrize("name", ["clipseg", "grounded"])
 def test_sentences_that_cannot_be_used_are_refused(name, sentences, message):
     with pytest.raises(RimError, match=message):
@@ -144,7 +157,10 @@ def test_the_hub_is_asked_only_where_the_cache_has_nothing(monkeypatch):
 
     found = hub.fetch(Kind, "somebody/something")
     assert found.weight.dtype == torch.float32 and not found.training
-    assert asked == [("somebody/something", True, {"use_safetensors": True}), ("somebody/something", False, {"use_safetensors": True})]
+    assert asked == [
+        ("somebody/something", True, {"use_safetensors": True}),
+        ("somebody/something", False, {"use_safetensors": True}),
+    ]
 
 
 def test_training_mode_and_gradients_are_as_before_after_a_matte():
@@ -164,7 +180,10 @@ def test_many_sentences_give_what_each_gives_alone():
 @pytest.mark.parametrize("name", ["clipseg", "clipseg+vitmatte"])
 def test_several_pictures_in_parts_give_what_each_gives_alone(name, monkeypatch):
     method = baselines.get(name, "tiny", "random")
-    pictures = [np.random.default_rng(seed).integers(0, 255, shape, dtype=np.uint8) for seed, shape in enumerate([(50, 70, 3), (40, 30, 3), (64, 64, 3)])]
+    pictures = [
+        np.random.default_rng(seed).integers(0, 255, shape, dtype=np.uint8)
+        for seed, shape in enumerate([(50, 70, 3), (40, 30, 3), (64, 64, 3)])
+    ]
     index, sentences = [0, 0, 2, 1, 1], ["a dog", "a cat", "a dog", "a bird", "the left one"]
     monkeypatch.setattr(rival, "TOGETHER", 2 / 16)  # two sentences of 128 x 128 at once
     mattes, scores = method.predict(pictures, index, sentences)
@@ -175,7 +194,10 @@ def test_several_pictures_in_parts_give_what_each_gives_alone(name, monkeypatch)
 
 
 def test_an_unknown_method_is_refused_with_the_names_that_exist():
-    with pytest.raises(RimError, match="method 'sam': there is none of this name; there are clipmat, clipseg, mdetr, grounded, clipseg.vitmatte"):
+    with pytest.raises(
+        RimError,
+        match="method 'sam': there is none of this name; there are clipmat, clipseg, mdetr, grounded, clipseg.vitmatte",
+    ):
         baselines.get("sam")
     with pytest.raises(RimError, match="clipmat in size paper: nobody has published .* weights='random'"):
         baselines.get("clipmat", "paper")

@@ -22,8 +22,13 @@ def four_samples(side):
     """A disc in another corner of each picture: images (4, 3, S, S) and mattes (4, 1, S, S)."""
     generator = torch.Generator().manual_seed(0)
     y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    mattes = torch.stack([((0.22 * side - torch.hypot(x - cx * side, y - cy * side)) / 3).clamp(0, 1)
-                          for cy in (0.25, 0.75) for cx in (0.25, 0.75)])[:, None]
+    mattes = torch.stack(
+        [
+            ((0.22 * side - torch.hypot(x - cx * side, y - cy * side)) / 3).clamp(0, 1)
+            for cy in (0.25, 0.75)
+            for cx in (0.25, 0.75)
+        ]
+    )[:, None]
     images = 0.2 * torch.rand(4, 3, side, side, generator=generator)
     return images + mattes * 0.8 * torch.rand(4, 3, 1, 1, generator=generator), mattes
 
@@ -62,7 +67,9 @@ def test_mdetr_learns_four_samples():
         torch.nn.utils.clip_grad_norm_(model.learning(), 1.0)
         optimizer.step()
         rows.append({name: value.item() for name, value in parts.items()})
-    assert rows[0]["total"] == pytest.approx(sum(matching.WEIGHTS[name] * rows[0][name] for name in matching.WEIGHTS), rel=1e-5)
+    assert rows[0]["total"] == pytest.approx(
+        sum(matching.WEIGHTS[name] * rows[0][name] for name in matching.WEIGHTS), rel=1e-5
+    )
     assert rows[-1]["total"] < 0.3 * rows[0]["total"] and rows[-1]["box"] < 0.2 * rows[0]["box"]
     with torch.no_grad():
         found = model.eval()(images, SENTENCES)
@@ -81,8 +88,17 @@ def test_mdetrs_frozen_towers_stay_as_they_are_and_do_not_drop_out():
     model.loss(model(images, SENTENCES), mattes)["total"].backward()
     optimizer.step()
     moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    assert {name.split(".")[0] for name in moved} == {"project", "resize_words", "norm_words", "fusion", "queries", "kind", "box",
-                                                      "attention_map", "mask_head"}
+    assert {name.split(".")[0] for name in moved} == {
+        "project",
+        "resize_words",
+        "norm_words",
+        "fusion",
+        "queries",
+        "kind",
+        "box",
+        "attention_map",
+        "mask_head",
+    }
 
 
 @pytest.mark.parametrize("name", baselines.TRAINABLE)
@@ -90,7 +106,9 @@ def test_they_take_the_samples_of_clipmat(name, scenes):
     from rimlib.experiment.samples import Samples
     from rimlib.refmatte.dataset import RefMatte
 
-    batch = Samples(RefMatte(scenes, split="train"), 64, cache=False, workers=1).batch(np.random.default_rng(0), images=2, sentences=2)
+    batch = Samples(RefMatte(scenes, split="train"), 64, cache=False, workers=1).batch(
+        np.random.default_rng(0), images=2, sentences=2
+    )
     inputs = batch.on("cpu")
     method = baselines.get(name, "tiny", "random").train()
     answer = method(inputs["images"], batch.texts, inputs["image_index"])

@@ -14,8 +14,17 @@ import pytest
 from rimlib import book, notebooks
 
 SESSION = time.time()
-PAGES = ["intro", *(f"chapters/{name}" for name in notebooks.names()),
-         "notation", "glossary", "datasheet", "model_card", "troubleshooting", "status", "references"]  # fmt: skip
+PAGES = [
+    "intro",
+    *(f"chapters/{name}" for name in notebooks.names()),
+    "notation",
+    "glossary",
+    "datasheet",
+    "model_card",
+    "troubleshooting",
+    "status",
+    "references",
+]
 
 # Runs in the page when it is loaded and leaves what it finds in an element that --dump-dom prints.
 PROBE = """<script>addEventListener("load", () => setTimeout(() => {
@@ -71,9 +80,18 @@ def look(chromium, page, tmp_path, width=1280) -> dict:
     copy = page.with_name(f".probe-{page.name}")
     copy.write_text(page.read_text(encoding="utf-8").replace("</head>", f"{PROBE}</head>", 1), encoding="utf-8")
     command = [
-        chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-        f"--user-data-dir={tmp_path}", f"--window-size={width},1400", "--virtual-time-budget=20000", "--dump-dom", copy.as_uri(),
-    ]  # fmt: skip
+        chromium,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--hide-scrollbars",
+        f"--user-data-dir={tmp_path}",
+        f"--window-size={width},1400",
+        "--virtual-time-budget=20000",
+        "--dump-dom",
+        copy.as_uri(),
+    ]
     try:
         seen = subprocess.run(command, capture_output=True, text=True, timeout=180)
     finally:

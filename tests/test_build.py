@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 import psutil
 import pytest
+from small import SMALL, bytes_of
 
 from rimlib.entities import drawn, starter
 from rimlib.entities.pool import Pool
@@ -23,9 +24,17 @@ from rimlib.profile import Data, load
 from rimlib.refmatte import build, format, manifest, orders, plan, render, workers
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.layout import Placement
-from small import SMALL, bytes_of
 
-CHANGED = ("height", "width", "groups_train", "images_per_group_train", "extra_train", "groups_test", "images_per_group_test", "extra_test")
+CHANGED = (
+    "height",
+    "width",
+    "groups_train",
+    "images_per_group_train",
+    "extra_train",
+    "groups_test",
+    "images_per_group_test",
+    "extra_test",
+)
 SETTINGS_HASH = hashlib.sha256(repr(SMALL).encode()).hexdigest()
 
 
@@ -68,7 +77,7 @@ def test_splits_do_not_share_entities_or_backgrounds(pool):
 def test_a_scene_does_not_depend_on_how_many_there_are(pool):
     few = plan.plan(pool, SMALL, "train")
     more = plan.plan(pool, Data(**{**vars(SMALL), "extra_train": 6}), "train")
-    assert more[:len(few)] == few
+    assert more[: len(few)] == few
 
 
 def test_two_processes_make_the_same_bytes_as_one(pool, root, tmp_path):
@@ -83,7 +92,7 @@ def test_a_build_that_was_stopped_goes_on(pool, root, tmp_path):
     gone = RefMatte(root, "train").image_names[2]
     format.image_path(broken, "train", gone).unlink()
     with pytest.raises(RimError, match="refmatte_train_label.json"):
-        RefMatte(broken, "train")                      # a stopped one never looks complete
+        RefMatte(broken, "train")  # a stopped one never looks complete
     before = {path: path.stat().st_mtime_ns for path in broken.rglob("*.jpg")}
     assert bytes_of(build.build(SMALL, broken, pool=pool, progress=False)) == bytes_of(root)
     assert all(path.stat().st_mtime_ns == time for path, time in before.items()), "what was there was not made again"
@@ -91,6 +100,7 @@ def test_a_build_that_was_stopped_goes_on(pool, root, tmp_path):
 
 def stopped(pool, root, monkeypatch, after):
     """A build that ends, as if killed, when so many scenes were written; what is in place then stays in place."""
+
     def kill(*task):
         nonlocal after
         written = []
@@ -120,12 +130,14 @@ def test_a_torn_line_and_what_follows_it_are_not_believed(pool, root, tmp_path, 
     journal = manifest.journal_path(tmp_path, "train")
     lines = journal.read_bytes().splitlines(keepends=True)
     assert len(lines) == 4, "the chunk that was not finished is not in the journal"
-    (tmp_path / json.loads(lines[1])[1][0][0]).write_bytes(b"")                       # a power cut: named, but empty
+    (tmp_path / json.loads(lines[1])[1][0][0]).write_bytes(b"")  # a power cut: named, but empty
     journal.write_bytes(b"".join(lines[:2]) + lines[2][:20])
-    assert [name for *_, name, _ in manifest.read_journal(tmp_path, "train")] == [json.loads(line)[0] for line in lines[:2]]
-    (tmp_path / "train" / "mask" / ".0123456789abcdef.part").write_bytes(b"half")     # what kill -9 leaves
+    assert [name for *_, name, _ in manifest.read_journal(tmp_path, "train")] == [
+        json.loads(line)[0] for line in lines[:2]
+    ]
+    (tmp_path / "train" / "mask" / ".0123456789abcdef.part").write_bytes(b"half")  # what kill -9 leaves
     (tmp_path / ".0123456789abcdef.part").write_bytes(b"half")
-    stopped(pool, tmp_path, monkeypatch, 3)                                           # once more, after a chunk of three
+    stopped(pool, tmp_path, monkeypatch, 3)  # once more, after a chunk of three
     assert len(list(manifest.read_journal(tmp_path, "train"))) == 5, "what was torn is gone, and new lines are whole"
     build.build(SMALL, tmp_path, pool=pool, progress=False)
     assert bytes_of(tmp_path) == bytes_of(root)
@@ -139,13 +151,17 @@ def test_another_plan_is_refused_and_nothing_is_changed(pool, root, tmp_path, mo
     with pytest.raises(RimError, match="another plan"):
         build.build(SMALL, root, pool=other, progress=False)
     scenes = plan.scenes
-    monkeypatch.setattr(plan, "scenes", lambda *rest: (replace(scene, mirrored=scene.mirrored[::-1]) for scene in scenes(*rest)))
-    with pytest.raises(RimError, match="version of the engine"):                       # same settings, same pool
+    monkeypatch.setattr(
+        plan, "scenes", lambda *rest: (replace(scene, mirrored=scene.mirrored[::-1]) for scene in scenes(*rest))
+    )
+    with pytest.raises(RimError, match="version of the engine"):  # same settings, same pool
         build.build(SMALL, root, pool=pool, progress=False)
     assert bytes_of(root) == before
 
 
-@pytest.mark.parametrize("change", [{"background": "bg-green-meadow"}, {"evaluated": (3, 2, 1)}], ids=["pixels", "labels"])
+@pytest.mark.parametrize(
+    "change", [{"background": "bg-green-meadow"}, {"evaluated": (3, 2, 1)}], ids=["pixels", "labels"]
+)
 def test_an_engine_that_changes_late_scenes_only_is_refused_too(pool, tmp_path, monkeypatch, change):
     stopped(pool, tmp_path, monkeypatch, 1)
     before, scenes = bytes_of(tmp_path), plan.scenes
@@ -153,8 +169,13 @@ def test_an_engine_that_changes_late_scenes_only_is_refused_too(pool, tmp_path, 
     stamp = json.loads((tmp_path / "plan.json").read_text())
     stamp["splits"]["train"]["head"] = orders.Orders(tmp_path, "train", SMALL, pool).head()
     (tmp_path / "plan.json").write_text(json.dumps(stamp))
-    monkeypatch.setattr(plan, "scenes", lambda *rest: (
-        replace(scene, **change) if number == 5 else scene for number, scene in enumerate(scenes(*rest))))
+    monkeypatch.setattr(
+        plan,
+        "scenes",
+        lambda *rest: (
+            replace(scene, **change) if number == 5 else scene for number, scene in enumerate(scenes(*rest))
+        ),
+    )
     with pytest.raises(RimError, match="another plan"):
         build.build(SMALL, tmp_path, pool=pool, progress=False)
     assert {path for path in bytes_of(tmp_path) if "/img/" in path} == {path for path in before if "/img/" in path}
@@ -179,7 +200,9 @@ def test_nothing_is_written_outside_the_folder(pool, tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "set" / "train").mkdir(parents=True)
     (tmp_path / "set" / "train" / "img").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "set" / "plan.json").write_text(json.dumps({"pool": pool.fingerprint(), "settings": SETTINGS_HASH, "splits": {}}))
+    (tmp_path / "set" / "plan.json").write_text(
+        json.dumps({"pool": pool.fingerprint(), "settings": SETTINGS_HASH, "splits": {}})
+    )
     with pytest.raises(RimError, match="train.img: is a link that leads out"):
         build.build(SMALL, tmp_path / "set", pool=pool, progress=False)
     for name in (".build", "plan.json", "refmatte_train_label.json"):
@@ -221,7 +244,7 @@ def test_a_second_build_in_the_folder_is_refused_while_the_first_is_at_work(pool
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(workers, "render_chunk", meanwhile)
         build.build(SMALL, tmp_path, pool=pool, progress=False)
-    (tmp_path / ".build" / "lock").write_text("process 1 on nowhere")     # a lock that nobody holds any more
+    (tmp_path / ".build" / "lock").write_text("process 1 on nowhere")  # a lock that nobody holds any more
     build.build(SMALL, tmp_path, pool=pool, progress=False)
     assert not (tmp_path / ".build").exists()
 
@@ -233,7 +256,9 @@ def test_entities_and_backgrounds_that_cannot_be_used_are_named(pool, tmp_path, 
     order = orders.Order("a", "bg-green-meadow", ("fox-red-standing", "koala-on-log"), places, (False, False))
     with pytest.raises(RimError, match="bg-green-meadow.*would be enlarged 2.1 times"):
         render.write(part, order, tmp_path, "train", (int(size[0] * 2.1), 200))
-    assert render.write(part, order, tmp_path, "train", (int(size[0] * 1.5), 200)).enlarged == pytest.approx(1.5, abs=0.01)
+    assert render.write(part, order, tmp_path, "train", (int(size[0] * 1.5), 200)).enlarged == pytest.approx(
+        1.5, abs=0.01
+    )
     part._readers["koala-on-log"] = lambda entity: (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.float32))
     part._kept = type(part._kept)()
     with pytest.raises(RimError, match="koala-on-log.*alpha is empty"):
@@ -255,7 +280,7 @@ def test_a_group_decodes_each_of_its_entities_once(pool, tmp_path, monkeypatch):
 
 def test_memory_does_not_grow_with_the_number_of_scenes(pool, tmp_path):
     peaks = []
-    for extra in (12, 12, 46):                                         # the first one loads what is loaded once
+    for extra in (12, 12, 46):  # the first one loads what is loaded once
         small = pool.only([entity.name for entity in pool.entities], [item.name for item in pool.backgrounds])
         small.keep_bytes, small._kept = 1_000_000, type(small._kept)()
         settings = Data(**{**vars(SMALL), "groups_train": 0, "extra_train": extra, "height": 180, "width": 240})
@@ -280,7 +305,9 @@ build.build(profile.load("tiny", **changes).data, sys.argv[1], workers=int(sys.a
 @pytest.mark.parametrize("signal_name, processes", [("SIGKILL", 1), ("SIGTERM", 1), ("SIGKILL", 2)])
 def test_a_killed_process_leaves_what_the_next_one_finishes(pool, root, tmp_path, signal_name, processes):
     changes = [f"{name}={getattr(SMALL, name)}" for name in CHANGED]
-    process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path / "set", str(processes), *changes], start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, tmp_path / "set", str(processes), *changes], start_new_session=True
+    )
     deadline = time.monotonic() + 60
     while len(list((tmp_path / "set").glob("*/img/*.jpg"))) < 3:
         assert process.poll() is None and time.monotonic() < deadline
@@ -303,21 +330,27 @@ def test_what_is_read_back_is_what_was_planned(pool, root):
     assert set(reader.image_names) == set(scenes)
     name = reader.image_names[0]
     picture, mattes = build.render(pool, scenes[name], (SMALL.height, SMALL.width))
-    assert np.abs(reader.image(name).astype(int) - picture).mean() < 6      # JPEG
+    assert np.abs(reader.image(name).astype(int) - picture).mean() < 6  # JPEG
     for target, alpha in zip(reader.targets_of(name), mattes):
         assert np.abs(reader.matte(target.mask_id) - alpha).max() <= 0.5 / 255 + 1e-6
         assert len(target.expressions) == 4 and target.evaluated in target.expressions
     clear = RefMatte(root, "train", "keyword")
-    assert all(len({target.keyword for target in clear.targets_of(image)}) == len(clear.targets_of(image)) for image in clear.image_names)
+    assert all(
+        len({target.keyword for target in clear.targets_of(image)}) == len(clear.targets_of(image))
+        for image in clear.image_names
+    )
 
 
-@pytest.mark.parametrize("labels, words", [
-    ("{\"a_1\": ", "line 1"),
-    ("[]", "one entry for each mask"),
-    ({"a_1": {"expressions": ["x"]}}, "a_1"),
-    ({"a_1": {"image_name": "a", "expressions": []}}, "needs expressions"),
-    ({"../a_1": {"image_name": "a", "expressions": ["x"]}}, "plain file name"),
-])
+@pytest.mark.parametrize(
+    "labels, words",
+    [
+        ('{"a_1": ', "line 1"),
+        ("[]", "one entry for each mask"),
+        ({"a_1": {"expressions": ["x"]}}, "a_1"),
+        ({"a_1": {"image_name": "a", "expressions": []}}, "needs expressions"),
+        ({"../a_1": {"image_name": "a", "expressions": ["x"]}}, "plain file name"),
+    ],
+)
 def test_broken_label_files_are_named(tmp_path, labels, words):
     format.label_path(tmp_path, "train").write_text(labels if isinstance(labels, str) else json.dumps(labels))
     with pytest.raises(RimError, match="refmatte_train_label.json") as caught:
@@ -327,7 +360,9 @@ def test_broken_label_files_are_named(tmp_path, labels, words):
 
 def test_released_labels_are_read_too(tmp_path):
     """The released file has a string where a list is expected in places, and keys of its own."""
-    format.label_path(tmp_path, "train").write_text(json.dumps({"rim_train_0_1": {"image_name": "rim_train_0", "expressions": "the cat", "rel": 3}}))
+    format.label_path(tmp_path, "train").write_text(
+        json.dumps({"rim_train_0_1": {"image_name": "rim_train_0", "expressions": "the cat", "rel": 3}})
+    )
     (target,) = RefMatte(tmp_path, "train").targets
     assert target.expressions == ("the cat",) and target.extra == {"rel": 3} and target.evaluated == "the cat"
 
@@ -374,7 +409,9 @@ def test_a_full_disk_stops_the_build_with_one_line_and_it_goes_on_later(pool, ro
 def test_a_category_without_synonyms_is_named_once_and_built(pool, tmp_path, capsys):
     odd = replace(pool.of("thing", "train")[0], category="astrolabe")
     entities = [odd if entity.name == odd.name else entity for entity in pool.entities]
-    other = Pool(entities, pool.backgrounds, pool._readers[odd.name], pool._background_readers[pool.backgrounds[0].name])
+    other = Pool(
+        entities, pool.backgrounds, pool._readers[odd.name], pool._background_readers[pool.backgrounds[0].name]
+    )
     settings = replace(SMALL, groups_train=0, extra_train=2)
     build.build(settings, tmp_path / "set", splits=("train",), pool=other, progress=False)
     said = [line for line in capsys.readouterr().err.splitlines() if "synonyms" in line]

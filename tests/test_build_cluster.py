@@ -7,12 +7,12 @@ import threading
 import time
 
 import pytest
+from small import SMALL, bytes_of
 
 from rimlib.entities import starter
 from rimlib.errors import RimError
 from rimlib.profile import Data
 from rimlib.refmatte import build, render, workers
-from small import SMALL, bytes_of
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,9 @@ def test_a_worker_of_a_dask_cluster_is_killed_and_the_result_is_the_same(pool, t
         slow = SlowPool(pool)
         thread = threading.Thread(target=kill_one, args=(cluster, tmp_path / "set"))
         thread.start()
-        build.build(settings, tmp_path / "set", splits=("train",), pool=slow, progress=False, dask=cluster.scheduler_address)
+        build.build(
+            settings, tmp_path / "set", splits=("train",), pool=slow, progress=False, dask=cluster.scheduler_address
+        )
         thread.join()
         assert KILLED_PIDS, "a worker was killed while it was at work"
     assert bytes_of(tmp_path / "set") == bytes_of(whole)
@@ -74,6 +76,8 @@ def test_without_dask_the_package_to_install_is_named(pool, tmp_path, monkeypatc
 
 
 def test_files_that_a_worker_wrote_elsewhere_are_missed(pool, tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "write", lambda pool, order, *rest: render.Written(order.name, (("train/img/x.jpg", 1, ""),), 1.0))
+    monkeypatch.setattr(
+        workers, "write", lambda pool, order, *rest: render.Written(order.name, (("train/img/x.jpg", 1, ""),), 1.0)
+    )
     with pytest.raises(RimError, match="must share this folder"):
         build.build(SMALL, tmp_path, splits=("train",), pool=pool, progress=False)

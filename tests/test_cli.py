@@ -47,7 +47,9 @@ def test_an_interruption_is_status_130(monkeypatch):
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path):
-    code = "import sys; from rimlib import cli; cli._notebook = lambda o: [print('x' * 99) for _ in range(9999)] and 0; "
+    code = (
+        "import sys; from rimlib import cli; cli._notebook = lambda o: [print('x' * 99) for _ in range(9999)] and 0; "
+    )
     code += "sys.exit(cli.main(['notebook', 'any']))"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.stdout.readline()

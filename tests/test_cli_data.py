@@ -45,7 +45,9 @@ def test_what_was_built_is_complete_and_counts_as_planned(mini, built, capsys):
     counted = last_json(capsys)
     cli.main(["plan", "--profile", mini, "--json"])
     planned = last_json(capsys)
-    assert {split: counted[split]["expression"] for split in counted} == {split: planned[split]["expression"] for split in ("train", "seen", "test")}
+    assert {split: counted[split]["expression"] for split in counted} == {
+        split: planned[split]["expression"] for split in ("train", "seen", "test")
+    }
     cli.main(["stats", str(built)])
     assert "train expression images" in capsys.readouterr().out
 
@@ -61,8 +63,9 @@ def test_a_harmed_data_set_is_told_and_mended(mini, built, capsys):
 
 
 def test_a_released_folder_is_checked_for_what_does_not_fit(tmp_path, capsys):
-    from rimlib.entities import rwmini
     import shutil
+
+    from rimlib.entities import rwmini
 
     copy = tmp_path / "RW"
     shutil.copytree(rwmini.FOLDER, copy)
@@ -80,18 +83,21 @@ def test_rwmini_is_as_recorded_and_counted(capsys):
     assert counted["pictures"] >= 6 and counted["entities"] >= 14 and counted["sentences"] == 4 * counted["entities"]
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["build", "--profile", "nosuch", "-o", "x"], "nosuch"),
-    (["build", "-o", "x", "--workers", "0"], "--workers"),
-    (["build", "-o", "x", "--no-target", "-1"], "--no-target"),
-    (["plan", "--paper", "--profile", "small"], "--profile small"),
-    (["check", "{tmp}/none"], "no such folder"),
-    (["check", "{tmp}"], "refmatte_<split>_label.json"),
-    (["stats", "{tmp}"], "refmatte_<split>_label.json"),
-    (["pool", "sources", "--source", "am2k"], "am2k"),
-    (["pool", "sources", "--source", "am2k={tmp}"], "train/mask/"),
-    (["pool", "gather", "--source", "nosuch=x", "-o", "{tmp}/out"], "nosuch"),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["build", "--profile", "nosuch", "-o", "x"], "nosuch"),
+        (["build", "-o", "x", "--workers", "0"], "--workers"),
+        (["build", "-o", "x", "--no-target", "-1"], "--no-target"),
+        (["plan", "--paper", "--profile", "small"], "--profile small"),
+        (["check", "{tmp}/none"], "no such folder"),
+        (["check", "{tmp}"], "refmatte_<split>_label.json"),
+        (["stats", "{tmp}"], "refmatte_<split>_label.json"),
+        (["pool", "sources", "--source", "am2k"], "am2k"),
+        (["pool", "sources", "--source", "am2k={tmp}"], "train/mask/"),
+        (["pool", "gather", "--source", "nosuch=x", "-o", "{tmp}/out"], "nosuch"),
+    ],
+)
 def test_bad_input_gets_one_line(arguments, words, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cli.main([argument.format(tmp=tmp_path) for argument in arguments]) == 2

@@ -41,6 +41,7 @@ def photo(tmp_path, scene):
 @pytest.fixture
 def rim(capsys):
     """Run `rim matte`: its status, the lines of its output and of its errors."""
+
     def run(*arguments):
         status = cli.main(["matte", *map(str, arguments)])
         said = capsys.readouterr()
@@ -58,6 +59,7 @@ def refused(answer, *words):
 
 
 # What it writes
+
 
 def test_a_matte(rim, photo, scene, tmp_path):
     status, out, err = rim(photo, "the violin", "-o", tmp_path / "out.png")
@@ -114,8 +116,19 @@ def test_a_long_sentence_is_one_line_on_stderr(rim, photo, tmp_path):
 def test_json(rim, photo, tmp_path):
     status, out, _ = rim(photo, "the violin", "-o", tmp_path / "out.png", "--json")
     (row,) = json.loads("\n".join(out))
-    assert status == 0 and row == {"picture": str(photo), "sentence": "the violin", "path": str(tmp_path / "out.png"), "score": row["score"],
-                                   "found": True, "message": ""} and 0.5 <= row["score"] <= 1
+    assert (
+        status == 0
+        and row
+        == {
+            "picture": str(photo),
+            "sentence": "the violin",
+            "path": str(tmp_path / "out.png"),
+            "score": row["score"],
+            "found": True,
+            "message": "",
+        }
+        and 0.5 <= row["score"] <= 1
+    )
 
 
 @pytest.mark.parametrize("options, used", [((), True), (("--refine",), True), (("--no-refine",), False)])
@@ -136,6 +149,7 @@ def test_a_refiner_that_is_not_there_cannot_be_asked_for(rim, photo, tmp_path, m
 
 # Many pictures
 
+
 @pytest.fixture
 def photos(tmp_path, scene):
     """A folder of three pictures, one of them broken."""
@@ -149,14 +163,23 @@ def photos(tmp_path, scene):
 def test_a_folder_with_a_broken_file(rim, photos, tmp_path):
     status, out, err = rim(photos, "the violin", "otter", "-o", tmp_path / "out")
     assert status == 1 and len(out) == 4 and all("score 0." in line for line in out)
-    assert sorted(os.listdir(tmp_path / "out")) == ["a-otter.png", "a-the-violin.png", "c-otter.png", "c-the-violin.png"]
+    assert sorted(os.listdir(tmp_path / "out")) == [
+        "a-otter.png",
+        "a-the-violin.png",
+        "c-otter.png",
+        "c-the-violin.png",
+    ]
     assert "3/3" in "".join(err) and "picture" in "".join(err), "a progress bar"
-    assert err[-2] == "1 of 3 pictures could not be used:" and err[-1].startswith(f"{photos / 'broken.png'}: is broken or cut off")
+    assert err[-2] == "1 of 3 pictures could not be used:" and err[-1].startswith(
+        f"{photos / 'broken.png'}: is broken or cut off"
+    )
 
 
 def test_several_files_and_pictures_of_one_name(rim, photos, tmp_path, scene):
     images.write_picture(tmp_path / "a.jpg", scene.picture)
-    status, out, _ = rim(photos / "a.png", tmp_path / "a.jpg", "the violin", "-o", tmp_path / "out", "--cutout", "--json")
+    status, out, _ = rim(
+        photos / "a.png", tmp_path / "a.jpg", "the violin", "-o", tmp_path / "out", "--cutout", "--json"
+    )
     rows = json.loads("\n".join(out))
     names = ["a-the-violin-cutout.png", "a-the-violin-cutout-2.png"]
     assert status == 0 and [row["path"] for row in rows] == [str(tmp_path / "out" / name) for name in names]
@@ -202,10 +225,13 @@ def test_nothing_is_written_over_what_is_read(rim, photo, photos, tmp_path):
     assert refused(rim(photo, "the violin", "-o", tmp_path / "link.png"), "written over")
     assert refused(rim(photos / "a.png", "the violin", "--background", photo, "-o", photo), "written over")
     assert photo.read_bytes() == before
-    assert rim(photos, "the violin", "-o", photos)[0] == 1 and images.read_picture(photos / "a.png").shape, "other names in the same folder are free"
+    assert rim(photos, "the violin", "-o", photos)[0] == 1 and images.read_picture(photos / "a.png").shape, (
+        "other names in the same folder are free"
+    )
 
 
 # What cannot be used
+
 
 def test_no_sentence(rim, photo, tmp_path):
     assert refused(rim(photo, photo), "no sentence")
@@ -214,10 +240,18 @@ def test_no_sentence(rim, photo, tmp_path):
     assert caught.value.code == 2
 
 
-@pytest.mark.parametrize("options, words", [
-    (("--background", "no-such-colour"), ("no-such-colour", "no colour", "no such file")), (("--background", ""), ("--background",)),
-    (("--threshold", "7"), ("threshold", "0 to 1")), (("--threshold", "nan"), ("threshold",)), (("-o", "out.jpg"), ("out.jpg", ".png")),
-    (("--cutout", "-o", "out.jpg"), ("out.jpg", ".png")), (("--background", "red", "-o", "out.gif"), ("out.gif", ".jpg"))])
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (("--background", "no-such-colour"), ("no-such-colour", "no colour", "no such file")),
+        (("--background", ""), ("--background",)),
+        (("--threshold", "7"), ("threshold", "0 to 1")),
+        (("--threshold", "nan"), ("threshold",)),
+        (("-o", "out.jpg"), ("out.jpg", ".png")),
+        (("--cutout", "-o", "out.jpg"), ("out.jpg", ".png")),
+        (("--background", "red", "-o", "out.gif"), ("out.gif", ".jpg")),
+    ],
+)
 def test_options_that_cannot_be_used(rim, photo, options, words):
     assert refused(rim(photo, "the violin", *options), *words)
 
@@ -237,17 +271,40 @@ class Harm:
 
 CHECKPOINT = (CHECKPOINTS / "clipmat-tiny.safetensors").read_bytes
 WRONG = {  # name: (how mine.safetensors is made, a word of what is said)
-    "cut in half": (lambda folder: (folder / "mine.safetensors").write_bytes(CHECKPOINT()[:len(CHECKPOINT()) // 2]), "not a whole safetensors file"),
+    "cut in half": (
+        lambda folder: (folder / "mine.safetensors").write_bytes(CHECKPOINT()[: len(CHECKPOINT()) // 2]),
+        "not a whole safetensors file",
+    ),
     "empty": (lambda folder: (folder / "mine.safetensors").write_bytes(b""), "not a whole safetensors file"),
     "missing": (lambda folder: None, "no such checkpoint"),
     "a pickle": (lambda folder: (folder / "mine.safetensors").write_bytes(pickle.dumps(Harm())), "pickle"),
     "torch's pickle": (lambda folder: torch.save({"weight": torch.zeros(3)}, folder / "mine.safetensors"), "pickle"),
-    "a picture": (lambda folder: Image.new("RGB", (9, 9)).save(folder / "mine.safetensors", "PNG"), "not a whole safetensors file"),
-    "a CLIP": (lambda folder: (folder / "mine.safetensors").write_bytes((CHECKPOINTS / "rim-tiny-clip.safetensors").read_bytes()), "not a CLIPMat"),
-    "missing tensors": (lambda folder: stored(folder, change=lambda tensors: tensors.pop(sorted(tensors)[0])), "missing"),
-    "extra tensors": (lambda folder: stored(folder, change=lambda tensors: tensors.update(more=torch.zeros(2))), "more"),
-    "wrong shapes": (lambda folder: stored(folder, change=lambda tensors: tensors.update({sorted(tensors)[0]: torch.zeros(2, 7)})), "shape"),
-    "another profile": (lambda folder: stored(folder, profile=profiles.load("tiny", model__popup_width=64).to_dict()), "shape"),
+    "a picture": (
+        lambda folder: Image.new("RGB", (9, 9)).save(folder / "mine.safetensors", "PNG"),
+        "not a whole safetensors file",
+    ),
+    "a CLIP": (
+        lambda folder: (folder / "mine.safetensors").write_bytes(
+            (CHECKPOINTS / "rim-tiny-clip.safetensors").read_bytes()
+        ),
+        "not a CLIPMat",
+    ),
+    "missing tensors": (
+        lambda folder: stored(folder, change=lambda tensors: tensors.pop(sorted(tensors)[0])),
+        "missing",
+    ),
+    "extra tensors": (
+        lambda folder: stored(folder, change=lambda tensors: tensors.update(more=torch.zeros(2))),
+        "more",
+    ),
+    "wrong shapes": (
+        lambda folder: stored(folder, change=lambda tensors: tensors.update({sorted(tensors)[0]: torch.zeros(2, 7)})),
+        "shape",
+    ),
+    "another profile": (
+        lambda folder: stored(folder, profile=profiles.load("tiny", model__popup_width=64).to_dict()),
+        "shape",
+    ),
 }
 
 
@@ -268,7 +325,9 @@ def test_a_model_of_another_profile_is_asked_too(rim, photo, tmp_path, scene):
     assert images.read_matte(tmp_path / "out.png").shape == scene.picture.shape[:2]
 
 
-@pytest.mark.parametrize("function, code, word", [("fsync", errno.ENOSPC, "the disk is full"), ("open", errno.EROFS, "read-only")])
+@pytest.mark.parametrize(
+    "function, code, word", [("fsync", errno.ENOSPC, "the disk is full"), ("open", errno.EROFS, "read-only")]
+)
 @pytest.mark.parametrize("options", [(), ("--cutout",), ("--background", "red")])
 def test_a_disk_that_takes_no_more(rim, photo, tmp_path, monkeypatch, function, code, word, options):
     (tmp_path / "out").mkdir()
@@ -276,7 +335,9 @@ def test_a_disk_that_takes_no_more(rim, photo, tmp_path, monkeypatch, function, 
     def full(*_, **__):
         raise OSError(code, os.strerror(code))
 
-    rim(photo, "the violin", *options, "-o", tmp_path / "warm.png")   # what is loaded on first use must not meet the full disk
+    rim(
+        photo, "the violin", *options, "-o", tmp_path / "warm.png"
+    )  # what is loaded on first use must not meet the full disk
     monkeypatch.setattr(os, function, full)
     status, out, err = rim(photo, "the violin", *options, "-o", tmp_path / "out" / "out.png")
     monkeypatch.undo()
@@ -296,14 +357,18 @@ def test_a_full_disk_ends_a_batch(rim, photos, tmp_path, monkeypatch):
 
 # Where it writes
 
-@pytest.mark.parametrize("sentences, out, expected", [
-    (["the dog"], "dog.png", ["dog.png"]),
-    (["the dog"], None, ["park-the-dog.png"]),
-    (["a", "b"], "folder", ["folder/park-a.png", "folder/park-b.png"]),
-    (["a", "A", "a!"], None, ["park-a.png", "park-a-2.png", "park-a-3.png"]),
-    (["../.. /etc"], None, ["park-etc.png"]),
-    (["🦊", "!"], None, ["park-matte.png", "park-matte-2.png"]),
-])
+
+@pytest.mark.parametrize(
+    "sentences, out, expected",
+    [
+        (["the dog"], "dog.png", ["dog.png"]),
+        (["the dog"], None, ["park-the-dog.png"]),
+        (["a", "b"], "folder", ["folder/park-a.png", "folder/park-b.png"]),
+        (["a", "A", "a!"], None, ["park-a.png", "park-a-2.png", "park-a-3.png"]),
+        (["../.. /etc"], None, ["park-etc.png"]),
+        (["🦊", "!"], None, ["park-matte.png", "park-matte-2.png"]),
+    ],
+)
 def test_paths(sentences, out, expected):
     assert [str(path) for path in paths_of(["/photos/park.jpg"], sentences, out).values()] == expected
 

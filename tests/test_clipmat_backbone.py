@@ -92,15 +92,25 @@ def towers(request):
         visual, images = clip.visual.eval(), normalise(torch.rand(1, 3, size, size))
         projections = visual.proj, clip.text_projection
         sentences = tokenizer(["the red flower on the left of the brown dog which is salient"])
-        text = clip.encode_text(F.pad(sentences, (0, clip.context_length - sentences.shape[1]))) if size == 224 else None
+        text = (
+            clip.encode_text(F.pad(sentences, (0, clip.context_length - sentences.shape[1]))) if size == 224 else None
+        )
         if size != 224:
             visual = enlarged_by_open_clip(name, clip, size)
         visual.output_tokens = True
         embedding, patches = visual(images)
         encoder = Backbone(clip, size)
         tokens, levels = encoder.encode_image(images)
-        found = SimpleNamespace(embedding=embedding, patches=patches, tokens=tokens, levels=levels, text=text, name=name, side=size // 16,
-                                projected=tokens[:, 0] @ projections[0])
+        found = SimpleNamespace(
+            embedding=embedding,
+            patches=patches,
+            tokens=tokens,
+            levels=levels,
+            text=text,
+            name=name,
+            side=size // 16,
+            projected=tokens[:, 0] @ projections[0],
+        )
         if text is not None:
             features = encoder.encode_text(sentences, torch.randn(8, encoder.text_width))
             found.text_projected = features[:, sentences[0].argmax()] @ projections[1]
@@ -142,7 +152,9 @@ def test_positions_are_resized_as_open_clip_resizes_them(tiny, image_size):
     state, other = clip.state_dict(), open_clip.CLIP(**config)
     open_clip.model.resize_pos_embed(state, other)
     resize_visual(clip.visual, image_size)
-    torch.testing.assert_close(clip.visual.positional_embedding.data, state["visual.positional_embedding"], atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        clip.visual.positional_embedding.data, state["visual.positional_embedding"], atol=1e-6, rtol=0
+    )
 
 
 def test_what_fits_already_is_left_alone(tiny):
@@ -168,8 +180,9 @@ def test_a_patch_of_14_becomes_16_and_answers_alike():
 @pytest.mark.parametrize("causal", [True, False])
 def test_attention_written_out_is_the_fused_one(causal):
     q, k, v = torch.randn(3, 2, 4, 9, 16)
-    torch.testing.assert_close(attend(q, k, v, causal), F.scaled_dot_product_attention(q, k, v, is_causal=causal),
-                               atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(
+        attend(q, k, v, causal), F.scaled_dot_product_attention(q, k, v, is_causal=causal), atol=1e-6, rtol=1e-5
+    )
 
 
 def test_long_sequences_use_the_fused_kernel(monkeypatch):
@@ -192,9 +205,12 @@ def test_the_papers_backbones_use_quickgelu_and_it_is_another_function():
 
 
 # Weights. `small` has the layout of OpenAI's ViT-L/14, patch, image size and all, at small widths.
-SMALL = {"embed_dim": 24, "quick_gelu": True,
-         "vision_cfg": {"image_size": 224, "layers": 4, "width": 64, "patch_size": 14, "head_width": 16},
-         "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2}}
+SMALL = {
+    "embed_dim": 24,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 224, "layers": 4, "width": 64, "patch_size": 14, "head_width": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2},
+}
 WANTED = SimpleNamespace(backbone="small-14-quickgelu", image_size=96, text_length=14)
 
 
@@ -237,7 +253,14 @@ def hub(small, tmp_path, monkeypatch):
 def no_pickles(monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("a pickle was opened")
-    for module, name in ((torch, "load"), (torch.jit, "load"), (pickle, "load"), (pickle, "loads"), (pickle, "Unpickler")):
+
+    for module, name in (
+        (torch, "load"),
+        (torch.jit, "load"),
+        (pickle, "load"),
+        (pickle, "loads"),
+        (pickle, "Unpickler"),
+    ):
         monkeypatch.setattr(module, name, refuse)
 
 
@@ -262,19 +285,29 @@ def test_openais_layout_is_resampled_to_patches_of_16(small, tmp_path):
 def test_files_in_half_precision_with_openais_numbers_are_read(small, tmp_path):
     path = tmp_path / "openai.safetensors"
     state = {name: value.half() for name, value in small.state_dict().items()}
-    numbers = {name: torch.tensor(value) for name, value in (("input_resolution", 224), ("context_length", 77), ("vocab_size", 49408))}
+    numbers = {
+        name: torch.tensor(value)
+        for name, value in (("input_resolution", 224), ("context_length", 77), ("vocab_size", 49408))
+    }
     save_file({**state, **numbers, "logit_scale": state["logit_scale"].reshape(1)}, path)
     clip, _ = create_clip(WANTED, path)
     assert clip.logit_scale.shape == () and {value.dtype for value in clip.parameters()} == {torch.float32}
     torch.testing.assert_close(clip.text_projection, small.text_projection, atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"visual.conv1.weight": torch.zeros(64, 3, 32, 32)}, r"conv1.weight has shape \(64, 3, 32, 32\), the model has \(64, 3, 14, 14\)"),
-    ({"other": torch.zeros(1)}, "do not belong.*other"),
-    ({"vision_model.encoder.weight": torch.zeros(1)}, "layout of transformers"),
-    ({"ln_final.bias": torch.full((16,), float("nan"))}, "ln_final.bias holds values that are not finite"),
-    ({"ln_final.bias": torch.zeros(16, dtype=torch.int32)}, "ln_final.bias is torch.int32")])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (
+            {"visual.conv1.weight": torch.zeros(64, 3, 32, 32)},
+            r"conv1.weight has shape \(64, 3, 32, 32\), the model has \(64, 3, 14, 14\)",
+        ),
+        ({"other": torch.zeros(1)}, "do not belong.*other"),
+        ({"vision_model.encoder.weight": torch.zeros(1)}, "layout of transformers"),
+        ({"ln_final.bias": torch.full((16,), float("nan"))}, "ln_final.bias holds values that are not finite"),
+        ({"ln_final.bias": torch.zeros(16, dtype=torch.int32)}, "ln_final.bias is torch.int32"),
+    ],
+)
 def test_files_of_another_clip_are_refused(small, tmp_path, change, message):
     path = keep(small, tmp_path / "other.safetensors", **change)
     with pytest.raises(RimError, match=message) as caught:
@@ -295,7 +328,10 @@ def test_pretrained_weights_come_as_safetensors_from_the_place_that_open_clip_na
 
 def test_weights_that_cannot_be_had_are_an_error_that_says_what_to_do_and_never_random(small, hub, no_pickles):
     hub.online = False
-    with pytest.raises(RimError, match="small-14-quickgelu.*hf download timm/small.openai open_clip_model.safetensors.*weights='random'"):
+    with pytest.raises(
+        RimError,
+        match="small-14-quickgelu.*hf download timm/small.openai open_clip_model.safetensors.*weights='random'",
+    ):
         create_clip(WANTED)  # without a word about weights, the pretrained ones are meant
     hub.online = True
     (hub.folder / "open_clip_pytorch_model.bin").write_bytes(b"")
@@ -309,9 +345,17 @@ def test_openais_weights_are_not_put_under_another_activation(small, hub):
     assert hub.asked == []
 
 
-@pytest.mark.parametrize("name, message", [
-    ("ViT-nowhere", "no such backbone.*rim-tiny"), ("hf-hub:somebody/something", "no such backbone"), ("local-dir:somewhere", "no such backbone"),
-    ("RN50-quickgelu", "layers are"), ("ViT-B-16-SigLIP", "configuration has"), ("ViT-H-14-CLIPA", "configuration has")])
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("ViT-nowhere", "no such backbone.*rim-tiny"),
+        ("hf-hub:somebody/something", "no such backbone"),
+        ("local-dir:somewhere", "no such backbone"),
+        ("RN50-quickgelu", "layers are"),
+        ("ViT-B-16-SigLIP", "configuration has"),
+        ("ViT-H-14-CLIPA", "configuration has"),
+    ],
+)
 def test_backbones_that_are_not_built_as_clip_are_refused_without_a_network(name, message, hub):
     with pytest.raises(RimError, match=message):
         create_clip(SimpleNamespace(backbone=name, image_size=96, text_length=14), "random")

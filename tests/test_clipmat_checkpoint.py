@@ -30,7 +30,11 @@ def path(model, tmp_path):
 def rewrite(path, change, about=None):
     tensors = load_file(path)
     change(tensors)
-    save_file(tensors, path, metadata={"rimlib": json.dumps(about or {"format": FORMAT, "profile": PROFILE.to_dict(), "card": {}})})
+    save_file(
+        tensors,
+        path,
+        metadata={"rimlib": json.dumps(about or {"format": FORMAT, "profile": PROFILE.to_dict(), "card": {}})},
+    )
 
 
 def test_it_comes_back_as_it_was(model, path):
@@ -72,8 +76,10 @@ def test_truncated_files(path, keep):
     refuse(path, "not a whole safetensors file")
 
 
-@pytest.mark.parametrize("write", [
-    lambda path: torch.save({"a": torch.zeros(1)}, path), lambda path: path.write_bytes(pickle.dumps({"a": 1}))])
+@pytest.mark.parametrize(
+    "write",
+    [lambda path: torch.save({"a": torch.zeros(1)}, path), lambda path: path.write_bytes(pickle.dumps({"a": 1}))],
+)
 def test_a_pickle_under_that_name_is_never_opened(path, write):
     write(path)
     refuse(path, "pickle")
@@ -90,14 +96,22 @@ def test_settings_of_another_version_matter_only_where_they_shape_the_model(path
     known = PROFILE.to_dict()
     rewrite(path, lambda t: None, {"format": FORMAT, "profile": {**known, "train": {"sizes": 3}}, "card": {}})
     assert CLIPMat.load(path).profile.model == PROFILE.model
-    rewrite(path, lambda t: None, {"format": FORMAT, "profile": {**known, "model": {**known["model"], "sizes": 3}}, "card": {}})
+    rewrite(
+        path,
+        lambda t: None,
+        {"format": FORMAT, "profile": {**known, "model": {**known["model"], "sizes": 3}}, "card": {}},
+    )
     refuse(path, "sizes")
 
 
 def test_a_header_length_that_begins_like_a_pickle_is_read(path):
     """The first byte of a safetensors file is a part of its header's length: 0x80 of one in 32 of them."""
     for length in range(40):
-        rewrite(path, lambda t: None, {"format": FORMAT, "profile": PROFILE.to_dict(), "card": {"padding": "x" * 8 * length}})
+        rewrite(
+            path,
+            lambda t: None,
+            {"format": FORMAT, "profile": PROFILE.to_dict(), "card": {"padding": "x" * 8 * length}},
+        )
         if path.read_bytes()[:1] == b"\x80":
             break
     else:
@@ -136,7 +150,9 @@ def test_a_failed_write_leaves_the_old_file(model, path, monkeypatch):
 def test_the_shipped_model_is_read_and_half_precision_keeps_it_to_the_bit(tmp_path):
     shipped = CLIPMat.shipped()
     assert shipped.profile.name == "tiny-long" and "licence" in shipped.card and not shipped.training
-    shipped.save_pretrained(tmp_path / "shipped", half=True, model_card_kwargs=shipped.card)  # it is stored in float16 already
+    shipped.save_pretrained(
+        tmp_path / "shipped", half=True, model_card_kwargs=shipped.card
+    )  # it is stored in float16 already
     again = CLIPMat.from_pretrained(tmp_path / "shipped")
     assert again.card == shipped.card
     for (name, one), other in zip(shipped.state_dict().items(), again.state_dict().values(), strict=True):

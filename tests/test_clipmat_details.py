@@ -31,8 +31,8 @@ def test_projection_in_bfloat16_is_near():
     with torch.autocast("cpu", torch.bfloat16):
         ours = maxpool_projection(images, weight, bias, 4)
     assert ours.dtype == torch.bfloat16 and (ours - expected).abs().max() < 0.05
-    wanted, = torch.autograd.grad(expected.sum(), weight)
-    found, = torch.autograd.grad(ours.float().sum(), weight)
+    (wanted,) = torch.autograd.grad(expected.sum(), weight)
+    (found,) = torch.autograd.grad(ours.float().sum(), weight)
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, wanted, atol=1.0, rtol=0.05)
 
@@ -50,8 +50,10 @@ def test_convolution_of_an_upsampled_map_borders_included(scale, outputs):
     # float32's own rounding of the matrix of upsampling (its entries are multiples of 1/16, so there is none)
     torch.testing.assert_close(ours, expected, atol=1e-12, rtol=1e-12)
     gradient = torch.randn_like(expected)
-    for mine, theirs in zip(torch.autograd.grad(ours, (x, weight, bias), gradient),
-                            torch.autograd.grad(expected, (x, weight, bias), gradient)):
+    for mine, theirs in zip(
+        torch.autograd.grad(ours, (x, weight, bias), gradient),
+        torch.autograd.grad(expected, (x, weight, bias), gradient),
+    ):
         torch.testing.assert_close(mine, theirs, atol=1e-11, rtol=1e-11)
 
 
@@ -72,7 +74,9 @@ def test_an_extractor_is_equations_6_to_9(level):
     extract = DetailsExtractor(level, image_width=12, width=6, out=5).eval()
     torch.nn.init.normal_(extract.norm.running_mean)
     visual, images = torch.randn(2, 12, 4, 4), torch.rand(2, 3, 64, 64)
-    x_v = F.interpolate(extract.norm_visual(visual), scale_factor=2 ** (4 - level), mode="bilinear", align_corners=False)  # Eq. 6
+    x_v = F.interpolate(
+        extract.norm_visual(visual), scale_factor=2 ** (4 - level), mode="bilinear", align_corners=False
+    )  # Eq. 6
     x_m = F.max_pool2d(extract.norm_image(images), 2**level)  # Eq. 7
     x_f = torch.cat([x_v, x_m], dim=1)  # Eq. 8
     expected = F.relu(extract.norm(extract.mix(x_f)))  # Eq. 9

@@ -18,7 +18,8 @@ from huggingface_hub import ModelCard, PyTorchModelHubMixin, hub_mixin
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 from safetensors.torch import load_file, save_file
 
-from rimlib import files, profile as profiles
+from rimlib import files
+from rimlib import profile as profiles
 from rimlib.clipmat import CLIPMat, hub
 from rimlib.errors import RimError
 
@@ -87,7 +88,9 @@ def test_it_is_one_format(model, saved, tmp_path):
     own = model.save(tmp_path / "own", data="none", licence="MIT")
     assert own.read_bytes() == (saved / "model.safetensors").read_bytes()
     assert json.loads(own.with_suffix(".json").read_text()) == json.loads((saved / "config.json").read_text())
-    with pytest.raises(RimError, match="CLIPMat.load reads the clipmat.safetensors"):  # no README and no config: another kind of folder
+    with pytest.raises(
+        RimError, match="CLIPMat.load reads the clipmat.safetensors"
+    ):  # no README and no config: another kind of folder
         CLIPMat.from_pretrained(tmp_path / "own")
 
 
@@ -112,8 +115,18 @@ def test_what_float16_cannot_hold_is_refused(model, tmp_path):
 
 def test_a_card_that_a_reader_wrote_stays_and_the_first_one_says_what_is_known(model, saved, folder):
     card = ModelCard.load(saved / "README.md")
-    assert card.data.library_name == "rimlib" and "image-matting" in card.data.tags and "pytorch_model_hub_mixin" in card.data.tags
-    for said in ("- data: none", "- licence: MIT", "`image_size`: 32", "CLIPMat.from_pretrained", "arxiv.org/abs/2206.05149"):
+    assert (
+        card.data.library_name == "rimlib"
+        and "image-matting" in card.data.tags
+        and "pytorch_model_hub_mixin" in card.data.tags
+    )
+    for said in (
+        "- data: none",
+        "- licence: MIT",
+        "`image_size`: 32",
+        "CLIPMat.from_pretrained",
+        "arxiv.org/abs/2206.05149",
+    ):
         assert said in card.text
     (folder / "README.md").write_text("mine")
     model.save_pretrained(folder, model_card_kwargs={"data": "other"})
@@ -128,17 +141,32 @@ def refuse(folder, message, **options):
     assert str(folder) in text and "\n" not in text
 
 
-@pytest.mark.parametrize("left, message", [
-    ({"config.json"}, "model.safetensors: it is missing"), ({"model.safetensors"}, "config.json: it is missing"), (set(), "missing")])
+@pytest.mark.parametrize(
+    "left, message",
+    [
+        ({"config.json"}, "model.safetensors: it is missing"),
+        ({"model.safetensors"}, "config.json: it is missing"),
+        (set(), "missing"),
+    ],
+)
 def test_a_folder_that_is_not_whole(folder, left, message):
     for name in set(FILES) - left:
         (folder / name).unlink()
     refuse(folder, message)
 
 
-@pytest.mark.parametrize("text, message", [
-    ("", "broken JSON"), ("[1]", "not of a CLIPMat"), ("{}", "not of a CLIPMat"), ('{"model_type": "clipseg"}', "not of a CLIPMat"),
-    ('{"format": "rimlib-clipmat-1"}', "not of a CLIPMat"), ("[" * 100000, "JSON"), ("\ufeff{}", "config.json")])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "broken JSON"),
+        ("[1]", "not of a CLIPMat"),
+        ("{}", "not of a CLIPMat"),
+        ('{"model_type": "clipseg"}', "not of a CLIPMat"),
+        ('{"format": "rimlib-clipmat-1"}', "not of a CLIPMat"),
+        ("[" * 100000, "JSON"),
+        ("\ufeff{}", "config.json"),
+    ],
+)
 def test_a_config_of_something_else(folder, text, message):
     (folder / "config.json").write_text(text)
     refuse(folder, message)
@@ -161,11 +189,22 @@ def test_another_profile_than_the_one_asked_for(folder):
     refuse(folder, "image_size is 32, not 64", profile=replace(PROFILE, model=replace(PROFILE.model, image_size=64)))
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda t: t.pop("context.vectors"), "missing.*context.vectors"), (lambda t: t.update(other=torch.zeros(1)), "do not belong.*other"),
-    (lambda t: t.update({"semantic.d0.bias": torch.zeros(4)}), r"semantic.d0.bias has shape \(4,\)"),
-    (lambda t: t.update({"semantic.d0.bias": torch.tensor([0, float("inf"), 0])}), "semantic.d0.bias holds values that are not finite"),
-    (lambda t: t.update({"semantic.d0.bias": torch.zeros(3, dtype=torch.int64)}), "semantic.d0.bias is torch.int64")])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda t: t.pop("context.vectors"), "missing.*context.vectors"),
+        (lambda t: t.update(other=torch.zeros(1)), "do not belong.*other"),
+        (lambda t: t.update({"semantic.d0.bias": torch.zeros(4)}), r"semantic.d0.bias has shape \(4,\)"),
+        (
+            lambda t: t.update({"semantic.d0.bias": torch.tensor([0, float("inf"), 0])}),
+            "semantic.d0.bias holds values that are not finite",
+        ),
+        (
+            lambda t: t.update({"semantic.d0.bias": torch.zeros(3, dtype=torch.int64)}),
+            "semantic.d0.bias is torch.int64",
+        ),
+    ],
+)
 def test_tensors_that_are_not_the_models(folder, change, message):
     tensors, about = load_file(folder / "model.safetensors"), (folder / "config.json").read_text()
     change(tensors)
@@ -173,20 +212,34 @@ def test_tensors_that_are_not_the_models(folder, change, message):
     refuse(folder, message)
 
 
-@pytest.mark.parametrize("model_settings, message", [
-    ({"popup_width": 2**40}, "settings build no model"), ({"details_channels": [2**30, 64, 32, 16]}, "has shape"),
-    ({"backbone": "hf-hub:somebody/something"}, "settings build no model.*no such backbone"), ({"image_size": 2**30}, "has shape"),
-    ({"popup_heads": 0}, "popup_heads 0: must be at least 1")])
+@pytest.mark.parametrize(
+    "model_settings, message",
+    [
+        ({"popup_width": 2**40}, "settings build no model"),
+        ({"details_channels": [2**30, 64, 32, 16]}, "has shape"),
+        ({"backbone": "hf-hub:somebody/something"}, "settings build no model.*no such backbone"),
+        ({"image_size": 2**30}, "has shape"),
+        ({"popup_heads": 0}, "popup_heads 0: must be at least 1"),
+    ],
+)
 def test_settings_that_no_memory_could_hold_are_refused_before_any_is_taken(folder, model_settings, message):
     about = json.loads((folder / "config.json").read_text())
     about["profile"]["model"].update(model_settings)
     (folder / "config.json").write_text(json.dumps(about))
-    save_file(load_file(folder / "model.safetensors"), folder / "model.safetensors", metadata={"rimlib": json.dumps(about)})
+    save_file(
+        load_file(folder / "model.safetensors"), folder / "model.safetensors", metadata={"rimlib": json.dumps(about)}
+    )
     refuse(folder, message)
 
 
-@pytest.mark.parametrize("dump", [lambda bomb, path: path.write_bytes(pickle.dumps(bomb)), lambda bomb, path: torch.save(bomb, path),
-                                  lambda bomb, path: torch.save({"state_dict": bomb}, path, _use_new_zipfile_serialization=False)])
+@pytest.mark.parametrize(
+    "dump",
+    [
+        lambda bomb, path: path.write_bytes(pickle.dumps(bomb)),
+        lambda bomb, path: torch.save(bomb, path),
+        lambda bomb, path: torch.save({"state_dict": bomb}, path, _use_new_zipfile_serialization=False),
+    ],
+)
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "pytorch_model.pt"])
 def test_a_pickle_is_refused_and_never_executed(folder, dump, name):
     mark = folder.parent / "executed"
@@ -201,7 +254,9 @@ def test_a_pickle_is_refused_and_never_executed(folder, dump, name):
 def test_a_pickle_beside_the_weights_is_not_looked_at(model, folder, monkeypatch):
     (folder / "pytorch_model.bin").write_bytes(b"\x80")
     monkeypatch.setattr(torch, "load", None)
-    assert all(one.equal(other) for one, other in zip(answers(CLIPMat.from_pretrained(folder)), answers(model), strict=True))
+    assert all(
+        one.equal(other) for one, other in zip(answers(CLIPMat.from_pretrained(folder)), answers(model), strict=True)
+    )
 
 
 def test_a_file_is_not_a_folder(saved):
@@ -224,13 +279,24 @@ def fake_hub(monkeypatch, answer):
 def test_a_name_on_the_hub_is_fetched_without_its_pickles(model, saved, monkeypatch):
     asked = fake_hub(monkeypatch, saved)
     again = CLIPMat.from_pretrained("somebody/fox", revision="v2", local_files_only=True)
-    assert asked == [("somebody/fox", {"allow_patterns": ["config.json", "model.safetensors"], "revision": "v2", "local_files_only": True})]
+    assert asked == [
+        (
+            "somebody/fox",
+            {"allow_patterns": ["config.json", "model.safetensors"], "revision": "v2", "local_files_only": True},
+        )
+    ]
     assert all(one.equal(other) for one, other in zip(answers(model), answers(again), strict=True))
 
 
-@pytest.mark.parametrize("error, message", [
-    (LocalEntryNotFoundError("no route to host\nand more"), "no route to host"), (HFValidationError("?"), "not a name"),
-    (RepositoryNotFoundError("404", response=SimpleNamespace(headers={}, request=None)), "none of this name"), (OSError(), "OSError")])
+@pytest.mark.parametrize(
+    "error, message",
+    [
+        (LocalEntryNotFoundError("no route to host\nand more"), "no route to host"),
+        (HFValidationError("?"), "not a name"),
+        (RepositoryNotFoundError("404", response=SimpleNamespace(headers={}, request=None)), "none of this name"),
+        (OSError(), "OSError"),
+    ],
+)
 def test_a_name_that_cannot_be_had_is_one_line_that_says_what_to_do(error, message, monkeypatch):
     fake_hub(monkeypatch, error)
     refuse("somebody/nothing", f"{message}.*save_pretrained wrote.*OWNER/MODEL")
@@ -262,7 +328,9 @@ def uploads(monkeypatch):
             return SimpleNamespace(repo_id=repo_id if "/" in repo_id else f"me/{repo_id}")
 
         def upload_folder(self, *, repo_id, repo_type, folder_path, **options):
-            pushed.append(SimpleNamespace(name=repo_id, kind=repo_type, options=options, files=contents(Path(folder_path))))
+            pushed.append(
+                SimpleNamespace(name=repo_id, kind=repo_type, options=options, files=contents(Path(folder_path)))
+            )
             return f"https://huggingface.co/{repo_id}/commit/1"
 
     monkeypatch.setattr(hub_mixin, "HfApi", Api)
@@ -279,6 +347,7 @@ def test_a_push_uploads_the_three_files(model, saved, uploads):
 def test_a_push_that_fails_is_one_line(model, uploads, monkeypatch):
     def upload_folder(self, **options):
         raise HfHubHTTPError("403 Forbidden\nand more", response=SimpleNamespace(headers={}, request=None))
+
     monkeypatch.setattr(hub_mixin.HfApi, "upload_folder", upload_folder)
     with pytest.raises(RimError, match="somebody/fox: it cannot be pushed.*403 Forbidden.*hf auth login") as caught:
         model.push_to_hub("somebody/fox")
@@ -347,7 +416,10 @@ def test_a_model_without_a_profile_says_so(model, tmp_path):
 
 def test_the_package_stays_light():
     code = "import rimlib, sys; print({'torch', 'huggingface_hub', 'open_clip', 'numpy'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "set()"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        == "set()"
+    )
 
 
 def test_the_first_difference_of_two_profiles_is_named():

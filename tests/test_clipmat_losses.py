@@ -49,7 +49,9 @@ def naive_vitmatte(x):
 @pytest.mark.parametrize("size", [96, 160])
 def test_gfm_laplacian_of_both_pyramids(size):
     p, a = np.random.default_rng(0).random((2, 2, size, size))
-    expected = np.mean([sum(abs(x - y).mean() for x, y in zip(naive_gfm(one), naive_gfm(other))) for one, other in zip(p, a)])
+    expected = np.mean(
+        [sum(abs(x - y).mean() for x, y in zip(naive_gfm(one), naive_gfm(other))) for one, other in zip(p, a)]
+    )
     found = losses.laplacian_loss(torch.tensor(p)[:, None], torch.tensor(a)[:, None])
     assert found.item() == pytest.approx(expected, rel=1e-9)
 
@@ -73,7 +75,10 @@ def test_the_two_laplacian_losses_are_not_one_thing():
 def test_alpha_losses_by_their_formulas():
     p, a = torch.rand(2, 3, 1, 16, 16, dtype=torch.float64)
     w = (torch.rand(3, 1, 16, 16) > 0.5).double()
-    total = sum(math.sqrt((u * (x - y)) ** 2 + 1e-12) for u, x, y in zip(w.flatten().tolist(), p.flatten().tolist(), a.flatten().tolist()))
+    total = sum(
+        math.sqrt((u * (x - y)) ** 2 + 1e-12)
+        for u, x, y in zip(w.flatten().tolist(), p.flatten().tolist(), a.flatten().tolist())
+    )
     assert losses.alpha_loss(p, a, w).item() == pytest.approx(total / (w.sum().item() + 1))
     assert losses.alpha_loss(p, a).item() == pytest.approx((p - a).abs().mean().item(), rel=1e-6)
 
@@ -89,16 +94,22 @@ def test_the_alpha_loss_of_the_whole_image_is_rounded_at_zero():
     assert a.grad.isfinite().all() and (a.grad[..., :2] == 0).all()
 
 
-@pytest.mark.parametrize("variant, pyramid, weights", [
-    ("gfm", naive_gfm, [1, 1, 1, 1, 1, 1]), ("vitmatte", naive_vitmatte, [1 / 5, 2 / 5, 4 / 5, 8 / 5, 16 / 5])])
+@pytest.mark.parametrize(
+    "variant, pyramid, weights",
+    [("gfm", naive_gfm, [1, 1, 1, 1, 1, 1]), ("vitmatte", naive_vitmatte, [1 / 5, 2 / 5, 4 / 5, 8 / 5, 16 / 5])],
+)
 def test_the_laplacian_losses_where_the_trimap_is_unknown(variant, pyramid, weights):
     """Of w p and w a; several maps in one pass are as each alone."""
     rng = np.random.default_rng(4)
     p, a, w = rng.random((2, 64, 64)), rng.random((2, 64, 64)), (rng.random((2, 64, 64)) > 0.5).astype(float)
 
     def naive(p, a):
-        return np.mean([sum(k * abs(x - y).mean() for k, x, y in zip(weights, pyramid(one), pyramid(other), strict=True))
-                        for one, other in zip(p, a)])
+        return np.mean(
+            [
+                sum(k * abs(x - y).mean() for k, x, y in zip(weights, pyramid(one), pyramid(other), strict=True))
+                for one, other in zip(p, a)
+            ]
+        )
 
     maps = [torch.tensor(x)[:, None] for x in (p, a, w)]
     found = losses.laplacian_losses([(maps[0], maps[1], maps[2]), (maps[0], maps[1], None)], variant)
@@ -110,9 +121,13 @@ def test_the_kernels_by_their_formulas():
     g = [math.exp(-(i**2) / 2) for i in (-2, -1, 0, 1, 2)]
     whole = sum(a**2 + b**2 for a in g for b in g)
     line = [1, 4, 6, 4, 1]
-    for kernel, expected in ((losses.gfm_kernel, [[(a**2 + b**2) / whole for b in g] for a in g]),
-                             (losses.binomial_kernel, [[a * b / 256 for b in line] for a in line])):
-        torch.testing.assert_close(kernel(torch.float64, torch.device("cpu"))[0, 0], torch.tensor(expected, dtype=torch.float64))
+    for kernel, expected in (
+        (losses.gfm_kernel, [[(a**2 + b**2) / whole for b in g] for a in g]),
+        (losses.binomial_kernel, [[a * b / 256 for b in line] for a in line]),
+    ):
+        torch.testing.assert_close(
+            kernel(torch.float64, torch.device("cpu"))[0, 0], torch.tensor(expected, dtype=torch.float64)
+        )
 
 
 def test_the_cross_entropy_pixel_by_pixel():
@@ -137,15 +152,23 @@ def test_each_decoder_is_scored_where_the_paper_says():
     torch.manual_seed(0)
     true, classes = torch.rand(1, 1, 32, 32), torch.zeros(1, 32, 32, dtype=torch.int64)
     classes[:, 8:16], classes[:, 16:] = 1, 2
-    output = SimpleNamespace(trimap_logits=torch.randn(1, 3, 32, 32), detail=torch.rand(1, 1, 32, 32), alpha=torch.rand(1, 1, 32, 32),
-                             match=None)
+    output = SimpleNamespace(
+        trimap_logits=torch.randn(1, 3, 32, 32),
+        detail=torch.rand(1, 1, 32, 32),
+        alpha=torch.rand(1, 1, 32, 32),
+        match=None,
+    )
     before = losses.clipmat_loss(output, true, classes)
 
     def moved(name, rows):
         value = getattr(output, name).clone()
         value[..., rows, :] += 0.25 * torch.rand_like(value[..., rows, :])
         after = losses.clipmat_loss(SimpleNamespace(**{**vars(output), name: value}), true, classes)
-        return {part for part in before if part != "total" and not torch.isclose(before[part], after[part], rtol=1e-6, atol=0)}
+        return {
+            part
+            for part in before
+            if part != "total" and not torch.isclose(before[part], after[part], rtol=1e-6, atol=0)
+        }
 
     unknown, known = slice(8, 16), slice(16, 32)
     assert moved("detail", unknown) == {"alpha_unknown", "laplacian_unknown"} and moved("detail", known) == set()
@@ -160,20 +183,30 @@ def test_nothing_unknown_gives_a_finite_loss():
 
 def test_all_parts_add_up_and_weights_are_named():
     torch.manual_seed(0)
-    output = SimpleNamespace(trimap_logits=torch.randn(2, 3, 32, 32), detail=torch.rand(2, 1, 32, 32), alpha=torch.rand(2, 1, 32, 32),
-                             match=torch.randn(2, 1, 4, 4))
+    output = SimpleNamespace(
+        trimap_logits=torch.randn(2, 3, 32, 32),
+        detail=torch.rand(2, 1, 32, 32),
+        alpha=torch.rand(2, 1, 32, 32),
+        match=torch.randn(2, 1, 4, 4),
+    )
     true, classes = torch.rand(2, 1, 32, 32), torch.randint(0, 3, (2, 32, 32))
     parts = losses.clipmat_loss(output, true, classes)
     assert set(parts) == {"total", *losses.PARTS}
     assert parts["total"].item() == pytest.approx(sum(parts[name].item() for name in losses.PARTS), rel=1e-5)
     unknown = (classes == 1)[:, None].float()
-    assert parts["laplacian_unknown"].item() == pytest.approx(losses.laplacian_loss(output.detail * unknown, true * unknown).item(), rel=1e-5)
-    assert parts["ce"].item() == pytest.approx(F.nll_loss(output.trimap_logits.log_softmax(1), classes).item(), rel=1e-5)
+    assert parts["laplacian_unknown"].item() == pytest.approx(
+        losses.laplacian_loss(output.detail * unknown, true * unknown).item(), rel=1e-5
+    )
+    assert parts["ce"].item() == pytest.approx(
+        F.nll_loss(output.trimap_logits.log_softmax(1), classes).item(), rel=1e-5
+    )
     only = losses.clipmat_loss(output, true, classes, dict.fromkeys(losses.PARTS, 0.0) | {"ce": 2.0})
     assert only["total"].item() == pytest.approx(2 * parts["ce"].item(), rel=1e-5)
-    share = true.view(2, 1, 4, 8, 4, 8).mean(dim=(3, 5))                     # of the truth in each patch
+    share = true.view(2, 1, 4, 8, 4, 8).mean(dim=(3, 5))  # of the truth in each patch
     p = output.match.sigmoid()
-    assert parts["match"].item() == pytest.approx(-(share * p.log() + (1 - share) * (1 - p).log()).mean().item(), rel=1e-4)
+    assert parts["match"].item() == pytest.approx(
+        -(share * p.log() + (1 - share) * (1 - p).log()).mean().item(), rel=1e-4
+    )
     output.match = None
     assert set(losses.clipmat_loss(output, true, classes)) == {"total", *losses.PARTS} - {"match"}
     with pytest.raises(RimError, match="laplacian_unknown"):
@@ -182,14 +215,18 @@ def test_all_parts_add_up_and_weights_are_named():
 
 def alphas(count=6, size=40):
     rng = np.random.default_rng(3)
-    soft = [cv2.GaussianBlur((rng.random((size, size)) > 0.6).astype(np.float32) * 3 - 1, (0, 0), 4) for _ in range(count)]
+    soft = [
+        cv2.GaussianBlur((rng.random((size, size)) > 0.6).astype(np.float32) * 3 - 1, (0, 0), 4) for _ in range(count)
+    ]
     flat = [np.zeros((size, size)), np.ones((size, size)), np.eye(size)]
     return np.stack([*(np.clip(8 * x, 0, 1) for x in soft), *flat]).astype(np.float32)
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7, 9, 15, 25, 31])
 def test_the_batched_trimap_is_opencvs(kernel):
-    assert trimap.ellipse_widths(kernel) == cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (kernel, kernel)).sum(1).tolist()
+    assert (
+        trimap.ellipse_widths(kernel) == cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (kernel, kernel)).sum(1).tolist()
+    )
     batch = alphas()
     classes = trimap.trimaps_from_alphas(torch.from_numpy(batch)[:, None], kernel).numpy()
     for alpha, ours in zip(batch, classes, strict=True):
@@ -202,8 +239,12 @@ def test_the_trimap_by_looking_at_each_pixel():
     found = trimap.trimap_from_alpha(alpha, kernel)
     for row in range(alpha.shape[0]):
         for column in range(alpha.shape[1]):
-            near = [round(255 * alpha[row + i - 3, column + j - 3]) for i in range(7) for j in range(7)
-                    if ellipse[i, j] and 0 <= row + i - 3 < alpha.shape[0] and 0 <= column + j - 3 < alpha.shape[1]]
+            near = [
+                round(255 * alpha[row + i - 3, column + j - 3])
+                for i in range(7)
+                for j in range(7)
+                if ellipse[i, j] and 0 <= row + i - 3 < alpha.shape[0] and 0 <= column + j - 3 < alpha.shape[1]
+            ]
             assert found[row, column] == (0 if max(near) == 0 else 255 if min(near) == 255 else 128)
 
 

@@ -108,17 +108,34 @@ def test_three_steps_are_one_and_shapes_are_as_said(model):
         parts = [model.matte(features.select(index[i : i + 1]), text.select(slice(i, i + 1))) for i in range(3)]
     assert text.tokens.shape == (3, 16 + 8, 192) and text.sentence.shape == (3, 192)
     assert [detail.shape[1:] for detail in features.details] == [
-        (channels, SIZE // 2**level, SIZE // 2**level) for channels, level in zip(PROFILE.model.details_channels, (4, 3, 2, 1))]
-    assert whole.trimap_logits.shape == (3, 3, SIZE, SIZE) and whole.alpha.shape == whole.detail.shape == (3, 1, SIZE, SIZE)
+        (channels, SIZE // 2**level, SIZE // 2**level)
+        for channels, level in zip(PROFILE.model.details_channels, (4, 3, 2, 1))
+    ]
+    assert whole.trimap_logits.shape == (3, 3, SIZE, SIZE) and whole.alpha.shape == whole.detail.shape == (
+        3,
+        1,
+        SIZE,
+        SIZE,
+    )
     assert whole.alpha.dtype == torch.float32 and 0 <= whole.alpha.min() and whole.alpha.max() <= 1
     for i, part in enumerate(parts):
         torch.testing.assert_close(part.detail[0], whole.detail[i], atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(part.score[0], whole.score[i], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("changes", [
-    {}, {"match": False}, {"tsp": False}, {"mde": False}, {"post_context": False}, {"details_text": False}, {"details_width": 16},
-    {"tsp": False, "mde": False, "post_context": False, "pre_context": False}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"match": False},
+        {"tsp": False},
+        {"mde": False},
+        {"post_context": False},
+        {"details_text": False},
+        {"details_width": 16},
+        {"tsp": False, "mde": False, "post_context": False, "pre_context": False},
+    ],
+)
 def test_each_switch_gives_a_model_in_which_every_parameter_learns(changes):
     model = build(**changes).train()
     images, tokens = torch.rand(2, 3, SIZE, SIZE), model.tokenize(["the red dog", "the net"])
@@ -166,10 +183,16 @@ def test_it_overfits_four_samples():
     assert (found - alpha).abs().mean() < 0.03
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"details_out": (96, 48, 99, 16)}, "details_out"), ({"popup_width": 130}, "popup_width"),
-    ({"image_size": 100}, "image_size"), ({"details_channels": (192, 96)}, "four numbers"),
-    ({"text_length": 75}, "text positions")])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"details_out": (96, 48, 99, 16)}, "details_out"),
+        ({"popup_width": 130}, "popup_width"),
+        ({"image_size": 100}, "image_size"),
+        ({"details_channels": (192, 96)}, "four numbers"),
+        ({"text_length": 75}, "text positions"),
+    ],
+)
 def test_settings_that_do_not_fit_are_refused_before_anything_runs(changes, message):
     with pytest.raises(RimError, match=message):
         build(**changes)

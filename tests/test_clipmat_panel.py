@@ -28,8 +28,10 @@ MULTIPLIES = """
 """
 
 
-@pytest.mark.parametrize("features, machine, lanes, rows, task",
-                         [("+avx,+avx2", "x86_64", 8, 6, CONVOLVES), ("", "x86_64", 4, 6, MULTIPLIES), ("", "arm64", 4, 12, MULTIPLIES)])
+@pytest.mark.parametrize(
+    "features, machine, lanes, rows, task",
+    [("+avx,+avx2", "x86_64", 8, 6, CONVOLVES), ("", "x86_64", 4, 6, MULTIPLIES), ("", "arm64", 4, 12, MULTIPLIES)],
+)
 def test_another_processor_answers_alike(features, machine, lanes, rows, task, tmp_path):
     """The products of matrices are cut to the vectors of the processor that Numba makes code for."""
     code = f"""
@@ -42,16 +44,33 @@ def test_another_processor_answers_alike(features, machine, lanes, rows, task, t
         from rimlib.clipmat.winograd import Convolution
         assert (panel.LANES, panel.ROWS) == ({lanes}, {rows}), (panel.LANES, panel.ROWS)
     """
-    run = subprocess.run([sys.executable, "-c", textwrap.dedent(code) + textwrap.dedent(task)], capture_output=True, text=True,
-                         env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": features})
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code) + textwrap.dedent(task)],
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "NUMBA_CACHE_DIR": str(tmp_path),
+            "NUMBA_CPU_NAME": "generic",
+            "NUMBA_CPU_FEATURES": features,
+        },
+    )
     assert run.returncode == 0, run.stderr
 
 
 def test_a_product_takes_nothing_else():
     product = numba.njit(lambda *arrays: panel.multiply(*arrays, 0))
-    good = np.zeros((12, 4), np.float32), np.zeros((4, panel.COLUMNS), np.float32), np.zeros((12, panel.COLUMNS), np.float32)
+    good = (
+        np.zeros((12, 4), np.float32),
+        np.zeros((4, panel.COLUMNS), np.float32),
+        np.zeros((12, panel.COLUMNS), np.float32),
+    )
     product(*good)
-    for at, array in ((0, good[0].astype(np.float64)), (1, np.asfortranarray(good[1])), (2, np.broadcast_to(good[2], good[2].shape))):
+    for at, array in (
+        (0, good[0].astype(np.float64)),
+        (1, np.asfortranarray(good[1])),
+        (2, np.broadcast_to(good[2], good[2].shape)),
+    ):
         with pytest.raises(numba.TypingError):
             product(*good[:at], array, *good[at + 1 :])
 

@@ -15,19 +15,38 @@ from rimlib.clipmat.tokenizer import Tokenizer
 from rimlib.errors import RimError
 
 # As the supplement prints it (Sec. 3, "Matting-related prefix templates"): nine, of which the second and the third are one.
-PRINTED = ["{keyword}", "a photo of a {keyword}", "a photo of a {keyword}", "an image of a {keyword}", "a photo of the {keyword}",
-           "the foreground of the {keyword}", "the mask of the {keyword}", "the alpha matte of the {keyword}", "to extract the {keyword}"]
+PRINTED = [
+    "{keyword}",
+    "a photo of a {keyword}",
+    "a photo of a {keyword}",
+    "an image of a {keyword}",
+    "a photo of the {keyword}",
+    "the foreground of the {keyword}",
+    "the mask of the {keyword}",
+    "the alpha matte of the {keyword}",
+    "to extract the {keyword}",
+]
 # The prompts of Table 8.
-TABLE_8 = ["{keyword}", "a photo of a {keyword}", "a photograph of a {keyword}", "an image of a {keyword}", "the foreground of the {keyword}",
-           "the mask of the {keyword}", "the alpha matte of the {keyword}", "to extract {keyword}"]
-CATEGORIES = json.loads((Path(prompt.__file__).parent.parent / "entities" / "categories.json").read_text(encoding="utf-8"))
+TABLE_8 = [
+    "{keyword}",
+    "a photo of a {keyword}",
+    "a photograph of a {keyword}",
+    "an image of a {keyword}",
+    "the foreground of the {keyword}",
+    "the mask of the {keyword}",
+    "the alpha matte of the {keyword}",
+    "to extract {keyword}",
+]
+CATEGORIES = json.loads(
+    (Path(prompt.__file__).parent.parent / "entities" / "categories.json").read_text(encoding="utf-8")
+)
 
 
 def test_the_bag_is_the_papers_list_with_the_repeated_one_read_from_table_8():
     repeated = PRINTED.index("a photo of a {keyword}", 2)
     meant = [row for row in TABLE_8 if row not in PRINTED and row.replace("extract", "extract the") not in PRINTED]
     assert meant == ["a photograph of a {keyword}"]
-    assert list(prompt.TEMPLATES) == PRINTED[:repeated] + meant + PRINTED[repeated + 1:]
+    assert list(prompt.TEMPLATES) == PRINTED[:repeated] + meant + PRINTED[repeated + 1 :]
     assert len(set(prompt.TEMPLATES)) == 9
 
 
@@ -41,7 +60,11 @@ def test_without_the_pre_embedding_context_the_keyword_is_bare_in_training_and_i
     profile = profiles.load("paper-b16")
     assert prompt.templates(profile.model) == prompt.TEMPLATES and prompt.template(profile) == profile.evaluate.template
     bare = replace(profile, model=replace(profile.model, pre_context=False))
-    assert [text.format(keyword="net") for text in prompt.templates(bare.model)] == [prompt.template(bare).format(keyword="net")] == ["net"]
+    assert (
+        [text.format(keyword="net") for text in prompt.templates(bare.model)]
+        == [prompt.template(bare).format(keyword="net")]
+        == ["net"]
+    )
 
 
 @pytest.mark.parametrize("name, width", [("paper-b16", 512), ("paper-l14", 768)])
@@ -59,13 +82,21 @@ def test_the_papers_lengths_of_text(name, width, words, whole, monkeypatch):
 
 def test_a_length_of_79_as_the_text_says_does_not_fit_the_backbone():
     settings = profiles.load("paper-b16", model__text_length=71).model
-    with torch.device("meta"), pytest.raises(RimError, match="71 and model.context 8: together 79, but this backbone has 77"):
+    with (
+        torch.device("meta"),
+        pytest.raises(RimError, match="71 and model.context 8: together 79, but this backbone has 77"),
+    ):
         CLIPMat(settings, *create_clip(settings, "random"))
 
 
 def test_every_category_fits_into_14_tokens_in_every_template():
     tokenizer = Tokenizer(None, 14)
-    assert tokenizer([template.format(keyword=category) for category in CATEGORIES for template in prompt.TEMPLATES]).shape[1] == 14
+    assert (
+        tokenizer(
+            [template.format(keyword=category) for category in CATEGORIES for template in prompt.TEMPLATES]
+        ).shape[1]
+        == 14
+    )
 
 
 @pytest.mark.parametrize("length", [14, 69])

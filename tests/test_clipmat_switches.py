@@ -34,22 +34,37 @@ def data(model):
     torch.manual_seed(1)
     classes = torch.zeros(3, SIZE, SIZE, dtype=torch.int64)
     classes[:, 8:24, 8:24], classes[:, 12:20, 12:20] = 1, 2
-    return torch.rand(2, 3, SIZE, SIZE), model.tokenize(["the red dog", "the net", "a vase"]), torch.tensor([0, 1, 1]), classes
+    return (
+        torch.rand(2, 3, SIZE, SIZE),
+        model.tokenize(["the red dog", "the net", "a vase"]),
+        torch.tensor([0, 1, 1]),
+        classes,
+    )
 
 
 def test_every_switch_is_in_the_table_and_says_what_the_paper_has():
     settings = profiles.load("tiny").model
     fields = [field.name for field in dataclasses.fields(settings)]
-    assert {name for name in fields if isinstance(getattr(settings, name), bool)} == {switch.name for switch in SWITCHES}
+    assert {name for name in fields if isinstance(getattr(settings, name), bool)} == {
+        switch.name for switch in SWITCHES
+    }
     for settings in (profiles.load("paper-b16").model, profiles.load("paper-l14").model):
         assert [switch.in_paper for switch in SWITCHES] == [getattr(settings, switch.name) for switch in SWITCHES]
     assert all(switch.what and switch.paper and switch.without for switch in SWITCHES)
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"text_length": 2}, "text_length 2: must be at least 3"), ({"context": -1}, "context -1"), ({"popup_heads": 0}, "popup_heads 0"),
-    ({"popup_out": 0}, "popup_out 0"), ({"details_width": 0}, "details_width 0"),
-    ({"details_out": (64, 32, 16, 0)}, r"details_out \[64, 32, 16, 0\]"), ({"details_channels": (), "details_out": ()}, "details_channels")])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"text_length": 2}, "text_length 2: must be at least 3"),
+        ({"context": -1}, "context -1"),
+        ({"popup_heads": 0}, "popup_heads 0"),
+        ({"popup_out": 0}, "popup_out 0"),
+        ({"details_width": 0}, "details_width 0"),
+        ({"details_out": (64, 32, 16, 0)}, r"details_out \[64, 32, 16, 0\]"),
+        ({"details_channels": (), "details_out": ()}, "details_channels"),
+    ],
+)
 def test_sizes_of_nothing_are_refused(changes, message):
     with pytest.raises(RimError, match=message):
         build(replace(TINY.model, **changes))
@@ -77,7 +92,12 @@ def test_each_switch_gives_a_model_of_the_same_interface_that_learns(profile, na
         text = model.encode_text(tokens)
         steps = model.matte(model.encode_image(images).select(index), text)
         whole = model(images, tokens, index)
-    assert steps.trimap_logits.shape == (3, 3, SIZE, SIZE) and steps.detail.shape == steps.alpha.shape == (3, 1, SIZE, SIZE)
+    assert steps.trimap_logits.shape == (3, 3, SIZE, SIZE) and steps.detail.shape == steps.alpha.shape == (
+        3,
+        1,
+        SIZE,
+        SIZE,
+    )
     assert steps.score.shape == (3,) and text.sentence.shape == (3, 192)
     torch.testing.assert_close(steps.detail, whole.detail, atol=1e-5, rtol=1e-4)
 
@@ -85,8 +105,14 @@ def test_each_switch_gives_a_model_of_the_same_interface_that_learns(profile, na
 @pytest.mark.parametrize("name", NETWORK)
 def test_each_switch_changes_what_the_model_says(name):
     one, other = build(PAPER.model).eval(), build(flipped(PAPER, name)).eval()
-    other.load_state_dict({key: value for key, value in one.state_dict().items()
-                           if key in other.state_dict() and value.shape == other.state_dict()[key].shape}, strict=False)
+    other.load_state_dict(
+        {
+            key: value
+            for key, value in one.state_dict().items()
+            if key in other.state_dict() and value.shape == other.state_dict()[key].shape
+        },
+        strict=False,
+    )
     images, tokens, index, _ = data(one)
     with torch.inference_mode():
         for part in (one, other):
@@ -94,7 +120,9 @@ def test_each_switch_changes_what_the_model_says(name):
                 if value.ndim > 1 and not key.startswith("backbone."):
                     value.mul_(4)  # fresh weights hardly say anything
         first, second = one(images, tokens, index), other(images, tokens, index)
-    assert max((first.trimap_logits - second.trimap_logits).abs().max(), (first.detail - second.detail).abs().max()) > 1e-2
+    assert (
+        max((first.trimap_logits - second.trimap_logits).abs().max(), (first.detail - second.detail).abs().max()) > 1e-2
+    )
 
 
 def test_without_tsp_a_patch_hears_the_text_and_no_other_patch():
@@ -139,7 +167,11 @@ def test_training_asks_with_templates_or_with_the_bare_keyword(on, make_scenes, 
         return found
 
     monkeypatch.setattr(samples.Samples, "batch", batch)
-    profile = replace(TINY, model=replace(TINY.model, pre_context=on), train=replace(TINY.train, keyword_share=1.0, images=8, no_target=0.0))
+    profile = replace(
+        TINY,
+        model=replace(TINY.model, pre_context=on),
+        train=replace(TINY.train, keyword_share=1.0, images=8, no_target=0.0),
+    )
     train.train(profile, make_scenes(tmp_path / "data", 4), tmp_path / "out", steps=1, weights="random", progress=False)
     assert set(drawn) == {prompt.templates(profile.model)}
     assert (set(texts) == {"disc", "box"}) is not on
@@ -165,5 +197,18 @@ def test_the_rows_of_table_3():
     assert ["".join(letter for letter, on in zip("TM12", row) if on) for row in TABLE_3] == marks
     rows = switches.table_3(PAPER)
     counted = [row.pop("parameters") for row in rows]
-    assert [tuple(row.values()) for row in rows] == list(TABLE_3) and list(rows[0]) == ["tsp", "mde", "pre_context", "post_context"]
-    assert counted[0] < counted[1] < counted[2] == counted[3] < counted[4] == counted[5] == switches.parameters(PAPER.model)
+    assert [tuple(row.values()) for row in rows] == list(TABLE_3) and list(rows[0]) == [
+        "tsp",
+        "mde",
+        "pre_context",
+        "post_context",
+    ]
+    assert (
+        counted[0]
+        < counted[1]
+        < counted[2]
+        == counted[3]
+        < counted[4]
+        == counted[5]
+        == switches.parameters(PAPER.model)
+    )

@@ -59,9 +59,16 @@ def test_clips_own_merges_are_the_default():
     assert Tokenizer(None, 77)(["a photo of a dandelion"]).equal(open_clip.tokenize(["a photo of a dandelion"]))
 
 
-@pytest.mark.parametrize("sentences, message", [
-    ([""], "at least one word"), (["  "], "at least one word"), ([None], "at least one word"), ("the dog", "list of sentences"),
-    (["the dog " * 20], "say it shorter")])
+@pytest.mark.parametrize(
+    "sentences, message",
+    [
+        ([""], "at least one word"),
+        (["  "], "at least one word"),
+        ([None], "at least one word"),
+        ("the dog", "list of sentences"),
+        (["the dog " * 20], "say it shorter"),
+    ],
+)
 def test_what_cannot_be_read_is_refused(merges, sentences, message):
     with pytest.raises(RimError, match=message):
         Tokenizer(merges, 12)(sentences)

@@ -4,12 +4,12 @@ import copy
 import pickle
 from functools import partial
 
+import literal
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-import literal
 from rimlib.clipmat import compiled, details, loops, winograd
 from rimlib.clipmat.decoders import upsample
 from rimlib.clipmat.details import DetailsExtractor, maxpool_projection
@@ -47,7 +47,9 @@ def test_groups_of_tiles_join(size, outputs, threads):
     torch.manual_seed(0)
     x, weight, bias = torch.randn(1, 48, *size), torch.randn(outputs, 48, 3, 3) / 20, torch.randn(outputs)
     with torch.inference_mode():
-        torch.testing.assert_close(Convolution(weight, bias)(x), F.conv2d(x, weight, bias, padding=1), atol=2e-5, rtol=0)
+        torch.testing.assert_close(
+            Convolution(weight, bias)(x), F.conv2d(x, weight, bias, padding=1), atol=2e-5, rtol=0
+        )
 
 
 @pytest.mark.parametrize("size", [(10, 5), (3, 40)])
@@ -59,7 +61,9 @@ def test_what_is_added_joins_before_relu(size, threads):
     expected = (F.conv2d(x, weight, bias, padding=1) + F.conv2d(upsample(small, 4), other, padding=1)).relu()
     with torch.inference_mode():
         added = [UpsampledConvolution(other, 4)(one) for one in small]
-        out = Convolution(weight, bias).of_maps([Source(image) for image in winograd.pixels(x)], height, width, True, added)
+        out = Convolution(weight, bias).of_maps(
+            [Source(image) for image in winograd.pixels(x)], height, width, True, added
+        )
     torch.testing.assert_close(out, expected, atol=2e-5, rtol=0)
 
 
@@ -75,7 +79,9 @@ def test_small_maps_and_few_channels_go_to_torch(monkeypatch):
     for inputs, outputs, side in ((47, 96, 20), (96, 31, 20), (96, 96, 15)):
         x, weight, bias = torch.randn(1, inputs, side, side), torch.randn(outputs, inputs, 3, 3), torch.randn(outputs)
         with torch.inference_mode():
-            torch.testing.assert_close(Convolution(weight, bias)(x), F.conv2d(x, weight, bias, padding=1), atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(
+                Convolution(weight, bias)(x), F.conv2d(x, weight, bias, padding=1), atol=1e-4, rtol=1e-4
+            )
 
 
 def test_it_is_for_answers_on_a_cpu_in_float32_only():
@@ -98,9 +104,14 @@ def trained(module):
 
 
 def test_a_norm_joins_its_convolution():
-    convolution, norm = torch.nn.Conv2d(5, 7, 3, padding=1, bias=False), trained(torch.nn.Sequential(torch.nn.BatchNorm2d(7)))[0]
+    convolution, norm = (
+        torch.nn.Conv2d(5, 7, 3, padding=1, bias=False),
+        trained(torch.nn.Sequential(torch.nn.BatchNorm2d(7)))[0],
+    )
     x = torch.randn(2, 5, 9, 9)
-    torch.testing.assert_close(F.conv2d(x, *folded(convolution, norm), padding=1), norm(convolution(x)), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        F.conv2d(x, *folded(convolution, norm), padding=1), norm(convolution(x)), atol=1e-5, rtol=1e-5
+    )
 
 
 def test_two_convolutions_answer_alike_with_and_without_gradient():
@@ -138,11 +149,17 @@ def test_an_enlarged_map_is_convolved_by_rows(scale, size, threads):
     expected = F.conv2d(upsample(x, scale), weight, bias, padding=1)
     with torch.inference_mode():
         for few in (1, 3):
-            torch.testing.assert_close(convolve_upsampled(x, weight[:few], scale, bias[:few]), expected[:, :few], atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(convolve_upsampled(x, weight[:2], scale), (expected - bias[:, None, None])[:, :2], atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(
+                convolve_upsampled(x, weight[:few], scale, bias[:few]), expected[:, :few], atol=1e-5, rtol=1e-5
+            )
+        torch.testing.assert_close(
+            convolve_upsampled(x, weight[:2], scale), (expected - bias[:, None, None])[:, :2], atol=1e-5, rtol=1e-5
+        )
         rows = np.full((scale * size[0], scale * size[1], 9), np.nan, np.float32)
         compiled.share(partial(loops.enlarge_rows, UpsampledConvolution(weight, scale)(x[1]), rows), len(rows))
-        torch.testing.assert_close(torch.from_numpy(rows), (expected - bias[:, None, None])[1].permute(1, 2, 0), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            torch.from_numpy(rows), (expected - bias[:, None, None])[1].permute(1, 2, 0), atol=1e-5, rtol=1e-5
+        )
 
 
 @pytest.mark.parametrize("level, grid", [(1, 3), (1, 4), (2, 9), (3, 16), (4, 32), (1, 1)])
@@ -168,10 +185,18 @@ def test_a_picture_that_is_not_square(level, out):
 def test_sizes_that_do_not_fit_are_an_error_and_not_read_past_their_end():
     extract, block = trained(DetailsExtractor(1, image_width=200, width=100, out=96)), trained(TwoConvolutions(100, 97))
     with torch.inference_mode():
-        for visual, images in (((1, 200, 4, 4), (1, 3, 96, 96)), ((1, 200, 4, 4), (1, 1, 64, 64)), ((2, 200, 4, 4), (3, 3, 64, 64))):
+        for visual, images in (
+            ((1, 200, 4, 4), (1, 3, 96, 96)),
+            ((1, 200, 4, 4), (1, 1, 64, 64)),
+            ((2, 200, 4, 4), (3, 3, 64, 64)),
+        ):
             with pytest.raises((RuntimeError, RimError)):
                 extract(torch.zeros(visual), torch.zeros(images))
-        for small, more in (((1, 100, 16, 16), (1, 100, 48, 48)), ((1, 101, 16, 16), (1, 101, 32, 32)), ((2, 100, 16, 16), (3, 100, 32, 32))):
+        for small, more in (
+            ((1, 100, 16, 16), (1, 100, 48, 48)),
+            ((1, 101, 16, 16), (1, 101, 32, 32)),
+            ((2, 100, 16, 16), (3, 100, 32, 32)),
+        ):
             with pytest.raises(RuntimeError):
                 block(torch.zeros(small), torch.zeros(more))
         with pytest.raises(RuntimeError):

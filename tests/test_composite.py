@@ -65,7 +65,7 @@ def reference(background, cutouts, placements, mirrored):
         foreground, alpha = (part[:, ::-1] if mirrored[index] else part for part in cutouts[index])
         size, alpha = (place.height, place.width), alpha.astype(float)
         colors, alpha = halved(foreground * alpha[..., None], size), halved(alpha, size)
-        window = np.s_[place.top:place.top + place.height, place.left:place.left + place.width]
+        window = np.s_[place.top : place.top + place.height, place.left : place.left + place.width]
         scene[window] = colors + (1 - alpha[..., None]) * scene[window]
         for behind in visible:
             if behind is not None:
@@ -90,12 +90,18 @@ def test_the_fast_way_is_within_one_level_of_floating_point(size, mirrored):
     for front, back in (("smoke", "hair"), ("net", "glass")):
         cutouts = [drawn.draw(front, "hotpink" if front == "net" else "silver", 64), drawn.draw(back, "tan", 64)]
         cutouts.append(cutout(64, 64))
-        placements = [Placement(20, 10, *size, depth=1), Placement(40, 20, *size[::-1], depth=0), Placement(0, 88, 33, 32)]
+        placements = [
+            Placement(20, 10, *size, depth=1),
+            Placement(40, 20, *size[::-1], depth=0),
+            Placement(0, 88, 33, 32),
+        ]
         scene, visible = composite(background, cutouts, placements, (120, 160), [*mirrored, True])
         true_scene, true_visible = reference(background, cutouts, placements, [*mirrored, True])
         assert np.abs(scene - np.rint(true_scene)).max() <= 1
         assert np.abs(np.array(visible) - true_visible).max() < 1e-4
-        fast_scene, parts = blend(background, [layer(*one) for one in cutouts], placements, (120, 160), [*mirrored, True])
+        fast_scene, parts = blend(
+            background, [layer(*one) for one in cutouts], placements, (120, 160), [*mirrored, True]
+        )
         assert (fast_scene == scene).all()
         for part, place, true in zip(parts, placements, true_visible):
             written = matte(part, place, (120, 160))
@@ -114,10 +120,12 @@ def test_what_is_solid_is_copied_and_what_is_clear_is_left():
 
 def test_thin_strands_fade_and_do_not_break_however_much_they_shrink():
     alpha = np.zeros((240, 240), np.float32)
-    alpha[:, 100] = 1                                   # one pixel wide
+    alpha[:, 100] = 1  # one pixel wide
     white = np.full((240, 240, 3), 255, np.uint8)
     for size in (238, 200, 161, 121, 120, 119, 100, 61, 30):
-        (seen,) = composite(np.zeros((240, 240, 3), np.uint8), [(white, alpha)], [Placement(0, 0, size, size)], (240, 240))[1]
+        (seen,) = composite(
+            np.zeros((240, 240, 3), np.uint8), [(white, alpha)], [Placement(0, 0, size, size)], (240, 240)
+        )[1]
         row = seen[:size, :size].sum(axis=1)
         assert row.min() > 0.45 * size / 240 and np.ptp(row) < 1e-3, size
         area = cv2.resize(alpha, (size, size), interpolation=cv2.INTER_AREA).sum(axis=1)
@@ -140,7 +148,7 @@ def test_a_smooth_background_stays_what_it_is():
     y, x = np.mgrid[:300, :400] / 400
     picture = np.rint(np.stack([255 * x, 255 * y, 255 * (x + y) / 2], axis=-1)).astype(np.uint8)
     for canvas in ((450, 600), (210, 280), (150, 200), (120, 160), (75, 100)):
-        y, x = (np.mgrid[:canvas[0], :canvas[1]] + 0.5) / canvas[1]
+        y, x = (np.mgrid[: canvas[0], : canvas[1]] + 0.5) / canvas[1]
         inner = np.s_[2:-2, 2:-2]
         true = np.stack([255 * x, 255 * y, 255 * (x + y) / 2], axis=-1)
         assert np.abs(fit_background(picture, canvas) - true)[inner].max() < 2
@@ -153,7 +161,9 @@ def test_a_background_that_is_a_little_too_large_is_cropped_and_not_blurred():
 
 def test_visible_alphas_never_add_up_to_more_than_one():
     placements = [Placement(2, 2, 10, 9, depth=2), Placement(5, 4, 8, 12, depth=0), Placement(4, 3, 12, 9, depth=1)]
-    _, visible = composite(np.zeros((18, 24, 3), np.uint8), [cutout(9, 10), cutout(12, 8), cutout(9, 12)], placements, (18, 24))
+    _, visible = composite(
+        np.zeros((18, 24, 3), np.uint8), [cutout(9, 10), cutout(12, 8), cutout(9, 12)], placements, (18, 24)
+    )
     assert sum(visible).max() <= 1 + 3 / 65535
 
 
@@ -168,7 +178,7 @@ def test_a_mirrored_cutout_gives_a_mirrored_matte():
 def test_resizing_brings_no_colour_from_under_zero_alpha():
     foreground = np.zeros((40, 40, 3), np.uint8)
     foreground[:, :20] = (200, 30, 30)
-    foreground[:, 20:] = (0, 255, 0)             # hidden: its alpha is 0
+    foreground[:, 20:] = (0, 255, 0)  # hidden: its alpha is 0
     alpha = np.zeros((40, 40), np.float32)
     alpha[:, :20] = 1
     color, small = resize_cutout(foreground, alpha, (13, 13))
@@ -177,7 +187,7 @@ def test_resizing_brings_no_colour_from_under_zero_alpha():
 
 def test_background_is_cropped_to_shape_not_squeezed():
     picture = np.zeros((100, 400, 3), np.uint8)
-    picture[:, 150:250] = 255                     # a square in the middle stays a square
+    picture[:, 150:250] = 255  # a square in the middle stays a square
     fitted = fit_background(picture, (60, 80))
     assert fitted.shape == (60, 80, 3)
     assert abs((fitted[30, :, 0] > 127).sum() - 60) <= 2

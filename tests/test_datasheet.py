@@ -12,15 +12,25 @@ from rimlib.refmatte import paper, plan
 from rimlib.repository import repository
 
 TEXT = (repository() / "book" / "datasheet.md").read_text(encoding="utf-8")
-SECTIONS = {"Motivation": 3, "Composition": 12, "Collection": 5, "Preprocessing, cleaning, labelling": 3, "Uses": 5, "Distribution": 6,
-            "Maintenance": 6}   # Paper: Datasheet, A.1 to A.7
+SECTIONS = {
+    "Motivation": 3,
+    "Composition": 12,
+    "Collection": 5,
+    "Preprocessing, cleaning, labelling": 3,
+    "Uses": 5,
+    "Distribution": 6,
+    "Maintenance": 6,
+}  # Paper: Datasheet, A.1 to A.7
 
 
 def table(mark: str) -> list[list[str]]:
     """The body of the table that stands under a comment `% counted: MARK`."""
     found = re.search(rf"^% counted: {mark}\n\n((?:\|.*\n)+)", TEXT, re.M)
     assert found, f"the datasheet has no table {mark!r}"
-    return [[cell.strip().replace("`", "") for cell in line.strip().strip("|").split("|")] for line in found.group(1).splitlines()[2:]]
+    return [
+        [cell.strip().replace("`", "") for cell in line.strip().strip("|").split("|")]
+        for line in found.group(1).splitlines()[2:]
+    ]
 
 
 def number(value: int) -> str:
@@ -29,7 +39,10 @@ def number(value: int) -> str:
 
 def licences() -> list[list[str]]:
     index = files.read_json(starter.FOLDER / "pool.json")
-    counted = [Counter((row["source"], row["licence"]) for row in rows) for rows in (index["entities"], index["backgrounds"], shown())]
+    counted = [
+        Counter((row["source"], row["licence"]) for row in rows)
+        for rows in (index["entities"], index["backgrounds"], shown())
+    ]
     rows = [[*key, *(number(count[key]) for count in counted)] for key in sorted(set().union(*counted))]
     return [*rows, ["all", "", *(number(count.total()) for count in counted)]]
 
@@ -54,13 +67,19 @@ def people() -> list[list[str]]:
 def sizes() -> list[list[str]]:
     """What there is: the pool by kind and split, the tiny data set, RW-mini, and the paper's."""
     pool, tiny, labels = starter.load(), profile.load("tiny").data, rwmini.labels()
-    rows = [[f"shipped pool, {word}", *(number(len(pool.of(kind, split))) for split in ("train", "test"))]
-            for kind, word in (("person", "pictures of people"), ("animal", "animals"), ("thing", "things"))]
-    rows.append(["shipped pool, backgrounds", *(number(len(pool.backgrounds_of(split))) for split in ("train", "test"))])
+    rows = [
+        [f"shipped pool, {word}", *(number(len(pool.of(kind, split))) for split in ("train", "test"))]
+        for kind, word in (("person", "pictures of people"), ("animal", "animals"), ("thing", "things"))
+    ]
+    rows.append(
+        ["shipped pool, backgrounds", *(number(len(pool.backgrounds_of(split))) for split in ("train", "test"))]
+    )
     rows.append(["scenes of the profile tiny", number(plan.count(tiny, "train")), number(plan.count(tiny, "test"))])
-    rows += [["RW-mini, photographs", "–", number(len({row["image_name"] for row in labels.values()}))],
-             ["RW-mini, entities", "–", number(len(labels))],
-             ["RW-mini, sentences", "–", number(sum(len(row["expressions"]) for row in labels.values()))]]
+    rows += [
+        ["RW-mini, photographs", "–", number(len({row["image_name"] for row in labels.values()}))],
+        ["RW-mini, entities", "–", number(len(labels))],
+        ["RW-mini, sentences", "–", number(sum(len(row["expressions"]) for row in labels.values()))],
+    ]
     rows.append(["full build, entities", *(number(sum(paper.ENTITIES[split].values())) for split in ("train", "test"))])
     rows.append(["full build, scenes", *(number(plan.count(paper.settings(), split)) for split in ("train", "test"))])
     return rows
@@ -68,11 +87,19 @@ def sizes() -> list[list[str]]:
 
 def proposals() -> list[list[str]]:
     rows = annotate.starter_annotations()
-    return [[column, number(sum(row["column"] == column for row in rows)),
-             number(sum(row["column"] == column and row["corrected"] is not None for row in rows))] for column in ("color", "salient", "transparent")]
+    return [
+        [
+            column,
+            number(sum(row["column"] == column for row in rows)),
+            number(sum(row["column"] == column and row["corrected"] is not None for row in rows)),
+        ]
+        for column in ("color", "salient", "transparent")
+    ]
 
 
-@pytest.mark.parametrize("mark, count", [("licences", licences), ("people", people), ("sizes", sizes), ("proposals", proposals)])
+@pytest.mark.parametrize(
+    "mark, count", [("licences", licences), ("people", people), ("sizes", sizes), ("proposals", proposals)]
+)
 def test_a_table_is_what_the_files_hold(mark, count):
     wanted = count()
     assert table(mark) == wanted, "the table should be\n" + "\n".join(f"| {' | '.join(row)} |" for row in wanted)
@@ -103,6 +130,6 @@ def test_every_question_of_the_papers_datasheet_is_answered():
 
 def test_every_licence_is_explained():
     known = (repository() / "LICENSES" / "README.md").read_text(encoding="utf-8")
-    free = ("public-domain", "CC0-1.0")   # nothing is asked for
+    free = ("public-domain", "CC0-1.0")  # nothing is asked for
     for _, licence, *_ in licences()[:-1]:
         assert licence in free or f"| {licence} |" in known, licence

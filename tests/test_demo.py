@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rimlib.asking.answer import Result
 from rimlib.demo import LONGER_SIDE, Demo, Example, examples
 from rimlib.entities import drawn
 from rimlib.errors import RimError
-from rimlib.asking.answer import Result
 
 WORDS = ("left", "right")
 
@@ -44,7 +44,10 @@ class HalfMatting:
 @pytest.fixture
 def demo():
     rng = np.random.default_rng(0)
-    scenes = [Example(f"scene {number}", rng.integers(0, 256, (24, 32 + 8 * number, 3), np.uint8), WORDS) for number in range(2)]
+    scenes = [
+        Example(f"scene {number}", rng.integers(0, 256, (24, 32 + 8 * number, 3), np.uint8), WORDS)
+        for number in range(2)
+    ]
     return Demo(HalfMatting(), drawn.load(size=32, variants=1), scenes)
 
 
@@ -54,8 +57,15 @@ def shown(demo, name) -> np.ndarray:
 
 def send(demo, name, content):
     """What the browser does when a file was chosen."""
-    demo.upload_box.value = ({"name": name, "type": "image/png", "size": len(content), "content": memoryview(content),
-                              "last_modified": datetime.datetime.now(datetime.UTC)},)
+    demo.upload_box.value = (
+        {
+            "name": name,
+            "type": "image/png",
+            "size": len(content),
+            "content": memoryview(content),
+            "last_modified": datetime.datetime.now(datetime.UTC),
+        },
+    )
 
 
 def png(picture) -> bytes:
@@ -76,7 +86,9 @@ def test_typing_changes_every_output(demo):
     demo.sentence_box.value = "the right half"
     assert demo.sentence == "the right half" and "the right half" in demo.message.value
     assert shown(demo, "matte")[:, 16:].min() == 255
-    assert {name for name, picture in demo.pictures.items() if picture.value != before[name]} == set(before) - {"picture"}
+    assert {name for name, picture in demo.pictures.items() if picture.value != before[name]} == set(before) - {
+        "picture"
+    }
 
 
 def test_a_picture_is_encoded_once_for_all_its_sentences(demo):
@@ -145,16 +157,25 @@ def test_a_large_upload_is_made_smaller(demo):
     assert demo.picture.shape == (7, LONGER_SIDE, 3)
 
 
-@pytest.mark.parametrize(("name", "content", "expected"), [
-    ("notes.txt", b"no picture at all", "notes.txt: is not a picture"),
-    ("empty.png", b"", "empty.png: is empty"),
-    ("cut.png", png(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8))[:900], "cut.png: is broken or cut off"),
-    ("../../etc/x.png", b"no", "../../etc/x.png: is not a picture"),
-])
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("notes.txt", b"no picture at all", "notes.txt: is not a picture"),
+        ("empty.png", b"", "empty.png: is empty"),
+        (
+            "cut.png",
+            png(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8))[:900],
+            "cut.png: is broken or cut off",
+        ),
+        ("../../etc/x.png", b"no", "../../etc/x.png: is not a picture"),
+    ],
+)
 def test_a_bad_upload_is_one_line_and_leaves_the_picture(demo, name, content, expected):
     before, encoded = demo.picture, demo.matting.encoded
     send(demo, name, content)
-    assert demo.error.startswith(expected) and "\n" not in demo.message.value and tempfile.gettempdir() not in demo.error
+    assert (
+        demo.error.startswith(expected) and "\n" not in demo.message.value and tempfile.gettempdir() not in demo.error
+    )
     assert demo.picture is before and demo.matting.encoded == encoded and demo.sentence == "left"
 
 

@@ -58,7 +58,9 @@ def test_alpha_is_exact(category, background, monkeypatch):
     """Laying the matte on a background gives what laying each point on it and then taking the mean gives."""
     seen = []
     finish = painters._finish
-    monkeypatch.setattr(painters, "_finish", lambda *points, **options: seen.append((points, options)) or finish(*points, **options))
+    monkeypatch.setattr(
+        painters, "_finish", lambda *points, **options: seen.append((points, options)) or finish(*points, **options)
+    )
     foreground, alpha = drawn.draw(category, drawn.CATEGORIES[category][2][0], 32)
     (paint, opacity), options = seen[0]
     samples = options.get("samples", painters.SAMPLES)
@@ -66,7 +68,7 @@ def test_alpha_is_exact(category, background, monkeypatch):
     naive = np.zeros((32, 32, 3))
     for y in range(32):
         for x in range(32):
-            naive[y, x] = points[y * samples:(y + 1) * samples, x * samples:(x + 1) * samples].mean(axis=(0, 1))
+            naive[y, x] = points[y * samples : (y + 1) * samples, x * samples : (x + 1) * samples].mean(axis=(0, 1))
     composite = foreground * alpha[..., None] + np.array(background) * (1 - alpha[..., None])
     assert np.abs(composite - naive).max() <= 0.51  # the foreground is rounded to whole levels
 
@@ -75,7 +77,9 @@ def test_alpha_is_exact(category, background, monkeypatch):
 def test_a_strand_covers_the_share_of_a_pixel_that_it_is_wide(points):
     size = 256
     line = np.array([[[0.2, 0.5], [0.5, 0.5], [0.8, 0.5]]])
-    _, alpha = painters._strands(size, line, np.array([[points / painters.SAMPLES]]), np.ones((1, 3)), np.array([200.0, 100, 50]))
+    _, alpha = painters._strands(
+        size, line, np.array([[points / painters.SAMPLES]]), np.ones((1, 3)), np.array([200.0, 100, 50])
+    )
     assert alpha[:, 128].sum() == pytest.approx(points / painters.SAMPLES)
     assert alpha[:, 20].sum() == 0
 
@@ -128,12 +132,19 @@ def test_a_picture_depends_on_name_and_seed_alone(pool):
 
 
 def test_another_process_draws_the_same(pool):
-    program = ("import sys; sys.path[:] = eval(sys.argv[1]); from rimlib.entities import drawn; import hashlib\n"
-               f"pool = drawn.load(size={SIZE})\n"
-               "print([hashlib.sha256(pool.cutout(n)[1].tobytes()).hexdigest() for n in ('drawn-net-0', 'drawn-smoke-2')], [e.color for e in pool.entities])")
+    program = (
+        "import sys; sys.path[:] = eval(sys.argv[1]); from rimlib.entities import drawn; import hashlib\n"
+        f"pool = drawn.load(size={SIZE})\n"
+        "print([hashlib.sha256(pool.cutout(n)[1].tobytes()).hexdigest() for n in ('drawn-net-0', 'drawn-smoke-2')], [e.color for e in pool.entities])"
+    )
     here = f"{[hashlib.sha256(pool.cutout(n)[1].tobytes()).hexdigest() for n in ('drawn-net-0', 'drawn-smoke-2')]} {[e.color for e in pool.entities]}"
     for salt in "12":
-        run = subprocess.run([sys.executable, "-c", program, repr(sys.path)], capture_output=True, text=True, env={"PYTHONHASHSEED": salt})
+        run = subprocess.run(
+            [sys.executable, "-c", program, repr(sys.path)],
+            capture_output=True,
+            text=True,
+            env={"PYTHONHASHSEED": salt},
+        )
         assert run.stdout.strip() == here, run.stderr
 
 
@@ -148,7 +159,9 @@ def test_nothing_is_drawn_before_it_is_asked_for_nor_twice(monkeypatch):
 
 
 def test_the_pool_travels_to_other_processes(pool):
-    assert (pickle.loads(pickle.dumps(drawn.load(size=SIZE))).cutout("drawn-net-1")[1] == pool.cutout("drawn-net-1")[1]).all()
+    assert (
+        pickle.loads(pickle.dumps(drawn.load(size=SIZE))).cutout("drawn-net-1")[1] == pool.cutout("drawn-net-1")[1]
+    ).all()
 
 
 def test_backgrounds_are_pictures(pool):
@@ -158,10 +171,15 @@ def test_backgrounds_are_pictures(pool):
         assert pixels.std(axis=(0, 1)).min() > 5
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: drawn.load(size=8), "size is 8"), (lambda: drawn.load(variants=0), "variants is 0"),
-    (lambda: drawn.draw("fog", "teal"), "'fog'"), (lambda: drawn.draw("net", "tealish"), "'tealish'"),
-])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: drawn.load(size=8), "size is 8"),
+        (lambda: drawn.load(variants=0), "variants is 0"),
+        (lambda: drawn.draw("fog", "teal"), "'fog'"),
+        (lambda: drawn.draw("net", "tealish"), "'tealish'"),
+    ],
+)
 def test_refusals_name_the_setting(call, words):
     with pytest.raises(RimError) as caught:
         call()

@@ -30,14 +30,18 @@ def locked() -> list[tuple[Requirement, int]]:
     """Each entry of the lock with the number of its hashes."""
     text = re.sub(r"^\s*#.*\n", "", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE)
     entries = text.replace("\\\n", " ").splitlines()
-    return [(Requirement(entry.split("--hash")[0]), entry.count("--hash=sha256:")) for entry in entries if entry.strip()]
+    return [
+        (Requirement(entry.split("--hash")[0]), entry.count("--hash=sha256:")) for entry in entries if entry.strip()
+    ]
 
 
 def test_the_conda_environment_lists_the_same_packages_and_ranges():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
     listed = by_name(Requirement(line) for line in pip if line != "-e .")
-    assert {name: str(r.specifier) for name, r in listed.items()} == {name: str(r.specifier) for name, r in declared().items()}
+    assert {name: str(r.specifier) for name, r in listed.items()} == {
+        name: str(r.specifier) for name, r in declared().items()
+    }
     assert pip[-1] == "-e ."
 
 
@@ -53,17 +57,25 @@ def test_everything_but_python_and_pip_comes_from_pip():
 def test_the_lock_has_one_fitting_version_of_each_package(python, platform, machine):
     system = {"linux": "Linux", "darwin": "Darwin"}[platform]
     here = {
-        "python_version": python, "python_full_version": f"{python}.5", "sys_platform": platform, "extra": "",
-        "platform_machine": machine, "platform_system": system, "os_name": "posix",
-        "implementation_name": "cpython", "platform_python_implementation": "CPython",
-    }  # fmt: skip
+        "python_version": python,
+        "python_full_version": f"{python}.5",
+        "sys_platform": platform,
+        "extra": "",
+        "platform_machine": machine,
+        "platform_system": system,
+        "os_name": "posix",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+    }
     chosen = [r for r, _ in locked() if r.marker is None or r.marker.evaluate(here)]
     versions = by_name(chosen)
     assert len(versions) == len(chosen), "two versions of one package"
     for name, requirement in declared().items():
         assert name in versions, f"{name} is not locked"
         (pin,) = versions[name].specifier
-        assert requirement.specifier.contains(pin.version, prereleases=True), f"{name} {pin.version} is outside {requirement}"
+        assert requirement.specifier.contains(pin.version, prereleases=True), (
+            f"{name} {pin.version} is outside {requirement}"
+        )
 
 
 def test_the_lock_is_exact_and_hashed_and_names_no_place():
@@ -106,12 +118,7 @@ OWN = {path.stem for path in (ROOT / "tests").glob("*.py")}  # what the tests sh
 # Optional on purpose: their importers say how to get them.
 OPTIONAL = {"transformers", "dask", "lightning"}
 # What a declared package always brings, in every version of our ranges.
-BROUGHT = {
-    "nbclient": "papermill",
-    "docutils": "jupyter-book",
-    "sphinx": "jupyter-book",
-    "IPython": "ipykernel",
-}
+BROUGHT = {"nbclient": "papermill", "docutils": "jupyter-book", "sphinx": "jupyter-book", "IPython": "ipykernel"}
 
 
 @pytest.mark.parametrize("folder", ["rimlib", "tests", "book/_ext", "notebooks"])

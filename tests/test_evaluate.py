@@ -40,7 +40,9 @@ class Oracle(torch.nn.Module):
     def forward(self, images, tokens, image_index):
         self.encoded += len(images)
         pictures = (images * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
-        mattes = np.stack([self.answers[pictures[image].tobytes(), text] for image, text in zip(image_index.tolist(), self.sentences)])
+        mattes = np.stack(
+            [self.answers[pictures[image].tobytes(), text] for image, text in zip(image_index.tolist(), self.sentences)]
+        )
         alpha = torch.from_numpy(mattes)[:, None]
         return SimpleNamespace(alpha=alpha, score=torch.ones(len(alpha)))
 

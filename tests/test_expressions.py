@@ -24,12 +24,20 @@ def scenes(pool):
 
 
 def scene_of(pool, planned):
-    return Scene(tuple(pool[name] for name in planned.entities), tuple(place.box for place in planned.placements),
-                 tuple(place.depth for place in planned.placements))
+    return Scene(
+        tuple(pool[name] for name in planned.entities),
+        tuple(place.box for place in planned.placements),
+        tuple(place.depth for place in planned.placements),
+    )
 
 
 def sentences(scenes):
-    return [(planned, index, sentence) for planned in scenes for index, four in enumerate(planned.sentences) for sentence in four]
+    return [
+        (planned, index, sentence)
+        for planned in scenes
+        for index, four in enumerate(planned.sentences)
+        for sentence in four
+    ]
 
 
 def test_every_sentence_fits_its_own_entity_and_no_other(pool, scenes):
@@ -60,7 +68,7 @@ def test_grammar(scenes):
     for _, _, sentence in sentences(scenes):
         text = sentence.text
         assert text == text.strip() and "  " not in text and text == text.lower()
-        assert not re.search(r"\b(\w+) \1\b", text), text                       # doubled words
+        assert not re.search(r"\b(\w+) \1\b", text), text  # doubled words
         assert not re.search(r"\ba [aeiou]", text) and not re.search(r"\ban [^aeiou]", text), text
         assert not re.search(r"\b(who|which|that) (?!is|are)\b", text), text
         assert text.startswith(("the ", "a ", "an "))

@@ -138,9 +138,11 @@ def test_a_write_protected_file_stays(open_folder):
     path.chmod(0o444)
     open_folder.chmod(0o777)
     # os.access asks for the real user, so this needs a process of its own.
-    program = ("import os, sys; sys.path[:] = eval(sys.argv[2]); from rimlib.files import write_atomically\n"
-               "if not os.getuid(): os.setuid(65534)\n"
-               "write_atomically(sys.argv[1], b'new')")
+    program = (
+        "import os, sys; sys.path[:] = eval(sys.argv[2]); from rimlib.files import write_atomically\n"
+        "if not os.getuid(): os.setuid(65534)\n"
+        "write_atomically(sys.argv[1], b'new')"
+    )
     run = subprocess.run([sys.executable, "-c", program, path, repr(sys.path)], capture_output=True, text=True)
     assert "RimError" in run.stderr and "no permission" in run.stderr
     assert path.read_bytes() == b"old"
@@ -176,11 +178,15 @@ def test_json_there_and_back(tmp_path):
 
 
 def test_json_takes_numpy_and_paths(tmp_path):
-    path = write_json(tmp_path / "v.json", {"sad": np.float32(0.5), "n": np.int64(3), "row": np.arange(2), "at": Path("x")})
+    path = write_json(
+        tmp_path / "v.json", {"sad": np.float32(0.5), "n": np.int64(3), "row": np.arange(2), "at": Path("x")}
+    )
     assert json.loads(path.read_text()) == {"sad": 0.5, "n": 3, "row": [0, 1], "at": "x"}
 
 
-@pytest.mark.parametrize("value", [{"a": float("nan")}, {"a": np.float64("inf")}, {"a": object()}, {(1, 2): 3}, {"a": "\ud800"}])
+@pytest.mark.parametrize(
+    "value", [{"a": float("nan")}, {"a": np.float64("inf")}, {"a": object()}, {(1, 2): 3}, {"a": "\ud800"}]
+)
 def test_json_refuses_what_it_cannot_hold(tmp_path, value):
     path = tmp_path / "v.json"
     path.write_text("old")
@@ -188,12 +194,15 @@ def test_json_refuses_what_it_cannot_hold(tmp_path, value):
     assert path.read_text() == "old"
 
 
-@pytest.mark.parametrize("data, words", [
-    (b'{\n "a": 1,\n "b": }\n', ["line 3, column 7"]),
-    (b"", ["line 1"]),
-    (b'{"a": "\xff"}', ["byte 7", "UTF-8"]),
-    (b"[" * 100_000, ["nested too deeply"]),
-])
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        (b'{\n "a": 1,\n "b": }\n', ["line 3, column 7"]),
+        (b"", ["line 1"]),
+        (b'{"a": "\xff"}', ["byte 7", "UTF-8"]),
+        (b"[" * 100_000, ["nested too deeply"]),
+    ],
+)
 def test_broken_json_is_named_with_its_place(tmp_path, data, words):
     path = tmp_path / "broken.json"
     path.write_bytes(data)
@@ -224,9 +233,11 @@ def test_an_error_is_one_line_here_and_in_a_notebook():
 
 
 def test_importing_rimlib_is_light():
-    program = ("import sys; sys.path[:] = eval(sys.argv[1]); import rimlib, rimlib.files\n"
-               "heavy = {'torch', 'cv2', 'open_clip', 'numpy', 'PIL', 'matplotlib', 'pymatting'} & set(sys.modules)\n"
-               "import rimlib.images, rimlib.entities.drawn\n"
-               "sys.exit(repr(heavy | {'torch'} & set(sys.modules)) if heavy or 'torch' in sys.modules else 0)")
+    program = (
+        "import sys; sys.path[:] = eval(sys.argv[1]); import rimlib, rimlib.files\n"
+        "heavy = {'torch', 'cv2', 'open_clip', 'numpy', 'PIL', 'matplotlib', 'pymatting'} & set(sys.modules)\n"
+        "import rimlib.images, rimlib.entities.drawn\n"
+        "sys.exit(repr(heavy | {'torch'} & set(sys.modules)) if heavy or 'torch' in sys.modules else 0)"
+    )
     run = subprocess.run([sys.executable, "-c", program, repr(sys.path)], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

@@ -71,15 +71,29 @@ def test_a_run_is_written_down_under_its_own_names(tmp_path):
     record = run(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"line.json", "fitted.safetensors"}
     assert json.loads((tmp_path / "line.json").read_text()) == record
-    assert (record["kind"], record["seed"], record["method"], record["weights"], record["looked"]) == ("line", 7, "fitted", "random", True)
-    assert record["asked"] == {"minutes": None, "steps": 40} and record["data"] == {"fingerprint": "f" * 8, "images": 2, "entities": 3}
+    assert (record["kind"], record["seed"], record["method"], record["weights"], record["looked"]) == (
+        "line",
+        7,
+        "fitted",
+        "random",
+        True,
+    )
+    assert record["asked"] == {"minutes": None, "steps": 40} and record["data"] == {
+        "fingerprint": "f" * 8,
+        "images": 2,
+        "entities": 3,
+    }
     assert set(record["seconds"]) == {"looking", "checkpoint", "data", "forward", "backward", "optimizer"}
     assert [row["step"] for row in record["log"]] == list(range(5, 41, 5))
     # Of the steps since the last row the mean: 0 to 4, 5 to 9 …
     assert [row["size"] for row in record["log"]] == [step - 3 for step in range(5, 41, 5)]
     assert record["log"][-1]["wrong"] < record["log"][0]["wrong"] / 4
     last = record["log"][-1]
-    assert record["metrics"]["steps"] == 40 and record["metrics"]["wrong"] == last["wrong"] and record["metrics"]["off"] < 1.5
+    assert (
+        record["metrics"]["steps"] == 40
+        and record["metrics"]["wrong"] == last["wrong"]
+        and record["metrics"]["off"] < 1.5
+    )
     assert record["metrics"]["images_per_second"] == last["images_per_second"] > 0
 
 
@@ -98,7 +112,9 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(stop_at, tmp_pa
     again = Line()
     record = run(tmp_path / "parts", task=again)
     assert again.made[0] == stop_at and record["metrics"]["steps"] == 40
-    assert load_file(tmp_path / "parts/fitted.safetensors")["weight"].equal(load_file(tmp_path / "whole/fitted.safetensors")["weight"])
+    assert load_file(tmp_path / "parts/fitted.safetensors")["weight"].equal(
+        load_file(tmp_path / "whole/fitted.safetensors")["weight"]
+    )
     assert record["log"][-1]["wrong"] == whole["log"][-1]["wrong"]
 
 
@@ -134,10 +150,17 @@ def test_matrices_decay_unless_their_group_says_otherwise():
     task = Line(Train(minutes=None, lr=0.1, weight_decay=0.3))
     task.optimizer_options = {"betas": (0.5, 0.6)}
     one, other = torch.nn.Linear(4, 2), torch.nn.Linear(2, 2)
-    task.groups = lambda model: [{"params": list(one.parameters()), "rate": 0.1}, {"params": list(other.parameters()), "rate": 0.2, "weight_decay": 0.0}]
+    task.groups = lambda model: [
+        {"params": list(one.parameters()), "rate": 0.1},
+        {"params": list(other.parameters()), "rate": 0.2, "weight_decay": 0.0},
+    ]
     found = fit._optimizer(task, None, torch.device("cpu")).param_groups
     assert [(part["params"][0].ndim, part["lr"], part["weight_decay"], part["betas"]) for part in found] == [
-        (2, 0.1, 0.3, (0.5, 0.6)), (1, 0.1, 0.0, (0.5, 0.6)), (2, 0.2, 0.0, (0.5, 0.6)), (1, 0.2, 0.0, (0.5, 0.6))]
+        (2, 0.1, 0.3, (0.5, 0.6)),
+        (1, 0.1, 0.0, (0.5, 0.6)),
+        (2, 0.2, 0.0, (0.5, 0.6)),
+        (1, 0.2, 0.0, (0.5, 0.6)),
+    ]
     with pytest.raises(RimError, match="train.optimizer 'sgd'.*adam, adamw"):
         fit._optimizer(Line(Train(optimizer="sgd")), one, torch.device("cpu"))
 
@@ -147,7 +170,15 @@ def test_all_commands_have_the_same_last_options(capsys):
 
     parse = lambda *words: loop.run_options(argparse.ArgumentParser(), ["--data", "d", "--out", "o", *words])
     options, given = parse("--minutes", "1.5", "--device", "cpu")
-    assert given == {"minutes": 1.5, "steps": None, "resume": True, "device": "cpu"} and (options.data, options.out) == ("d", "o")
-    assert parse("--fresh")[1]["resume"] is False and parse("--resume", "--steps", "3")[1] == {"minutes": None, "steps": 3, "resume": True, "device": None}
+    assert given == {"minutes": 1.5, "steps": None, "resume": True, "device": "cpu"} and (
+        options.data,
+        options.out,
+    ) == ("d", "o")
+    assert parse("--fresh")[1]["resume"] is False and parse("--resume", "--steps", "3")[1] == {
+        "minutes": None,
+        "steps": 3,
+        "resume": True,
+        "device": None,
+    }
     with pytest.raises(SystemExit):
         parse("--fresh", "--resume")

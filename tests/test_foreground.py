@@ -38,7 +38,10 @@ def test_the_fast_form_agrees_with_the_closed_form():
 def test_uint8_and_float_say_the_same():
     picture, alpha, _ = composite()
     levels = np.rint(picture * 255).astype(np.uint8)
-    from_levels, from_floats = estimate(levels, alpha, "ml"), estimate((levels / 255).astype(np.float32), alpha.astype(np.float32), "ml")
+    from_levels, from_floats = (
+        estimate(levels, alpha, "ml"),
+        estimate((levels / 255).astype(np.float32), alpha.astype(np.float32), "ml"),
+    )
     assert from_levels.dtype == np.uint8 and from_floats.dtype == np.float32
     assert np.abs(from_levels / 255 - from_floats).max() < 1.5 / 255
 
@@ -51,12 +54,15 @@ def test_only_the_window_with_mixed_pixels_takes_part():
     assert np.array_equal(estimate(far, np.ones((200, 300))), far), "nothing mixed, nothing to estimate"
 
 
-@pytest.mark.parametrize("picture, alpha, method, words", [
-    (np.zeros((4, 5, 3)), np.zeros((4, 4)), "cf", "shape"),
-    (np.zeros((4, 4, 3)), np.zeros((4, 4)), "levin", "cf or ml"),
-    (np.full((4, 4, 3), 2.0), np.zeros((4, 4)), "cf", r"\[0, 1\]"),
-    (np.zeros((4, 4, 3), int), np.zeros((4, 4)), "cf", "uint8"),
-])
+@pytest.mark.parametrize(
+    "picture, alpha, method, words",
+    [
+        (np.zeros((4, 5, 3)), np.zeros((4, 4)), "cf", "shape"),
+        (np.zeros((4, 4, 3)), np.zeros((4, 4)), "levin", "cf or ml"),
+        (np.full((4, 4, 3), 2.0), np.zeros((4, 4)), "cf", r"\[0, 1\]"),
+        (np.zeros((4, 4, 3), int), np.zeros((4, 4)), "cf", "uint8"),
+    ],
+)
 def test_what_cannot_be_used_is_refused(picture, alpha, method, words):
     with pytest.raises(RimError, match=words):
         estimate(picture, alpha, method)

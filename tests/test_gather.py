@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from rimlib import files, images
-from rimlib.entities import corrections, gather as gathering, kept, sources, starter
+from rimlib.entities import corrections, kept, sources, starter
+from rimlib.entities import gather as gathering
 from rimlib.entities.gather import gather
 from rimlib.entities.sources.common import Backdrop, Cutting, Source
 from rimlib.entities.sources.report import Report
@@ -34,7 +35,9 @@ def annotate(name, kind, foreground, alpha, asked, proposers, weak_category):
     values = {**WORDS, "category": category, "color": asked.get("color", "red")}
     if kind == "person":
         values |= {"gender": asked.get("gender"), "age_group": asked.get("age_group"), "clothes": asked.get("clothes")}
-    return SimpleNamespace(values=values, proposed={"category": None, "color": "red"}, said=["category: no weights for maskrcnn"])
+    return SimpleNamespace(
+        values=values, proposed={"category": None, "color": "red"}, said=["category: no weights for maskrcnn"]
+    )
 
 
 @pytest.fixture
@@ -50,20 +53,41 @@ def source(tmp_path):
         images.write_picture(folder / f"{number}.png", picture)
         images.write_matte(folder / f"{number}-a.png", DISC)
         split = "test" if number in (3, 4) else "train"
-        cuttings.append(Cutting(f"set-{number}", "thing", split, "set", f"{number}-a.png", folder / f"{number}-a.png",
-                                picture=folder / f"{number}.png", licence="CC0", credit="nobody", weak_category=category))
+        cuttings.append(
+            Cutting(
+                f"set-{number}",
+                "thing",
+                split,
+                "set",
+                f"{number}-a.png",
+                folder / f"{number}-a.png",
+                picture=folder / f"{number}.png",
+                licence="CC0",
+                credit="nobody",
+                weak_category=category,
+            )
+        )
     images.write_cutout(folder / "5.png", np.full((H, W, 3), 70, np.uint8), DISC)
-    cuttings.append(Cutting("set-5", "thing", "train", "set", "5.png", None, foreground=folder / "5.png", weak_category="owl"))
+    cuttings.append(
+        Cutting("set-5", "thing", "train", "set", "5.png", None, foreground=folder / "5.png", weak_category="owl")
+    )
     images.write_picture(folder / "bg.jpg", ground.astype(np.uint8))
     images.write_picture(folder / "bg.png", ground.astype(np.uint8))
-    return Source("set", Report("set", str(folder)), cuttings,
-                  [Backdrop("set-bg-1", "train", "set", "bg.jpg", folder / "bg.jpg", "wood"),
-                   Backdrop("set-bg-2", "test", "set", "bg.png", folder / "bg.png")])
+    return Source(
+        "set",
+        Report("set", str(folder)),
+        cuttings,
+        [
+            Backdrop("set-bg-1", "train", "set", "bg.jpg", folder / "bg.jpg", "wood"),
+            Backdrop("set-bg-2", "test", "set", "bg.png", folder / "bg.png"),
+        ],
+    )
 
 
 @pytest.fixture
 def make(tmp_path, source):
     """`gather` into tmp_path/pool with what these tests always say."""
+
     def run(*more, out="pool", **options):
         options = {"foreground": "ml", "annotate": annotate, "progress": False, **options}
         return gather([source, *more], tmp_path / out, **options)
@@ -90,15 +114,24 @@ def test_the_pool_opens_as_the_shipped_one_does(make, tmp_path):
     result = make()
     assert (result.entities, result.backgrounds, result.computed) == (6, 2, 8) and not result.left_out
     pool = starter.load(tmp_path / "pool")
-    assert [entity.name for entity in pool.entities] == [f"set-{number}" for number in range(6)] and starter.verify(tmp_path / "pool") == []
+    assert [entity.name for entity in pool.entities] == [f"set-{number}" for number in range(6)] and starter.verify(
+        tmp_path / "pool"
+    ) == []
     foreground, alpha = pool.cutout("set-0")
-    assert foreground.shape[:2] == alpha.shape == pool.size("set-0") and max(alpha.shape) < W, "cropped to what is visible"
+    assert foreground.shape[:2] == alpha.shape == pool.size("set-0") and max(alpha.shape) < W, (
+        "cropped to what is visible"
+    )
     assert np.array_equal(np.rint(alpha * 255), np.rint(DISC * 255)[np.ix_(DISC.max(1) > 0.002, DISC.max(0) > 0.002)])
     error = np.abs(foreground.astype(float) - (200, 40, 30))[alpha > 0.1].mean()
     assert error < 4, "the background is out of the foreground's colours"
-    assert pool.background("set-bg-1").shape == (H, W, 3) and (tmp_path / "pool/backgrounds/set-bg-1.jpg").read_bytes()[:2] == b"\xff\xd8"
+    assert (
+        pool.background("set-bg-1").shape == (H, W, 3)
+        and (tmp_path / "pool/backgrounds/set-bg-1.jpg").read_bytes()[:2] == b"\xff\xd8"
+    )
     row = files.read_json(tmp_path / "pool/pool.json")["entities"][0]
-    assert row["proposed"] == {"category": None, "color": "red"} and row["file"] == "set-0.png" and row["licence"] == "CC0"
+    assert (
+        row["proposed"] == {"category": None, "color": "red"} and row["file"] == "set-0.png" and row["licence"] == "CC0"
+    )
     assert "| set-0 | set | 0-a.png | CC0 | nobody |" in (tmp_path / "pool/CREDITS.md").read_text()
     assert result.said == {"category: no weights for maskrcnn": 6}
 
@@ -110,7 +143,9 @@ def test_jpeg_backgrounds_are_copied_and_others_stored_as_jpeg(make, tmp_path):
 
 
 def test_long_tailed_categories_leave_the_test_split_unless_the_table_says_so(make, tmp_path):
-    split = lambda folder: {row["name"]: row["split"] for row in files.read_json(tmp_path / folder / "pool.json")["entities"]}
+    split = lambda folder: {
+        row["name"]: row["split"] for row in files.read_json(tmp_path / folder / "pool.json")["entities"]
+    }
     make(long_tail=2)
     assert split("pool")["set-3"] == "test" and split("pool")["set-4"] == "train", "one net only"
     make(long_tail=0)
@@ -124,12 +159,26 @@ def test_a_second_call_computes_nothing_and_a_new_table_no_pixels(make, tmp_path
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "pool/entities").iterdir()}
     names = computed(monkeypatch)
     assert make().computed == 0
-    result = make(corrections=write_table(tmp_path / "t.csv", [
-        {"name": "set-1", "category": "barn owl", "color": "white", "keep": ""}, {"name": "set-2", "keep": "0"}, {"name": "nobody"}]))
+    result = make(
+        corrections=write_table(
+            tmp_path / "t.csv",
+            [
+                {"name": "set-1", "category": "barn owl", "color": "white", "keep": ""},
+                {"name": "set-2", "keep": "0"},
+                {"name": "nobody"},
+            ],
+        )
+    )
     rows = {row["name"]: row for row in files.read_json(tmp_path / "pool/pool.json")["entities"]}
-    assert rows["set-1"]["category"] == "barn owl" and rows["set-1"]["color"] == "white" and rows["set-1"]["proposed"]["color"] == "red"
+    assert (
+        rows["set-1"]["category"] == "barn owl"
+        and rows["set-1"]["color"] == "white"
+        and rows["set-1"]["proposed"]["color"] == "red"
+    )
     assert "set-2" not in rows and result.unused == ["nobody"]
-    assert names == [] and before == {path.name: path.stat().st_mtime_ns for path in (tmp_path / "pool/entities").iterdir()}
+    assert names == [] and before == {
+        path.name: path.stat().st_mtime_ns for path in (tmp_path / "pool/entities").iterdir()
+    }
 
 
 def test_a_changed_file_or_method_is_computed_again(make, tmp_path, monkeypatch):
@@ -186,13 +235,19 @@ def test_two_workers_make_the_same_pool(make, tmp_path):
     assert (tmp_path / "pool/pool.json").read_bytes() == (tmp_path / "other/pool.json").read_bytes()
 
 
-@pytest.mark.parametrize("spoil, words", [
-    (lambda folder: images.write_matte(folder / "1-a.png", np.zeros((H, W))), "1-a.png: its alpha is empty"),
-    (lambda folder: images.write_matte(folder / "1-a.png", np.ones((H, W + 1))), "1.png: 24 x 32 pixels, its matte .*1-a.png has 24 x 33"),
-    (lambda folder: (folder / "1.png").write_bytes(b"no picture"), "1.png: is not a picture"),
-    (lambda folder: (folder / "1.png").unlink(), "1.png: cannot be read"),
-    (lambda folder: (folder / "bg.jpg").write_bytes(b""), "bg.jpg: is empty"),
-])
+@pytest.mark.parametrize(
+    "spoil, words",
+    [
+        (lambda folder: images.write_matte(folder / "1-a.png", np.zeros((H, W))), "1-a.png: its alpha is empty"),
+        (
+            lambda folder: images.write_matte(folder / "1-a.png", np.ones((H, W + 1))),
+            "1.png: 24 x 32 pixels, its matte .*1-a.png has 24 x 33",
+        ),
+        (lambda folder: (folder / "1.png").write_bytes(b"no picture"), "1.png: is not a picture"),
+        (lambda folder: (folder / "1.png").unlink(), "1.png: cannot be read"),
+        (lambda folder: (folder / "bg.jpg").write_bytes(b""), "bg.jpg: is empty"),
+    ],
+)
 def test_a_bad_file_is_named_or_left_out(make, tmp_path, spoil, words):
     spoil(tmp_path / "source")
     with pytest.raises(RimError, match=words):
@@ -200,7 +255,10 @@ def test_a_bad_file_is_named_or_left_out(make, tmp_path, spoil, words):
     assert not (tmp_path / "pool/pool.json").exists()
     result = make(skip_bad=True)
     assert len(result.left_out) == 1 and re.search(words, result.left_out[0])
-    assert result.entities + result.backgrounds == 7 and files.read_json(tmp_path / "pool/pool.json")["left_out"] == result.left_out
+    assert (
+        result.entities + result.backgrounds == 7
+        and files.read_json(tmp_path / "pool/pool.json")["left_out"] == result.left_out
+    )
 
 
 def test_one_name_twice_is_refused_or_left_out(make, source):
@@ -252,15 +310,26 @@ def test_keep_brings_back_what_a_filter_left_out(make, tmp_path, source):
 
 
 def test_a_correction_that_no_entity_can_have_is_asked_for(make, tmp_path):
-    table = write_table(tmp_path / "t.csv", [{"name": "set-0", "kind": "person", "gender": "woman", "age_group": "adult", "clothes": "coat"}])
+    table = write_table(
+        tmp_path / "t.csv",
+        [{"name": "set-0", "kind": "person", "gender": "woman", "age_group": "adult", "clothes": "coat"}],
+    )
     with pytest.raises(RimError, match="gender must be female or male"):
         make(corrections=table)
 
 
-@pytest.mark.parametrize("text, words", [
-    ("", "column `name`"), ("name,colour\na,red\n", "'colour' has no meaning .did you mean color"), ("name\na\na\n", "line 3: 'a' was in"),
-    ("name,keep\na,yes\n", "keep of 'a' is 'yes'"), ("name,keep\n,1\n", "line 2: the name is empty"), ("name\na,b\n", "more cells"),
-    (b"name\n\xff\n", "not UTF-8")])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("", "column `name`"),
+        ("name,colour\na,red\n", "'colour' has no meaning .did you mean color"),
+        ("name\na\na\n", "line 3: 'a' was in"),
+        ("name,keep\na,yes\n", "keep of 'a' is 'yes'"),
+        ("name,keep\n,1\n", "line 2: the name is empty"),
+        ("name\na,b\n", "more cells"),
+        (b"name\n\xff\n", "not UTF-8"),
+    ],
+)
 def test_a_broken_table_is_refused_by_line(tmp_path, text, words):
     path = tmp_path / "t.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -295,7 +364,9 @@ def test_given_foregrounds_are_taken_where_they_are(make, source, tmp_path):
 def test_faces_are_blurred_and_hard_edges_softened(make, source, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (H, W, 3), dtype=np.uint8)
     images.write_cutout(tmp_path / "source/6.png", noise, (DISC > 0.5).astype(np.float32))
-    rough = Cutting("set-6", "thing", "train", "set", "6.png", None, foreground=tmp_path / "source/6.png", weak_category="owl")
+    rough = Cutting(
+        "set-6", "thing", "train", "set", "6.png", None, foreground=tmp_path / "source/6.png", weak_category="owl"
+    )
     source.cuttings += [rough, replace(rough, name="set-7", faces=((8, 4, 24, 20),), clean=True)]
     make()
     pool = starter.load(tmp_path / "pool")
@@ -307,8 +378,10 @@ def test_faces_are_blurred_and_hard_edges_softened(make, source, tmp_path):
 def test_known_words_of_a_source_give_way_to_the_table(make, source, tmp_path):
     source.cuttings[0] = replace(source.cuttings[0], known={"category": "tawny owl", "wispy": "1", "person": "p01"})
     make()
-    assert {key: json.loads((tmp_path / "pool/pool.json").read_text())["entities"][0][key] for key in ("category", "wispy", "person")} == {
-        "category": "tawny owl", "wispy": True, "person": "p01"}
+    assert {
+        key: json.loads((tmp_path / "pool/pool.json").read_text())["entities"][0][key]
+        for key in ("category", "wispy", "person")
+    } == {"category": "tawny owl", "wispy": True, "person": "p01"}
     make(corrections=write_table(tmp_path / "t.csv", [{"name": "set-0", "category": "barn owl"}]))
     assert json.loads((tmp_path / "pool/pool.json").read_text())["entities"][0]["category"] == "barn owl"
 
@@ -338,12 +411,18 @@ def test_it_gathers_what_the_readers_read(tmp_path):
     """From a folder in AM-2k's layout to a pool, with H and W of the pictures' own."""
     for name in ("train/mask", "train/original", "validation/mask", "validation/original"):
         picture = DISC if "mask" in name else np.full((H, W, 3), 90, np.uint8)
-        (images.write_matte if "mask" in name else images.write_picture)(tmp_path / "AM-2k" / name / f"m_{name[:2]}.png", picture)
-    table = write_table(tmp_path / "t.csv", [{"name": f"am2k-m-{name}", "category": "fox", "color": "gray"} for name in ("tr", "va")])
+        (images.write_matte if "mask" in name else images.write_picture)(
+            tmp_path / "AM-2k" / name / f"m_{name[:2]}.png", picture
+        )
+    table = write_table(
+        tmp_path / "t.csv", [{"name": f"am2k-m-{name}", "category": "fox", "color": "gray"} for name in ("tr", "va")]
+    )
     result = gather(sources.open_all([f"am2k={tmp_path}"]), tmp_path / "pool", table, "ml", long_tail=0, progress=False)
     pool = starter.load(tmp_path / "pool")
     assert result.entities == 2 and {(item.kind, item.category, item.split) for item in pool.entities} == {
-        ("animal", "fox", "train"), ("animal", "fox", "test")}
+        ("animal", "fox", "train"),
+        ("animal", "fox", "test"),
+    }
     assert gathering.LEAST >= 1
 
 
@@ -373,4 +452,6 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_pool(tmp_path):
     result = gather(sources.open_all([f"folder={many}"]), tmp_path / "pool", long_tail=0, progress=False)
     assert result.computed < 40
     gather(sources.open_all([f"folder={many}"]), tmp_path / "whole", long_tail=0, progress=False)
-    assert (tmp_path / "pool/pool.json").read_bytes() == (tmp_path / "whole/pool.json").read_bytes() and starter.verify(tmp_path / "pool") == []
+    assert (tmp_path / "pool/pool.json").read_bytes() == (tmp_path / "whole/pool.json").read_bytes() and starter.verify(
+        tmp_path / "pool"
+    ) == []

@@ -5,7 +5,8 @@ from random import Random
 
 import pytest
 import webcolors
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rimlib.entities import starter, synonyms
 from rimlib.profile import load
@@ -36,9 +37,11 @@ def grammar() -> re.Pattern:
     thing_word = f"(?:{color}|{trait})"
     thing = rf"{article} (?:{listed(thing_word, thing_word)} )?{noun}|{article} {noun} (?:which|that) (?:is|are) {listed(thing_word, thing_word)}"
     put_on = rf"(?:wearing the {color} {garment}|dressed in an? {color} {garment})"
-    human = (rf"{article} (?:{listed(trait, trait)} )?{person} (?:(?:with|in|wearing) the {color} {garment}|who is dressed in an? {color} {garment})"
-             rf"|{article} {person} (?:with|in) the {color} {garment} who is {listed(trait, trait)}"
-             rf"|{article} {person} who is {listed(trait, put_on)}")
+    human = (
+        rf"{article} (?:{listed(trait, trait)} )?{person} (?:(?:with|in|wearing) the {color} {garment}|who is dressed in an? {color} {garment})"
+        rf"|{article} {person} (?:with|in) the {color} {garment} who is {listed(trait, trait)}"
+        rf"|{article} {person} who is {listed(trait, put_on)}"
+    )
     phrase = f"(?:{thing}|{human})"
     absolute = any_of(words for relation in relations.RELATIONS.values() for words in relation.absolute)
     relative = any_of(words for relation in relations.RELATIONS.values() for words in relation.relative)
@@ -67,8 +70,17 @@ def test_twenty_thousand_sentences_parse(many):
 def test_the_grammar_refuses_what_is_wrong():
     whole = grammar()
     assert whole.fullmatch("the red and salient dog on the far left of the photo")
-    for text in ("the red salient dog", "the dog who is red", "the dog which red", "the the dog", "a woman wearing a red t-shirt", "the dog near",
-                 "the dog on the far left the photo", "the red, and salient dog", "the woman which is salient with the red t-shirt"):
+    for text in (
+        "the red salient dog",
+        "the dog who is red",
+        "the dog which red",
+        "the the dog",
+        "a woman wearing a red t-shirt",
+        "the dog near",
+        "the dog on the far left the photo",
+        "the red, and salient dog",
+        "the woman which is salient with the red t-shirt",
+    ):
         assert not whole.fullmatch(text), text
 
 
@@ -78,11 +90,17 @@ def test_articles_numbers_and_words_said_twice(many):
     counted = re.compile(rf"\ban? {traits}({nouns})\b")
     verb = re.compile(rf"\b({nouns}) (?:which|that|who) (is|are)\b")
     gender = re.compile(rf"\b(?:fe)?male,? {traits}(?:\w+ )?(?:woman|man|lady|girl|boy|miss|missy)\b")
-    age = re.compile(rf"\b(?:young|teenage|senior),? {traits}(?:baby|little|girl|boy|teenager|adolescent|old|senior|pensioner|miss|missy)\b")
+    age = re.compile(
+        rf"\b(?:young|teenage|senior),? {traits}(?:baby|little|girl|boy|teenager|adolescent|old|senior|pensioner|miss|missy)\b"
+    )
     for sentence in many:
         text = sentence.text
-        assert not re.search(r"\b(\w+)(,? and|,)? \1\b", text), text                      # "the the", "orange orange", "salient and salient"
-        assert not re.search(r"\ba (?!uni|use|one\b|eu|uku)[aeiou]|\ba hour|\ban (?!hour|heir|honest)[^aeiou]|\ban (uni|eu|uku)", text), text
+        assert not re.search(r"\b(\w+)(,? and|,)? \1\b", text), (
+            text
+        )  # "the the", "orange orange", "salient and salient"
+        assert not re.search(
+            r"\ba (?!uni|use|one\b|eu|uku)[aeiou]|\ba hour|\ban (?!hour|heir|honest)[^aeiou]|\ban (uni|eu|uku)", text
+        ), text
         assert all(synonyms.number(noun) == "one" for noun in counted.findall(text)), text
         assert all((synonyms.number(noun) == "plural") == (word == "are") for noun, word in verb.findall(text)), text
         assert not gender.search(text) and not age.search(text), text
@@ -91,15 +109,28 @@ def test_articles_numbers_and_words_said_twice(many):
 # What the words of Table 4 mean, said once more and apart from rimlib: x and y are boxes (left, top, right, bottom), others all the rest.
 BESIDE = lambda x, y: x[2] <= y[0] or y[2] <= x[0]
 NAIVE = {
-    "to the left of": lambda x, y: x[2] <= y[0], "to the right of": lambda x, y: x[0] >= y[2],
-    "on the left side of": lambda x, y: x[2] <= y[0], "on the right side of": lambda x, y: x[0] >= y[2],
-    "at the left side of": lambda x, y: x[2] <= y[0], "at the right side of": lambda x, y: x[0] >= y[2],
-    "beside": BESIDE, "next to": BESIDE, "close to": BESIDE, "near": BESIDE,
-    "above": lambda x, y: x[3] <= y[1], "over": lambda x, y: x[3] <= y[1], "on top of": lambda x, y: x[3] <= y[1], "on": lambda x, y: x[3] <= y[1],
-    "below": lambda x, y: x[1] >= y[3], "under": lambda x, y: x[1] >= y[3], "underneath": lambda x, y: x[1] >= y[3],
+    "to the left of": lambda x, y: x[2] <= y[0],
+    "to the right of": lambda x, y: x[0] >= y[2],
+    "on the left side of": lambda x, y: x[2] <= y[0],
+    "on the right side of": lambda x, y: x[0] >= y[2],
+    "at the left side of": lambda x, y: x[2] <= y[0],
+    "at the right side of": lambda x, y: x[0] >= y[2],
+    "beside": BESIDE,
+    "next to": BESIDE,
+    "close to": BESIDE,
+    "near": BESIDE,
+    "above": lambda x, y: x[3] <= y[1],
+    "over": lambda x, y: x[3] <= y[1],
+    "on top of": lambda x, y: x[3] <= y[1],
+    "on": lambda x, y: x[3] <= y[1],
+    "below": lambda x, y: x[1] >= y[3],
+    "under": lambda x, y: x[1] >= y[3],
+    "underneath": lambda x, y: x[1] >= y[3],
 }
-FURTHEST = {"left": lambda boxes, i: all(boxes[i][2] <= box[0] for j, box in enumerate(boxes) if j != i),
-            "right": lambda boxes, i: all(boxes[i][0] >= box[2] for j, box in enumerate(boxes) if j != i)}
+FURTHEST = {
+    "left": lambda boxes, i: all(boxes[i][2] <= box[0] for j, box in enumerate(boxes) if j != i),
+    "right": lambda boxes, i: all(boxes[i][0] >= box[2] for j, box in enumerate(boxes) if j != i),
+}
 
 
 @settings(max_examples=60, deadline=None)
@@ -108,8 +139,16 @@ def test_every_sentence_is_true_of_the_picture_and_its_mirror_image(seed, arrang
     rng = Random(seed)
     size = 2 if arrangement == ("front", "behind") else size
     entities = rng.sample(POOL.entities, size)
-    places = layout.place([POOL.size(entity.name) for entity in entities], arrangement, CANVAS, rng, [synonyms.metres(entity) for entity in entities])
-    scene = Scene(tuple(entities), tuple(place.box for place in places), tuple(place.depth for place in places), arrangement)
+    places = layout.place(
+        [POOL.size(entity.name) for entity in entities],
+        arrangement,
+        CANVAS,
+        rng,
+        [synonyms.metres(entity) for entity in entities],
+    )
+    scene = Scene(
+        tuple(entities), tuple(place.box for place in places), tuple(place.depth for place in places), arrangement
+    )
     flipped = [(CANVAS[1] - right, top, CANVAS[1] - left, bottom) for left, top, right, bottom in scene.boxes]
     for index in range(size):
         for sentence in speak(scene, index, rng):
@@ -132,8 +171,12 @@ def is_true(text, phrase, boxes, index, scene, sentence):
         if phrase in ("in the lower part of", "below"):
             assert all(box[1] >= boxes[other][3] for other in others), text
         if phrase in ("in the middle of", "in the center of"):
-            assert any(min(boxes[i][a + 2], boxes[j][a + 2]) <= box[a] and box[a + 2] <= max(boxes[i][a], boxes[j][a])
-                       for i in others for j in others for a in (0, 1)), text
+            assert any(
+                min(boxes[i][a + 2], boxes[j][a + 2]) <= box[a] and box[a + 2] <= max(boxes[i][a], boxes[j][a])
+                for i in others
+                for j in others
+                for a in (0, 1)
+            ), text
     elif phrase in NAIVE:
         # the other one is told by its words: some entity that they fit stands there
         named = [other for other in others if sentence.claim.other.noun in synonyms.nouns(scene.entities[other])]
@@ -147,4 +190,4 @@ def test_each_phrase_of_table_4_is_spoken(many):
     spoken = " | ".join(sentence.text for sentence in many)
     assert not [phrase for phrase in relations.phrases() if f" {phrase} " not in spoken]
     middle = set(relations.RELATIONS["middle"].absolute)
-    assert len(set(relations.phrases()) - middle) == 31        # Table 5's number; the two of the middle come on top
+    assert len(set(relations.phrases()) - middle) == 31  # Table 5's number; the two of the middle come on top

@@ -44,6 +44,7 @@ def close(a, b, levels):
 
 # Files that work
 
+
 @pytest.mark.parametrize("ending, levels", [("png", 0), ("tif", 0), ("bmp", 0), ("jpg", 14), ("webp", 14), ("gif", 60)])
 def test_formats(tmp_path, picture, ending, levels):
     path = tmp_path / f"a.{ending}"
@@ -102,9 +103,10 @@ def test_cmyk_jpeg(tmp_path, picture):
     close(read_picture(tmp_path / "cmyk.jpg"), picture, 20)
 
 
-@pytest.mark.parametrize("orientation, upright", [
-    (3, lambda a: a[::-1, ::-1]), (6, lambda a: np.rot90(a, -1)), (8, np.rot90), (5, lambda a: a.transpose(1, 0, 2)),
-])
+@pytest.mark.parametrize(
+    "orientation, upright",
+    [(3, lambda a: a[::-1, ::-1]), (6, lambda a: np.rot90(a, -1)), (8, np.rot90), (5, lambda a: a.transpose(1, 0, 2))],
+)
 def test_exif_orientation_is_applied(tmp_path, picture, orientation, upright):
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -132,7 +134,9 @@ def test_the_first_frame_of_an_animation(tmp_path, ending):
     close(read_picture(tmp_path / f"a.{ending}"), np.full((6, 8, 3), (255, 0, 0), np.uint8), 3)
 
 
-@pytest.mark.parametrize("width, height, ending", [(7300, 5500, "jpg"), (10_000, 9_000, "png"), (13_500, 13_500, "tif")])
+@pytest.mark.parametrize(
+    "width, height, ending", [(7300, 5500, "jpg"), (10_000, 9_000, "png"), (13_500, 13_500, "tif")]
+)
 def test_large_pictures_work_without_a_warning(tmp_path, width, height, ending, monkeypatch):
     # 40, 90 and 182 million pixels: Pillow warns from 89 on and stops at 179.
     Image.new("1" if ending != "jpg" else "L", (width, height), 1).save(tmp_path / f"a.{ending}")
@@ -153,6 +157,7 @@ def test_one_pixel(tmp_path):
 
 # Files that do not
 
+
 def test_too_large_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     Image.new("L", (40, 30)).save(tmp_path / "a.png")
     monkeypatch.setattr(decode, "LARGEST", 1199)
@@ -168,7 +173,7 @@ def test_truncated(tmp_path, ending, share):
     noise = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
     Image.fromarray(noise).save(stream, {"jpg": "JPEG", "tif": "TIFF"}.get(ending, ending.upper()))
     path = tmp_path / f"cut.{ending}"
-    path.write_bytes(stream.getvalue()[:int(len(stream.getvalue()) * share)])
+    path.write_bytes(stream.getvalue()[: int(len(stream.getvalue()) * share)])
     assert str(path) in refused(read_picture, path)
 
 
@@ -189,7 +194,9 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     assert "a pipe" in refused(read_picture, tmp_path / "pipe.png")
 
 
-@pytest.mark.parametrize("address", ["https://example.org/a.jpg", "file:///a.jpg", "data:image/png;base64," + "A" * 10_000])
+@pytest.mark.parametrize(
+    "address", ["https://example.org/a.jpg", "file:///a.jpg", "data:image/png;base64," + "A" * 10_000]
+)
 def test_addresses_are_refused(address):
     text = refused(read_picture, address)
     assert address[:20] in text and "is an address" in text
@@ -205,17 +212,21 @@ def test_floating_point_files_out_of_range_are_named(tmp_path):
 
 # Arrays, tensors and Pillow images
 
-@pytest.mark.parametrize("array, grey", [
-    (np.array([[0, 51, 255]], np.uint8), [0, 51, 255]),
-    (np.array([[0, 13107, 65535]], np.uint16), [0, 51, 255]),
-    (np.array([[0, 13107, 65535]], ">u2"), [0, 51, 255]),
-    (np.array([[127, 129, 13107 + 130]], np.uint16), [0, 1, 52]),  # to the nearest level
-    (np.array([[0, 0.2, 1]], np.float16), [0, 51, 255]),
-    (np.array([[0, 0.2, 1]], np.float32), [0, 51, 255]),
-    (np.array([[-0.001, 0.2, 1.001]]), [0, 51, 255]),
-    (np.array([[False, True, True]]), [0, 255, 255]),
-    (np.array([[[0], [51], [255]]], np.uint8), [0, 51, 255]),
-])
+
+@pytest.mark.parametrize(
+    "array, grey",
+    [
+        (np.array([[0, 51, 255]], np.uint8), [0, 51, 255]),
+        (np.array([[0, 13107, 65535]], np.uint16), [0, 51, 255]),
+        (np.array([[0, 13107, 65535]], ">u2"), [0, 51, 255]),
+        (np.array([[127, 129, 13107 + 130]], np.uint16), [0, 1, 52]),  # to the nearest level
+        (np.array([[0, 0.2, 1]], np.float16), [0, 51, 255]),
+        (np.array([[0, 0.2, 1]], np.float32), [0, 51, 255]),
+        (np.array([[-0.001, 0.2, 1.001]]), [0, 51, 255]),
+        (np.array([[False, True, True]]), [0, 255, 255]),
+        (np.array([[[0], [51], [255]]], np.uint8), [0, 51, 255]),
+    ],
+)
 def test_arrays_of_all_kinds(array, grey):
     picture = read_picture(array)
     assert picture.dtype == np.uint8 and picture.shape == (1, 3, 3)
@@ -234,23 +245,26 @@ def test_rgb_and_rgba_arrays():
     np.testing.assert_allclose(alpha, [[1, 0, 0.2]])
 
 
-@pytest.mark.parametrize("array, words", [
-    (np.full((4, 4), np.nan), "NaN"),
-    (np.full((4, 4), np.inf), "infinity"),
-    (np.full((4, 4), 255.0), "floats must lie in [0, 1]"),
-    (np.full((4, 4), -1.0), "floats must lie in [0, 1]"),
-    (np.zeros((4, 4), np.int64), "int64"),
-    (np.zeros((4, 4), complex), "complex"),
-    (np.zeros((4, 4), object), "object"),
-    (np.zeros((0, 4, 3), np.uint8), "no pixels"),
-    (np.zeros((3, 8, 8), np.uint8), "(H, W, 3)"),
-    (np.zeros((8, 8, 2), np.uint8), "(H, W, 3)"),
-    (np.zeros(8, np.uint8), "(H, W)"),
-    (np.zeros((1, 8, 8, 3), np.uint8), "(H, W, 3)"),
-    ([[0.5]], "list"),
-    (None, "NoneType"),
-    (b"bytes", "bytes"),
-])
+@pytest.mark.parametrize(
+    "array, words",
+    [
+        (np.full((4, 4), np.nan), "NaN"),
+        (np.full((4, 4), np.inf), "infinity"),
+        (np.full((4, 4), 255.0), "floats must lie in [0, 1]"),
+        (np.full((4, 4), -1.0), "floats must lie in [0, 1]"),
+        (np.zeros((4, 4), np.int64), "int64"),
+        (np.zeros((4, 4), complex), "complex"),
+        (np.zeros((4, 4), object), "object"),
+        (np.zeros((0, 4, 3), np.uint8), "no pixels"),
+        (np.zeros((3, 8, 8), np.uint8), "(H, W, 3)"),
+        (np.zeros((8, 8, 2), np.uint8), "(H, W, 3)"),
+        (np.zeros(8, np.uint8), "(H, W)"),
+        (np.zeros((1, 8, 8, 3), np.uint8), "(H, W, 3)"),
+        ([[0.5]], "list"),
+        (None, "NoneType"),
+        (b"bytes", "bytes"),
+    ],
+)
 def test_arrays_that_are_no_pictures(array, words):
     for function in (read_picture, read_matte, read_cutout):
         assert words in refused(function, array)
@@ -297,6 +311,7 @@ def test_pillow_images(picture, tmp_path):
 
 # What each reader asks for
 
+
 def test_a_cutout_has_alpha(tmp_path, picture):
     Image.fromarray(picture).save(tmp_path / "a.png")
     text = refused(read_cutout, tmp_path / "a.png")
@@ -314,6 +329,7 @@ def test_a_matte_is_grey(tmp_path, picture):
 
 
 # Writing
+
 
 @pytest.mark.parametrize("ending, levels", [("png", 0), ("TIF", 0), ("jpg", 14), ("webp", 14)])
 def test_write_picture(tmp_path, picture, ending, levels):
@@ -374,6 +390,7 @@ def test_writing_refuses_by_name(tmp_path, picture):
 
 
 # Resizing
+
 
 @pytest.mark.parametrize("channels", [(), (1,), (3,), (4,), (7,)])
 def test_shrinking_is_the_mean_of_blocks(channels):

@@ -11,8 +11,16 @@ from rimlib.errors import RimError
 from rimlib.profile import load
 from rimlib.refmatte import build, manifest
 
-TINY = load("tiny", data__height=64, data__width=80, data__groups_train=0, data__extra_train=2, data__groups_test=0, data__extra_test=1,
-            data__no_target=1).data
+TINY = load(
+    "tiny",
+    data__height=64,
+    data__width=80,
+    data__groups_train=0,
+    data__extra_train=2,
+    data__groups_test=0,
+    data__extra_test=1,
+    data__no_target=1,
+).data
 SPLITS = ("train", "test")
 
 
@@ -39,7 +47,9 @@ def test_a_whole_data_set_is_complete_and_counted(whole):
     report = check(whole, workers=2)
     listed = [manifest.read(whole, split) for split in SPLITS]
     assert report.complete and report.splits == ["train", "test"] and report.scenes == 3
-    on_disk = [path for path in whole.rglob("*") if path.is_file() and path.name != "plan.json" and "manifest" not in path.name]
+    on_disk = [
+        path for path in whole.rglob("*") if path.is_file() and path.name != "plan.json" and "manifest" not in path.name
+    ]
     assert report.files == len(on_disk) == sum(len(one["files"]) for one in listed)
     assert report.bytes == sum(path.stat().st_size for path in on_disk) == sum(one["bytes"] for one in listed)
     assert sum(one["mattes"] for one in listed) == len(list(whole.glob("*/mask/*.png")))
@@ -55,7 +65,9 @@ def flip_a_byte(path):
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("pattern", ["train/img/*.jpg", "test/mask/*.png", "refmatte_train_label.json", "refmatte_test_no_target.json"])
+@pytest.mark.parametrize(
+    "pattern", ["train/img/*.jpg", "test/mask/*.png", "refmatte_train_label.json", "refmatte_test_no_target.json"]
+)
 def test_one_flipped_bit_one_lost_file_and_one_strange_file_are_named(root, pattern):
     path = next(root.glob(pattern))
     name = path.relative_to(root).as_posix()
@@ -109,14 +121,21 @@ def test_a_manifest_of_another_plan_is_told(root):
     assert check(root).changed == ["plan.json"]
 
 
-@pytest.mark.parametrize("change, words", [
-    (lambda root: (root / "plan.json").unlink(), "no plan.json"),
-    (lambda root: (root / "plan.json").write_text("{"), "plan.json"),
-    (lambda root: (root / "manifest_train.json").write_text('{"plan": '), "manifest_train.json"),
-    (lambda root: (root / "manifest_train.json").write_text("[]"), "manifest_train.json: is no manifest"),
-    (lambda root: (root / "manifest_train.json").write_text(json.dumps(
-        {"plan": {}, "scenes": 1, "files": {"../../etc/passwd": [1, ""]}})), "not below its folder"),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda root: (root / "plan.json").unlink(), "no plan.json"),
+        (lambda root: (root / "plan.json").write_text("{"), "plan.json"),
+        (lambda root: (root / "manifest_train.json").write_text('{"plan": '), "manifest_train.json"),
+        (lambda root: (root / "manifest_train.json").write_text("[]"), "manifest_train.json: is no manifest"),
+        (
+            lambda root: (root / "manifest_train.json").write_text(
+                json.dumps({"plan": {}, "scenes": 1, "files": {"../../etc/passwd": [1, ""]}})
+            ),
+            "not below its folder",
+        ),
+    ],
+)
 def test_what_cannot_be_compared_is_one_clear_line(root, change, words):
     change(root)
     with pytest.raises(RimError, match=words) as caught:

@@ -31,7 +31,9 @@ def test_errors_are_those_of_a_loop(pred, true):
 
 def test_large_images_lose_no_digits():
     true = np.zeros((1400, 1250), np.float32)  # 1.75 Mpx, the paper's size
-    assert metrics.sad(true + np.float32(0.1), true) == pytest.approx(1_750_000 * float(np.float32(0.1)) / 1000, rel=1e-12)
+    assert metrics.sad(true + np.float32(0.1), true) == pytest.approx(
+        1_750_000 * float(np.float32(0.1)) / 1000, rel=1e-12
+    )
 
 
 def test_unequal_shapes_are_refused():
@@ -66,9 +68,20 @@ def test_band_holds_the_edge_and_not_the_rest():
 
 
 def rows_of(sizes, rng):
-    return [{"image": f"i{image}", "sad": rng.random(), "mse": rng.random(), "mad": rng.random(), "sad_empty": 1 + rng.random(),
-             "iou": rng.random(), "localised": bool(rng.integers(2)), "entity_kind": "thing" if index else "animal"}
-            for image, size in enumerate(sizes) for index in range(size)]
+    return [
+        {
+            "image": f"i{image}",
+            "sad": rng.random(),
+            "mse": rng.random(),
+            "mad": rng.random(),
+            "sad_empty": 1 + rng.random(),
+            "iou": rng.random(),
+            "localised": bool(rng.integers(2)),
+            "entity_kind": "thing" if index else "animal",
+        }
+        for image, size in enumerate(sizes)
+        for index in range(size)
+    ]
 
 
 def test_summary_follows_equations_10_and_11():
@@ -82,7 +95,9 @@ def test_summary_follows_equations_10_and_11():
     assert summary["mse_e"] == pytest.approx(by_image)
     assert summary["mse"] != pytest.approx(summary["mse_e"])
     assert (summary["entities"], summary["images"]) == (6, 3)
-    assert summary["sad_ratio"] == pytest.approx(sum(row["sad"] for row in rows) / sum(row["sad_empty"] for row in rows))
+    assert summary["sad_ratio"] == pytest.approx(
+        sum(row["sad"] for row in rows) / sum(row["sad_empty"] for row in rows)
+    )
 
 
 def test_summary_by_kind():

@@ -20,11 +20,11 @@ def test_listed_words_are_what_their_list_says():
 
 def test_synonyms_count_and_wider_words_do_not():
     assert nature.propose("cobweb") == nature.propose("spider web") == (False, True)
-    assert nature.propose("crystal") == (True, True)           # "crystal stone"
-    assert nature.propose("smog") == (False, True)             # transparent as "cloud smog"
+    assert nature.propose("crystal") == (True, True)  # "crystal stone"
+    assert nature.propose("smog") == (False, True)  # transparent as "cloud smog"
     assert nature.propose("leaf") == (False, False)
-    assert nature.propose("lamp") == (True, False)             # a light in wider words
-    assert nature.propose("silk") == (True, False)             # a cloth in wider words
+    assert nature.propose("lamp") == (True, False)  # a light in wider words
+    assert nature.propose("silk") == (True, False)  # a cloth in wider words
 
 
 def test_humans_and_animals_are_salient_and_not_transparent():

@@ -30,7 +30,12 @@ def chapter(name: str) -> list:
 
 
 def titles(cells) -> list[str]:
-    return [title for cell in cells if cell.cell_type == "markdown" for title in re.findall(r"^#+ +(.+)$", cell.source, re.M)]
+    return [
+        title
+        for cell in cells
+        if cell.cell_type == "markdown"
+        for title in re.findall(r"^#+ +(.+)$", cell.source, re.M)
+    ]
 
 
 def section(cells, title: str) -> tuple[str, list]:
@@ -58,7 +63,9 @@ def test_both_halves_hold_the_same_cells(name):
     kept = ("tags", "mystnb")
     for number, (one, other) in enumerate(zip(left, right, strict=True), 1):
         assert one.cell_type == other.cell_type, f"cell {number}"
-        assert one.source.rstrip() == other.source.rstrip(), f"cell {number} differs: jupytext --sync notebooks/{name}.ipynb"
+        assert one.source.rstrip() == other.source.rstrip(), (
+            f"cell {number} differs: jupytext --sync notebooks/{name}.ipynb"
+        )
         for key in kept:
             assert one.metadata.get(key) == other.metadata.get(key), f"cell {number}, {key}"
 
@@ -102,7 +109,9 @@ def test_fixed_endings(name):
 def test_only_check_cells_keep_outputs(name):
     for number, cell in enumerate(chapter(name), 1):
         if cell.cell_type == "code" and cell.outputs:
-            assert "check" in cell.metadata.get("tags", []), f"cell {number} keeps an output: jupytext --sync, then clear it"
+            assert "check" in cell.metadata.get("tags", []), (
+                f"cell {number} keeps an output: jupytext --sync, then clear it"
+            )
 
 
 @every_chapter
@@ -124,9 +133,19 @@ def test_kept_outputs_are_what_the_cells_still_give(tmp_path):
     """nbval runs the chapters that keep outputs of check cells, and compares what comes out with what is kept."""
     keep = [name for name in CHAPTERS if any(cell.get("outputs") for cell in chapter(name))]
     assert keep, "no chapter keeps the output of a check cell"
-    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout=300", "-q", "-p", "no:cacheprovider", "--override-ini=addopts=",
-               *(f"{name}.ipynb" for name in keep)]
-    for name in keep:   # jupytext leaves no execution counts, and nbval takes an output without one for a stale one
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval-lax",
+        "--nbval-cell-timeout=300",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--override-ini=addopts=",
+        *(f"{name}.ipynb" for name in keep),
+    ]
+    for name in keep:  # jupytext leaves no execution counts, and nbval takes an output without one for a stale one
         copy = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
         for cell in copy.cells:
             if cell.get("outputs"):
@@ -148,7 +167,9 @@ def small(tmp_path):
     notebook = nbformat.v4.new_notebook(
         metadata={"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}},
         cells=[
-            nbformat.v4.new_code_cell('word: str = "a"  # a word\ncount: int = 1  # how often', metadata={"tags": ["parameters"]}),
+            nbformat.v4.new_code_cell(
+                'word: str = "a"  # a word\ncount: int = 1  # how often', metadata={"tags": ["parameters"]}
+            ),
             nbformat.v4.new_markdown_cell("## Work"),
             nbformat.v4.new_code_cell(
                 "import os, sys, time\nfrom rimlib.errors import RimError\ntime.sleep(0.1)\n"

@@ -11,7 +11,14 @@ from rimlib.errors import RimError
 from rimlib.profile import Data, load
 from rimlib.refmatte import format, paper, plan, statistics
 
-SMALL = load("tiny", data__groups_train=2, data__images_per_group_train=4, data__extra_train=3, data__groups_test=1, data__extra_test=1).data
+SMALL = load(
+    "tiny",
+    data__groups_train=2,
+    data__images_per_group_train=4,
+    data__extra_train=3,
+    data__groups_test=1,
+    data__extra_test=1,
+).data
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +72,7 @@ def test_splits_do_not_share_entities_or_backgrounds(pool):
 def test_a_longer_plan_begins_with_the_shorter_one(pool):
     few = plan.plan(pool, SMALL, "train")
     more = plan.plan(pool, changed(SMALL, extra_train=6), "train")
-    assert more[:len(few)] == few
+    assert more[: len(few)] == few
     longer = plan.plan(pool, changed(SMALL, groups_train=3), "train")
     assert longer[:8] == few[:8]
     assert plan.plan(pool, changed(SMALL, seed=2), "train") != few
@@ -76,14 +83,28 @@ def test_entities_keep_to_their_own_pixels_and_to_a_believable_order_of_sizes(po
     for scene in plan.scenes(pool, canvas, "train"):
         for name, place in zip(scene.entities, scene.placements):
             assert max(place.height, place.width) <= canvas.enlarge * max(pool.size(name)) + 1
-            assert 0 <= place.left and place.left + place.width <= 1620 and 0 <= place.top and place.top + place.height <= 1080
-    mouse, elephant = (next(entity for entity in pool.entities if entity.category == category) for category in ("mouse", "elephant"))
+            assert (
+                0 <= place.left
+                and place.left + place.width <= 1620
+                and 0 <= place.top
+                and place.top + place.height <= 1080
+            )
+    mouse, elephant = (
+        next(entity for entity in pool.entities if entity.category == category) for category in ("mouse", "elephant")
+    )
     from random import Random
+
     from rimlib.entities.synonyms import metres
     from rimlib.refmatte import layout
+
     for seed in range(30):
-        small, large = layout.place([pool.size(mouse.name), pool.size(elephant.name)], ("left", "right"), (480, 640), Random(seed),
-                                    [metres(mouse), metres(elephant)])
+        small, large = layout.place(
+            [pool.size(mouse.name), pool.size(elephant.name)],
+            ("left", "right"),
+            (480, 640),
+            Random(seed),
+            [metres(mouse), metres(elephant)],
+        )
         assert max(small.width, small.height) < max(large.width, large.height)
 
 
@@ -93,17 +114,27 @@ def test_the_papers_counts_to_the_last_image():
         assert plan.count(settings, split) == images
         assert len(pool.of(split=split)) == entities == sum(paper.ENTITIES[split].values())
         assert len(pool.categories(split)) == paper.CATEGORIES[split]
-    assert (settings.groups_train * settings.images_per_group_train, settings.groups_test * settings.images_per_group_test) == (42200, 2110)
-    duplicated = Counter(entity.kind for group in plan.balanced_groups(pool.of(split="train"), 2110) for entity in group)
+    assert (
+        settings.groups_train * settings.images_per_group_train,
+        settings.groups_test * settings.images_per_group_test,
+    ) == (42200, 2110)
+    duplicated = Counter(
+        entity.kind for group in plan.balanced_groups(pool.of(split="train"), 2110) for entity in group
+    )
     assert duplicated == {"person": 10550, "animal": 2110, "thing": 2110}
 
 
 def test_the_papers_test_split_has_its_images_mattes_and_keywords():
     pool, settings = paper.pool(), paper.settings()
-    counted = statistics.tally(format.targets_of(scene, [pool[name] for name in scene.entities]) for scene in plan.scenes(pool, settings, "test"))
+    counted = statistics.tally(
+        format.targets_of(scene, [pool[name] for name in scene.entities])
+        for scene in plan.scenes(pool, settings, "test")
+    )
     ours, theirs = counted.row("expression"), statistics.TABLE_5[3]
     assert ours["images"] == theirs["images"] == 2500 and ours["texts"] == 4 * ours["mattes"]
-    assert ours["mattes"] == pytest.approx(theirs["mattes"], rel=0.02) and ours["length"] == pytest.approx(theirs["length"], rel=0.06)
+    assert ours["mattes"] == pytest.approx(theirs["mattes"], rel=0.02) and ours["length"] == pytest.approx(
+        theirs["length"], rel=0.06
+    )
     assert counted.row("keyword")["images"] == pytest.approx(statistics.TABLE_5[1]["images"], rel=0.06)
     with pytest.raises(RimError, match="without pixels"):
         pool.cutout(pool.entities[0].name)

@@ -17,19 +17,22 @@ def test_every_shipped_profile_loads_under_its_own_name(name):
     assert profile.load(name).name == name
 
 
-@pytest.mark.parametrize("text, words", [
-    ("train: {minuets: 3}", ["train.minuets", "minutes"]),
-    ("train: {minutes: soon}", ["train.minutes", "number", "soon"]),
-    ("train: {images: 2.5}", ["train.images", "whole number"]),
-    ("data: {unique: 1}", ["data.unique", "true or false"]),
-    ("model: {image_size: 100}", ["model.image_size", "multiple of 16"]),
-    ("train: 7", ["train", "settings"]),
-    ("data: {relation_shares: [7, 2]}", ["data.relation_shares", "three"]),
-    ("train: {keyword_share: 1.5}", ["train.keyword_share", "between 0 and 1"]),
-    ("evaluate: {template: a photo}", ["{keyword}"]),
-    ("[1, 2]", ["key: value"]),
-    ("train: {minutes: [", ["line 1", "YAML"]),
-])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("train: {minuets: 3}", ["train.minuets", "minutes"]),
+        ("train: {minutes: soon}", ["train.minutes", "number", "soon"]),
+        ("train: {images: 2.5}", ["train.images", "whole number"]),
+        ("data: {unique: 1}", ["data.unique", "true or false"]),
+        ("model: {image_size: 100}", ["model.image_size", "multiple of 16"]),
+        ("train: 7", ["train", "settings"]),
+        ("data: {relation_shares: [7, 2]}", ["data.relation_shares", "three"]),
+        ("train: {keyword_share: 1.5}", ["train.keyword_share", "between 0 and 1"]),
+        ("evaluate: {template: a photo}", ["{keyword}"]),
+        ("[1, 2]", ["key: value"]),
+        ("train: {minutes: [", ["line 1", "YAML"]),
+    ],
+)
 def test_bad_settings_are_named(tmp_path, text, words):
     path = tmp_path / "mine.yaml"
     path.write_text(text)

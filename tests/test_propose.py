@@ -34,16 +34,19 @@ def cutout():
 
 def scorer(wanted):
     """A zero-shot scorer that finds the sentence with this word."""
+
     def score(picture, sentences):
         score.pictures.append(picture)
         hits = np.array([float(sentence.endswith(wanted)) for sentence in sentences], np.float32)
         assert hits.sum() == 1, (wanted, sentences)
         return 0.9 * hits + 0.1 / len(sentences)
+
     score.pictures = []
     return score
 
 
 # ---- Mask R-CNN
+
 
 class Detector:
     """Answers with given detections, as torchvision's do."""
@@ -53,7 +56,13 @@ class Detector:
 
     def __call__(self, pictures):
         labels, scores, masks = zip(*self.found)
-        return [{"labels": torch.tensor(labels), "scores": torch.tensor(scores), "masks": torch.from_numpy(np.stack(masks))[:, None]}]
+        return [
+            {
+                "labels": torch.tensor(labels),
+                "scores": torch.tensor(scores),
+                "masks": torch.from_numpy(np.stack(masks))[:, None],
+            }
+        ]
 
 
 def test_a_detection_counts_by_its_overlap_with_the_matte(cutout):
@@ -82,8 +91,17 @@ def tiny_maskrcnn(weights=None, weights_backbone=None):
     backbone = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, stride=8))
     backbone.out_channels = 4
     pools = [MultiScaleRoIAlign(["0"], size, 2) for size in (2, 4)]
-    return MaskRCNN(backbone, num_classes=91, min_size=64, max_size=96, rpn_anchor_generator=AnchorGenerator(((32,),), ((1.0,),)),
-                    box_roi_pool=pools[0], mask_roi_pool=pools[1], box_score_thresh=0.0, box_detections_per_img=5)
+    return MaskRCNN(
+        backbone,
+        num_classes=91,
+        min_size=64,
+        max_size=96,
+        rpn_anchor_generator=AnchorGenerator(((32,),), ((1.0,),)),
+        box_roi_pool=pools[0],
+        mask_roi_pool=pools[1],
+        box_score_thresh=0.0,
+        box_detections_per_img=5,
+    )
 
 
 def test_maskrcnn_with_random_weights_from_a_folder(tmp_path, monkeypatch, cutout):
@@ -92,12 +110,20 @@ def test_maskrcnn_with_random_weights_from_a_folder(tmp_path, monkeypatch, cutou
     monkeypatch.setattr(detection, "maskrcnn_resnet50_fpn", tiny_maskrcnn)
     proposers = Proposers(category="maskrcnn", folder=tmp_path)
     missing = proposers.propose_category("thing", *cutout)
-    assert missing.value is None and "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth is not here" in missing.said and str(tmp_path) in missing.said
+    assert (
+        missing.value is None
+        and "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth is not here" in missing.said
+        and str(tmp_path) in missing.said
+    )
     torch.save(tiny_maskrcnn().state_dict(), tmp_path / "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth")
     model = propose_category.load_maskrcnn(tmp_path)
     assert not model.training
     found = propose_category.by_maskrcnn(model, *propose.shown(*cutout))
-    assert found and set(found) <= set(synonyms.categories()) and list(found.values()) == sorted(found.values(), reverse=True)
+    assert (
+        found
+        and set(found) <= set(synonyms.categories())
+        and list(found.values()) == sorted(found.values(), reverse=True)
+    )
     unsure = Proposers(category="maskrcnn", folder=tmp_path).propose_category("thing", *cutout)
     assert unsure.value is None and "recognises nothing, at best" in unsure.said
 
@@ -120,10 +146,12 @@ def caffemodel(path, outputs, new=False, seed=0):
     """A network of Levi and Hassner's shape, with few channels and random weights, in Caffe's old or new form."""
     rng = np.random.default_rng(seed)
     weights, layers = {}, [caffe._text(1, "CaffeNet")]
-    scale = {"fc8": 0.002}       # so that no probability is 0 or 1
+    scale = {"fc8": 0.002}  # so that no probability is 0 or 1
     for name, shape in {**SIZES, "fc8": (outputs, 8)}.items():
         spread = 2 * scale.get(name, 1) / np.sqrt(np.prod(shape[1:]))
-        weights[name] = [rng.normal(0, size, form).astype(np.float32) for size, form in ((spread, shape), (0.5, shape[0]))]
+        weights[name] = [
+            rng.normal(0, size, form).astype(np.float32) for size, form in ((spread, shape), (0.5, shape[0]))
+        ]
         blobs = b"".join(caffe._bytes(7 if new else 6, blob(array, new)) for array in weights[name])
         layers.append(caffe._bytes(100 if new else 2, caffe._text(1 if new else 4, name) + blobs))
         layers.append(caffe._bytes(100 if new else 2, caffe._text(1 if new else 4, f"relu-{name}")))
@@ -159,7 +187,10 @@ def test_a_caffe_file_is_the_same_network_in_opencv(tmp_path, new):
 
 
 def test_faces_are_seen_in_blue_green_red_without_the_mean(tmp_path):
-    weights = [caffemodel(tmp_path / "gender_net.caffemodel", 2), caffemodel(tmp_path / "age_net.caffemodel", 8, seed=1)]
+    weights = [
+        caffemodel(tmp_path / "gender_net.caffemodel", 2),
+        caffemodel(tmp_path / "age_net.caffemodel", 8, seed=1),
+    ]
     face = np.random.default_rng(3).integers(0, 256, (227, 227, 3), dtype=np.uint8)
     image = (face[:, :, ::-1] - np.array(propose_people.MEAN)).astype(np.float32).transpose(2, 0, 1)[None]
     answer = propose_people.by_levi(propose_people.load_levi(tmp_path), face)
@@ -169,18 +200,29 @@ def test_faces_are_seen_in_blue_green_red_without_the_mean(tmp_path):
 
 
 def test_ages_are_grouped_as_in_table_2():
-    assert [propose_people.AGE_GROUP[age] for age in propose_people.AGES] == ["child"] * 3 + ["teenager"] + ["adult"] * 3 + ["senior"]
+    assert [propose_people.AGE_GROUP[age] for age in propose_people.AGES] == ["child"] * 3 + ["teenager"] + [
+        "adult"
+    ] * 3 + ["senior"]
 
 
 def test_onnx_files_are_read_and_broken_ones_named(tmp_path, cutout):
     caffemodel(tmp_path / "made", 2)
     (tmp_path / "gender_net.onnx").write_bytes(caffe.to_onnx(tmp_path / "made"))
     proposal = Proposers(people="levi", folder=tmp_path).propose_people(*cutout)
-    assert {item.value for item in proposal.values()} == {None} and "age_net.onnx or age_net.caffemodel is not here" in proposal["age_group"].said
+    assert {item.value for item in proposal.values()} == {
+        None
+    } and "age_net.onnx or age_net.caffemodel is not here" in proposal["age_group"].said
     caffemodel(tmp_path / "age_net.caffemodel", 8)
     proposal = Proposers(people="levi", folder=tmp_path).propose_people(*cutout)
-    assert proposal["gender"].value in ("female", "male") and proposal["age_group"].value in ("child", "teenager", "adult", "senior")
-    (tmp_path / "age_net.caffemodel").write_bytes((tmp_path / "made").read_bytes())     # the gender's network under the other's name
+    assert proposal["gender"].value in ("female", "male") and proposal["age_group"].value in (
+        "child",
+        "teenager",
+        "adult",
+        "senior",
+    )
+    (tmp_path / "age_net.caffemodel").write_bytes(
+        (tmp_path / "made").read_bytes()
+    )  # the gender's network under the other's name
     with pytest.raises(RimError, match="gives 2 numbers instead of 8"):
         Proposers(people="levi", folder=tmp_path).propose_people(*cutout)
     for name, content in (("age_net.caffemodel", b"<html>not found</html>"), ("gender_net.onnx", b"\xff" * 50)):
@@ -189,7 +231,7 @@ def test_onnx_files_are_read_and_broken_ones_named(tmp_path, cutout):
             Proposers(people="levi", folder=tmp_path).propose_people(*cutout)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x12", b"\x12\xff\xff\xff\xff\x0f", struct.pack("<Q", 2 ** 63), b"\x80" * 40])
+@pytest.mark.parametrize("content", [b"", b"\x12", b"\x12\xff\xff\xff\xff\x0f", struct.pack("<Q", 2**63), b"\x80" * 40])
 def test_a_file_of_another_kind_is_no_caffe_file(tmp_path, content):
     (tmp_path / "age_net.caffemodel").write_bytes(content)
     with pytest.raises(RimError, match="age_net.caffemodel: not a Levi"):
@@ -198,7 +240,7 @@ def test_a_file_of_another_kind_is_no_caffe_file(tmp_path, content):
 
 def test_the_head_is_at_the_top_of_the_matte():
     alpha = np.zeros((400, 200), np.float32)
-    alpha[20:80, 110:150] = 1          # a head right of the middle
+    alpha[20:80, 110:150] = 1  # a head right of the middle
     alpha[80:390, 60:170] = 1
     foreground = np.dstack([alpha * 0 + np.arange(200), np.arange(400)[:, None] + alpha * 0, alpha * 255])
     head = propose_people.head(foreground, alpha)
@@ -208,11 +250,14 @@ def test_the_head_is_at_the_top_of_the_matte():
 
 # ---- zero-shot
 
+
 def test_clip_is_asked_about_all_categories_of_the_kind(cutout):
     asked = scorer("an owl")
     proposal = Proposers(category="clip", scorer=asked).propose_category("animal", *cutout)
     assert proposal.value == "owl" and "clip says owl (0.90)" in proposal.said
-    assert tuple(asked.pictures[0][0, 0]) == (128, 128, 128) and asked.pictures[0].shape[0] > 80      # on grey, with a margin
+    assert (
+        tuple(asked.pictures[0][0, 0]) == (128, 128, 128) and asked.pictures[0].shape[0] > 80
+    )  # on grey, with a margin
     assert Proposers(category="clip", scorer=scorer("of smoke")).propose_category("thing", *cutout).value == "smoke"
 
 
@@ -232,8 +277,11 @@ def test_a_tiny_clip_from_a_folder(tmp_path, cutout):
     import open_clip
     from safetensors.torch import save_file
 
-    config = {"embed_dim": 16, "vision_cfg": {"image_size": 32, "layers": 1, "width": 16, "head_width": 8, "patch_size": 16},
-              "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}}
+    config = {
+        "embed_dim": 16,
+        "vision_cfg": {"image_size": 32, "layers": 1, "width": 16, "head_width": 8, "patch_size": 16},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+    }
     (tmp_path / "rim-test-clip.json").write_text(json.dumps(config))
     open_clip.add_model_config(tmp_path / "rim-test-clip.json")
     proposers = Proposers(clothes="clip", folder=tmp_path, clip="rim-test-clip")
@@ -242,16 +290,22 @@ def test_a_tiny_clip_from_a_folder(tmp_path, cutout):
     model = open_clip.create_model("rim-test-clip")
     save_file(model.state_dict(), tmp_path / "rim-test-clip.safetensors")
     score = zeroshot.load("rim-test-clip", tmp_path)
-    sentences = [f"a photo of {name}" for name in synonyms.categories()][:130]      # more than one batch
+    sentences = [f"a photo of {name}" for name in synonyms.categories()][:130]  # more than one batch
     scores = score(propose.shown(*cutout)[0], sentences)
     assert scores.shape == (130,) and scores.sum() == pytest.approx(1, abs=1e-5) and scores.std() > 0
     with torch.inference_mode():
         from PIL import Image
-        image = model.eval().encode_image(score.preprocess(Image.fromarray(propose.shown(*cutout)[0]))[None], normalize=True)
+
+        image = model.eval().encode_image(
+            score.preprocess(Image.fromarray(propose.shown(*cutout)[0]))[None], normalize=True
+        )
         text = model.encode_text(open_clip.get_tokenizer("rim-test-clip")(sentences), normalize=True)
         expected = (model.logit_scale.exp() * image @ text.T).softmax(-1)[0].numpy()
     assert np.abs(scores - expected).max() < 1e-6
-    assert Proposers(clothes="clip", folder=tmp_path, clip="rim-test-clip").propose_clothes(*cutout).value in propose_people.GARMENTS
+    assert (
+        Proposers(clothes="clip", folder=tmp_path, clip="rim-test-clip").propose_clothes(*cutout).value
+        in propose_people.GARMENTS
+    )
     (tmp_path / "rim-test-clip.safetensors").write_bytes(b"broken")
     with pytest.raises(RimError, match="not the weights of rim-test-clip"):
         Proposers(clothes="clip", folder=tmp_path, clip="rim-test-clip").propose_clothes(*cutout)
@@ -259,17 +313,29 @@ def test_a_tiny_clip_from_a_folder(tmp_path, cutout):
 
 # ---- without weights
 
+
 def test_nothing_is_fetched_and_the_line_says_what_to_do(tmp_path, cutout, monkeypatch):
     import socket
 
     def refuse(*arguments):
         raise AssertionError("the network was asked")
+
     monkeypatch.setattr(socket, "create_connection", refuse)
     proposers = Proposers("maskrcnn", "levi", "clip", tmp_path)
-    said = [proposers.propose_category("thing", *cutout), *proposers.propose_people(*cutout).values(), proposers.propose_clothes(*cutout)]
+    said = [
+        proposers.propose_category("thing", *cutout),
+        *proposers.propose_people(*cutout).values(),
+        proposers.propose_clothes(*cutout),
+    ]
     assert [item.value for item in said] == [None] * 4
-    for item, column, words in zip(said, ("category", "gender", "age_group", "clothes"), ("maskrcnn", "gender_net", "gender_net", "safetensors")):
-        assert item.said.startswith(f"{column}: no weights for") and words in item.said and item.said.endswith("the table's word stands")
+    for item, column, words in zip(
+        said, ("category", "gender", "age_group", "clothes"), ("maskrcnn", "gender_net", "gender_net", "safetensors")
+    ):
+        assert (
+            item.said.startswith(f"{column}: no weights for")
+            and words in item.said
+            and item.said.endswith("the table's word stands")
+        )
         assert "\n" not in item.said
     assert "hf download timm/vit_base_patch16_clip_224.openai" in said[3].said
 
@@ -280,6 +346,7 @@ def test_missing_weights_are_looked_for_once(cutout, monkeypatch):
     def load(folder):
         tries.append(folder)
         raise NoWeights("none")
+
     monkeypatch.setattr(propose_category, "load_maskrcnn", load)
     proposers = Proposers(category="maskrcnn")
     for _ in range(3):
@@ -301,4 +368,9 @@ def test_color_needs_no_weights(cutout):
 
 def test_large_cutouts_are_shown_smaller():
     picture, matte = propose.shown(np.zeros((3000, 1000, 3), np.uint8), np.ones((3000, 1000), np.float32))
-    assert picture.shape[:2] == matte.shape and max(matte.shape) <= 640 * 1.25 and matte.max() == pytest.approx(1) and matte[0].max() == 0
+    assert (
+        picture.shape[:2] == matte.shape
+        and max(matte.shape) <= 640 * 1.25
+        and matte.max() == pytest.approx(1)
+        and matte[0].max() == 0
+    )

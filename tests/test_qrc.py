@@ -1,4 +1,5 @@
 """Reading out of Qt resource collections, made by hand here in both sizes of node."""
+
 import struct
 import zlib
 
@@ -19,7 +20,11 @@ def collection(version: int, flags: int, content: bytes) -> bytes:
     nodes.append(struct.pack(">IHHHI", places[2], flags, 0, 0, 0) + stamp)
     data = struct.pack(">I", len(content)) + content
     start = 20 if version < 3 else 24
-    header = b"qres" + struct.pack(">4I", version, start + len(data) + len(names), start, start + len(data)) + bytes(start - 20)
+    header = (
+        b"qres"
+        + struct.pack(">4I", version, start + len(data) + len(names), start, start + len(data))
+        + bytes(start - 20)
+    )
     return header + data + names + b"".join(nodes)
 
 

@@ -69,7 +69,9 @@ def test_git_state_of_a_checkout_and_outside_one(tmp_path, monkeypatch):
     assert record.git_state() is None
 
     def git(*words):
-        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True, capture_output=True)
+        subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True, capture_output=True
+        )
 
     git("init")
     assert record.git_state() is None  # in a repository that does not hold it, such as an environment inside one

@@ -24,7 +24,7 @@ def pool():
 
 
 def scene(*entities):
-    return Scene(entities, (LEFT, MIDDLE, RIGHT)[:len(entities)], (0,) * len(entities))
+    return Scene(entities, (LEFT, MIDDLE, RIGHT)[: len(entities)], (0,) * len(entities))
 
 
 def test_nouns_attributes_and_places_all_count():
@@ -48,9 +48,11 @@ def test_unique_leaves_nothing_ambiguous_and_without_it_something_is(pool):
     counts = {}
     for unique in (True, False):
         settings = load("tiny", data__groups_train=30, data__extra_train=300, data__unique=unique).data
-        counts[unique] = Counter(len(fits) for planned in plan.scenes(pool, settings, "train") for four in planned.fits for fits in four)
+        counts[unique] = Counter(
+            len(fits) for planned in plan.scenes(pool, settings, "train") for four in planned.fits for fits in four
+        )
     assert set(counts[True]) == {1}
-    assert min(counts[False]) == 1 and max(counts[False]) > 1      # each still fits its own entity
+    assert min(counts[False]) == 1 and max(counts[False]) > 1  # each still fits its own entity
 
 
 def test_sentences_that_fit_nothing(pool):
@@ -58,7 +60,11 @@ def test_sentences_that_fit_nothing(pool):
     wrong = Counter()
     for planned in plan.scenes(pool, settings, "train"):
         entities = tuple(pool[name] for name in planned.entities)
-        here = Scene(entities, tuple(place.box for place in planned.placements), tuple(place.depth for place in planned.placements))
+        here = Scene(
+            entities,
+            tuple(place.box for place in planned.placements),
+            tuple(place.depth for place in planned.placements),
+        )
         for sentence in planned.no_target:
             assert referents(sentence.claim, here) == set(), sentence.text
             wrong[sentence.kind] += 1
@@ -68,5 +74,10 @@ def test_sentences_that_fit_nothing(pool):
 
 def test_asking_for_them_changes_nothing_else(pool):
     without = load("tiny", data__groups_train=2, data__extra_train=0, data__no_target=0).data
-    for one, other in zip(plan.scenes(pool, without, "train"), plan.scenes(pool, dataclasses.replace(without, no_target=3), "train")):
-        assert dataclasses.replace(other, no_target=(), evaluated=one.evaluated) == one and other.evaluated == one.evaluated
+    for one, other in zip(
+        plan.scenes(pool, without, "train"), plan.scenes(pool, dataclasses.replace(without, no_target=3), "train")
+    ):
+        assert (
+            dataclasses.replace(other, no_target=(), evaluated=one.evaluated) == one
+            and other.evaluated == one.evaluated
+        )

@@ -40,7 +40,10 @@ def disc(height=96, width=128, radius=20):
 def test_the_worsened_truth_is_worse_but_of_the_same_thing():
     truth, rng = disc(), np.random.default_rng(0)
     worse = [worsen(truth, rng, [np.roll(truth, 45, axis=1)]) for _ in range(200)]
-    assert all(alpha.shape == truth.shape and alpha.dtype == np.float32 and 0 <= alpha.min() and alpha.max() <= 1 for alpha in worse)
+    assert all(
+        alpha.shape == truth.shape and alpha.dtype == np.float32 and 0 <= alpha.min() and alpha.max() <= 1
+        for alpha in worse
+    )
     errors = np.array([np.abs(alpha - truth).mean() for alpha in worse])
     assert errors.min() > 1e-4 and errors.max() < truth.mean() * 2 and len(np.unique(errors.round(7))) > 150
     overlap = np.array([np.minimum(alpha, truth).sum() / truth.sum() for alpha in worse])
@@ -63,7 +66,11 @@ def test_crops_hold_the_same_place_three_times(scenes):
         batch = crops.batch(step)
         side, count = SETTINGS.crops[step % 2]
         assert batch["pictures"].shape == (count, side, side, 3) and batch["pictures"].dtype == torch.uint8
-        assert batch["coarse"].shape == batch["mattes"].shape == (count, 1, side, side) and batch["trimaps"].shape == (count, side, side)
+        assert batch["coarse"].shape == batch["mattes"].shape == (count, 1, side, side) and batch["trimaps"].shape == (
+            count,
+            side,
+            side,
+        )
         assert set(batch["trimaps"].unique().tolist()) <= {0, 1, 2}
         for picture, matte, trimap in zip(batch["pictures"].float(), batch["mattes"][:, 0], batch["trimaps"]):
             inside = (trimap == 2) & (matte == 1)
@@ -88,7 +95,10 @@ def test_predictions_are_kept_where_the_model_is_right(scenes, tmp_path, monkeyp
     def predict(model, pictures, index, sentences, device):
         from rimlib.images import resize
 
-        firsts = [resize(refmatte.matte(refmatte.targets_of(name)[0].mask_id), (48, 48)) for name in names[predict.done:predict.done + len(pictures)]]
+        firsts = [
+            resize(refmatte.matte(refmatte.targets_of(name)[0].mask_id), (48, 48))
+            for name in names[predict.done : predict.done + len(pictures)]
+        ]
         predict.done += len(pictures)
         return np.stack([firsts[number] for number in index]), np.ones(len(index), np.float32)
 
@@ -101,7 +111,9 @@ def test_predictions_are_kept_where_the_model_is_right(scenes, tmp_path, monkeyp
     np.testing.assert_array_equal(kept.alphas, made.alphas)
     name, mask_id, alpha = kept.draw(np.random.default_rng(0))
     assert mask_id.startswith(name) and alpha.shape == (48, 48) and alpha.max() <= 1
-    picture, rough, truth = Crops(refmatte, kept, dataclasses.replace(SETTINGS, predicted=1.0)).crop(np.random.default_rng(0), 64)
+    picture, rough, truth = Crops(refmatte, kept, dataclasses.replace(SETTINGS, predicted=1.0)).crop(
+        np.random.default_rng(0), 64
+    )
     assert np.abs(rough - truth).mean() < 0.05
     (tmp_path / "kept.npz").write_bytes(b"PK broken")
     with pytest.raises(RimError, match="kept.npz"):
@@ -124,11 +136,27 @@ def test_the_loss_is_its_parts():
 
 def test_few_samples_are_learnt(make_scenes, tmp_path):
     """By one that does not follow the coarse alpha, and so has all to learn."""
-    record = refine.train(make_scenes(tmp_path / "data", 2), tmp_path / "out", steps=120, settings=SETTINGS, clipmat="none", refiner=small(follow=False),
-                          progress=False)
+    record = refine.train(
+        make_scenes(tmp_path / "data", 2),
+        tmp_path / "out",
+        steps=120,
+        settings=SETTINGS,
+        clipmat="none",
+        refiner=small(follow=False),
+        progress=False,
+    )
     first, last = record["log"][0], record["log"][-1]
-    assert last["ce"] < 0.8 * first["ce"] and last["alpha"] < 0.65 * first["alpha"] and last["total"] < 0.8 * first["total"]
-    assert record["kind"] == "refine" and record["seed"] == 1 and record["predictions"] == 0 and record["metrics"]["steps"] == 120
+    assert (
+        last["ce"] < 0.8 * first["ce"]
+        and last["alpha"] < 0.65 * first["alpha"]
+        and last["total"] < 0.8 * first["total"]
+    )
+    assert (
+        record["kind"] == "refine"
+        and record["seed"] == 1
+        and record["predictions"] == 0
+        and record["metrics"]["steps"] == 120
+    )
     assert {"data", "forward", "backward", "optimizer"} <= set(record["seconds"])
     assert json.loads((tmp_path / "out" / "refine.json").read_text()) == json.loads(json.dumps(record))
     assert not (tmp_path / "out" / "refine-state.safetensors").exists()
@@ -137,7 +165,9 @@ def test_few_samples_are_learnt(make_scenes, tmp_path):
 
 
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(scenes, tmp_path, monkeypatch):
-    run = lambda out: refine.train(scenes, tmp_path / out, steps=6, settings=SETTINGS, clipmat="none", refiner=small(), progress=False)
+    run = lambda out: refine.train(
+        scenes, tmp_path / out, steps=6, settings=SETTINGS, clipmat="none", refiner=small(), progress=False
+    )
     run("whole")
     real, calls = refine.refiner_loss, []
 
@@ -164,14 +194,24 @@ def test_another_runs_state_is_refused(scenes, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         refine.train(scenes, tmp_path, steps=2, settings=SETTINGS, clipmat="none", refiner=small(), progress=False)
     with pytest.raises(RimError, match="other settings"):
-        refine.train(scenes, tmp_path, steps=2, settings=dataclasses.replace(SETTINGS, lr=1e-3), clipmat="none", refiner=small(), progress=False)
+        refine.train(
+            scenes,
+            tmp_path,
+            steps=2,
+            settings=dataclasses.replace(SETTINGS, lr=1e-3),
+            clipmat="none",
+            refiner=small(),
+            progress=False,
+        )
 
 
 def test_a_folder_that_cannot_be_written_is_found_before_training(scenes, tmp_path, monkeypatch):
     (tmp_path / "out").write_text("a file")
     monkeypatch.setattr(fit, "_steps", lambda *_: pytest.fail("training began"))
     with pytest.raises(RimError, match="out"):
-        refine.train(scenes, tmp_path / "out", steps=1, settings=SETTINGS, clipmat="none", refiner=small(), progress=False)
+        refine.train(
+            scenes, tmp_path / "out", steps=1, settings=SETTINGS, clipmat="none", refiner=small(), progress=False
+        )
 
 
 def test_steps_whose_loss_is_no_number_are_left_out(scenes, tmp_path, monkeypatch):
@@ -183,7 +223,9 @@ def test_steps_whose_loss_is_no_number_are_left_out(scenes, tmp_path, monkeypatc
 
     monkeypatch.setattr(refine, "refiner_loss", loss)
     record = refine.train(scenes, tmp_path, steps=5, settings=SETTINGS, clipmat="none", refiner=small(), progress=False)
-    assert all(np.isfinite(list(record["log"][-1].values()))) and {"coarse", "images_per_second", *WEIGHTS} - {"match"} <= set(record["log"][-1])
+    assert all(np.isfinite(list(record["log"][-1].values()))) and {"coarse", "images_per_second", *WEIGHTS} - {
+        "match"
+    } <= set(record["log"][-1])
     assert all(value.isfinite().all() for value in load_file(tmp_path / "refiner.safetensors").values())
 
 

@@ -56,7 +56,9 @@ def test_at_its_own_widths_it_is_p3m():
     with torch.device("meta"):
         assert count(P3MNet(3)) == 38_965_060
         assert count(P3MNet(4)) == 38_965_060 + 64 * 7 * 7
-        assert sum(value.numel() for value in P3MNet(3).encoder.parameters()) == 21_284_672  # ResNet-34 without its classifier
+        assert (
+            sum(value.numel() for value in P3MNet(3).encoder.parameters()) == 21_284_672
+        )  # ResNet-34 without its classifier
 
 
 def test_shapes(small):
@@ -90,7 +92,10 @@ def test_unpooling_returns_a_value_to_the_pixel_that_won():
     assert there.any() and not there.all()
 
 
-@pytest.mark.parametrize("images_shape, coarse_shape", [((1, 3, 64, 60), (1, 1, 64, 60)), ((1, 3, 64, 64), (1, 1, 64, 32)), ((2, 3, 32, 32), (1, 1, 32, 32))])
+@pytest.mark.parametrize(
+    "images_shape, coarse_shape",
+    [((1, 3, 64, 60), (1, 1, 64, 60)), ((1, 3, 64, 64), (1, 1, 64, 32)), ((2, 3, 32, 32), (1, 1, 32, 32))],
+)
 def test_shapes_that_do_not_fit_are_refused(small, images_shape, coarse_shape):
     with pytest.raises(RimError, match="multiples of 32"):
         small(torch.rand(images_shape), torch.rand(coarse_shape))
@@ -112,7 +117,9 @@ def test_an_untrained_one_that_follows_gives_the_coarse_alpha_back():
 
 def test_it_comes_back_as_it_was(small, tmp_path):
     path = small.save(tmp_path / "run", half=False, data="none")
-    assert path.name == "refiner.safetensors" and json.loads(path.with_suffix(".json").read_text())["card"] == {"data": "none"}
+    assert path.name == "refiner.safetensors" and json.loads(path.with_suffix(".json").read_text())["card"] == {
+        "data": "none"
+    }
     x = torch.rand(1, 3, 32, 32), torch.rand(1, 1, 32, 32)
     again = Refiner.load(tmp_path / "run")
     assert not again.training
@@ -126,7 +133,9 @@ def rewrite(path, change=lambda tensors: None, about=None):
     tensors = load_file(path)
     change(tensors)
     settings = {"widths": list(SMALL["widths"]), "blocks": list(SMALL["blocks"]), "follow": False}
-    save_file(tensors, path, metadata={"rimlib": json.dumps(about or {"format": FORMAT, "settings": settings, "card": {}})})
+    save_file(
+        tensors, path, metadata={"rimlib": json.dumps(about or {"format": FORMAT, "settings": settings, "card": {}})}
+    )
 
 
 def refuse(path, message):
@@ -138,21 +147,27 @@ def refuse(path, message):
 def test_what_is_no_refiner_is_refused(small, tmp_path):
     path = small.save(tmp_path)
     whole = path.read_bytes()
-    for change, message in ((lambda t: t.pop("net.matting.last.bias"), "missing.*matting.last.bias"),
-                            (lambda t: t.update(other=torch.zeros(1)), "do not belong.*other"),
-                            (lambda t: t.update({"net.matting.last.bias": torch.zeros(2)}), r"has shape \(2,\), the model has \(1,\)")):
+    for change, message in (
+        (lambda t: t.pop("net.matting.last.bias"), "missing.*matting.last.bias"),
+        (lambda t: t.update(other=torch.zeros(1)), "do not belong.*other"),
+        (lambda t: t.update({"net.matting.last.bias": torch.zeros(2)}), r"has shape \(2,\), the model has \(1,\)"),
+    ):
         path.write_bytes(whole)
         rewrite(path, change)
         refuse(path, message)
     path.write_bytes(whole)
     rewrite(path, about={"format": "rimlib-clipmat-1", "settings": {}})
     refuse(path, f"not a refiner's checkpoint.*{FORMAT}")
-    for settings in ({}, {"widths": [1, 2], "blocks": [1, 1, 1, 1], "follow": False}, {"widths": [10**9] * 5, "blocks": [1] * 4, "follow": False},
-                     {"widths": "abcde", "blocks": [1] * 4, "follow": False}):
+    for settings in (
+        {},
+        {"widths": [1, 2], "blocks": [1, 1, 1, 1], "follow": False},
+        {"widths": [10**9] * 5, "blocks": [1] * 4, "follow": False},
+        {"widths": "abcde", "blocks": [1] * 4, "follow": False},
+    ):
         path.write_bytes(whole)
         rewrite(path, about={"format": FORMAT, "settings": settings})
         refuse(path, "settings")
-    path.write_bytes(whole[:len(whole) // 2])
+    path.write_bytes(whole[: len(whole) // 2])
     refuse(path, "not a whole safetensors file")
     path.write_bytes(pickle.dumps({"a": 1}))
     refuse(path, "pickle")
@@ -216,14 +231,21 @@ def test_far_from_every_edge_the_matte_stays(small):
         np.testing.assert_array_equal(small.refine(picture, np.full((40, 60), value, np.float32)), value)
 
 
-@pytest.mark.parametrize("picture, alpha, message", [
-    (np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.float32), r"picture: expected uint8 \(H, W, 3\), found uint8 \(8, 8\)"),
-    (np.zeros((8, 8, 3), np.float32), np.zeros((8, 8), np.float32), "picture: .*found float32"),
-    ("photo.jpg", np.zeros((8, 8), np.float32), "picture: .*found str"),
-    (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), "alpha: .*found uint8"),
-    (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 1), np.float32), r"alpha: .*found float32 \(8, 8, 1\)"),
-    (np.zeros((8, 8, 3), np.uint8), np.full((8, 8), np.nan, np.float32), "alpha: .*not numbers"),
-])
+@pytest.mark.parametrize(
+    "picture, alpha, message",
+    [
+        (
+            np.zeros((8, 8), np.uint8),
+            np.zeros((8, 8), np.float32),
+            r"picture: expected uint8 \(H, W, 3\), found uint8 \(8, 8\)",
+        ),
+        (np.zeros((8, 8, 3), np.float32), np.zeros((8, 8), np.float32), "picture: .*found float32"),
+        ("photo.jpg", np.zeros((8, 8), np.float32), "picture: .*found str"),
+        (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), "alpha: .*found uint8"),
+        (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 1), np.float32), r"alpha: .*found float32 \(8, 8, 1\)"),
+        (np.zeros((8, 8, 3), np.uint8), np.full((8, 8), np.nan, np.float32), "alpha: .*not numbers"),
+    ],
+)
 def test_other_arrays_are_refused(small, picture, alpha, message):
     with pytest.raises(RimError, match=message):
         small.refine(picture, alpha)

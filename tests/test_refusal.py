@@ -39,9 +39,13 @@ class Knows(torch.nn.Module):
 def refmatte(make_scenes, tmp_path):
     root = make_scenes(tmp_path / "set", 5)
     names = RefMatte(root).image_names
-    write_json(format.no_target_path(root, "train"), {
-        names[0]: [{"sentence": "the red star", "wrong": "stranger"}, {"sentence": "star", "wrong": "keyword"}],
-        names[3]: [{"sentence": "the disc under the box", "wrong": "relation"}]})
+    write_json(
+        format.no_target_path(root, "train"),
+        {
+            names[0]: [{"sentence": "the red star", "wrong": "stranger"}, {"sentence": "star", "wrong": "keyword"}],
+            names[3]: [{"sentence": "the disc under the box", "wrong": "relation"}],
+        },
+    )
     return RefMatte(root)
 
 
@@ -50,13 +54,19 @@ def test_what_is_refused_and_what_is_kept(refmatte):
     assert (found["fitting"], found["nothing"]) == (4, 3) and found["kept"] == 1
     assert found["refused"] == pytest.approx(2 / 3) and found["empty"] == pytest.approx(2 / 3)
     assert (found["refused_stranger"], found["refused_keyword"], found["refused_relation"]) == (1, 1, 0)
-    assert found["auc"] == pytest.approx(1 - 1 / 6)      # the believed one ties with every true one
+    assert found["auc"] == pytest.approx(1 - 1 / 6)  # the believed one ties with every true one
 
 
 def test_keywords_are_put_into_the_template(refmatte, monkeypatch):
     asked = []
     real = module.predict
-    monkeypatch.setattr(module, "predict", lambda model, pictures, index, sentences, device: asked.extend(sentences) or real(model, pictures, index, sentences, device))
+    monkeypatch.setattr(
+        module,
+        "predict",
+        lambda model, pictures, index, sentences, device: (
+            asked.extend(sentences) or real(model, pictures, index, sentences, device)
+        ),
+    )
     refusal(Knows(), refmatte, template="the mask of the {keyword}")
     assert "the mask of the star" in asked and "the red star" in asked
 

@@ -2,7 +2,8 @@
 
 from random import Random
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rimlib.refmatte import layout, relations
 
@@ -21,7 +22,7 @@ def test_places_keep_their_relation_whole_and_apart(seed, sizes, arrangement):
     for place, (height, width) in zip(places, sizes):
         assert 0 <= place.left and place.left + place.width <= CANVAS[1]
         assert 0 <= place.top and place.top + place.height <= CANVAS[0]
-        if min(place.height, place.width) > 12:   # whole pixels bend the shape of smaller ones
+        if min(place.height, place.width) > 12:  # whole pixels bend the shape of smaller ones
             assert abs(place.height / place.width / (height / width) - 1) < 0.15
     for one, other in zip(places, places[1:]):
         assert relations.holds(arrangement[0], one.box, other.box)
@@ -41,7 +42,10 @@ def test_front_and_behind_overlap_and_stay_in_view(seed, sizes):
 
 def test_middle_needs_company_on_two_sides():
     row = [(0, 0, 10, 10), (20, 0, 30, 10), (40, 0, 50, 10)]
-    found = [[name for name in ("left", "middle", "right") if relations.holds_in_picture(name, index, row, [0, 0, 0])] for index in range(3)]
+    found = [
+        [name for name in ("left", "middle", "right") if relations.holds_in_picture(name, index, row, [0, 0, 0])]
+        for index in range(3)
+    ]
     assert found == [["left"], ["middle"], ["right"]]
 
 
@@ -70,7 +74,7 @@ def test_mirrored_boxes_make_the_mirrored_relation_true():
 
 
 def test_boxes_that_overlap_along_an_axis_have_no_relation_along_it():
-    one, other = (0, 0, 30, 10), (20, 20, 60, 40)          # share columns 20 to 30, and no row
+    one, other = (0, 0, 30, 10), (20, 20, 60, 40)  # share columns 20 to 30, and no row
     assert not relations.holds("left", one, other) and not relations.holds("right", other, one)
     assert relations.holds("top", one, other) and relations.holds("bottom", other, one)
     turned = [(top, left, bottom, right) for left, top, right, bottom in (one, other)]

@@ -23,7 +23,10 @@ def pictures(folder, inner, name, masks=2, size=(8, 10)):
     images.write_picture(folder / inner / f"{name}.jpg", np.zeros((*size, 3), np.uint8))
     for number in range(masks):
         images.write_matte(folder / "mask" / f"{name}_{number + 1}.png", np.zeros(size))
-    return {f"{name}_{number + 1}": {"image_name": name, "expressions": list(FOUR), "anything": [1, 2]} for number in range(masks)}
+    return {
+        f"{name}_{number + 1}": {"image_name": name, "expressions": list(FOUR), "anything": [1, 2]}
+        for number in range(masks)
+    }
 
 
 @pytest.fixture
@@ -62,13 +65,19 @@ def test_the_synthetic_set_opens_wherever_its_labels_lie(refmatte, place, labels
     shutil.move(refmatte / name, refmatte / labels / "moved")
     (refmatte / labels / "moved").rename(refmatte / labels / name)
     layout = released.locate((refmatte / place).resolve(), "train")
-    assert layout.image("rim_train_00a1b2c3").is_file() and layout.mask("rim_train_00a1b2c3_2").is_file() and layout.eval_index == {}
+    assert (
+        layout.image("rim_train_00a1b2c3").is_file()
+        and layout.mask("rim_train_00a1b2c3_2").is_file()
+        and layout.eval_index == {}
+    )
     assert "eval_index" not in released.read_rows(layout)["rim_train_00a1b2c3_1"] and released.check(layout) == []
 
 
 def test_splits_are_kept_apart(refmatte, rw100):
     assert "rim_test_00a1b2c3_1" in released.read_rows(released.locate(refmatte, "test"))
-    assert released.locate(rw100.parent, "test").labels.name == "refmatte_test_label.json", "the synthetic test split comes first"
+    assert released.locate(rw100.parent, "test").labels.name == "refmatte_test_label.json", (
+        "the synthetic test split comes first"
+    )
     with pytest.raises(RimError, match="refmatte_seen_label.json: not found"):
         released.locate(refmatte, "seen")
     with pytest.raises(RimError, match="refmatte_train_label.json: not found"):
@@ -82,8 +91,13 @@ def test_an_index_by_entity_goes_before_one_by_image(rw100):
 
 
 def test_other_forms_of_an_entry_are_understood(rw100):
-    write(rw100 / "refmatte_rw100_label.json",
-          {"a1_1.png": {"image_name": "a1.jpg", "expressions": "just one"}, "b2_2": {"image_name": "b2", "expressions": FOUR}})
+    write(
+        rw100 / "refmatte_rw100_label.json",
+        {
+            "a1_1.png": {"image_name": "a1.jpg", "expressions": "just one"},
+            "b2_2": {"image_name": "b2", "expressions": FOUR},
+        },
+    )
     write(rw100 / "eval_index_expression.json", {})
     rows = released.read_rows(released.locate(rw100, "rw100"))
     assert rows["a1_1"] == {"image_name": "a1", "expressions": ["just one"]} and rows["b2_2"]["image_name"] == "b2"
@@ -97,15 +111,27 @@ def test_pictures_may_have_other_endings(rw100):
     assert layout.image("none").name == "none.jpg", "reading it will say that it is not there"
 
 
-@pytest.mark.parametrize("text, words", [
-    ("{", "broken JSON"), ("[]", "found list of length 0"), ("{}", "dict of length 0"), ("3", "found 3"), ('{"a1_1": 3}', "'a1_1' must be an object"),
-    ('{"a1_1": {"image_name": "a1"}}', "'a1_1' needs expressions"), ('{"a1_1": {"image_name": "a1", "expressions": [1]}}', "needs expressions"),
-    ('{"a1_1": {"image_name": 5, "expressions": ["x"]}}', "no image_name"), ('{"a_1": {"expressions": ["x"]}}', "no image_name"),
-    ('{"../a1_1": {"image_name": "a1", "expressions": ["x"]}}', "'../a1_1' is not a plain"),
-    ('{"a1_1": {"image_name": "b/a1", "expressions": ["x"]}}', "'b/a1' is not a plain"),
-    ('{"a1_1": {"image_name": "..", "expressions": ["x"]}}', "'..' is not a plain"),
-    ('{"a1_1": {"image_name": "a1", "expressions": ["x"]}, "a1_1.png": {"image_name": "a1", "expressions": ["x"]}}', "was there before"),
-])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("{", "broken JSON"),
+        ("[]", "found list of length 0"),
+        ("{}", "dict of length 0"),
+        ("3", "found 3"),
+        ('{"a1_1": 3}', "'a1_1' must be an object"),
+        ('{"a1_1": {"image_name": "a1"}}', "'a1_1' needs expressions"),
+        ('{"a1_1": {"image_name": "a1", "expressions": [1]}}', "needs expressions"),
+        ('{"a1_1": {"image_name": 5, "expressions": ["x"]}}', "no image_name"),
+        ('{"a_1": {"expressions": ["x"]}}', "no image_name"),
+        ('{"../a1_1": {"image_name": "a1", "expressions": ["x"]}}', "'../a1_1' is not a plain"),
+        ('{"a1_1": {"image_name": "b/a1", "expressions": ["x"]}}', "'b/a1' is not a plain"),
+        ('{"a1_1": {"image_name": "..", "expressions": ["x"]}}', "'..' is not a plain"),
+        (
+            '{"a1_1": {"image_name": "a1", "expressions": ["x"]}, "a1_1.png": {"image_name": "a1", "expressions": ["x"]}}',
+            "was there before",
+        ),
+    ],
+)
 def test_a_broken_label_file_is_refused_by_entry(rw100, text, words):
     write(rw100 / "refmatte_rw100_label.json", text)
     write(rw100 / "eval_index_expression.json", {})
@@ -114,8 +140,17 @@ def test_a_broken_label_file_is_refused_by_entry(rw100, text, words):
     assert "refmatte_rw100_label.json" in str(caught.value)
 
 
-@pytest.mark.parametrize("text, words", [("{", "broken JSON"), ("[1]", "found list"), ('{"a1": "second"}', "'a1' must be the position"),
-                                         ('{"a1": true}', "position"), ('{"a1": 4}', "'a1_1' is 4; it has 4"), ('{"a1": -1}', "is -1")])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("{", "broken JSON"),
+        ("[1]", "found list"),
+        ('{"a1": "second"}', "'a1' must be the position"),
+        ('{"a1": true}', "position"),
+        ('{"a1": 4}', "'a1_1' is 4; it has 4"),
+        ('{"a1": -1}', "is -1"),
+    ],
+)
 def test_a_broken_index_is_refused_by_entry(rw100, text, words):
     write(rw100 / "eval_index_expression.json", text)
     with pytest.raises(RimError, match=words) as caught:
@@ -123,14 +158,26 @@ def test_a_broken_index_is_refused_by_entry(rw100, text, words):
     assert "eval_index_expression.json" in str(caught.value)
 
 
-@pytest.mark.parametrize("spoil, words", [
-    (lambda root: (root / "image/a1.jpg").unlink(), "image/a1.jpg: not found"),
-    (lambda root: (root / "mask/a1_2.png").unlink(), "mask/a1_2.png: not found"),
-    (lambda root: images.write_picture(root / "image/c3.jpg", np.zeros((8, 8, 3), np.uint8)), "image/c3.jpg: an image without a mask"),
-    (lambda root: images.write_matte(root / "mask/c3_1.png", np.zeros((8, 8))), "mask/c3_1.png: a mask without an entry"),
-    (lambda root: images.write_matte(root / "mask/a1_2.png", np.zeros((9, 10))), "mask/a1_2.png: 9 x 10 pixels, its image a1 has 8 x 10"),
-    (lambda root: (root / "mask/a1_2.png").write_bytes(b"x"), "mask/a1_2.png: is not a picture"),
-])
+@pytest.mark.parametrize(
+    "spoil, words",
+    [
+        (lambda root: (root / "image/a1.jpg").unlink(), "image/a1.jpg: not found"),
+        (lambda root: (root / "mask/a1_2.png").unlink(), "mask/a1_2.png: not found"),
+        (
+            lambda root: images.write_picture(root / "image/c3.jpg", np.zeros((8, 8, 3), np.uint8)),
+            "image/c3.jpg: an image without a mask",
+        ),
+        (
+            lambda root: images.write_matte(root / "mask/c3_1.png", np.zeros((8, 8))),
+            "mask/c3_1.png: a mask without an entry",
+        ),
+        (
+            lambda root: images.write_matte(root / "mask/a1_2.png", np.zeros((9, 10))),
+            "mask/a1_2.png: 9 x 10 pixels, its image a1 has 8 x 10",
+        ),
+        (lambda root: (root / "mask/a1_2.png").write_bytes(b"x"), "mask/a1_2.png: is not a picture"),
+    ],
+)
 def test_what_does_not_fit_together_is_named(rw100, spoil, words):
     spoil(rw100)
     lines = released.check(released.locate(rw100, "rw100"), sizes=True)

@@ -14,7 +14,9 @@ CARD = json.loads((CHECKPOINTS / "clipmat-tiny.json").read_text())["card"]
 
 def test_the_readme_quotes_the_card():
     readme = (ROOT / "README.md").read_text()
-    rows = re.findall(r"^\| (keyword|expression), (seen|unseen) \| (\d+) \| ([\d.]+) % \| ([\d.]+) % \| ([\d.]+) \|$", readme, re.M)
+    rows = re.findall(
+        r"^\| (keyword|expression), (seen|unseen) \| (\d+) \| ([\d.]+) % \| ([\d.]+) % \| ([\d.]+) \|$", readme, re.M
+    )
     assert len(rows) == 4
     for setting, split, entities, localised, chance, ratio in rows:
         row = CARD["scores"][f"{setting}, {split}"]
@@ -47,7 +49,14 @@ def test_the_model_card_quotes_the_card():
     for setting, split, cells in rows:
         row = CARD["scores"][f"{setting}, {split}"]
         found = [float(cell.strip(" %")) for cell in cells.split("|")]
-        wanted = [row["entities"], 100 * row["localised"], 100 * row["chance"], row["iou"], row["sad"], row["sad_ratio"]]
+        wanted = [
+            row["entities"],
+            100 * row["localised"],
+            100 * row["chance"],
+            row["iou"],
+            row["sad"],
+            row["sad_ratio"],
+        ]
         assert found == pytest.approx(wanted, abs=0.051)
         assert found[3:] == pytest.approx(wanted[3:], abs=0.0051)
 

@@ -1,4 +1,5 @@
 """RW-mini: that it is whole, that its sentences and credits are in order, and that its mattes follow from its trimaps."""
+
 from collections import defaultdict
 
 import numpy as np
@@ -23,7 +24,11 @@ def test_there_are_enough_pictures_with_two_or_three_entities_each():
 
 
 def test_the_folders_hold_what_the_labels_name_and_nothing_else():
-    assert {path.stem for path in (rwmini.FOLDER / "image").iterdir()} == set(OF_PICTURE) == {row["name"] for row in rwmini.selection()}
+    assert (
+        {path.stem for path in (rwmini.FOLDER / "image").iterdir()}
+        == set(OF_PICTURE)
+        == {row["name"] for row in rwmini.selection()}
+    )
     assert {path.stem for path in (rwmini.FOLDER / "mask").iterdir()} == set(LABELS)
     assert {path.stem for path in (rwmini.FOLDER / "trimaps").iterdir()} == set(LABELS)
 
@@ -37,7 +42,7 @@ def test_mattes_have_their_pictures_size_and_never_sum_above_one(name):
     assert sum(alphas).max() <= 1 + 2 / 255
     for alpha in alphas:
         assert 0.005 < alpha.mean() < 0.6
-        assert 0.0005 < ((alpha > 0.02) & (alpha < 0.98)).mean()     # soft edges, not a mask of two values
+        assert 0.0005 < ((alpha > 0.02) & (alpha < 0.98)).mean()  # soft edges, not a mask of two values
 
 
 def test_four_sentences_each_and_none_twice_in_a_picture():
@@ -48,14 +53,21 @@ def test_four_sentences_each_and_none_twice_in_a_picture():
         assert row["kinds"] == ["basic", "absolute", "relative", "free"]
         assert row["entity_kind"] in ("person", "animal", "thing")
         for sentence in row["expressions"]:
-            assert sentence == " ".join(sentence.split()) and sentence.startswith("the ") and 4 <= len(sentence.split()) <= 20
+            assert (
+                sentence == " ".join(sentence.split())
+                and sentence.startswith("the ")
+                and 4 <= len(sentence.split()) <= 20
+            )
             assert "the the" not in sentence and "  " not in sentence and not sentence.endswith(".")
 
 
 def test_absolute_sentences_agree_with_where_the_matte_lies():
     for mask_id, row in LABELS.items():
         alpha = images.read_matte(rwmini.FOLDER / "mask" / f"{mask_id}.png")
-        across, down = (np.average(np.arange(alpha.shape[axis]), weights=alpha.sum(axis=1 - axis)) / alpha.shape[axis] for axis in (1, 0))
+        across, down = (
+            np.average(np.arange(alpha.shape[axis]), weights=alpha.sum(axis=1 - axis)) / alpha.shape[axis]
+            for axis in (1, 0)
+        )
         said = set(row["expressions"][1].replace(",", "").split())
         if not {"left", "right"} <= said:
             assert not said & {"left", "leftmost"} or across < 0.5, (mask_id, said, across)
@@ -67,14 +79,18 @@ def test_absolute_sentences_agree_with_where_the_matte_lies():
 def test_each_target_has_one_scored_expression():
     scored = files.read_json(rwmini.FOLDER / rwmini.EVALUATED)
     assert scored == {mask_id: row["eval_index"] for mask_id, row in LABELS.items()}
-    assert set(scored.values()) == {0, 1, 2, 3}     # all four kinds are scored
+    assert set(scored.values()) == {0, 1, 2, 3}  # all four kinds are scored
 
 
 def test_credits_name_every_picture_and_only_open_licences():
     credits = (rwmini.FOLDER / "CREDITS.md").read_text(encoding="utf-8")
     for row in rwmini.selection():
         assert f"| {row['name']} | {row['credit']} | {row['licence']} |" in credits
-        assert row["licence"].startswith(("CC0", "CC-BY-", "GPL-", "public-domain")) and "NC" not in row["licence"] and "ND" not in row["licence"]
+        assert (
+            row["licence"].startswith(("CC0", "CC-BY-", "GPL-", "public-domain"))
+            and "NC" not in row["licence"]
+            and "ND" not in row["licence"]
+        )
         assert row["changes"]
 
 
@@ -83,7 +99,7 @@ def test_hashes_hold_and_a_changed_file_is_named(tmp_path):
     (tmp_path / "one.csv").write_text("name\n")
     (tmp_path / "two.csv").write_text("name\n")
     rwmini.seal(tmp_path)
-    rwmini.seal(tmp_path)       # the manifest isn't a part of itself
+    rwmini.seal(tmp_path)  # the manifest isn't a part of itself
     assert rwmini.verify(tmp_path) == []
     (tmp_path / "one.csv").write_text("other\n")
     (tmp_path / "two.csv").unlink()
@@ -91,14 +107,18 @@ def test_hashes_hold_and_a_changed_file_is_named(tmp_path):
 
 
 def test_shipped_faces_are_blurred():
-    boxes = [(row["name"], [int(number) for number in box.split()]) for row in rwmini.selection() if row["faces"]
-             for box in row["faces"].split(";")]
+    boxes = [
+        (row["name"], [int(number) for number in box.split()])
+        for row in rwmini.selection()
+        if row["faces"]
+        for box in row["faces"].split(";")
+    ]
     assert len(boxes) >= 6
     for name, (left, top, right, bottom) in boxes:
         grey = images.read_picture(rwmini.FOLDER / "image" / f"{name}.jpg").mean(axis=2)
         across, down = (right - left) // 4, (bottom - top) // 4
-        face = grey[top + down:bottom - down, left + across:right - across]
-        assert np.abs(np.diff(face, 2, axis=1)).mean() < 5.5, name     # smooth: no eyes, no mouth
+        face = grey[top + down : bottom - down, left + across : right - across]
+        assert np.abs(np.diff(face, 2, axis=1)).mean() < 5.5, name  # smooth: no eyes, no mouth
 
 
 def test_the_matting_of_a_trimap_gives_the_shipped_matte():
@@ -123,7 +143,9 @@ def test_two_drawings_that_are_sure_of_one_pixel_are_refused(tmp_path):
 
 def test_mattes_that_claim_one_pixel_share_it(monkeypatch):
     monkeypatch.setattr(trimaps, "matte", lambda picture, trimap: trimap / np.float32(255))
-    alphas = rwmini.mattes(np.zeros((1, 3, 3), np.uint8), {"a": np.array([[255, 128, 0]]), "b": np.array([[0, 255, 128]])})
+    alphas = rwmini.mattes(
+        np.zeros((1, 3, 3), np.uint8), {"a": np.array([[255, 128, 0]]), "b": np.array([[0, 255, 128]])}
+    )
     assert np.isclose(sum(alphas.values()), [[1, 1, 128 / 255]], atol=1e-6).all()
 
 

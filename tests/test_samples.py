@@ -24,7 +24,9 @@ def test_arrays_are_the_files_at_the_models_size(samples, scenes):
     refmatte = RefMatte(scenes)
     assert samples.images.shape == (12, SIZE, SIZE, 3) and samples.mattes.shape == (24, SIZE, SIZE)
     for number in (0, 7):
-        assert np.array_equal(samples.images[number], resize(refmatte.image(refmatte.image_names[number]), (SIZE, SIZE)))
+        assert np.array_equal(
+            samples.images[number], resize(refmatte.image(refmatte.image_names[number]), (SIZE, SIZE))
+        )
         for target in samples.members[number]:
             assert samples.image_of[target] == number
             matte = resize(refmatte.matte(samples.targets[target].mask_id), (SIZE, SIZE))
@@ -32,11 +34,13 @@ def test_arrays_are_the_files_at_the_models_size(samples, scenes):
 
 
 def test_a_batch_asks_about_different_entities_in_true_words(samples):
-    batch = samples.batch(np.random.default_rng(0), images=8, sentences=2, keyword_share=0.5, templates=("a photo of a {keyword}",))
+    batch = samples.batch(
+        np.random.default_rng(0), images=8, sentences=2, keyword_share=0.5, templates=("a photo of a {keyword}",)
+    )
     assert batch.images.shape == (8, SIZE, SIZE, 3) and batch.mattes.shape == batch.trimaps.shape == (16, SIZE, SIZE)
     assert batch.image_index.tolist() == [number for number in range(8) for _ in range(2)]
     for number in range(8):
-        first, second = batch.texts[2 * number: 2 * number + 2]
+        first, second = batch.texts[2 * number : 2 * number + 2]
         assert ("disc" in first.split()[:5]) != ("disc" in second.split()[:5])
     assert any(text.startswith("a photo of a") for text in batch.texts)
     for row, text in enumerate(batch.texts):
@@ -80,16 +84,32 @@ def test_tensors_are_scaled_and_in_the_models_layout(samples):
 def test_a_sentence_that_fits_nothing_has_an_empty_matte(make_scenes, tmp_path):
     root = make_scenes(tmp_path / "set", 4)
     name = RefMatte(root).image_names[1]
-    write_json(format.no_target_path(root, "train"), {name: [{"sentence": "the square on the left", "wrong": "stranger"},
-                                                             {"sentence": "square", "wrong": "keyword"}]})
+    write_json(
+        format.no_target_path(root, "train"),
+        {
+            name: [
+                {"sentence": "the square on the left", "wrong": "stranger"},
+                {"sentence": "square", "wrong": "keyword"},
+            ]
+        },
+    )
     samples = Samples(RefMatte(root), SIZE, cache=False)
-    plain, asked = (samples.batch(np.random.default_rng(1), images=4, flip=flip, no_target=share, noise=0, templates=("a photo of a {keyword}",))
-                    for flip, share in ((0, 0.0), (1, 1.0)))
+    plain, asked = (
+        samples.batch(
+            np.random.default_rng(1),
+            images=4,
+            flip=flip,
+            no_target=share,
+            noise=0,
+            templates=("a photo of a {keyword}",),
+        )
+        for flip, share in ((0, 0.0), (1, 1.0))
+    )
     assert not any("square" in text for text in plain.texts)
     for row, text in enumerate(asked.texts):
         assert ("square" in text) == (asked.mattes[row].max() == 0) == (asked.trimaps[row].max() == 0)
     said = {text for text in asked.texts if "square" in text}
-    assert said and said <= {"the square on the right", "a photo of a square"}       # mirrored with the picture
+    assert said and said <= {"the square on the right", "a photo of a square"}  # mirrored with the picture
 
 
 def test_an_ambiguous_keyword_or_sentence_is_not_asked(make_scenes, tmp_path):
@@ -114,7 +134,11 @@ def test_one_entity_is_asked_twice_in_other_words(make_scenes, tmp_path):
     label = root / "refmatte_train_label.json"
     rows = json.loads(label.read_text())
     label.write_text(json.dumps(dict(list(rows.items())[:1])))
-    texts = Samples(RefMatte(root), 32, cache=False).batch(np.random.default_rng(0), images=1, sentences=4, keyword_share=0, flip=1).texts
+    texts = (
+        Samples(RefMatte(root), 32, cache=False)
+        .batch(np.random.default_rng(0), images=1, sentences=4, keyword_share=0, flip=1)
+        .texts
+    )
     assert len(set(texts)) == 4
 
 
@@ -156,7 +180,7 @@ def test_regions_know_which_captions_are_true_of_them(samples):
     pairs = Pairs(samples, ("a photo of a {keyword}",), grid=4)
     regions = pairs.batch(np.random.default_rng(0), 8, flip=0, noise=0)
     assert regions.pictures.shape == (8, SIZE, SIZE, 3)
-    assert len(regions.texts) == len(regions.weights) == len(regions.image_index) == 16     # two entities in each picture
+    assert len(regions.texts) == len(regions.weights) == len(regions.image_index) == 16  # two entities in each picture
     np.testing.assert_allclose(regions.weights.sum(axis=(1, 2)), 1, rtol=1e-5)
     assert regions.also.diagonal()[[text.startswith("a photo") for text in regions.texts]].all()
     column = regions.texts.index("a photo of a disc")
@@ -169,7 +193,9 @@ def test_a_flipped_region_lies_on_the_other_side(samples):
     plain, flipped = (pairs.batch(np.random.default_rng(3), 4, flip=flip, noise=0) for flip in (0, 1))
     np.testing.assert_array_equal(plain.pictures[:, :, ::-1], flipped.pictures)
     np.testing.assert_allclose(plain.weights[..., ::-1], flipped.weights)
-    assert [text.replace("left", "L").replace("right", "left").replace("L", "right") for text in plain.texts] == flipped.texts
+    assert [
+        text.replace("left", "L").replace("right", "left").replace("L", "right") for text in plain.texts
+    ] == flipped.texts
 
 
 def test_batches_come_in_order_and_errors_reach_the_loop():

@@ -10,7 +10,7 @@ from rimlib.errors import RimError
 
 
 def rgb(color: str) -> tuple[int, ...]:
-    return tuple(int(color[place:place + 2], 16) for place in (1, 3, 5))
+    return tuple(int(color[place : place + 2], 16) for place in (1, 3, 5))
 
 
 def inked(picture, color: str) -> int:

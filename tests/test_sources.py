@@ -12,7 +12,7 @@ from rimlib.entities.sources import common, names, sim
 from rimlib.entities.sources.common import Cutting
 from rimlib.errors import RimError
 
-DISC = np.clip(6 - np.hypot(*(np.mgrid[:12, :16] - [[[6]], [[8]]])), 0, 1)   # soft edge, shape (12, 16)
+DISC = np.clip(6 - np.hypot(*(np.mgrid[:12, :16] - [[[6]], [[8]]])), 0, 1)  # soft edge, shape (12, 16)
 
 
 def put(path, mode="RGB", alpha=DISC, size=None):
@@ -27,6 +27,7 @@ def put(path, mode="RGB", alpha=DISC, size=None):
 
 def make(root, mark):
     """Two or so of everything that the layout of a data set has; returns the folder to read."""
+
     def couple(mattes, pictures, names, ending=".jpg", matte_ending=".png"):
         for name in names:
             put(root / mattes / f"{name}{matte_ending}", "L")
@@ -45,18 +46,29 @@ def make(root, mark):
     elif mark == "aim500":
         categories = ["portrait", "animal", "transparent", "plant", "furniture", "toy", "fruit"]
         couple("AIM-500/mask", "AIM-500/original", [f"o_{number}" for number in range(7)])
-        (root / "AIM-500/aim_category_type.json").write_text(json.dumps(
-            {f"o_{number}": {"type": "SO", "category": category} for number, category in enumerate(categories)}))
+        (root / "AIM-500/aim_category_type.json").write_text(
+            json.dumps(
+                {f"o_{number}": {"type": "SO", "category": category} for number, category in enumerate(categories)}
+            )
+        )
     elif mark == "sim":
-        for name, stems in {"fire": ["fire-1", "fire-2"], "hair_easy": ["model-1"], "fur": ["retriever-348572_1920 (1)"],
-                            "sharp": ["man-wearing-yellow-jacket", "fire-1"]}.items():
+        for name, stems in {
+            "fire": ["fire-1", "fire-2"],
+            "hair_easy": ["model-1"],
+            "fur": ["retriever-348572_1920 (1)"],
+            "sharp": ["man-wearing-yellow-jacket", "fire-1"],
+        }.items():
             couple(f"SIMD/{name}/alpha", f"SIMD/{name}/fg", stems, matte_ending=".jpg")
         (root / "SIMD" / sim.TEST_LIST).write_text("fire:fire-2.jpg:2008_1.jpg\nfire:fire-2.jpg:2008_2.jpg\n")
     elif mark == "dim":
         base = "Combined_Dataset/Training_set"
         couple(f"{base}/Adobe-licensed images/alpha", f"{base}/Adobe-licensed images/fg", ["feather", "same"])
         couple(f"{base}/Other/alpha", f"{base}/Other/fg", ["girl-beautiful-young", "same"])
-        couple("Combined_Dataset/Test_set/Adobe-licensed images/alpha", "Combined_Dataset/Test_set/Adobe-licensed images/fg", ["bulb"])
+        couple(
+            "Combined_Dataset/Test_set/Adobe-licensed images/alpha",
+            "Combined_Dataset/Test_set/Adobe-licensed images/fg",
+            ["bulb"],
+        )
     elif mark == "hatt":
         couple("Distinctions-646/Train/GT", "Distinctions-646/Train/FG", ["0001", "0002"])
         couple("Distinctions-646/Test/GT", "Distinctions-646/Test/FG", ["0003"])
@@ -71,8 +83,18 @@ def make(root, mark):
     return root
 
 
-@pytest.mark.parametrize("mark, train, test", [
-    ("am2k", 2, 1), ("p3m10k", 2, 2), ("aim500", 0, 5), ("sim", 2, 1), ("dim", 3, 1), ("hatt", 2, 1), ("folder", 2, 1)])
+@pytest.mark.parametrize(
+    "mark, train, test",
+    [
+        ("am2k", 2, 1),
+        ("p3m10k", 2, 2),
+        ("aim500", 0, 5),
+        ("sim", 2, 1),
+        ("dim", 3, 1),
+        ("hatt", 2, 1),
+        ("folder", 2, 1),
+    ],
+)
 def test_each_layout_gives_its_splits(tmp_path, mark, train, test):
     source = sources.read(mark, make(tmp_path, mark), deep=True, least=0)
     assert [sum(item.split == split for item in source.cuttings) for split in ("train", "test")] == [train, test]
@@ -84,14 +106,25 @@ def test_each_layout_gives_its_splits(tmp_path, mark, train, test):
     assert len({cutting.name for cutting in source.cuttings}) == train + test
 
 
-@pytest.mark.parametrize("mark, name", [("am2k", "AM-2k"), ("hatt", "Distinctions-646"), ("sim", "SIMD"), ("dim", "Combined_Dataset")])
+@pytest.mark.parametrize(
+    "mark, name", [("am2k", "AM-2k"), ("hatt", "Distinctions-646"), ("sim", "SIMD"), ("dim", "Combined_Dataset")]
+)
 def test_the_folder_itself_or_the_one_above_it(tmp_path, mark, name):
     root = make(tmp_path, mark)
     assert sources.read(mark, root, least=0).cuttings == sources.read(mark, root / name, least=0).cuttings
 
 
-@pytest.mark.parametrize("mark, train, test", [("am2k", 1800, 200), ("p3m10k", 9186, 977), ("aim500", None, 200), ("sim", 271, 41),
-                                               ("dim", 224, 38), ("hatt", 210, 40)])
+@pytest.mark.parametrize(
+    "mark, train, test",
+    [
+        ("am2k", 1800, 200),
+        ("p3m10k", 9186, 977),
+        ("aim500", None, 200),
+        ("sim", 271, 41),
+        ("dim", 224, 38),
+        ("hatt", 210, 40),
+    ],
+)
 def test_the_papers_counts_stand_beside_ours(tmp_path, mark, train, test):
     """Paper: Table S1."""
     report = sources.check(mark, make(tmp_path, mark))
@@ -105,7 +138,9 @@ def test_the_papers_counts_add_up():
     """Paper: Sec. 3.3: 9,186 people, 1,800 animals and 813 things to train on; 977, 200 and 211 to test on; 108 test things move."""
     from rimlib.entities.sources import aim500, am2k, dim, hatt, p3m10k
 
-    total = {(layout.kind, split): 0 for layout in (am2k.LAYOUT, p3m10k.LAYOUT, dim.LAYOUT) for split in ("train", "test")}
+    total = {
+        (layout.kind, split): 0 for layout in (am2k.LAYOUT, p3m10k.LAYOUT, dim.LAYOUT) for split in ("train", "test")
+    }
     for layout in (am2k.LAYOUT, p3m10k.LAYOUT, aim500.LAYOUT, sim.LAYOUT, dim.LAYOUT, hatt.LAYOUT):
         for part in layout.parts:
             total[layout.kind, part.split] += part.paper or 0
@@ -115,9 +150,18 @@ def test_the_papers_counts_add_up():
     assert sum(number for category, number in aim500.PUBLIC.items() if category not in aim500.LEFT_OUT) == 200
 
 
-@pytest.mark.parametrize("mark, missing", [
-    ("am2k", "train/mask"), ("p3m10k", "validation/P3M-500-NP/original_image"), ("aim500", "original"), ("sim", "fire/fg"),
-    ("dim", "Training_set/Other/alpha"), ("hatt", "Train/FG"), ("bg20k", "testval")])
+@pytest.mark.parametrize(
+    "mark, missing",
+    [
+        ("am2k", "train/mask"),
+        ("p3m10k", "validation/P3M-500-NP/original_image"),
+        ("aim500", "original"),
+        ("sim", "fire/fg"),
+        ("dim", "Training_set/Other/alpha"),
+        ("hatt", "Train/FG"),
+        ("bg20k", "testval"),
+    ],
+)
 def test_a_missing_part_is_named_with_its_place(tmp_path, mark, missing):
     root = make(tmp_path, mark)
     inner = next(path for path in root.iterdir() if path.is_dir())
@@ -152,7 +196,10 @@ def test_what_lacks_its_other_half_is_listed_by_file(tmp_path):
     source = sources.read("am2k", root)
     assert len(source.cuttings) == 3
     assert sorted(line.split(":")[0] for line in source.report.missing) == [
-        "train/mask/m_alone.png", "train/mask/m_alone.png", "validation/original/m_plain.jpg"]
+        "train/mask/m_alone.png",
+        "train/mask/m_alone.png",
+        "validation/original/m_plain.jpg",
+    ]
     assert not source.report.complete
 
 
@@ -183,7 +230,9 @@ def test_a_deep_look_finds_mattes_that_cut_nothing_out(tmp_path):
     put(root / "Distinctions-646/Train/GT/0001.png", "L", np.ones((12, 16)))
     put(root / "Distinctions-646/Train/GT/0002.png", "L", (DISC > 0.5).astype(float))
     odd = sources.check("hatt", root, deep=True).odd
-    assert any("0001" in line and "1 everywhere" in line for line in odd) and any("0002" in line and "hard mask" in line for line in odd)
+    assert any("0001" in line and "1 everywhere" in line for line in odd) and any(
+        "0002" in line and "hard mask" in line for line in odd
+    )
 
 
 def test_a_photograph_that_lies_on_its_side_is_measured_upright(tmp_path):
@@ -195,9 +244,15 @@ def test_a_photograph_that_lies_on_its_side_is_measured_upright(tmp_path):
 
 def test_people_and_small_pictures_are_left_out_of_dim_sim_and_hatt(tmp_path):
     dim = sources.read("dim", make(tmp_path / "dim", "dim"), least=0)
-    assert [item.path for item in dim.left_out] == ["Training_set/Other/alpha/girl-beautiful-young.png"] and "a person" in dim.report.left_out[0]
+    assert [item.path for item in dim.left_out] == [
+        "Training_set/Other/alpha/girl-beautiful-young.png"
+    ] and "a person" in dim.report.left_out[0]
     sim_source = sources.read("sim", make(tmp_path / "sim", "sim"), least=0)
-    assert {item.name for item in sim_source.left_out} == {"sim-hair-easy-model-1", "sim-sharp-man-wearing-yellow-jacket", "sim-sharp-fire-1"}
+    assert {item.name for item in sim_source.left_out} == {
+        "sim-hair-easy-model-1",
+        "sim-sharp-man-wearing-yellow-jacket",
+        "sim-sharp-fire-1",
+    }
     assert not sources.read("hatt", make(tmp_path / "hatt", "hatt")).cuttings, "12 x 16 pixels are low resolution"
     assert len(sources.read("hatt", tmp_path / "hatt", least=12).cuttings) == 3
 
@@ -249,7 +304,11 @@ def test_names_are_safe_unique_and_do_not_depend_on_other_files(tmp_path):
 
 def test_backgrounds(tmp_path):
     source = sources.read("bg20k", make(tmp_path, "bg20k"), deep=True)
-    assert [(item.name, item.split) for item in source.backdrops] == [("bg20k-h-1", "train"), ("bg20k-h-2", "train"), ("bg20k-h-3", "test")]
+    assert [(item.name, item.split) for item in source.backdrops] == [
+        ("bg20k-h-1", "train"),
+        ("bg20k-h-2", "train"),
+        ("bg20k-h-3", "test"),
+    ]
     assert not sources.read("bg20k", tmp_path, least=100).backdrops
     assert [(count.found, count.public) for count in source.report.counts] == [(2, 15000), (1, 5000)]
 
@@ -257,10 +316,15 @@ def test_backgrounds(tmp_path):
 def test_a_folder_of_cutouts_takes_categories_from_names(tmp_path):
     source = sources.read("folder", make(tmp_path / "my pool", "folder"))
     assert {(item.name, item.weak_category, item.split) for item in source.cuttings} == {
-        ("my-pool-fox-one", "fox", "train"), ("my-pool-owl-2", "owl", "train"), ("my-pool-test-red-fox-three", "red fox", "test")}
+        ("my-pool-fox-one", "fox", "train"),
+        ("my-pool-owl-2", "owl", "train"),
+        ("my-pool-test-red-fox-three", "red fox", "test"),
+    }
     assert [item.name for item in source.backdrops] == ["my-pool-bg-wood"] and not source.report.odd
     put(tmp_path / "people" / "woman" / "1.png", "RGBA")
-    assert [(item.kind, item.weak_category) for item in sources.read("folder", tmp_path / "people").cuttings] == [("person", "human")]
+    assert [(item.kind, item.weak_category) for item in sources.read("folder", tmp_path / "people").cuttings] == [
+        ("person", "human")
+    ]
     (tmp_path / "none").mkdir()
     with pytest.raises(RimError, match="no picture"):
         sources.read("folder", tmp_path / "none")
@@ -275,16 +339,37 @@ def test_art_reads_the_tables_of_the_shipped_pool(tmp_path, monkeypatch):
     monkeypatch.setattr(starter, "FOLDER", tmp_path)
     head = "source,path,name,kind,category,salient,transparent,wispy,gender,age,clothes,color,person,faces,licence,credit,note\n"
     (tmp_path / "selection.csv").write_text(
-        head + "stamps,usr/a.png,human-1,person,human,1,0,0,male,adult,coat,,p1,1 2 9 8;3 3.6 5 5,GPL,me,\n"
-        + "stamps,usr/b.png,glass,thing,glass,1,1,0,,,,,,,GPL,me,\n")
-    (tmp_path / "backgrounds.csv").write_text("source,path,name,category,licence,credit,note\nstamps,usr/c.jpg,bg-c,wood,GPL,me,\n")
-    put(tmp_path / "packages/x_stamps/usr/a.png", "RGBA"), put(tmp_path / "packages/usr/b.png", "RGBA"), put(tmp_path / "packages/usr/c.jpg")
+        head
+        + "stamps,usr/a.png,human-1,person,human,1,0,0,male,adult,coat,,p1,1 2 9 8;3 3.6 5 5,GPL,me,\n"
+        + "stamps,usr/b.png,glass,thing,glass,1,1,0,,,,,,,GPL,me,\n"
+    )
+    (tmp_path / "backgrounds.csv").write_text(
+        "source,path,name,category,licence,credit,note\nstamps,usr/c.jpg,bg-c,wood,GPL,me,\n"
+    )
+    (
+        put(tmp_path / "packages/x_stamps/usr/a.png", "RGBA"),
+        put(tmp_path / "packages/usr/b.png", "RGBA"),
+        put(tmp_path / "packages/usr/c.jpg"),
+    )
     source = sources.read("art", tmp_path / "packages", deep=True)
     person, glass = source.cuttings
     assert person.faces == ((1, 2, 9, 8), (3, 4, 5, 5)) and person.clean and not source.report.odd
-    assert person.known == {"split": "train", "category": "human", "gender": "male", "age_group": "adult", "clothes": "coat", "salient": "1",
-                            "transparent": "0", "wispy": "0", "person": "p1"}
-    assert glass.known["transparent"] == "1" and source.backdrops[0].category == "wood" and source.backdrops[0].file.is_file()
+    assert person.known == {
+        "split": "train",
+        "category": "human",
+        "gender": "male",
+        "age_group": "adult",
+        "clothes": "coat",
+        "salient": "1",
+        "transparent": "0",
+        "wispy": "0",
+        "person": "p1",
+    }
+    assert (
+        glass.known["transparent"] == "1"
+        and source.backdrops[0].category == "wood"
+        and source.backdrops[0].file.is_file()
+    )
     assert not sources.read("art", tmp_path / "packages", least=100).cuttings
 
 
@@ -295,7 +380,9 @@ def test_long_tailed_categories_move_to_training_only():
     cuttings = [cutting(number, "test" if number in (0, 4, 5) else "train") for number in range(7)]
     categories = {"e0": "net", "e1": "net", "e2": "owl", "e3": "owl", "e4": "owl", "e6": "lamp"}
     moved = sources.move_long_tail(cuttings, categories, least=3)
-    assert {item.name for item in moved if item.split == "test"} == {"e4", "e5"}, "the net moves, the owl stays, nobody knows e5"
+    assert {item.name for item in moved if item.split == "test"} == {"e4", "e5"}, (
+        "the net moves, the owl stays, nobody knows e5"
+    )
     assert sources.move_long_tail(cuttings, categories, least=1) == cuttings
 
 

@@ -22,7 +22,16 @@ def pool():
 def test_it_is_large_enough_and_small_enough(capsys):
     assert cli.main(["pool", "stats", "--json"]) == 0
     counts = json.loads(capsys.readouterr().out)
-    least = {"entities": 150, "categories": 70, "people": 45, "persons": 14, "animals": 60, "things": 45, "transparent": 10, "backgrounds": 40}
+    least = {
+        "entities": 150,
+        "categories": 70,
+        "people": 45,
+        "persons": 14,
+        "animals": 60,
+        "things": 45,
+        "transparent": 10,
+        "backgrounds": 40,
+    }
     assert all(counts[name] >= number for name, number in least.items()), counts
     assert counts["bytes"] < 12e6 and counts["test_entities"] > 0
     assert set(counts) == {*least, "test_entities", "bytes"}
@@ -41,7 +50,10 @@ def test_verify_finds_a_changed_file(tmp_path):
 
 
 def test_nothing_lies_in_the_pool_that_is_not_credited(pool):
-    for part, names in (("entities", [entity.name for entity in pool.entities]), ("backgrounds", [item.name for item in pool.backgrounds])):
+    for part, names in (
+        ("entities", [entity.name for entity in pool.entities]),
+        ("backgrounds", [item.name for item in pool.backgrounds]),
+    ):
         assert sorted(path.stem for path in (starter.FOLDER / part).iterdir()) == sorted(names)
     for item in [*pool.entities, *pool.backgrounds]:
         assert item.source and item.path and item.licence and item.credit, item.name
@@ -79,9 +91,9 @@ def test_blur_leaves_few_colours_and_touches_nothing_else():
 def test_clean_drops_specks_crops_and_softens_a_hard_edge():
     alpha = np.zeros((60, 80), np.float32)
     alpha[20:50, 30:60] = 1
-    alpha[2, 2] = 1                                     # a speck
-    foreground = np.full((60, 80, 3), 255, np.uint8)    # the old background is white …
-    foreground[21:49, 31:59] = (200, 0, 0)              # … and its last pixel is inside the mask
+    alpha[2, 2] = 1  # a speck
+    foreground = np.full((60, 80, 3), 255, np.uint8)  # the old background is white …
+    foreground[21:49, 31:59] = (200, 0, 0)  # … and its last pixel is inside the mask
     color, matte = clean_cutout(foreground, alpha, 384)
     assert max(matte.shape) <= 32
     assert 0 < ((matte > 0.05) & (matte < 0.95)).mean()

@@ -12,12 +12,32 @@ from rimlib.entities.entity import AGE_GROUPS, GENDERS, Entity
 from rimlib.errors import RimError
 
 TABLE = json.loads((Path(synonyms.__file__).parent / "categories.json").read_text(encoding="utf-8"))
-AM2K = ("alpaca antelope bear camel cat cattle deer dog elephant giraffe horse kangaroo leopard lion monkey rabbit rhinoceros sheep tiger "
-        "zebra").split()
-PAPER = ("human", "flower", "plant", "alpaca", "cat", "dandelion", "flame", "fire", "net", "leaves", "smog", "plastic bag", "vase", "glass",
-         "spider web", "animal")   # of its figures and captions; "animal" is a wider word
+AM2K = (
+    "alpaca antelope bear camel cat cattle deer dog elephant giraffe horse kangaroo leopard lion monkey rabbit rhinoceros sheep tiger "
+    "zebra"
+).split()
+PAPER = (
+    "human",
+    "flower",
+    "plant",
+    "alpaca",
+    "cat",
+    "dandelion",
+    "flame",
+    "fire",
+    "net",
+    "leaves",
+    "smog",
+    "plastic bag",
+    "vase",
+    "glass",
+    "spider web",
+    "animal",
+)  # of its figures and captions; "animal" is a wider word
 OWL = Entity(name="owl", kind="animal", category="owl", color="white")
-PERSON = Entity(name="p", kind="person", category="human", color="red", gender="female", age_group="adult", clothes="dress")
+PERSON = Entity(
+    name="p", kind="person", category="human", color="red", gender="female", age_group="adult", clothes="dress"
+)
 
 
 def people():
@@ -31,7 +51,9 @@ def test_a_row_holds_together(category):
     assert set(row) <= {"names", "wider", "metres", "plural", "mass", "also"}
     assert row["names"][0] == category and len(set(said)) == len(said)
     assert all(re.fullmatch(r"[a-z][a-z' -]*[a-z]", noun) for noun in said)
-    assert set(row.get("plural", ())) | set(row.get("mass", ())) <= set(said) and not set(row.get("plural", ())) & set(row.get("mass", ()))
+    assert set(row.get("plural", ())) | set(row.get("mass", ())) <= set(said) and not set(row.get("plural", ())) & set(
+        row.get("mass", ())
+    )
     assert row["metres"] > 0 and not set(row.get("also", ())) & set(said)
 
 
@@ -52,8 +74,12 @@ def test_wider_words_are_closed():
 
 def test_a_category_of_its_own_is_no_mere_name_of_another_but_by_design():
     """Two categories that share names both ways mean the same; the paper's lists have these pairs."""
-    twins = {frozenset((one, other)) for one in TABLE for other in TABLE[one]["names"] if other != one and other in TABLE}
-    assert twins == {frozenset(pair) for pair in (("cobweb", "spider web"), ("fire", "flame"), ("leaf", "leaves"), ("rock", "stone"))}
+    twins = {
+        frozenset((one, other)) for one in TABLE for other in TABLE[one]["names"] if other != one and other in TABLE
+    }
+    assert twins == {
+        frozenset(pair) for pair in (("cobweb", "spider web"), ("fire", "flame"), ("leaf", "leaves"), ("rock", "stone"))
+    }
 
 
 def test_every_animal_is_an_animal_and_a_creature():
@@ -67,7 +93,7 @@ def test_every_animal_is_an_animal_and_a_creature():
 def test_all_categories_of_the_pool_and_the_paper_are_in_the_table():
     for entity in starter.load().entities:
         assert entity.category in TABLE, entity.category
-        assert (synonyms.kind_of(entity.category) == entity.kind), entity.name
+        assert synonyms.kind_of(entity.category) == entity.kind, entity.name
     for word in (*AM2K, *PAPER):
         assert synonyms.category_of(word) or any(word in row["wider"] for row in TABLE.values()), word
 
@@ -81,28 +107,100 @@ def test_nouns_begin_with_the_category_and_never_repeat():
 
 
 def test_people_have_the_words_of_table_2():
-    table2 = {("female", "child"): "baby girl, little girl, girl", ("male", "child"): "baby boy, little boy, boy",
-              ("female", "teenager"): "girl, teenager, adolescent, miss, missy, young lady, young woman",
-              ("male", "teenager"): "boy, teenager, adolescent", ("female", "adult"): "woman, lady", ("male", "adult"): "man",
-              ("female", "senior"): "old woman, senior citizen, pensioner", ("male", "senior"): "old man, senior citizen, pensioner"}
+    table2 = {
+        ("female", "child"): "baby girl, little girl, girl",
+        ("male", "child"): "baby boy, little boy, boy",
+        ("female", "teenager"): "girl, teenager, adolescent, miss, missy, young lady, young woman",
+        ("male", "teenager"): "boy, teenager, adolescent",
+        ("female", "adult"): "woman, lady",
+        ("male", "adult"): "man",
+        ("female", "senior"): "old woman, senior citizen, pensioner",
+        ("male", "senior"): "old man, senior citizen, pensioner",
+    }
     for person in people():
         own = table2[(person.gender, person.age_group)].split(", ")
-        assert set(synonyms.nouns(person)) == {*own, "human", "human being", "citizen", "person", "individual", "mortal"}
+        assert set(synonyms.nouns(person)) == {
+            *own,
+            "human",
+            "human being",
+            "citizen",
+            "person",
+            "individual",
+            "mortal",
+        }
     assert not synonyms.denotes("man", PERSON) and synonyms.number("man") == "one"
 
 
 def test_words_mean_what_they_should():
     assert synonyms.denotes("bird", OWL) and not synonyms.denotes("owl", replace(OWL, category="bird"))
-    for word, not_for in (("coach", "bus"), ("hen", "chicken"), ("ape", "monkey"), ("hare", "rabbit"), ("herb", "plant"), ("lamb", "sheep"),
-                          ("snail", "slug"), ("brute", "alpaca"), ("toadstool", "mushroom"), ("ox", "cow"), ("cattle", "cow")):
+    for word, not_for in (
+        ("coach", "bus"),
+        ("hen", "chicken"),
+        ("ape", "monkey"),
+        ("hare", "rabbit"),
+        ("herb", "plant"),
+        ("lamb", "sheep"),
+        ("snail", "slug"),
+        ("brute", "alpaca"),
+        ("toadstool", "mushroom"),
+        ("ox", "cow"),
+        ("cattle", "cow"),
+    ):
         assert word not in synonyms.words(not_for)
     assert "beast" in synonyms.words("alpaca") and "beast" not in synonyms.words("mouse")
 
 
-@pytest.mark.parametrize("number, nouns", [
-    ("one", ["dog", "sheep", "fire", "glass", "leaf", "owl", "bunch of grapes", "pair of pliers", "cloth", "astrolabe", "cup of tea"]),
-    ("plural", ["leaves", "binoculars", "field glasses", "pliers", "scissors", "grapes", "fumes", "fireworks", "dry leaves"]),
-    ("mass", ["smoke", "smog", "lightning", "hair", "foliage", "bubble wrap", "water", "lace", "corn", "dew", "thick smoke"])])
+@pytest.mark.parametrize(
+    "number, nouns",
+    [
+        (
+            "one",
+            [
+                "dog",
+                "sheep",
+                "fire",
+                "glass",
+                "leaf",
+                "owl",
+                "bunch of grapes",
+                "pair of pliers",
+                "cloth",
+                "astrolabe",
+                "cup of tea",
+            ],
+        ),
+        (
+            "plural",
+            [
+                "leaves",
+                "binoculars",
+                "field glasses",
+                "pliers",
+                "scissors",
+                "grapes",
+                "fumes",
+                "fireworks",
+                "dry leaves",
+            ],
+        ),
+        (
+            "mass",
+            [
+                "smoke",
+                "smog",
+                "lightning",
+                "hair",
+                "foliage",
+                "bubble wrap",
+                "water",
+                "lace",
+                "corn",
+                "dew",
+                "thick smoke",
+            ],
+        ),
+    ],
+)
 def test_number(number, nouns):
     assert {noun: synonyms.number(noun) for noun in nouns} == dict.fromkeys(nouns, number)
 
@@ -116,15 +214,28 @@ def test_metres():
 
 
 def test_words_of_other_data_sets_name_our_categories():
-    for word, category in (("cattle", "cow"), ("rhinoceros", "rhino"), ("smoke_cloud", "smoke"), ("glass_ice", "glass"), ("plant_leaf", "leaf"),
-                           ("cloud smog", "smog"), ("Potted Plant", "plant"), ("t-shirt", "t-shirt"), ("gull", "seagull")):
+    for word, category in (
+        ("cattle", "cow"),
+        ("rhinoceros", "rhino"),
+        ("smoke_cloud", "smoke"),
+        ("glass_ice", "glass"),
+        ("plant_leaf", "leaf"),
+        ("cloud smog", "smog"),
+        ("Potted Plant", "plant"),
+        ("t-shirt", "t-shirt"),
+        ("gull", "seagull"),
+    ):
         assert synonyms.category_of(word) == category
-    assert synonyms.category_of("bird of prey") is None       # wider words name nothing
+    assert synonyms.category_of("bird of prey") is None  # wider words name nothing
 
 
-SENSES = {   # offset: lexicographer's file, names, hypernyms; the files are 5 animal, 6 artifact, 18 person, 4 act, 3 Tops
-    100: (3, ["animal", "brute", "creature"], []), 200: (5, ["bird"], [100]), 300: (5, ["owl", "bird_of_minerva"], [200]),
-    400: (18, ["owl", "wise_guy"], []), 500: (4, ["owl", "owling"], [])}
+SENSES = {  # offset: lexicographer's file, names, hypernyms; the files are 5 animal, 6 artifact, 18 person, 4 act, 3 Tops
+    100: (3, ["animal", "brute", "creature"], []),
+    200: (5, ["bird"], [100]),
+    300: (5, ["owl", "bird_of_minerva"], [200]),
+    400: (18, ["owl", "wise_guy"], []),
+    500: (4, ["owl", "owling"], []),
+}
 
 
 @pytest.fixture
@@ -135,7 +246,7 @@ def database(tmp_path):
             (tmp_path / name).write_text("")
     (tmp_path / "noun.exc").write_text("owls owl\n")
     data, offsets, lines = "  1 header\n", {}, []
-    for key in SENSES:     # each line's length does not depend on the offsets in it
+    for key in SENSES:  # each line's length does not depend on the offsets in it
         offsets[key] = len(data) + sum(map(len, lines))
         lines.append(sense(key, dict.fromkeys(SENSES, 0)))
     (tmp_path / "data.noun").write_text(data + "".join(sense(key, offsets) for key in SENSES))
@@ -155,20 +266,29 @@ def sense(key, offsets):
 
 
 def test_candidates_are_names_of_concrete_senses(database):
-    assert wordnet.candidates("owl", database) == ["bird of minerva", "wise guy"]      # an act is no picture's name
+    assert wordnet.candidates("owl", database) == ["bird of minerva", "wise guy"]  # an act is no picture's name
     assert wordnet.hypernyms("owl", database) == ["bird", "animal", "brute", "creature"]
     assert wordnet.candidates("astrolabe", database) == []
 
 
 def test_the_proposal_stands_beside_the_tables_decision(database):
-    row, = wordnet.propose(["owl"], database)
-    assert row == {"category": "owl", "candidate": ["bird of minerva", "wise guy", "bird", "animal", "brute", "creature"],
-                   "kept": ["bird", "animal", "creature"], "dropped": ["bird of minerva", "wise guy"], "added": ["bird of prey"]}
+    (row,) = wordnet.propose(["owl"], database)
+    assert row == {
+        "category": "owl",
+        "candidate": ["bird of minerva", "wise guy", "bird", "animal", "brute", "creature"],
+        "kept": ["bird", "animal", "creature"],
+        "dropped": ["bird of minerva", "wise guy"],
+        "added": ["bird of prey"],
+    }
 
 
 def test_lexnames_are_in_wordnets_order():
     assert len(wordnet.LEXNAMES) == 45 and wordnet.LEXNAMES[5] == "noun.animal" and wordnet.LEXNAMES[29] == "verb.body"
-    assert wordnet.LEXNAMES[3] == "noun.Tops" and wordnet.LEXNAMES[20] == "noun.plant" and set(wordnet.CONCRETE) < set(wordnet.LEXNAMES)
+    assert (
+        wordnet.LEXNAMES[3] == "noun.Tops"
+        and wordnet.LEXNAMES[20] == "noun.plant"
+        and set(wordnet.CONCRETE) < set(wordnet.LEXNAMES)
+    )
 
 
 def test_no_wordnet_is_said_with_what_to_install(tmp_path, monkeypatch):

@@ -32,7 +32,7 @@ def test_every_size_is_the_tables(table):
 def test_parameters_are_those_of_published_clip_and_of_the_table(table, model):
     """CLIP ViT-B/16's two towers as counted by hand from their widths, and one decoder stage."""
     width, text = 768, 512
-    block = lambda d: 12 * d * d + 13 * d           # attention 4d²+4d, perceptron 8d²+5d, two norms 4d
+    block = lambda d: 12 * d * d + 13 * d  # attention 4d²+4d, perceptron 8d²+5d, two norms 4d
     found = {(row.part, row.block): row.parameters for row in table}
     assert sum(found["CLIP image encoder", f"T_{group}"] for group in (1, 2, 3, 4)) == 12 * block(width) + 2 * width
     assert found["CLIP text encoder", "T_1"] == 12 * block(text) + 2 * text
@@ -50,16 +50,23 @@ def test_words_name_rows_and_say_what_is_built(table, model):
     assert len(model.backbone.transformer.resblocks) == 12
     decoders = (*model.semantic.modules(), *model.details.modules())
     convolutions = [module for module in decoders if isinstance(module, torch.nn.Conv2d)]
-    assert len(convolutions) == 14 and {(module.stride, module.padding) for module in convolutions} == {((1, 1), (1, 1))}
+    assert len(convolutions) == 14 and {(module.stride, module.padding) for module in convolutions} == {
+        ((1, 1), (1, 1))
+    }
 
 
 def test_another_backbone_is_wider_and_that_is_explained():
     large = table11._empty_model("paper-l14")
-    large.backbone.visual.transformer.resblocks = large.backbone.visual.transformer.resblocks[::6]   # 4 of 24: seconds
+    large.backbone.visual.transformer.resblocks = large.backbone.visual.transformer.resblocks[::6]  # 4 of 24: seconds
     table = table11.rows(model=large)
     wider = {(row.part, row.block): row for row in table if row.differs_in_size}
-    assert wider["CLIP image encoder", "T_3"].ours == (1025, 1024) and wider["CLIP text encoder", "T_1"].ours == (77, 768)
-    assert {row.part for row in wider.values() if "MDE" in row.part} == {f"MDE, level {level}" for level in (1, 2, 3, 4)}
+    assert wider["CLIP image encoder", "T_3"].ours == (1025, 1024) and wider["CLIP text encoder", "T_1"].ours == (
+        77,
+        768,
+    )
+    assert {row.part for row in wider.values() if "MDE" in row.part} == {
+        f"MDE, level {level}" for level in (1, 2, 3, 4)
+    }
     assert all("1024 wide" in row.size_reason for row in wider.values()) and table11.summary(table)["unexplained"] == 0
 
 
@@ -68,7 +75,7 @@ def test_a_changed_model_is_unexplained(capsys, monkeypatch):
     table = table11.rows(model=CLIPMat.from_profile(settings, "random").eval())
     row = next(row for row in table if (row.part, row.block) == ("Semantic decoder", "D_2"))
     assert row.ours == (48, 128, 128) and row.differs_in_size and not row.explained
-    assert next(row for row in table if row.block == "T_1").explained      # narrower, as its backbone is
+    assert next(row for row in table if row.block == "T_1").explained  # narrower, as its backbone is
     monkeypatch.setattr(table11, "rows", lambda name: table)
     assert table11.main([]) == 1
     assert "48 x 128 x 128   32 x 128 x 128" in (said := capsys.readouterr().out) and "[7] UNEXPLAINED" in said

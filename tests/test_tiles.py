@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rimlib import tiles
 from rimlib.errors import RimError
 
-sizes = st.tuples(st.sampled_from([64, 128, 256, 512]), st.sampled_from([1, 2, 4])).map(lambda pair: (pair[0], max(32, pair[0] // pair[1] // 2 // 32 * 32)))
+sizes = st.tuples(st.sampled_from([64, 128, 256, 512]), st.sampled_from([1, 2, 4])).map(
+    lambda pair: (pair[0], max(32, pair[0] // pair[1] // 2 // 32 * 32))
+)
 
 
 @settings(max_examples=200, deadline=None)

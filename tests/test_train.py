@@ -18,11 +18,33 @@ from rimlib.refmatte.dataset import RefMatte
 create_clip = backbone.create_clip  # the tests put a smaller one in its place
 
 SETTINGS = {
-    "name": "test", "seed": 3,
-    "model": {"backbone": "rim-tiny", "image_size": 48, "text_length": 24, "context": 2, "popup_width": 32, "popup_heads": 2,
-              "dropout": 0.0, "popup_out": 16, "semantic_width": 16, "details_channels": [32, 16, 16, 8], "details_out": [16, 16, 8, 8]},
-    "train": {"images": 4, "sentences": 2, "lr": 3e-3, "lr_image": 1e-3, "lr_text": 1e-3, "ema": 0.9, "flip": 0.0, "noise": 0.0,
-              "trimap_kernel": 3, "keyword_share": 0.3},
+    "name": "test",
+    "seed": 3,
+    "model": {
+        "backbone": "rim-tiny",
+        "image_size": 48,
+        "text_length": 24,
+        "context": 2,
+        "popup_width": 32,
+        "popup_heads": 2,
+        "dropout": 0.0,
+        "popup_out": 16,
+        "semantic_width": 16,
+        "details_channels": [32, 16, 16, 8],
+        "details_out": [16, 16, 8, 8],
+    },
+    "train": {
+        "images": 4,
+        "sentences": 2,
+        "lr": 3e-3,
+        "lr_image": 1e-3,
+        "lr_text": 1e-3,
+        "ema": 0.9,
+        "flip": 0.0,
+        "noise": 0.0,
+        "trimap_kernel": 3,
+        "keyword_share": 0.3,
+    },
     "clip": {"batch": 16},
 }
 
@@ -59,7 +81,9 @@ def test_four_samples_are_learnt_by_heart(profile, make_scenes, tmp_path):
     assert record["metrics"]["steps"] == 100 and record["data"]["images"] == 4
     assert {"data", "forward", "backward", "optimizer", "checkpoint"} <= set(record["seconds"])
     assert json.loads((tmp_path / "out" / "train.json").read_text())["log"] == record["log"]
-    assert (tmp_path / "out" / "clipmat.safetensors").exists() and not (tmp_path / "out" / "train-state.safetensors").exists()
+    assert (tmp_path / "out" / "clipmat.safetensors").exists() and not (
+        tmp_path / "out" / "train-state.safetensors"
+    ).exists()
 
 
 def weights_of(folder):
@@ -136,7 +160,9 @@ def test_losses_that_are_no_numbers_are_left_out_then_named(profile, scenes, tmp
 
     monkeypatch.setattr(train, "clipmat_loss", loss)
     train.train(profile, scenes, tmp_path / "some", steps=8, weights="random", progress=False)
-    assert all(torch.isfinite(value).all() for value in weights_of(tmp_path / "some").values() if value.is_floating_point())
+    assert all(
+        torch.isfinite(value).all() for value in weights_of(tmp_path / "some").values() if value.is_floating_point()
+    )
     broken |= set(range(0, 200))
     with pytest.raises(RimError, match="20 steps in a row"):
         train.train(profile, scenes, tmp_path / "all", steps=100, weights="random", progress=False)
@@ -202,10 +228,14 @@ def test_features_are_open_clips(profile):
     clip.eval()
     tokens = tokenizer(["the red disc", "the blue box to the left of the disc"])
     pictures = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8)
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD))
+    mean, std = (
+        torch.tensor(values).view(3, 1, 1) for values in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+    )
     padded = torch.cat([tokens, torch.zeros(2, 32 - tokens.shape[1], dtype=torch.int64)], dim=1)
     with torch.no_grad():
-        torch.testing.assert_close(contrast.text_features(clip, tokens), clip.encode_text(padded, normalize=True), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            contrast.text_features(clip, tokens), clip.encode_text(padded, normalize=True), atol=1e-5, rtol=1e-4
+        )
         expected = clip.encode_image((pictures.permute(0, 3, 1, 2) / 255 - mean) / std, normalize=True)
         seen = contrast.image_tokens(clip, pictures)
         torch.testing.assert_close(contrast.image_features(clip, seen), expected, atol=1e-5, rtol=1e-4)
@@ -225,8 +255,14 @@ def test_pretraining_learns_goes_on_and_is_read_by_train(profile, scenes, tmp_pa
     undo()
     record = pretrain.pretrain_clip(profile, scenes, out, steps=60, progress=False)
     whole = pretrain.pretrain_clip(profile, scenes, tmp_path / "whole", steps=60, progress=False)
-    assert record["metrics"]["steps"] == 60 and record["kind"] == "pretrain" and record["log"][-1]["loss"] == whole["log"][-1]["loss"]
-    assert record["metrics"]["before"] == whole["metrics"]["before"] and set(record["metrics"]["after"]) == set(record["metrics"]["before"])
+    assert (
+        record["metrics"]["steps"] == 60
+        and record["kind"] == "pretrain"
+        and record["log"][-1]["loss"] == whole["log"][-1]["loss"]
+    )
+    assert record["metrics"]["before"] == whole["metrics"]["before"] and set(record["metrics"]["after"]) == set(
+        record["metrics"]["before"]
+    )
     assert record["log"][-1]["loss"] < record["log"][0]["loss"]
     assert {path.name for path in out.iterdir()} == {"rim-tiny-clip.safetensors", "rim-tiny-clip.json", "pretrain.json"}
     clipmat = model.CLIPMat.from_profile(profile, out / "rim-tiny-clip.safetensors")
@@ -272,11 +308,16 @@ def test_a_clip_of_another_image_size_can_be_trained(tmp_path):
     save_file(clip.state_dict(), tmp_path / "clip.safetensors")
     built = train.Training(Profile.from_dict(SETTINGS), Fingerprint, tmp_path / "clip.safetensors").build()
     assert built.backbone.visual.positional_embedding.shape[0] == 1 + 3 * 3
-    assert torch.equal(built.backbone.token_embedding.weight, clip.token_embedding.weight), "the file's weights, not fresh ones"
+    assert torch.equal(built.backbone.token_embedding.weight, clip.token_embedding.weight), (
+        "the file's weights, not fresh ones"
+    )
 
 
 def test_commands_answer_with_one_line(tmp_path, capsys):
-    assert train.main(["--profile", "tiny", "--data", str(tmp_path), "--out", str(tmp_path / "o"), "--weights", "random"]) == 2
+    assert (
+        train.main(["--profile", "tiny", "--data", str(tmp_path), "--out", str(tmp_path / "o"), "--weights", "random"])
+        == 2
+    )
     error = capsys.readouterr().err.strip().splitlines()
     assert error[-1].startswith("rim: error:")
     with pytest.raises(RimError, match="cannot be used"):

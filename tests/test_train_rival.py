@@ -9,12 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rimlib import baselines, profile as profiles
+from rimlib import baselines
+from rimlib import profile as profiles
 from rimlib.baselines import clipseg
 from rimlib.baselines.ours import Ours
 from rimlib.baselines.rival import Method
 from rimlib.errors import RimError
-from rimlib.experiment import evaluate as evaluation, train_rival
+from rimlib.experiment import evaluate as evaluation
+from rimlib.experiment import train_rival
 from rimlib.experiment.evaluate import evaluate
 from rimlib.refmatte.dataset import RefMatte
 
@@ -24,7 +26,9 @@ def small(monkeypatch):
     """Small batches of small pictures, without changes to the light, on one thread."""
     tiny = profiles.load("tiny")
     settings = {"images": 4, "flip": 0.0, "noise": 0.0, "ema": 0.9}
-    tiny = dataclasses.replace(tiny, train=dataclasses.replace(tiny.train, **settings), model=dataclasses.replace(tiny.model, image_size=64))
+    tiny = dataclasses.replace(
+        tiny, train=dataclasses.replace(tiny.train, **settings), model=dataclasses.replace(tiny.model, image_size=64)
+    )
     monkeypatch.setattr(train_rival.profiles, "load", lambda name: tiny)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -40,7 +44,10 @@ def test_clipseg_learns_four_scenes_and_is_scored_like_clipmat(make_scenes, tmp_
     root = make_scenes(tmp_path / "data", 4)
     record = run("clipseg", root, tmp_path / "out", 40)
     assert record["log"][-1]["total"] < record["log"][0]["total"] / 1.5
-    assert record["settings"]["model"] == {"rival": "clipseg", "size": "tiny", "image_size": 64} and record["method"] == "clipseg"
+    assert (
+        record["settings"]["model"] == {"rival": "clipseg", "size": "tiny", "image_size": 64}
+        and record["method"] == "clipseg"
+    )
     assert record["settings"]["train"]["lr"] == 1e-3 and record["weights"] == "clip" and record["data"]["images"] == 4
     assert {"data", "forward", "backward", "optimizer", "checkpoint"} <= set(record["seconds"])
     assert json.loads((tmp_path / "out/train.json").read_text())["metrics"] == record["metrics"]
@@ -56,8 +63,10 @@ def test_the_frozen_towers_are_the_shipped_ones_after_training(scenes, tmp_path)
     trained = load_file(tmp_path / "clipseg.safetensors")
     towers = baselines.get("clipseg", "tiny", "clip").net.clip.state_dict()
     assert all(torch.equal(trained[f"net.clip.{name}"], value) for name, value in towers.items())
-    assert any(not torch.equal(value, trained[f"net.decoder.{name}"])
-               for name, value in baselines.get("clipseg", "tiny", "clip").net.decoder.state_dict().items())
+    assert any(
+        not torch.equal(value, trained[f"net.decoder.{name}"])
+        for name, value in baselines.get("clipseg", "tiny", "clip").net.decoder.state_dict().items()
+    )
 
 
 @pytest.mark.parametrize("rival", baselines.TRAINABLE)
@@ -93,7 +102,9 @@ def test_both_are_asked_in_one_form_of_keyword_and_learn_what_fits_nothing(scene
     batch = train_rival.Samples.batch
     monkeypatch.setattr(train_rival.Samples, "batch", lambda self, *given: asked.append(given) or batch(self, *given))
     run("mdetr", scenes, tmp_path, 1)
-    assert asked[0][7] == ("a photo of a {keyword}",) and asked[0][8] == 0.1  # templates; share of sentences that fit nothing
+    assert (
+        asked[0][7] == ("a photo of a {keyword}",) and asked[0][8] == 0.1
+    )  # templates; share of sentences that fit nothing
 
 
 def test_what_cannot_be_trained_is_refused(scenes, tmp_path, capsys):
@@ -101,7 +112,12 @@ def test_what_cannot_be_trained_is_refused(scenes, tmp_path, capsys):
         run("grounded", scenes, tmp_path, 1)
     with pytest.raises(RimError, match="no public weights|must be"):
         run("mdetr", scenes, tmp_path, 1, weights="towers")
-    assert train_rival.main(["--rival", "clipseg", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--steps", "1"]) == 2
+    assert (
+        train_rival.main(
+            ["--rival", "clipseg", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--steps", "1"]
+        )
+        == 2
+    )
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith("rim: error:")
 
 
@@ -114,7 +130,9 @@ def test_the_papers_sizes_are_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr(baselines, "get", get)
     with pytest.raises(RimError, match=r"\('mdetr', 'paper', None\) {'image_size': 512}"):
         train_rival.train_rival("mdetr", "paper", tmp_path, tmp_path)
-    assert train_rival.CHANGES["clipseg", "paper"]["images"] == 32 and train_rival.CHANGES["mdetr", "paper"]["images"] == 8
+    assert (
+        train_rival.CHANGES["clipseg", "paper"]["images"] == 32 and train_rival.CHANGES["mdetr", "paper"]["images"] == 8
+    )
     paper = profiles.load("paper-b16").train
     assert (paper.lr, paper.optimizer, paper.schedule, paper.sentences) == (1e-4, "adam", "fixed", 1)
     assert train_rival.CHANGES["clipseg", "paper"]["steps"] == 50 * 45000 // 32 and clipseg.IMAGE_SIZE["paper"] == 512
@@ -132,7 +150,7 @@ class Boxes(Method):
     def ask(self, picture, sentences):
         self.pictures.append(picture.shape)
         matte = np.zeros(picture.shape[:2], np.float32)
-        matte[:, :picture.shape[1] // 2] = 1
+        matte[:, : picture.shape[1] // 2] = 1
         return [matte] * len(sentences), [0.25] * len(sentences)
 
 
@@ -140,11 +158,15 @@ def test_a_method_of_the_pictures_own_size_is_scored_too(scenes):
     refmatte = RefMatte(scenes, split="test")
     method = Boxes()
     found = evaluate(method, refmatte, batch=3, profile=profiles.load("tiny"))
-    assert len(method.pictures) == 4 and found["metrics"]["entities"] == 8 and {row["score"] for row in found["rows"]} == {0.25}
+    assert (
+        len(method.pictures) == 4
+        and found["metrics"]["entities"] == 8
+        and {row["score"] for row in found["rows"]} == {0.25}
+    )
     row = found["rows"][0]
     true = refmatte.matte(row["mask_id"])
     left = np.zeros(true.shape, np.float32)
-    left[:, :true.shape[1] // 2] = 1
+    left[:, : true.shape[1] // 2] = 1
     assert row["sad"] == pytest.approx(np.abs(left - true).sum() / 1000, rel=1e-5)
     # The profile's kernel is 5 pixels of 64; this picture is 96 wide.
     assert row["sad_in_band"] == pytest.approx(evaluation.metrics.sad_in_band(left, true, 9), rel=1e-5)
@@ -155,19 +177,56 @@ def test_a_rival_is_scored_by_the_command_and_its_record_has_the_scores(scenes, 
     from rimlib.experiment import evaluate as command
 
     path = baselines.get("clipseg", "tiny", "random").save(tmp_path / "clipseg.safetensors")
-    assert command.main(["--method", "clipseg", "--model", str(path), "--data", str(scenes), "--limit", "2", "--out", str(tmp_path / "e.json")]) == 0
+    assert (
+        command.main(
+            [
+                "--method",
+                "clipseg",
+                "--model",
+                str(path),
+                "--data",
+                str(scenes),
+                "--limit",
+                "2",
+                "--out",
+                str(tmp_path / "e.json"),
+            ]
+        )
+        == 0
+    )
     assert json.loads(capsys.readouterr().out)["entities"] == 4
     assert json.loads((tmp_path / "e.json").read_text())["method"] == "clipseg"
     root = make_scenes(make_scenes(make_scenes(tmp_path / "d", 4), 2, split="seen", seed=3), 2, split="test", seed=4)
     record = tmp_path / "record.json"
-    assert train_rival.main(["--rival", "clipseg", "--data", str(root), "--out", str(tmp_path / "o"), "--steps", "1", "--score", str(root),
-                             "--record", str(record)]) == 0
+    assert (
+        train_rival.main(
+            [
+                "--rival",
+                "clipseg",
+                "--data",
+                str(root),
+                "--out",
+                str(tmp_path / "o"),
+                "--steps",
+                "1",
+                "--score",
+                str(root),
+                "--record",
+                str(record),
+            ]
+        )
+        == 0
+    )
     kept = json.loads(record.read_text())
     assert list(kept["scores"]) == ["keyword, seen", "expression, seen", "keyword, unseen", "expression, unseen"]
-    assert kept["scores"]["expression, seen"]["entities"] == 4 and set(kept["scores"]["keyword, seen"]) == set(train_rival.SCORES)
+    assert kept["scores"]["expression, seen"]["entities"] == 4 and set(kept["scores"]["keyword, seen"]) == set(
+        train_rival.SCORES
+    )
     assert set(kept["settings"]) == {"name", "seed", "train", "evaluate", "model"} and kept["metrics"]["steps"] == 1
     with pytest.raises(SystemExit):
-        train_rival.main(["--rival", "clipseg", "--data", str(root), "--out", str(tmp_path / "o"), "--score", str(root)])
+        train_rival.main(
+            ["--rival", "clipseg", "--data", str(root), "--out", str(tmp_path / "o"), "--score", str(root)]
+        )
 
 
 def test_clipmat_alone_and_behind_the_interface_score_the_same(scenes):

@@ -1,6 +1,6 @@
 """Draw `results/figures/rivals.png`: what the tiny rivals make of a few scenes, from the weights that two training runs left.
 
-    python book/figures/rivals.py --clipseg run/clipseg.safetensors --mdetr run/mdetr.safetensors
+python book/figures/rivals.py --clipseg run/clipseg.safetensors --mdetr run/mdetr.safetensors
 """
 
 import argparse
@@ -22,12 +22,20 @@ def main() -> None:
     parser.add_argument("--clipseg", required=True, help="weights that train_rival stored")
     parser.add_argument("--mdetr", required=True, help="weights that train_rival stored")
     options = parser.parse_args()
-    methods = [baselines.get("clipmat", "tiny"), baselines.get("clipseg", "tiny", options.clipseg), baselines.get("mdetr", "tiny", options.mdetr)]
+    methods = [
+        baselines.get("clipmat", "tiny"),
+        baselines.get("clipseg", "tiny", options.clipseg),
+        baselines.get("mdetr", "tiny", options.mdetr),
+    ]
     cells, titles = [], []
     for split, number, entity in SCENES:
         scene = example(number, split)
         sentence = scene.expressions[entity][EXPRESSION]
-        cells += [scene.picture, scene.mattes[entity], *(method.mattes(scene.picture, [sentence])[0] for method in methods)]
+        cells += [
+            scene.picture,
+            scene.mattes[entity],
+            *(method.mattes(scene.picture, [sentence])[0] for method in methods),
+        ]
         titles += [f"“{sentence}”", "truth", "CLIPMat", "CLIPSeg", "MDETR"]
     figure = show.grid(cells, titles, columns=5)
     path = repository() / "results" / "figures" / "rivals.png"
@@ -35,7 +43,9 @@ def main() -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=95, bbox_inches="tight")
     plt.close(figure)
-    Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)  # half of the bytes
+    Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(
+        path, optimize=True
+    )  # half of the bytes
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from rimlib import show
+from rimlib.asking.matting import Matting
 from rimlib.demo import examples
 from rimlib.entities import starter
-from rimlib.asking.matting import Matting
 from rimlib.refmatte.composite import fit_background
 
 SCENE, SENTENCE, PLACE = 0, 1, "bg-beach-malibu"
@@ -20,8 +20,10 @@ def main() -> None:
     alpha = matting.matte(sentence).alpha
     names = [background.name for background in pool.backgrounds]
     place = fit_background(pool.background(PLACE if PLACE in names else names[0]), alpha.shape)
-    figure = show.grid([example.picture, alpha, show.over(example.picture, alpha), show.over(example.picture, alpha, place)],
-                       ["a picture", f"“{sentence}”", "cut out", "in another place"])
+    figure = show.grid(
+        [example.picture, alpha, show.over(example.picture, alpha), show.over(example.picture, alpha, place)],
+        ["a picture", f"“{sentence}”", "cut out", "in another place"],
+    )
     figure.savefig(Path(__file__).with_suffix(".png"), dpi=100, bbox_inches="tight")
 
 

@@ -1,4 +1,5 @@
 """What a sentence found in a picture: a matte, how sure the model is of it, and what can be made of the two."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field

@@ -9,6 +9,7 @@ then say the rest: of all pairs (F, B) that give the picture exactly, the one ne
 Each pixel stands for itself in this step, so it is done in strips and can leave no seam. Tried with known foregrounds at 3 megapixels,
 it was as near to them as the solution at full size.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -17,9 +18,9 @@ from rimlib import images
 from rimlib.entities import foreground
 from rimlib.errors import RimError
 
-PIXELS = 1_000_000   # of the picture in which F₀ and B₀ are solved
-STRIP = 64           # rows at a time; each float32 array of them is small
-LEAST = 0.5 / 255    # an alpha below it is stored as 0
+PIXELS = 1_000_000  # of the picture in which F₀ and B₀ are solved
+STRIP = 64  # rows at a time; each float32 array of them is small
+LEAST = 0.5 / 255  # an alpha below it is stored as 0
 
 
 def colors(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -32,15 +33,15 @@ def colors(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     result = np.where((alpha >= LEAST)[..., None], picture, np.uint8(0))
     left, top, width, height = cv2.boundingRect(((alpha >= LEAST) & (alpha < 1)).view(np.uint8))
     if not width:
-        return result   # nothing is mixed
-    margin = max(foreground.MARGIN, max(width, height) // 20)   # what is beside it must be known
+        return result  # nothing is mixed
+    margin = max(foreground.MARGIN, max(width, height) // 20)  # what is beside it must be known
     rows = slice(max(0, top - margin), min(alpha.shape[0], top + height + margin))
     columns = slice(max(0, left - margin), min(alpha.shape[1], left + width + margin))
-    solved = _solve(picture[rows, columns], alpha[rows, columns])   # two, uint8 (h, w, 3)
+    solved = _solve(picture[rows, columns], alpha[rows, columns])  # two, uint8 (h, w, 3)
     for start in range(rows.start, rows.stop, STRIP):
         strip = slice(start, min(start + STRIP, rows.stop))
-        a = alpha[strip, columns][..., None]   # (s, w, 1)
-        near, behind = (part[start - rows.start:strip.stop - rows.start].astype(np.float32) for part in solved)
+        a = alpha[strip, columns][..., None]  # (s, w, 1)
+        near, behind = (part[start - rows.start : strip.stop - rows.start].astype(np.float32) for part in solved)
         left_over = picture[strip, columns] - a * near - (1 - a) * behind
         found = np.rint(np.clip(near + a * left_over / (a * a + (1 - a) ** 2), 0, 255)).astype(np.uint8)
         np.copyto(result[strip, columns], found, where=(a >= LEAST) & (a < 1))
@@ -94,7 +95,7 @@ def _solve(picture: np.ndarray, alpha: np.ndarray) -> list[np.ndarray]:
     """F₀ and B₀, uint8 (h, w, 3), solved with at most `PIXELS` pixels. The background is the foreground of the matte turned round."""
     size = alpha.shape
     scale = min(1.0, (PIXELS / alpha.size) ** 0.5)
-    small = tuple(max(2, round(length * scale)) for length in size)   # the solver halves a picture; one pixel it cannot
+    small = tuple(max(2, round(length * scale)) for length in size)  # the solver halves a picture; one pixel it cannot
     picture = images.resize(np.ascontiguousarray(picture), small)
     # Nowhere wholly 0 or 1: colours then go on beyond the edge, from where the enlarged picture takes them.
     alpha = np.clip(images.resize(np.ascontiguousarray(alpha), small), 1e-3, 1 - 1e-3)

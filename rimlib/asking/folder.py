@@ -1,4 +1,5 @@
 """Many pictures, the same sentences: one after the other, a bad file named and passed over."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,9 @@ from rimlib.files import reason
 if TYPE_CHECKING:
     from rimlib.asking.answer import Result
 
-PICTURES = frozenset(".apng .avif .bmp .gif .heic .heif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .ppm .tga .tif .tiff .webp".split())
+PICTURES = frozenset(
+    ".apng .avif .bmp .gif .heic .heif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .ppm .tga .tif .tiff .webp".split()
+)
 """Endings by which a picture is known in a folder. One that cannot be decoded here is better named than passed over."""
 
 
@@ -30,11 +33,15 @@ def find(folder) -> list[Path]:
     Raises RimError for a folder that cannot be read or has none.
     """
     try:
-        found = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in PICTURES and not path.name.startswith("."))
+        found = sorted(
+            path for path in Path(folder).iterdir() if path.suffix.lower() in PICTURES and not path.name.startswith(".")
+        )
     except OSError as error:
         raise RimError(f"{folder}: cannot be read: {reason(error)}") from error
     if not found:
-        raise RimError(f"{folder}: no pictures in this folder; files that end in .jpg, .png, .webp, .tif or the like are expected")
+        raise RimError(
+            f"{folder}: no pictures in this folder; files that end in .jpg, .png, .webp, .tif or the like are expected"
+        )
     return found
 
 

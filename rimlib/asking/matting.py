@@ -3,6 +3,7 @@
 The picture is encoded once (`set_image`); each sentence after that costs a fraction. The model sees a square of its own size; its matte
 is enlarged to the picture's, by the refiner where there is one, which works tile by tile where the details are.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -52,12 +53,14 @@ class Matting:
             raise RimError(f"threshold is {self.threshold}; a score goes from 0 to 1")
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model = model.eval().to(self.device)
-        self.refiner = shipped_refiner(str(self.device)) if isinstance(refiner, str) and refiner == "shipped" else refiner
-        self.template = prompt.template(model.profile) if model.profile else prompt.DEFAULT   # of keywords
+        self.refiner = (
+            shipped_refiner(str(self.device)) if isinstance(refiner, str) and refiner == "shipped" else refiner
+        )
+        self.template = prompt.template(model.profile) if model.profile else prompt.DEFAULT  # of keywords
         self._features, self._picture = None, None
 
     @classmethod
-    def shipped(cls, profile_name: str = "tiny", device: str | None = None, **options) -> "Matting":
+    def shipped(cls, profile_name: str = "tiny", device: str | None = None, **options) -> Matting:
         """With the checkpoint that ships with rimlib; `options` as above."""
         from rimlib.clipmat.model import CLIPMat
 
@@ -113,15 +116,19 @@ class Matting:
                 output = self.model.matte(features.select(index), said)
                 trimaps = output.trimap_logits.argmax(dim=1).byte().cpu().numpy()  # (n, S, S)
                 alphas, scores = output.alpha[:, 0].float().cpu().numpy(), output.score.tolist()
-            del output   # its maps would stay while the caller works with the results
+            del output  # its maps would stay while the caller works with the results
             for answer in zip(texts, alphas, scores, trimaps):
                 yield self._result(picture, *answer)
 
-    def _result(self, picture: np.ndarray, sentence: str, alpha: np.ndarray, score: float, trimap: np.ndarray) -> Result:
+    def _result(
+        self, picture: np.ndarray, sentence: str, alpha: np.ndarray, score: float, trimap: np.ndarray
+    ) -> Result:
         import cv2
 
         size = picture.shape[:2]
-        trimap = cv2.resize(np.array([0, 128, 255], np.uint8)[trimap], size[::-1], interpolation=cv2.INTER_NEAREST)  # (H, W)
+        trimap = cv2.resize(
+            np.array([0, 128, 255], np.uint8)[trimap], size[::-1], interpolation=cv2.INTER_NEAREST
+        )  # (H, W)
         found = score >= self.threshold and alpha.max() >= LEAST
         if found and self.refiner is not None and max(size) > self.model.image_size:
             raw = self.refiner.refine(picture, alpha)
@@ -137,7 +144,9 @@ def shipped_refiner(device: str = "cpu"):
     """The refiner that comes with rimlib, or None where there is none."""
     from rimlib.clipmat import refiner
 
-    return refiner.Refiner.shipped().to(device) if (refiner.CHECKPOINTS / "refiner-tiny.safetensors").is_file() else None
+    return (
+        refiner.Refiner.shipped().to(device) if (refiner.CHECKPOINTS / "refiner-tiny.safetensors").is_file() else None
+    )
 
 
 def ask(picture, sentence: str | Sequence[str]) -> Result | list[Result]:
@@ -150,9 +159,13 @@ def ask(picture, sentence: str | Sequence[str]) -> Result | list[Result]:
     >>> rimlib.ask("street.jpg", "the dog").over("white")     # doctest: +SKIP
     """
     single = isinstance(sentence, str)
-    sentences = [words.readable(one) for one in ([sentence] if single else words.listed(sentence))]   # before anything is loaded
+    sentences = [
+        words.readable(one) for one in ([sentence] if single else words.listed(sentence))
+    ]  # before anything is loaded
     kept = _shipped()
-    matting = Matting(kept.model, refiner=kept.refiner)   # one of its own, so that calls do not meet each other's pictures
+    matting = Matting(
+        kept.model, refiner=kept.refiner
+    )  # one of its own, so that calls do not meet each other's pictures
     matting.set_image(picture)
     results = matting.mattes(sentences)
     return results[0] if single else results

@@ -2,6 +2,7 @@
 
 Paper: Sec. 3.3 and S3: a keyword goes into a template, an expression stands for itself; Sec. 4.2: both are cut at the model's length.
 """
+
 from __future__ import annotations
 
 import re
@@ -12,8 +13,12 @@ from dataclasses import dataclass
 
 from rimlib.errors import RimError
 
-TOGETHER = 8   # sentences that go through the model at once: 77 of them on one picture should not need 77 times the memory
-DETERMINERS = frozenset("a an the this that these those my your his her its our their some any every each all no".split())
+TOGETHER = (
+    8  # sentences that go through the model at once: 77 of them on one picture should not need 77 times the memory
+)
+DETERMINERS = frozenset(
+    "a an the this that these those my your his her its our their some any every each all no".split()
+)
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 
@@ -38,7 +43,7 @@ def readable(sentence) -> str:
     if not isinstance(sentence, str):
         raise RimError(f"sentence: expected text, found {type(sentence).__name__}")
     if not sentence.strip():
-        raise RimError("sentence: it is empty; write what to cut out, such as \"the brown dog\"")
+        raise RimError('sentence: it is empty; write what to cut out, such as "the brown dog"')
     return " ".join(sentence.split())
 
 
@@ -60,7 +65,11 @@ def in_words(sentence: str, template: str) -> str:
     ('a photo of a fox', 'the fox')
     """
     words = sentence.split()
-    plain = len(words) <= 2 and all(_WORD.fullmatch(word) for word in words) and not DETERMINERS & {word.lower() for word in words}
+    plain = (
+        len(words) <= 2
+        and all(_WORD.fullmatch(word) for word in words)
+        and not DETERMINERS & {word.lower() for word in words}
+    )
     return template.format(keyword=sentence) if plain else sentence
 
 
@@ -76,7 +85,9 @@ def read(model, sentences: Sequence[str], template: str) -> Asked:
     groups = []
     for start in range(0, len(rows), TOGETHER):
         with torch.inference_mode():
-            groups.append((texts[start:start + TOGETHER], model.encode_text(torch.cat(rows[start:start + TOGETHER]))))
+            groups.append(
+                (texts[start : start + TOGETHER], model.encode_text(torch.cat(rows[start : start + TOGETHER])))
+            )
     return Asked(texts, tuple(groups))
 
 
@@ -97,6 +108,9 @@ def _tokens(model, text: str, asked: str):
     """Token numbers of one sentence, int64 (1, text_length)."""
     kept, rest = model.tokenizer.cut(asked)
     if rest:
-        warn(f"“{short(text)}” is longer than the {model.text_length - 2} tokens that the model reads; it was cut after "
-             f"“…{kept[-40:].partition(' ')[2] or kept[-40:]}”, before “{short(rest, 40)}”", CutSentence)
+        warn(
+            f"“{short(text)}” is longer than the {model.text_length - 2} tokens that the model reads; it was cut after "
+            f"“…{kept[-40:].partition(' ')[2] or kept[-40:]}”, before “{short(rest, 40)}”",
+            CutSentence,
+        )
     return model.tokenize([asked], truncate=True)

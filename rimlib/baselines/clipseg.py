@@ -74,7 +74,11 @@ class CLIPSeg(Trainable):
             elif weights != "random":
                 model.read(weights)
             return model.eval()
-        return cls(hub.fetch(CLIPSegForImageSegmentation, weights or PUBLIC), size, image_size or (PUBLIC_SIZE if size == "paper" else None))
+        return cls(
+            hub.fetch(CLIPSegForImageSegmentation, weights or PUBLIC),
+            size,
+            image_size or (PUBLIC_SIZE if size == "paper" else None),
+        )
 
     def forward(self, images: torch.Tensor, sentences: list[str], image_index: torch.Tensor | None = None) -> Answer:
         """See `Square`; S may be any multiple of 16, for the grid of positions is resized."""
@@ -99,25 +103,52 @@ class CLIPSeg(Trainable):
 
 
 def config(size: str):
-    """transformers' configuration: `paper` is that of the public weights, `tiny` stands on the CLIP that ships with rimlib."""
+    """Transformers' configuration: `paper` is that of the public weights, `tiny` stands on the CLIP that ships with rimlib."""
     from transformers import CLIPSegConfig
 
     if size == "paper":
-        return CLIPSegConfig(vision_config={"patch_size": 16, "image_size": CLIP_SIZE[size]}, reduce_dim=64,
-                             extract_layers=(3, 6, 9), use_complex_transposed_convolution=True)
+        return CLIPSegConfig(
+            vision_config={"patch_size": 16, "image_size": CLIP_SIZE[size]},
+            reduce_dim=64,
+            extract_layers=(3, 6, 9),
+            use_complex_transposed_convolution=True,
+        )
     words = Tokenizer(CONFIGS / "rim-tiny.bpe.txt.gz", LENGTH).vocab_size
-    text = {"vocab_size": words, "hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 4,
-            "num_attention_heads": 4, "hidden_act": "gelu", "bos_token_id": words - 2, "eos_token_id": words - 1}
-    vision = {"hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 8, "num_attention_heads": 4,
-              "image_size": CLIP_SIZE[size], "patch_size": 16, "hidden_act": "gelu"}
+    text = {
+        "vocab_size": words,
+        "hidden_size": 192,
+        "intermediate_size": 768,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "hidden_act": "gelu",
+        "bos_token_id": words - 2,
+        "eos_token_id": words - 1,
+    }
+    vision = {
+        "hidden_size": 192,
+        "intermediate_size": 768,
+        "num_hidden_layers": 8,
+        "num_attention_heads": 4,
+        "image_size": CLIP_SIZE[size],
+        "patch_size": 16,
+        "hidden_act": "gelu",
+    }
     # Blocks 3, 6 and 9, counted from 0, end after 33, 58 and 83 % of twelve; 2, 4 and 6 after 38, 63 and 88 % of eight.
-    return CLIPSegConfig(text_config=text, vision_config=vision, projection_dim=256, reduce_dim=64, extract_layers=(2, 4, 6),
-                         decoder_intermediate_size=256, use_complex_transposed_convolution=True)
+    return CLIPSegConfig(
+        text_config=text,
+        vision_config=vision,
+        projection_dim=256,
+        reduce_dim=64,
+        extract_layers=(2, 4, 6),
+        decoder_intermediate_size=256,
+        use_complex_transposed_convolution=True,
+    )
 
 
 def reset(decoder: nn.Module) -> None:
     """A fresh decoder's weights as torch draws them, as CLIPSeg's own code has it. transformers draws those of its
-    plain layers with a deviation of 1, and the first loss is then some 200 where it should be 0.7."""
+    plain layers with a deviation of 1, and the first loss is then some 200 where it should be 0.7.
+    """
     for module in decoder.modules():
         if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
             module.reset_parameters()
@@ -135,10 +166,18 @@ def rename_towers(clip: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         "vision_model.embeddings.position_embedding.weight": clip["visual.positional_embedding"],
         "visual_projection.weight": clip["visual.proj"].T,
     }
-    norms = {"ln_final": "text_model.final_layer_norm", "visual.ln_pre": "vision_model.pre_layrnorm",
-             "visual.ln_post": "vision_model.post_layernorm"}
-    parts = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj", "mlp.c_fc": "mlp.fc1",
-             "mlp.c_proj": "mlp.fc2"}
+    norms = {
+        "ln_final": "text_model.final_layer_norm",
+        "visual.ln_pre": "vision_model.pre_layrnorm",
+        "visual.ln_post": "vision_model.post_layernorm",
+    }
+    parts = {
+        "ln_1": "layer_norm1",
+        "ln_2": "layer_norm2",
+        "attn.out_proj": "self_attn.out_proj",
+        "mlp.c_fc": "mlp.fc1",
+        "mlp.c_proj": "mlp.fc2",
+    }
     for name, tensor in clip.items():
         module, kind = name.rpartition(".")[::2]
         if module in norms:

@@ -68,8 +68,11 @@ def measure(network: torch.nn.Module, run) -> Cost:
     # There is no autocast on this device, and torch refuses the question.
     with torch.no_grad(), mock.patch("torch.is_autocast_enabled", lambda kind=None: False), Count() as count:
         run()
-    return Cost(sum(value.numel() for value in network.parameters()), count.macs,
-                sum(value.numel() for value in network.parameters() if value.requires_grad))
+    return Cost(
+        sum(value.numel() for value in network.parameters()),
+        count.macs,
+        sum(value.numel() for value in network.parameters() if value.requires_grad),
+    )
 
 
 def _clipmat():
@@ -94,8 +97,11 @@ def _pool(images: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, window
 
 
 # CLIPMat is counted as Table 11 writes it; what is in use gives the same with fewer products.
-AS_WRITTEN = {"rimlib.clipmat.details.maxpool_projection": _pool, "rimlib.clipmat.details.convolve_upsampled": _convolve,
-              "rimlib.clipmat.decoders.convolve_upsampled": _convolve}
+AS_WRITTEN = {
+    "rimlib.clipmat.details.maxpool_projection": _pool,
+    "rimlib.clipmat.details.convolve_upsampled": _convolve,
+    "rimlib.clipmat.decoders.convolve_upsampled": _convolve,
+}
 
 
 def _clipseg():
@@ -115,15 +121,22 @@ def _mdetr():
 
 def _detector():
     with torch.device("meta"):
-        model = grounded_tiny.detector("paper")[0].to("meta").requires_grad_(False)  # one of its parameters does not follow the context
-    return model, lambda: model(pixel_values=_meta(1, 3, DETECTOR_SIDE, DETECTOR_SIDE), input_ids=_tokens(WORDS),
-                                attention_mask=_tokens(WORDS) > 0)
+        model = (
+            grounded_tiny.detector("paper")[0].to("meta").requires_grad_(False)
+        )  # one of its parameters does not follow the context
+    return model, lambda: model(
+        pixel_values=_meta(1, 3, DETECTOR_SIDE, DETECTOR_SIDE),
+        input_ids=_tokens(WORDS),
+        attention_mask=_tokens(WORDS) > 0,
+    )
 
 
 def _segmenter():
     with torch.device("meta"):
         model = grounded_tiny.segmenter("paper")[0].requires_grad_(False)
-    return model, lambda: model(pixel_values=_meta(1, 3, SEGMENTER_SIDE, SEGMENTER_SIDE), input_boxes=_meta(1, 1, 4), multimask_output=False)
+    return model, lambda: model(
+        pixel_values=_meta(1, 3, SEGMENTER_SIDE, SEGMENTER_SIDE), input_boxes=_meta(1, 1, 4), multimask_output=False
+    )
 
 
 def _vitmatte():

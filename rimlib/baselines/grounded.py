@@ -22,7 +22,8 @@ THRESHOLD = 0.25  # of the detector's score; the public demonstration's
 
 class Grounded(Method):
     """`detector`, `segmenter`: a model of transformers and its processor each; `matter`: picture and trimap → matte;
-    `threshold`: a sentence whose best box scores less finds nothing, and its matte is empty; `band`: see `vitmatte`."""
+    `threshold`: a sentence whose best box scores less finds nothing, and its matte is empty; `band`: see `vitmatte`.
+    """
 
     name = "grounded"
 
@@ -37,21 +38,31 @@ class Grounded(Method):
         """`weights`: None for the public ones of all three, or "random". Raises RimError where they cannot be had."""
         check_size(cls.name, size)
         if weights == "random":
-            return cls(grounded_tiny.detector(size), grounded_tiny.segmenter(size), ViTMatte.from_settings(size, "random"))
+            return cls(
+                grounded_tiny.detector(size), grounded_tiny.segmenter(size), ViTMatte.from_settings(size, "random")
+            )
         if weights is not None:
-            raise RimError(f"weights {weights!r} of grounded: it is not trained here; leave them out for the public ones, or ask for "
-                           "weights='random'")
+            raise RimError(
+                f"weights {weights!r} of grounded: it is not trained here; leave them out for the public ones, or ask for "
+                "weights='random'"
+            )
         if size == "tiny":
-            raise RimError("grounded in size tiny: it is for trying the way through and has no public weights; ask for weights='random'")
+            raise RimError(
+                "grounded in size tiny: it is for trying the way through and has no public weights; ask for weights='random'"
+            )
         from transformers import AutoProcessor, GroundingDinoForObjectDetection, Sam2Model, Sam2Processor
 
-        detector = (hub.fetch(GroundingDinoForObjectDetection, DETECTOR), hub.fetch(AutoProcessor, DETECTOR, weights=False))
+        detector = (
+            hub.fetch(GroundingDinoForObjectDetection, DETECTOR),
+            hub.fetch(AutoProcessor, DETECTOR, weights=False),
+        )
         segmenter = (hub.fetch(Sam2Model, SEGMENTER), hub.fetch(Sam2Processor, SEGMENTER, weights=False))
         return cls(detector, segmenter, ViTMatte.from_settings(size))
 
     def ask(self, picture: np.ndarray, sentences: list[str]) -> tuple[list[np.ndarray], list[float]]:
         """See `Method.ask`; the score is the detector's. SAM 2 encodes the picture once; the detector reads it anew with every
-        sentence."""
+        sentence.
+        """
         features, found, scores = None, [], []
         for sentence in sentences:
             box, score = self.detect(picture, sentence)
@@ -68,12 +79,18 @@ class Grounded(Method):
 
         A query's score is that of the sentence's token that fits it best, as in the detector's own code.
         """
-        inputs = self.read(images=picture, text=phrase(sentence), return_tensors="pt", truncation=True,
-                           max_length=self.detector.config.max_text_len).to(self.device)
+        inputs = self.read(
+            images=picture,
+            text=phrase(sentence),
+            return_tensors="pt",
+            truncation=True,
+            max_length=self.detector.config.max_text_len,
+        ).to(self.device)
         with torch.inference_mode():
             output = self.detector(**inputs)
-        found = self.read.post_process_grounded_object_detection(output, inputs["input_ids"], threshold=-1.0, text_threshold=1.0,
-                                                                 target_sizes=[picture.shape[:2]])[0]
+        found = self.read.post_process_grounded_object_detection(
+            output, inputs["input_ids"], threshold=-1.0, text_threshold=1.0, target_sizes=[picture.shape[:2]]
+        )[0]
         best = int(found["scores"].argmax())
         height, width = picture.shape[:2]
         box = np.clip(found["boxes"][best].float().cpu().numpy(), 0, [width, height, width, height])
@@ -88,9 +105,13 @@ class Grounded(Method):
     def segment(self, features: tuple[list[torch.Tensor], tuple[int, int]], box: np.ndarray) -> np.ndarray:
         """The mask of what is in a box, bool (H, W)."""
         embeddings, size = features
-        prompt = self.look(original_sizes=[list(size)], input_boxes=[[box.tolist()]], return_tensors="pt").to(self.device)
+        prompt = self.look(original_sizes=[list(size)], input_boxes=[[box.tolist()]], return_tensors="pt").to(
+            self.device
+        )
         with torch.inference_mode():
-            output = self.segmenter(image_embeddings=list(embeddings), input_boxes=prompt["input_boxes"], multimask_output=False)
+            output = self.segmenter(
+                image_embeddings=list(embeddings), input_boxes=prompt["input_boxes"], multimask_output=False
+            )
         masks = self.look.post_process_masks(output.pred_masks.cpu(), [list(size)])[0]  # (boxes, 1, H, W)
         return masks[0, 0].numpy().astype(bool)
 

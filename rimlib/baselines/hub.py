@@ -19,13 +19,19 @@ def fetch(kind, name: str, instead: str = "weights='random'", weights: bool = Tr
     Raises RimError that says which name, why not, and what to do.
     """
     options = {"use_safetensors": True} if weights else {}
-    with _told(name, "weights" if weights else "settings", f"`hf download {name}`, or name a folder that holds them, or ask for {instead}"):
+    with _told(
+        name,
+        "weights" if weights else "settings",
+        f"`hf download {name}`, or name a folder that holds them, or ask for {instead}",
+    ):
         try:
             found = kind.from_pretrained(name, local_files_only=True, **options)
         except Exception:  # not in the cache: whether it is broken there is told by the second try
             if Path(name).is_dir():
                 raise
-            huggingface_hub.snapshot_download(name, allow_patterns=["config.json"])  # where no network is, it says so at once
+            huggingface_hub.snapshot_download(
+                name, allow_patterns=["config.json"]
+            )  # where no network is, it says so at once
             found = kind.from_pretrained(name, **options)
     return found.float().eval() if weights else found
 
@@ -46,4 +52,6 @@ def _told(name: str, what: str, how: str):
         with quiet("huggingface_hub", "transformers"):
             yield
     except Exception as error:
-        raise RimError(f"{name}: its {what} cannot be had ({why(error)}); fetch them once where a network is there with {how}") from None
+        raise RimError(
+            f"{name}: its {what} cannot be had ({why(error)}); fetch them once where a network is there with {how}"
+        ) from None

@@ -50,7 +50,8 @@ class SmallConv(nn.Module):
 
     def forward(self, image: torch.Tensor, maps: torch.Tensor, levels: list[torch.Tensor]) -> torch.Tensor:
         """`image`: (B, D, h, w), the trunk's last features in D channels; `maps`: (B, Q, heads, h, w); `levels`: the trunk's
-        features at H/16, H/8, H/4. Returns logits (B, Q, H/4, W/4)."""
+        features at H/16, H/8, H/4. Returns logits (B, Q, H/4, W/4).
+        """
         queries = maps.shape[1]
         x = torch.cat([_each(image, queries), maps.flatten(0, 1)], dim=1)  # (B Q, D + heads, h, w)
         for number, (conv, norm) in enumerate(zip(self.convs, self.norms)):

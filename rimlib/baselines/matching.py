@@ -19,7 +19,8 @@ VISIBLE = 0.1  # alpha; what is fainter neither makes a thing nor widens its box
 
 def boxes_of(alphas: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """`alphas`: float (B, 1, S, S). Returns the boxes round what is visible, float32 (B, 4), centre x, centre y, width and height
-    as shares of the side, and bool (B,), whether anything is."""
+    as shares of the side, and bool (B,), whether anything is.
+    """
     seen = alphas[:, 0] > VISIBLE  # (B, S, S)
 
     def span(line: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -57,19 +58,28 @@ def assign(cost) -> tuple[np.ndarray, np.ndarray]:
     return linear_sum_assignment(np.nan_to_num(torch.as_tensor(cost).detach().float().cpu().numpy(), nan=1e6))
 
 
-def match(logits: torch.Tensor, boxes: torch.Tensor, tokens: torch.Tensor, truths: torch.Tensor,
-          present: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def match(
+    logits: torch.Tensor, boxes: torch.Tensor, tokens: torch.Tensor, truths: torch.Tensor, present: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Which query is whose: the rows of the batch that have a thing, and the query of each, both int64 (M,).
 
     `logits`: (B, Q, K); `boxes`: (B, Q, 4); `tokens`: (B, K); `truths`: (B, 4); `present`: bool (B,).
     """
     rows = present.nonzero()[:, 0]
-    chosen = [int(assign(costs(logits[row], boxes[row], tokens[row, None], truths[row, None]))[0][0]) for row in rows.tolist()]
+    chosen = [
+        int(assign(costs(logits[row], boxes[row], tokens[row, None], truths[row, None]))[0][0]) for row in rows.tolist()
+    ]
     return rows, torch.tensor(chosen, dtype=torch.int64, device=logits.device)
 
 
-def set_losses(logits: torch.Tensor, boxes: torch.Tensor, tokens: torch.Tensor, truths: torch.Tensor, rows: torch.Tensor,
-               chosen: torch.Tensor) -> dict[str, torch.Tensor]:
+def set_losses(
+    logits: torch.Tensor,
+    boxes: torch.Tensor,
+    tokens: torch.Tensor,
+    truths: torch.Tensor,
+    rows: torch.Tensor,
+    chosen: torch.Tensor,
+) -> dict[str, torch.Tensor]:
     """`tokens` (soft cross-entropy over the sentence's tokens), `box` (L1) and `giou`, each a sum over the number of things."""
     number = max(len(rows), 1)
     aim = torch.zeros_like(logits)
@@ -80,7 +90,11 @@ def set_losses(logits: torch.Tensor, boxes: torch.Tensor, tokens: torch.Tensor, 
     named = -(aim * logits.log_softmax(dim=2)).sum(dim=2) * weight  # (B, Q)
     found, true = boxes[rows, chosen], truths[rows]  # (M, 4)
     overlap = generalized_box_iou(*(box_convert(b, "cxcywh", "xyxy") for b in (found, true))).diagonal()
-    return {"tokens": named.sum() / number, "box": (found - true).abs().sum() / number, "giou": (1 - overlap).sum() / number}
+    return {
+        "tokens": named.sum() / number,
+        "box": (found - true).abs().sum() / number,
+        "giou": (1 - overlap).sum() / number,
+    }
 
 
 def mask_losses(logits: torch.Tensor, alphas: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -31,8 +31,26 @@ from rimlib.errors import RimError
 
 KINDS = 256  # places for the sentence's tokens, the last for "nothing"
 SETTINGS = {
-    "paper": {"width": 256, "heads": 8, "encoders": 6, "decoders": 6, "inner": 2048, "dropout": 0.1, "queries": 100, "image_size": 512},
-    "tiny": {"width": 128, "heads": 8, "encoders": 2, "decoders": 2, "inner": 256, "dropout": 0.0, "queries": 10, "image_size": 128},
+    "paper": {
+        "width": 256,
+        "heads": 8,
+        "encoders": 6,
+        "decoders": 6,
+        "inner": 2048,
+        "dropout": 0.1,
+        "queries": 100,
+        "image_size": 512,
+    },
+    "tiny": {
+        "width": 128,
+        "heads": 8,
+        "encoders": 2,
+        "decoders": 2,
+        "inner": 256,
+        "dropout": 0.0,
+        "queries": 10,
+        "image_size": 128,
+    },
 }
 
 
@@ -74,12 +92,20 @@ class Found:
 
 class MDETR(Trainable):
     """`size`: "tiny" or "paper"; `trunk`, `text_encoder`, `words`: ResNet, RoBERTa and its tokenizer; `frozen`: whether the
-    first two learn nothing, as in the paper. The tiny one has no pretrained towers and so learns whole."""
+    first two learn nothing, as in the paper. The tiny one has no pretrained towers and so learns whole.
+    """
 
     name = "mdetr"
 
-    def __init__(self, size: str, trunk: nn.Module, text_encoder: nn.Module, words, frozen: bool | None = None,
-                 image_size: int | None = None):
+    def __init__(
+        self,
+        size: str,
+        trunk: nn.Module,
+        text_encoder: nn.Module,
+        words,
+        frozen: bool | None = None,
+        image_size: int | None = None,
+    ):
         super().__init__()
         settings = SETTINGS[size]
         width, heads = settings["width"], settings["heads"]
@@ -95,17 +121,25 @@ class MDETR(Trainable):
         self.resize_words = nn.Linear(text_encoder.config.hidden_size, width)
         self.norm_words = nn.LayerNorm(width, eps=1e-12)
         self.dropout = nn.Dropout(settings["dropout"])
-        self.fusion = Fusion(*(settings[name] for name in ("width", "heads", "encoders", "decoders", "inner", "dropout")))
+        self.fusion = Fusion(
+            *(settings[name] for name in ("width", "heads", "encoders", "decoders", "inner", "dropout"))
+        )
         self.queries = nn.Embedding(settings["queries"], width)
         self.kind = nn.Linear(width, KINDS)
-        self.box = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 4))
+        self.box = nn.Sequential(
+            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 4)
+        )
         self.attention_map = AttentionMap(width, heads)
         self.mask_head = SmallConv(width, heads, (channels[1], channels[0], channels[0] // 2))
         if self.frozen:
             self.trunk.requires_grad_(False)
             self.text_encoder.requires_grad_(False)
-        self.about = {"size": size, "image_size": self.image_size, "words": "own" if isinstance(words, OwnWords) else "roberta",
-                      "frozen": self.frozen}
+        self.about = {
+            "size": size,
+            "image_size": self.image_size,
+            "words": "own" if isinstance(words, OwnWords) else "roberta",
+            "frozen": self.frozen,
+        }
 
     @classmethod
     def from_settings(cls, size: str = "paper", weights: str | None = None, image_size: int | None = None) -> MDETR:
@@ -147,7 +181,13 @@ class MDETR(Trainable):
         """See `Square`; S may be any multiple of 32."""
         return self.find(images, *(part.to(images.device) for part in self.words(sentences)), image_index)
 
-    def find(self, images: torch.Tensor, numbers: torch.Tensor, padding: torch.Tensor, image_index: torch.Tensor | None = None) -> Found:
+    def find(
+        self,
+        images: torch.Tensor,
+        numbers: torch.Tensor,
+        padding: torch.Tensor,
+        image_index: torch.Tensor | None = None,
+    ) -> Found:
         """The same of token numbers, int64 (B, L), and of bool (B, L), True where there is no word."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             levels = list(self.trunk(normalise(images)).values())  # at S/4, S/8, S/16 and h
@@ -158,14 +198,25 @@ class MDETR(Trainable):
         words = self.dropout(self.norm_words(self.resize_words(text)))  # (B, L, D)
         places = sine_places(*projected.shape[2:], projected.shape[1], device=images.device)
         states, memory = self.fusion(projected.flatten(2).transpose(1, 2), places, words, padding, self.queries.weight)
-        return Found(self, self.kind(states), self.box(states).sigmoid(), _shares(padding), states[-1], memory, projected,
-                     levels[2::-1], images.shape[-1])
+        return Found(
+            self,
+            self.kind(states),
+            self.box(states).sigmoid(),
+            _shares(padding),
+            states[-1],
+            memory,
+            projected,
+            levels[2::-1],
+            images.shape[-1],
+        )
 
     def masks(self, found: Found, rows: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """Logits of the masks of one query each, (M, 1, S, S); `rows`, `queries`: int64 (M,), of the batch and of its queries."""
         maps = self.attention_map(found.states[rows, queries][:, None], found.memory[rows])  # (M, 1, heads, N)
         maps = maps.unflatten(3, found.projected.shape[2:])  # (M, 1, heads, h, w)
-        logits = self.mask_head(found.projected[rows], maps, [level[rows] for level in found.levels])  # (M, 1, S/4, S/4)
+        logits = self.mask_head(
+            found.projected[rows], maps, [level[rows] for level in found.levels]
+        )  # (M, 1, S/4, S/4)
         return F.interpolate(logits, size=(found.side, found.side), mode="bilinear", align_corners=False).float()
 
     def loss(self, found: Found, alpha_true: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -15,9 +15,11 @@ from rimlib.errors import RimError
 ROBERTA = "FacebookAI/roberta-base"
 RESNET = "timm/resnet101.tv_in1k"  # torchvision's ImageNet weights, as safetensors
 ADDRESS = "https://zenodo.org/records/4721981/files/phrasecut_resnet101_checkpoint.pth"
-PICKLED = (f"mdetr: its public weights ({ADDRESS}) are a pickle, which is not opened here; where you trust it, turn it into safetensors "
-           "(torch.load with weights_only=True and argparse.Namespace among torch.serialization.safe_globals, then safetensors.torch.save_file "
-           "of its 'model_ema', or of its 'model' where it has no other) and give that file; or ask for weights='towers' (pretrained ResNet-101 and RoBERTa) or weights='random'")
+PICKLED = (
+    f"mdetr: its public weights ({ADDRESS}) are a pickle, which is not opened here; where you trust it, turn it into safetensors "
+    "(torch.load with weights_only=True and argparse.Namespace among torch.serialization.safe_globals, then safetensors.torch.save_file "
+    "of its 'model_ema', or of its 'model' where it has no other) and give that file; or ask for weights='towers' (pretrained ResNet-101 and RoBERTa) or weights='random'"
+)
 
 OURS = (  # how a name of the public weights begins, and what that is here; the first that fits counts
     ("detr.backbone.0.body.", "trunk."),
@@ -37,7 +39,11 @@ OURS = (  # how a name of the public weights begins, and what that is here; the 
     *((f"mask_head.adapter{number}.", f"mask_head.adapters.{number - 1}.") for number in range(1, 4)),
     ("mask_head.out_lay.", "mask_head.out."),
 )
-DECODER = {"cross_attn_image": "cross_attn", "norm3": "norm2", "norm4": "norm3"}  # a decoder layer's parts; it has no norm2
+DECODER = {
+    "cross_attn_image": "cross_attn",
+    "norm3": "norm2",
+    "norm4": "norm3",
+}  # a decoder layer's parts; it has no norm2
 UNUSED = ("pooler.", "position_ids", "contrastive_align_projection", "num_batches_tracked")
 
 
@@ -49,9 +55,17 @@ def towers(size: str) -> tuple[nn.Module, nn.Module, OwnWords]:
     if size == "paper":
         config = RobertaConfig(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5)
     else:
-        config = RobertaConfig(vocab_size=words.vocab_size, hidden_size=64, num_hidden_layers=2, num_attention_heads=4,
-                               intermediate_size=128, max_position_embeddings=80, type_vocab_size=1,
-                               hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+        config = RobertaConfig(
+            vocab_size=words.vocab_size,
+            hidden_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            intermediate_size=128,
+            max_position_embeddings=80,
+            type_vocab_size=1,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+        )
     return resnet(size), RobertaModel(config, add_pooling_layer=False), words
 
 
@@ -104,8 +118,10 @@ def is_public(path: str | Path) -> bool:
     with open_safetensors(Path(path)) as file:
         names = list(file.keys())
     if any(name.startswith("transformer.text_encoder.") for name in names):
-        raise RimError(f"{path}: MDETR without masks (such as pretrained_resnet101 or refcoco_resnet101); take the one that was trained "
-                       f"with them, {ADDRESS}")
+        raise RimError(
+            f"{path}: MDETR without masks (such as pretrained_resnet101 or refcoco_resnet101); take the one that was trained "
+            f"with them, {ADDRESS}"
+        )
     return any(name.startswith(("detr.", "mask_head.lay")) for name in names)
 
 
@@ -128,9 +144,15 @@ def our_name(name: str) -> str:
 def read_public(path: str | Path, expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The tensors of MDETR's own file under our names, with exactly the names and shapes of `expected`. Raises RimError."""
     with open_safetensors(Path(path)) as file:
-        tensors = {our_name(name): file.get_tensor(name) for name in file.keys() if not any(part in name for part in UNUSED)}
-    wrong = sorted(set(tensors) ^ set(expected)) or sorted(name for name in expected if tensors[name].shape != expected[name].shape)
+        tensors = {
+            our_name(name): file.get_tensor(name) for name in file.keys() if not any(part in name for part in UNUSED)
+        }
+    wrong = sorted(set(tensors) ^ set(expected)) or sorted(
+        name for name in expected if tensors[name].shape != expected[name].shape
+    )
     if wrong:
-        raise RimError(f"{path}: not MDETR with ResNet-101 and masks; {len(wrong)} tensors are missing, extra or of another shape, "
-                       f"the first is {wrong[0]}")
+        raise RimError(
+            f"{path}: not MDETR with ResNet-101 and masks; {len(wrong)} tensors are missing, extra or of another shape, "
+            f"the first is {wrong[0]}"
+        )
     return {name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()}

@@ -25,11 +25,14 @@ class Ours(Square):
     @classmethod
     def from_settings(cls, size: str = "paper", weights: str | None = None) -> Ours:
         """`weights`: None for the trained model that ships (of size tiny only), "clip" or "random" of a fresh one's encoders, or the
-        .safetensors file of a trained one. Raises RimError where they cannot be had."""
+        .safetensors file of a trained one. Raises RimError where they cannot be had.
+        """
         check_size(cls.name, size)
         if weights is None and size == "paper":
-            raise RimError("clipmat in size paper: nobody has published its weights; train it (python -m rimlib.experiment.train --profile "
-                           "paper-b16) and give its .safetensors file, or ask for weights='clip' or weights='random' and an untrained one")
+            raise RimError(
+                "clipmat in size paper: nobody has published its weights; train it (python -m rimlib.experiment.train --profile "
+                "paper-b16) and give its .safetensors file, or ask for weights='clip' or weights='random' and an untrained one"
+            )
         if weights is None:
             return cls(CLIPMat.shipped(PROFILES[size]))
         if weights in ("clip", "random"):

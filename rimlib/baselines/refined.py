@@ -15,7 +15,8 @@ from rimlib.images import resize
 
 class Refined(Method):
     """`rival`: whose mattes are taken for masks where they are over a half, at the picture's size; `matter`: picture and trimap → matte; `band`:
-    see `vitmatte.automatic_trimap`."""
+    see `vitmatte.automatic_trimap`.
+    """
 
     def __init__(self, rival: Method, matter, band: float = BAND):
         super().__init__()
@@ -25,7 +26,8 @@ class Refined(Method):
     @classmethod
     def from_settings(cls, size: str = "paper", weights: str | None = None) -> Refined:
         """CLIPSeg before ViTMatte. `weights`: None for the public ones of both, "random" for both; anything else is CLIPSeg's,
-        and ViTMatte has its public ones, or random ones in size tiny, where it has no others. Raises RimError."""
+        and ViTMatte has its public ones, or random ones in size tiny, where it has no others. Raises RimError.
+        """
         random = weights == "random" or weights is not None and size == "tiny"
         rival, matter = CLIPSeg.from_settings(size, weights), ViTMatte.from_settings(size, "random" if random else None)
         return cls(rival, matter).eval()

@@ -21,8 +21,13 @@ from rimlib.images import read_picture, resize
 
 SIZES = ("tiny", "paper")
 FORMAT = "rimlib-rival-1"
-TOGETHER = 8  # sentences of 512 x 512 pixels that go through a network at once: 77 of them should not need 77 times the memory
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, which CLIPSeg, MDETR, Grounding DINO and SAM 2 all take
+TOGETHER = (
+    8  # sentences of 512 x 512 pixels that go through a network at once: 77 of them should not need 77 times the memory
+)
+MEAN, STD = (
+    (0.485, 0.456, 0.406),
+    (0.229, 0.224, 0.225),
+)  # ImageNet's, which CLIPSeg, MDETR, Grounding DINO and SAM 2 all take
 
 
 class Method(nn.Module):
@@ -45,7 +50,9 @@ class Method(nn.Module):
             self.train(was_training)
         return np.stack([np.clip(resize(alpha, picture.shape[:2]), 0, 1) for alpha in found])  # (n, H, W)
 
-    def predict(self, pictures: list[np.ndarray], index: list[int], sentences: list[str]) -> tuple[list[np.ndarray], np.ndarray]:
+    def predict(
+        self, pictures: list[np.ndarray], index: list[int], sentences: list[str]
+    ) -> tuple[list[np.ndarray], np.ndarray]:
         """What evaluation asks for: several pictures, uint8 (H, W, 3), and for each sentence its picture's number.
 
         Returns for each sentence a matte, float32 in [0, 1], of the method's own size or of the picture's, and a score in [0, 1]:
@@ -155,7 +162,9 @@ def read_header(path: str | Path, name: str, size: str) -> dict:
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise RimError(f"{path}: not the weights of a rival (its header does not say {FORMAT})")
     if (about.get("name"), about.get("size")) != (name, size):
-        raise RimError(f"{path}: weights of {about.get('name')} in size {about.get('size')}, not of {name} in size {size}")
+        raise RimError(
+            f"{path}: weights of {about.get('name')} in size {about.get('size')}, not of {name} in size {size}"
+        )
     return about
 
 
@@ -176,8 +185,10 @@ def check_size(name: str, size: str) -> None:
 
 def none_published(name: str, also: str = "") -> RimError:
     """The error of asking for public weights of a model that is our own; `also`: what else can be asked for."""
-    return RimError(f"{name} in size tiny: it is a configuration of our own and has no public weights; give a .safetensors "
-                    f"file that was trained here, or ask for {also}weights='random'")
+    return RimError(
+        f"{name} in size tiny: it is a configuration of our own and has no public weights; give a .safetensors "
+        f"file that was trained here, or ask for {also}weights='random'"
+    )
 
 
 def normalise(images: torch.Tensor) -> torch.Tensor:

@@ -25,8 +25,14 @@ class Fusion(nn.Module):
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
 
-    def forward(self, image: torch.Tensor, places: torch.Tensor, words: torch.Tensor, padding: torch.Tensor,
-                queries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self,
+        image: torch.Tensor,
+        places: torch.Tensor,
+        words: torch.Tensor,
+        padding: torch.Tensor,
+        queries: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """`image`: (B, N, D); `places`: (N, D), added to the image tokens' queries and keys; `words`: (B, L, D); `padding`:
         bool (B, L), True where there is no word; `queries`: (Q, D).
 
@@ -77,8 +83,9 @@ class DecoderLayer(nn.Module):
         self.norm1, self.norm2, self.norm3 = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: torch.Tensor, queries: torch.Tensor, memory: torch.Tensor, places: torch.Tensor,
-                unseen: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, queries: torch.Tensor, memory: torch.Tensor, places: torch.Tensor, unseen: torch.Tensor
+    ) -> torch.Tensor:
         y = _attend(self.self_attn, x + queries, x + queries, x, None)
         x = self.norm1(x + self.dropout(y))
         y = _attend(self.cross_attn, x + queries, memory + places, memory, unseen)
@@ -93,7 +100,8 @@ def _attend(attention: nn.MultiheadAttention, queries, keys, values, unseen) -> 
 
 def sine_places(height: int, width: int, channels: int, device=None) -> torch.Tensor:
     """Where a token is, as sines: float32 (h w, D), rows first; the first half of the channels tells the row, the second
-    the column, each by sine and cosine in turn, at wavelengths from 1 to 10,000 times the map."""
+    the column, each by sine and cosine in turn, at wavelengths from 1 to 10,000 times the map.
+    """
     half = channels // 2
     wavelengths = 10000 ** (2 * (torch.arange(half, device=device) // 2) / half)
 

@@ -19,7 +19,9 @@ from rimlib.images import resize
 
 PUBLIC = "hustvl/vitmatte-small-composition-1k"
 BAND = 0.03  # width of an automatic trimap's unknown band, as a share of the picture's longer side
-LARGEST = 1280  # pixels: a longer picture is matted at this size, for attention over all of it grows with the fourth power
+LARGEST = (
+    1280  # pixels: a longer picture is matted at this size, for attention over all of it grows with the fourth power
+)
 
 
 class ViTMatte(nn.Module):
@@ -38,7 +40,9 @@ class ViTMatte(nn.Module):
         if weights == "random":
             return cls(VitMatteForImageMatting(config(size)))
         if size == "tiny":
-            raise RimError("vitmatte in size tiny: it cannot be trained here and has no public weights; ask for weights='random'")
+            raise RimError(
+                "vitmatte in size tiny: it cannot be trained here and has no public weights; ask for weights='random'"
+            )
         return cls(hub.fetch(VitMatteForImageMatting, weights or PUBLIC))
 
     def forward(self, picture: np.ndarray, trimap: np.ndarray) -> np.ndarray:
@@ -54,14 +58,15 @@ class ViTMatte(nn.Module):
         given = trimap if small == shape else cv2.resize(trimap, small[::-1], interpolation=cv2.INTER_NEAREST)
         with torch.inference_mode():
             pixels = prepare(resize(picture, small), given).to(next(self.parameters()).device)  # (1, 4, h', w')
-            alpha = self.net(pixel_values=pixels).alphas[0, 0, :small[0], :small[1]].float().cpu().numpy()
+            alpha = self.net(pixel_values=pixels).alphas[0, 0, : small[0], : small[1]].float().cpu().numpy()
         alpha = np.clip(resize(alpha, shape), 0, 1)
         return np.where(trimap == 128, alpha, (trimap == 255).astype(np.float32))
 
 
 def prepare(picture: np.ndarray, trimap: np.ndarray) -> torch.Tensor:
     """What the network takes: colours in [-1, 1] and the trimap in [0, 1] as a fourth channel, float32 (1, 4, H', W'), sides filled
-    up with zeros to multiples of 32, below and at the right."""
+    up with zeros to multiples of 32, below and at the right.
+    """
     colours = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 255  # (3, H, W)
     given = torch.from_numpy(np.ascontiguousarray(trimap))[None].float() / 255  # (1, H, W)
     pixels = torch.cat([(colours - 0.5) / 0.5, given])[None]  # (1, 4, H, W)
@@ -92,17 +97,39 @@ def matte_of_mask(matter, picture: np.ndarray, mask: np.ndarray, band: float = B
 
 
 def config(size: str):
-    """transformers' configuration: `paper` is that of the public ViTMatte-S, `tiny` one of our own."""
+    """Transformers' configuration: `paper` is that of the public ViTMatte-S, `tiny` one of our own."""
     from transformers import VitDetConfig, VitMatteConfig
 
     if size == "paper":
-        vit = VitDetConfig(hidden_size=384, num_attention_heads=6, image_size=512, num_channels=4, window_size=14,
-                           window_block_indices=[0, 1, 3, 4, 6, 7, 9, 10], residual_block_indices=[2, 5, 8, 11],
-                           use_relative_position_embeddings=True, out_features=["stage12"])
-        return VitMatteConfig(backbone_config=vit, hidden_size=384, convstream_hidden_sizes=[48, 96, 192],
-                              fusion_hidden_sizes=[256, 128, 64, 32])
-    vit = VitDetConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=64, num_channels=4, window_size=4,
-                       window_block_indices=[0], residual_block_indices=[1], use_relative_position_embeddings=True,
-                       out_features=["stage2"])
-    return VitMatteConfig(backbone_config=vit, hidden_size=32, convstream_hidden_sizes=[8, 16, 32],
-                          fusion_hidden_sizes=[32, 16, 8, 8])
+        vit = VitDetConfig(
+            hidden_size=384,
+            num_attention_heads=6,
+            image_size=512,
+            num_channels=4,
+            window_size=14,
+            window_block_indices=[0, 1, 3, 4, 6, 7, 9, 10],
+            residual_block_indices=[2, 5, 8, 11],
+            use_relative_position_embeddings=True,
+            out_features=["stage12"],
+        )
+        return VitMatteConfig(
+            backbone_config=vit,
+            hidden_size=384,
+            convstream_hidden_sizes=[48, 96, 192],
+            fusion_hidden_sizes=[256, 128, 64, 32],
+        )
+    vit = VitDetConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=64,
+        num_channels=4,
+        window_size=4,
+        window_block_indices=[0],
+        residual_block_indices=[1],
+        use_relative_position_embeddings=True,
+        out_features=["stage2"],
+    )
+    return VitMatteConfig(
+        backbone_config=vit, hidden_size=32, convstream_hidden_sizes=[8, 16, 32], fusion_hidden_sizes=[32, 16, 8, 8]
+    )

@@ -39,5 +39,7 @@ class HubWords:
 
     def __call__(self, sentences: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """As `OwnWords`."""
-        found = self._tokenizer(sentences, padding="longest", truncation=True, max_length=self._length, return_tensors="pt")
+        found = self._tokenizer(
+            sentences, padding="longest", truncation=True, max_length=self._length, return_tensors="pt"
+        )
         return found["input_ids"], found["attention_mask"] == 0

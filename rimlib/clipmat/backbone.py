@@ -84,7 +84,9 @@ class Backbone(nn.Module):
         x = torch.cat([x, context.expand(len(x), -1, -1)], dim=1)  # (B, L+C, D)
         x = x + self.positional_embedding[:length]
         if torch.is_autocast_enabled(x.device.type):
-            x = x.to(torch.get_autocast_dtype(x.device.type))  # as the image side, whose first operation is a convolution
+            x = x.to(
+                torch.get_autocast_dtype(x.device.type)
+            )  # as the image side, whose first operation is a convolution
         for block in self.transformer.resblocks:
             x = self._run(self.transformer, block, x, True)
         return self.ln_final(x)
@@ -92,8 +94,10 @@ class Backbone(nn.Module):
     def check_length(self, words: int, context: int) -> int:
         """The length of words and context together; RimError when the backbone has fewer positions."""
         if words + context > self.context_length:
-            raise RimError(f"model.text_length {words} and model.context {context}: together {words + context}, "
-                           f"but this backbone has {self.context_length} text positions")
+            raise RimError(
+                f"model.text_length {words} and model.context {context}: together {words + context}, "
+                f"but this backbone has {self.context_length} text positions"
+            )
         return words + context
 
     def _run(self, transformer: nn.Module, block: nn.Module, x: torch.Tensor, causal: bool) -> torch.Tensor:
@@ -137,8 +141,10 @@ def resize_visual(visual: nn.Module, image_size: int) -> None:
 
 def normalise(images: torch.Tensor) -> torch.Tensor:
     """Images (B, 3, H, W) in [0, 1] as CLIP wants them: less its mean colour, by its deviation."""
-    mean, std = (torch.tensor(values, dtype=images.dtype, device=images.device).view(3, 1, 1)
-                 for values in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD))
+    mean, std = (
+        torch.tensor(values, dtype=images.dtype, device=images.device).view(3, 1, 1)
+        for values in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+    )
     return (images - mean) / std
 
 
@@ -152,7 +158,9 @@ def create_clip(settings, weights: str | Path = "clip") -> tuple[open_clip.CLIP,
     """
     name = settings.backbone
     if str(weights) not in ("clip", "random") and Path(weights).suffix != ".safetensors":
-        raise RimError(f"weights {str(weights)!r}: must be 'clip' (pretrained), 'random', or a .safetensors file of a CLIP")
+        raise RimError(
+            f"weights {str(weights)!r}: must be 'clip' (pretrained), 'random', or a .safetensors file of a CLIP"
+        )
     config, ours = _config(name), (CONFIGS / f"{name}.json").exists()
     tokenizer = Tokenizer(CONFIGS / f"{name}.bpe.txt.gz" if ours else None, settings.text_length)
     if ours:
@@ -161,8 +169,10 @@ def create_clip(settings, weights: str | Path = "clip") -> tuple[open_clip.CLIP,
     if weights == "clip":
         path = CHECKPOINTS / f"{name}-clip.safetensors" if ours else _fetched(name, config)
     if path and not path.exists():
-        raise RimError(f"{path}: the weights of {name} are not there; "
-                       f"{'make them with `rim pretrain`' if ours else 'name a file of such a CLIP'}, or ask for weights='random'")
+        raise RimError(
+            f"{path}: the weights of {name} are not there; "
+            f"{'make them with `rim pretrain`' if ours else 'name a file of such a CLIP'}, or ask for weights='random'"
+        )
     if path:
         _shape_as(path, config["vision_cfg"])
     clip = open_clip.CLIP(**config)
@@ -175,18 +185,30 @@ def create_clip(settings, weights: str | Path = "clip") -> tuple[open_clip.CLIP,
 def _config(name: str) -> dict:
     """open_clip's configuration of a backbone: one that is built as CLIP is, with nothing that `Backbone` would leave out."""
     if name not in open_clip.list_models():
-        raise RimError(f"model.backbone {name!r}: no such backbone; ours are "
-                       f"{', '.join(sorted(path.stem for path in CONFIGS.glob('*.json')))}, the paper's "
-                       "ViT-B-16-quickgelu and ViT-L-14-quickgelu")
+        raise RimError(
+            f"model.backbone {name!r}: no such backbone; ours are "
+            f"{', '.join(sorted(path.stem for path in CONFIGS.glob('*.json')))}, the paper's "
+            "ViT-B-16-quickgelu and ViT-L-14-quickgelu"
+        )
     config = open_clip.get_model_config(name)
-    other = sorted([*(config.keys() - {"embed_dim", "quick_gelu", "vision_cfg", "text_cfg"}),
-                    *(config["vision_cfg"].keys() - {"image_size", "layers", "width", "head_width", "patch_size", "mlp_ratio"}),
-                    *(config["text_cfg"].keys() - {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"})])
+    other = sorted(
+        [
+            *(config.keys() - {"embed_dim", "quick_gelu", "vision_cfg", "text_cfg"}),
+            *(config["vision_cfg"].keys() - {"image_size", "layers", "width", "head_width", "patch_size", "mlp_ratio"}),
+            *(config["text_cfg"].keys() - {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"}),
+        ]
+    )
     layers = config["vision_cfg"].get("layers")
     if other or not isinstance(layers, int) or layers % 4:
-        why = f"its configuration has {other[0]}" if other else f"its layers are {layers}, not four equal groups of blocks"
-        raise RimError(f"model.backbone {name!r}: not a vision transformer as CLIP's own ({why}); the paper's are "
-                       "ViT-B-16-quickgelu and ViT-L-14-quickgelu")
+        why = (
+            f"its configuration has {other[0]}"
+            if other
+            else f"its layers are {layers}, not four equal groups of blocks"
+        )
+        raise RimError(
+            f"model.backbone {name!r}: not a vision transformer as CLIP's own ({why}); the paper's are "
+            "ViT-B-16-quickgelu and ViT-L-14-quickgelu"
+        )
     return config
 
 
@@ -197,16 +219,30 @@ def _fetched(name: str, config: dict) -> Path:
     """
     known = open_clip.get_pretrained_cfg(name, "openai")
     if not known.get("hf_hub"):
-        raise RimError(f"model.backbone {name!r}: open_clip knows no OpenAI weights for it; ask for weights='random', or name "
-                       "a .safetensors file of such a CLIP")
+        raise RimError(
+            f"model.backbone {name!r}: open_clip knows no OpenAI weights for it; ask for weights='random', or name "
+            "a .safetensors file of such a CLIP"
+        )
     if known["quick_gelu"] != config.get("quick_gelu", False):
-        raise RimError(f"model.backbone {name!r}: OpenAI trained with QuickGELU, which this backbone has not; take {name}-quickgelu")
+        raise RimError(
+            f"model.backbone {name!r}: OpenAI trained with QuickGELU, which this backbone has not; take {name}-quickgelu"
+        )
     repository = known["hf_hub"].strip("/")
-    path = fetch(repository, [WEIGHTS], f"these are the weights of backbone {name}: run `hf download {repository} {WEIGHTS}` once "
-                 "where a network is, or name that file as the weights, or ask for weights='random'", cached=True) / WEIGHTS
+    path = (
+        fetch(
+            repository,
+            [WEIGHTS],
+            f"these are the weights of backbone {name}: run `hf download {repository} {WEIGHTS}` once "
+            "where a network is, or name that file as the weights, or ask for weights='random'",
+            cached=True,
+        )
+        / WEIGHTS
+    )
     if not path.is_file():
-        raise RimError(f"{repository}: it holds no {WEIGHTS}, and pickles are never opened here; name a .safetensors file of "
-                       f"a CLIP as the weights of backbone {name}, or ask for weights='random'")
+        raise RimError(
+            f"{repository}: it holds no {WEIGHTS}, and pickles are never opened here; name a .safetensors file of "
+            f"a CLIP as the weights of backbone {name}, or ask for weights='random'"
+        )
     return path
 
 
@@ -225,7 +261,9 @@ def _read_clip(path: Path, clip: open_clip.CLIP) -> dict[str, torch.Tensor]:
     """The tensors of a CLIP's file, in the layout of open_clip or of OpenAI."""
     expected, shapes = clip.state_dict(), read_shapes(path)
     if any(name.startswith(("vision_model.", "text_model.")) for name in shapes):
-        raise RimError(f"{path}: a CLIP in the layout of transformers; {WEIGHTS} of the repository that open_clip names is needed")
+        raise RimError(
+            f"{path}: a CLIP in the layout of transformers; {WEIGHTS} of the repository that open_clip names is needed"
+        )
     # OpenAI's own archives hold three numbers besides, and some files hold the scale as a list of one.
     numbers = {name: torch.zeros(shapes[name], dtype=torch.int64) for name in OPENAI_NUMBERS if name in shapes}
     if shapes.get("logit_scale") == (1,):

@@ -37,8 +37,10 @@ def save(model, path: str | Path, half: bool = False, **card) -> Path:
 def write(model, path: Path, half: bool, card: dict) -> dict:
     """The weights file alone. Returns what its header says: format, profile, card."""
     if model.profile is None:
-        raise RimError(f"{path}: the model has no profile, so nothing could build it again; make it by "
-                       "CLIPMat.from_profile, or set its `profile`")
+        raise RimError(
+            f"{path}: the model has no profile, so nothing could build it again; make it by "
+            "CLIPMat.from_profile, or set its `profile`"
+        )
     about = {"format": FORMAT, "profile": model.profile.to_dict(), "card": card}
     try:
         text = json.dumps(about)
@@ -68,7 +70,9 @@ def load(path: str | Path, profile=None):
         stored = Profile.from_dict(about["profile"], str(path))
     except RimError:
         # The weights need the model's settings only; how another version trained must not keep them from being read.
-        stored = Profile.from_dict({key: about["profile"][key] for key in ("name", "seed", "model") if key in about["profile"]}, str(path))
+        stored = Profile.from_dict(
+            {key: about["profile"][key] for key in ("name", "seed", "model") if key in about["profile"]}, str(path)
+        )
     if profile is not None and profile.model != stored.model:
         ours, theirs = profile.to_dict()["model"], stored.to_dict()["model"]
         other = [f"{name} is {theirs[name]}, not {ours[name]}" for name in ours if ours[name] != theirs[name]]
@@ -161,5 +165,7 @@ def _halved(tensor: torch.Tensor, where: str) -> torch.Tensor:
         return tensor
     small = tensor.half()
     if small.isinf().any():
-        raise RimError(f"{where} holds {tensor.abs().max():.4g}, more than float16 can; store it without half precision")
+        raise RimError(
+            f"{where} holds {tensor.abs().max():.4g}, more than float16 can; store it without half precision"
+        )
     return small

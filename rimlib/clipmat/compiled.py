@@ -32,8 +32,12 @@ def compiled(function):
 
 def usable(x: torch.Tensor) -> bool:
     """Is `x` on a CPU, in float32, where no gradient and no other type is asked for?"""
-    return (x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_grad_enabled()
-            and not torch.is_autocast_enabled("cpu"))
+    return (
+        x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+    )
 
 
 def empty(*shape: int) -> torch.Tensor:

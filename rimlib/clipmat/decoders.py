@@ -46,7 +46,8 @@ class DetailsDecoder(nn.Module):
 
     def forward(self, details: Sequence[torch.Tensor], text: torch.Tensor | None = None) -> torch.Tensor:
         """`details`: level 4 first, each (B, D_i, S/2^i, S/2^i); levels missing at the end are left out.
-        `text`: (B, D_4, S/16, S/16), added to level 4. Returns (B, 1, S, S), logits of alpha."""
+        `text`: (B, D_4, S/16, S/16), added to level 4. Returns (B, 1, S, S), logits of alpha.
+        """
         x = details[0] if text is None else details[0] + text
         for number, stage in enumerate(self.stages):
             if 0 < number < len(details):

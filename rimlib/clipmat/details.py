@@ -45,7 +45,11 @@ class DetailsExtractor(nn.Module):
     def forward(self, visual: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """`visual`: (B, Dv, S/16, S/16); `images`: (B, 3, S, S), normalised. Returns (B, D_i, S/2^i, S/2^i)."""
         visual = self.norm_visual(visual)  # Eq. 6, before its upsampling
-        fits = images.shape == (len(visual), 3, *(16 * side for side in visual.shape[-2:]))  # else torch says what is wrong
+        fits = images.shape == (
+            len(visual),
+            3,
+            *(16 * side for side in visual.shape[-2:]),
+        )  # else torch says what is wrong
         if not self.training and compiled.usable(images) and fits:
             return self._without_gradient(visual, images)
         image = maxpool_projection(images, self.norm_image.weight, self.norm_image.bias, 2**self.level)  # Eq. 7
@@ -78,11 +82,14 @@ class DetailsExtractor(nn.Module):
         out = compiled.empty(len(images), *size, len(self.norm.weight))
         for rows, result in zip(enlarged, out.numpy()):
             compiled.share(partial(loops.enlarge_rows, rows, result), len(result))
-        return for_image(pooled(compiled.empty(len(images), *size, self.width), 0)).add_(out.permute(0, 3, 1, 2)).relu_()
+        return (
+            for_image(pooled(compiled.empty(len(images), *size, self.width), 0)).add_(out.permute(0, 3, 1, 2)).relu_()
+        )
 
     def _prepare(self):
         """What stands for `mix` and `norm`: one convolution for each half, or, where little or nothing is to be enlarged, None
-        and a convolution of both. And the matrix of `norm_image`."""
+        and a convolution of both. And the matrix of `norm_image`.
+        """
         weight, bias = folded(self.mix, self.norm)
         matrix = projection(self.norm_image.weight, self.norm_image.bias).numpy()
         if self.level >= 3:
@@ -129,7 +136,9 @@ class _MaxpoolProjection(torch.autograd.Function):
         ctx.window, ctx.dtypes = window, (weight.dtype, bias.dtype)
         ctx.on_cpu = kind == "cpu" and dtype != torch.float64
         with torch.autocast(kind, enabled=False):
-            best, where, pixels = (_winners_on_cpu if ctx.on_cpu else _winners)(images, projection(weight, bias), window, dtype)
+            best, where, pixels = (_winners_on_cpu if ctx.on_cpu else _winners)(
+                images, projection(weight, bias), window, dtype
+            )
         ctx.save_for_backward(pixels, where)
         return best.permute(0, 3, 1, 2)  # (B, C, h, w)
 
@@ -167,7 +176,9 @@ def _sums_on_cpu(pixels, where, gradient, window):
 
     def add(number, start, stop):
         totals.append(np.zeros((4, where.shape[3]), np.float32))
-        loops.sum_winners(pixels[number].numpy(), where[number].numpy(), gradient[number].numpy(), window, totals[-1], start, stop)
+        loops.sum_winners(
+            pixels[number].numpy(), where[number].numpy(), gradient[number].numpy(), window, totals[-1], start, stop
+        )
 
     for number in range(len(pixels)):
         compiled.share(partial(add, number), where.shape[1])
@@ -210,8 +221,13 @@ def _sums_by_offset(pixels: torch.Tensor, where: torch.Tensor, gradient: torch.T
 def _sums_by_lookup(pixels: torch.Tensor, where: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     """As `_sums_by_offset`."""
     place = where.long()
-    return torch.stack([(plane.gather(1, place) * gradient).sum(0, dtype=torch.float32)
-                        for plane in pixels.permute(2, 0, 1).contiguous()], dim=1)
+    return torch.stack(
+        [
+            (plane.gather(1, place) * gradient).sum(0, dtype=torch.float32)
+            for plane in pixels.permute(2, 0, 1).contiguous()
+        ],
+        dim=1,
+    )
 
 
 def _running_maximum(pixels: torch.Tensor, matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

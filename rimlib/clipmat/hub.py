@@ -55,12 +55,27 @@ Nothing: neither its data, nor its scores, nor its licence.
 """
 
 
-class Hosted(PyTorchModelHubMixin, library_name="rimlib", pipeline_tag="image-segmentation", model_card_template=CARD,
-             tags=["referring-image-matting", "image-matting", "clip"], paper_url="https://arxiv.org/abs/2206.05149"):
+class Hosted(
+    PyTorchModelHubMixin,
+    library_name="rimlib",
+    pipeline_tag="image-segmentation",
+    model_card_template=CARD,
+    tags=["referring-image-matting", "image-matting", "clip"],
+    paper_url="https://arxiv.org/abs/2206.05149",
+):
     """What a CLIPMat can do with folders and with the hub: `save_pretrained`, `from_pretrained`, `push_to_hub`."""
 
-    def save_pretrained(self, save_directory: str | Path, *, half: bool | None = None, model_card_kwargs: dict | None = None,
-                        config: None = None, push_to_hub: bool = False, repo_id: str | None = None, **options) -> str | None:
+    def save_pretrained(
+        self,
+        save_directory: str | Path,
+        *,
+        half: bool | None = None,
+        model_card_kwargs: dict | None = None,
+        config: None = None,
+        push_to_hub: bool = False,
+        repo_id: str | None = None,
+        **options,
+    ) -> str | None:
         """Write `model.safetensors`, `config.json` and `README.md` into a folder; a README that is there already stays.
 
         `half`: store float16, half the size. `model_card_kwargs`: what the card should say (data, scores, licence, …),
@@ -68,7 +83,9 @@ class Hosted(PyTorchModelHubMixin, library_name="rimlib", pipeline_tag="image-se
         than the model's profile. Raises RimError when the folder cannot be written; what was there then stays as it was.
         """
         if config is not None or (options and not push_to_hub):
-            raise RimError(f"save_pretrained: it takes no {', '.join(options) or 'config'}; the model's profile is its config")
+            raise RimError(
+                f"save_pretrained: it takes no {', '.join(options) or 'config'}; the model's profile is its config"
+            )
         folder, facts = Path(save_directory), dict(model_card_kwargs or {})
         self._pending = (getattr(self, "_half", False) if half is None else half, facts)
         try:
@@ -91,8 +108,10 @@ class Hosted(PyTorchModelHubMixin, library_name="rimlib", pipeline_tag="image-se
         except (RimError, TypeError):
             raise
         except Exception as error:  # the hub fails in many ways: no network, no token, no right to write
-            raise RimError(f"{repo_id}: it cannot be pushed to the hub ({why(error)}); see `hf auth login`, or save_pretrained for "
-                           "a folder") from None
+            raise RimError(
+                f"{repo_id}: it cannot be pushed to the hub ({why(error)}); see `hf auth login`, or save_pretrained for "
+                "a folder"
+            ) from None
         finally:
             del self._half
 
@@ -106,12 +125,19 @@ class Hosted(PyTorchModelHubMixin, library_name="rimlib", pipeline_tag="image-se
         """
         name = str(pretrained_model_name_or_path)
         if Path(name).is_file():
-            raise RimError(f"{name}: a file; from_pretrained takes the folder that holds it, or a name on the hub "
-                           "(CLIPMat.load reads a single .safetensors file)")
+            raise RimError(
+                f"{name}: a file; from_pretrained takes the folder that holds it, or a name on the hub "
+                "(CLIPMat.load reads a single .safetensors file)"
+            )
         folder = Path(name)
         if not folder.is_dir():
-            folder = fetch(name, (CONFIG, WEIGHTS), "there is no such folder here either: name one that save_pretrained wrote, "
-                           "or OWNER/MODEL where a network is", **options)
+            folder = fetch(
+                name,
+                (CONFIG, WEIGHTS),
+                "there is no such folder here either: name one that save_pretrained wrote, "
+                "or OWNER/MODEL where a network is",
+                **options,
+            )
         _check(folder)
         try:
             return super().from_pretrained(folder, profile=profile, map_location=map_location)
@@ -131,8 +157,10 @@ class Hosted(PyTorchModelHubMixin, library_name="rimlib", pipeline_tag="image-se
         weights = Path(model_id) / WEIGHTS
         about = checkpoint.read_about(weights)
         if about["profile"] != config["profile"]:
-            raise RimError(f"{model_id}: {CONFIG} is of another model than {WEIGHTS}, whose own header says "
-                           f"{_difference(about['profile'], config['profile'])}; keep the two files of one save together")
+            raise RimError(
+                f"{model_id}: {CONFIG} is of another model than {WEIGHTS}, whose own header says "
+                f"{_difference(about['profile'], config['profile'])}; keep the two files of one save together"
+            )
         return checkpoint.load(weights, profile).to(map_location)
 
 
@@ -148,7 +176,9 @@ def fetch(name: str, files: Sequence[str], instead: str, cached: bool = False, *
     with quiet("huggingface_hub"):
         if cached:
             try:
-                folder = Path(snapshot_download(name, allow_patterns=list(files), **options | {"local_files_only": True}))
+                folder = Path(
+                    snapshot_download(name, allow_patterns=list(files), **options | {"local_files_only": True})
+                )
                 if all((folder / file).is_file() for file in files):
                     return folder
             except Exception:  # not there, or not whole: what is wrong is told by the second try
@@ -181,10 +211,16 @@ def _check(folder: Path) -> None:
         todo = "CLIPMat.load reads the clipmat.safetensors beside it" if own else "write the folder by save_pretrained"
         raise RimError(f"{folder / WEIGHTS}: {found}; {todo}")
     if not (folder / CONFIG).is_file():
-        raise RimError(f"{folder / CONFIG}: it is missing, so the folder is not whole; write it by save_pretrained "
-                       f"(CLIPMat.load reads {WEIGHTS} alone)")
+        raise RimError(
+            f"{folder / CONFIG}: it is missing, so the folder is not whole; write it by save_pretrained "
+            f"(CLIPMat.load reads {WEIGHTS} alone)"
+        )
     config = read_json(folder / CONFIG)
-    if not isinstance(config, dict) or config.get("format") != checkpoint.FORMAT or not isinstance(config.get("profile"), dict):
+    if (
+        not isinstance(config, dict)
+        or config.get("format") != checkpoint.FORMAT
+        or not isinstance(config.get("profile"), dict)
+    ):
         raise RimError(f"{folder / CONFIG}: not of a CLIPMat (it does not say {checkpoint.FORMAT})")
 
 

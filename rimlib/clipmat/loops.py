@@ -19,7 +19,8 @@ NONE = np.empty((0, 0), np.float32)
 @compiled
 def pool_rows(images, matrix, window, out, at, start, stop):
     """Largest projection of each window of `images` (H, W, 3) by `matrix` (4, C), the last row a bias: rows start..stop of
-    `out` (h, w, at+C), from channel `at` on."""
+    `out` (h, w, at+C), from channel `at` on.
+    """
     for y in range(start, stop):
         for x in range(out.shape[1]):
             pixels = images[y * window : (y + 1) * window, x * window : (x + 1) * window]
@@ -29,7 +30,8 @@ def pool_rows(images, matrix, window, out, at, start, stop):
 @compiled
 def largest(pixels, matrix, best):
     """`best` (C,): the largest projection of `pixels` (s, s, 3), s even, by `matrix` (4, C): four at a time, for each needs the same three
-    numbers."""
+    numbers.
+    """
     red, green, blue, bias = matrix[0], matrix[1], matrix[2], matrix[3]
     for y in range(0, pixels.shape[0], 2):
         for x in range(0, pixels.shape[1], 2):
@@ -132,6 +134,20 @@ def enlarge_plane(taps, row_places, row_values, column_places, column_values, bi
 @compiled
 def sum_of_six(rows, places, values, out):
     """`out` (n,): six of `rows` (_, n), each times its value."""
-    a, b, c, d, e, f = rows[places[0]], rows[places[1]], rows[places[2]], rows[places[3]], rows[places[4]], rows[places[5]]
+    a, b, c, d, e, f = (
+        rows[places[0]],
+        rows[places[1]],
+        rows[places[2]],
+        rows[places[3]],
+        rows[places[4]],
+        rows[places[5]],
+    )
     for i in range(len(out)):
-        out[i] = (values[0] * a[i] + values[1] * b[i] + values[2] * c[i] + values[3] * d[i] + values[4] * e[i] + values[5] * f[i])
+        out[i] = (
+            values[0] * a[i]
+            + values[1] * b[i]
+            + values[2] * c[i]
+            + values[3] * d[i]
+            + values[4] * e[i]
+            + values[5] * f[i]
+        )

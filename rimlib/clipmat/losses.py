@@ -30,7 +30,9 @@ def clipmat_loss(output, alpha_true: torch.Tensor, trimap_true: torch.Tensor, we
     if weights is not None and set(weights) != set(PARTS):
         raise RimError(f"train.losses {sorted(weights)}: must be weights for {', '.join(PARTS)}")
     unknown = (trimap_true == 1).unsqueeze(1).to(alpha_true.dtype)  # (B, 1, S, S)
-    laplacian_unknown, laplacian = laplacian_losses([(output.detail, alpha_true, unknown), (output.alpha, alpha_true, None)])
+    laplacian_unknown, laplacian = laplacian_losses(
+        [(output.detail, alpha_true, unknown), (output.alpha, alpha_true, None)]
+    )
     parts = {
         "ce": F.cross_entropy(output.trimap_logits, trimap_true),
         "alpha_unknown": alpha_loss(output.detail, alpha_true, unknown),
@@ -54,8 +56,9 @@ def alpha_loss(p: torch.Tensor, a: torch.Tensor, w: torch.Tensor | None = None) 
     return ((w * (p - a)).square() + 1e-12).sqrt().sum() / (w.sum() + 1)
 
 
-def laplacian_loss(p: torch.Tensor, a: torch.Tensor, w: torch.Tensor | None = None,
-                   variant: str = "gfm") -> torch.Tensor:
+def laplacian_loss(
+    p: torch.Tensor, a: torch.Tensor, w: torch.Tensor | None = None, variant: str = "gfm"
+) -> torch.Tensor:
     """Mean absolute difference of Laplacian pyramids; with `w`, of w p and w a.
 
     "Laplacian loss" is not one thing. `variant` "gfm": level = x - blur(x), next x = 2x2 mean of blur(x), five levels and

@@ -42,14 +42,18 @@ class ImageFeatures:
 
     def select(self, indices: torch.Tensor) -> ImageFeatures:
         """The features of images `indices`, (B',) int64: repeats an image for several sentences."""
-        return ImageFeatures(self.tokens[indices], [level[indices] for level in self.levels],
-                             [detail[indices] for detail in self.details])
+        return ImageFeatures(
+            self.tokens[indices],
+            [level[indices] for level in self.levels],
+            [detail[indices] for detail in self.details],
+        )
 
 
 @dataclass
 class TextFeatures:
     """All that the model keeps of a sentence: `tokens` (B, L+C, Dt), the learnable context last, and `sentence` (B, Dt), the feature
-    at the end of the text, which is what CLIP makes its text embedding of."""
+    at the end of the text, which is what CLIP makes its text embedding of.
+    """
 
     tokens: torch.Tensor
     sentence: torch.Tensor
@@ -87,7 +91,10 @@ class CLIPMat(nn.Module, Hosted):
     def __init__(self, settings, clip: open_clip.CLIP, tokenizer: Tokenizer):
         super().__init__()
         check(settings)
-        self.profile, self.card = None, {}  # `load` and `from_profile` know the first, `load` the second: what its maker said
+        self.profile, self.card = (
+            None,
+            {},
+        )  # `load` and `from_profile` know the first, `load` the second: what its maker said
         self.image_size, self.text_length = settings.image_size, settings.text_length
         self.tokenizer = tokenizer
         projections = (clip.visual.proj, clip.text_projection)  # the backbone drops them
@@ -99,8 +106,15 @@ class CLIPMat(nn.Module, Hosted):
         self.match = Match(*projections, settings.popup_width) if settings.match else None
         # TSP
         if settings.tsp:
-            self.popup = TextDrivenPopup(image_width, text_width, settings.popup_width, settings.popup_heads,
-                                         settings.dropout, settings.popup_out, settings.popup_residual)
+            self.popup = TextDrivenPopup(
+                image_width,
+                text_width,
+                settings.popup_width,
+                settings.popup_heads,
+                settings.dropout,
+                settings.popup_out,
+                settings.popup_residual,
+            )
         else:
             self.popup = PlainFusion(image_width, text_width, settings.popup_width, settings.popup_out)
         self.semantic = SemanticDecoder(settings.popup_out, settings.semantic_width)
@@ -108,8 +122,9 @@ class CLIPMat(nn.Module, Hosted):
         channels, self.mde = list(settings.details_channels), settings.mde
         if settings.mde:
             width = settings.details_width or image_width // 2
-            self.extractors = nn.ModuleList(DetailsExtractor(level, image_width, width, out)
-                                            for level, out in zip((4, 3, 2, 1), channels))
+            self.extractors = nn.ModuleList(
+                DetailsExtractor(level, image_width, width, out) for level, out in zip((4, 3, 2, 1), channels)
+            )
         else:
             self.extractors = nn.ModuleList([PlainSkip(image_width, channels[0])])
         # The paper leaves open whether the details decoder hears the text. Without it the details are the same for
@@ -149,8 +164,9 @@ class CLIPMat(nn.Module, Hosted):
     def encode_image(self, images: torch.Tensor) -> ImageFeatures:
         """`images`: float (B, 3, S, S) in [0, 1], S = `image_size`."""
         if images.shape[1:] != (3, self.image_size, self.image_size):
-            raise RimError(f"images of shape {tuple(images.shape)}: the model takes (B, 3, {self.image_size}, "
-                           f"{self.image_size})")
+            raise RimError(
+                f"images of shape {tuple(images.shape)}: the model takes (B, 3, {self.image_size}, {self.image_size})"
+            )
         images = normalise(images).contiguous(memory_format=torch.channels_last)
         tokens, levels = self.backbone.encode_image(images)
         if self.mde:
@@ -176,7 +192,8 @@ class CLIPMat(nn.Module, Hosted):
 
     def forward(self, images: torch.Tensor, tokens: torch.Tensor, image_index: torch.Tensor | None = None) -> Output:
         """All three steps. `image_index`, int64 (B_text,), says which image a sentence is about; without it the first
-        sentence is about the first image, and so on."""
+        sentence is about the first image, and so on.
+        """
         features = self.encode_image(images)
         if image_index is not None:
             features = features.select(image_index)
@@ -186,18 +203,30 @@ class CLIPMat(nn.Module, Hosted):
 def check(settings) -> None:
     """Refuse model settings that do not fit each other."""
     channels, outs = list(settings.details_channels), list(settings.details_out)
-    least = {"text_length": 3, "context": 0, "popup_width": 1, "popup_heads": 1, "popup_out": 1, "semantic_width": 1}  # 3: start, a word, end
+    least = {
+        "text_length": 3,
+        "context": 0,
+        "popup_width": 1,
+        "popup_heads": 1,
+        "popup_out": 1,
+        "semantic_width": 1,
+    }  # 3: start, a word, end
     for name, smallest in least.items():
         if getattr(settings, name) < smallest:
             raise RimError(f"model.{name} {getattr(settings, name)}: must be at least {smallest}")
     if min([*channels, *outs, settings.details_width or 1], default=0) < 1 or settings.details_width == 0:
-        raise RimError(f"model.details_channels {channels}, model.details_out {outs}, model.details_width {settings.details_width}: "
-                       "widths must be at least 1")
+        raise RimError(
+            f"model.details_channels {channels}, model.details_out {outs}, model.details_width {settings.details_width}: "
+            "widths must be at least 1"
+        )
     if len(channels) != 4 or len(outs) != 4:
         raise RimError(f"model.details_channels {channels} and model.details_out {outs}: each needs four numbers")
     if outs[:3] != channels[1:]:
-        raise RimError(f"model.details_out {outs}: its first three must be {channels[1:]}, the last three of "
-                       "model.details_channels, for the decoder adds them")
+        raise RimError(
+            f"model.details_out {outs}: its first three must be {channels[1:]}, the last three of "
+            "model.details_channels, for the decoder adds them"
+        )
     if settings.popup_width % settings.popup_heads:
-        raise RimError(f"model.popup_width {settings.popup_width}: must be a multiple of model.popup_heads "
-                       f"{settings.popup_heads}")
+        raise RimError(
+            f"model.popup_width {settings.popup_width}: must be a multiple of model.popup_heads {settings.popup_heads}"
+        )

@@ -27,22 +27,40 @@ class P3MNet(nn.Module):
         super().__init__()
         w0, w1, w2, w3, w4 = widths
         self.encoder = Encoder(channels, widths, blocks)
-        self.semantic = nn.ModuleDict({
-            "d4": stage(w4, w4, w3), "d3": stage(w3, w3, w2), "d2": stage(w2, w2, w1), "d1": stage(w1, w1, w0),
-            "d0": nn.Sequential(*stage(w0, w0, w0)[:6], nn.Conv2d(w0, 3, 3, padding=1)),
-            "dbfi2": DeepIntegration(w2, w4, 4), "dbfi1": DeepIntegration(w1, w4, 8), "dbfi0": DeepIntegration(w0, w4, 16),
-        })
-        self.matting = nn.ModuleDict({
-            "d4": stage(w4, w4, w3), "d3": stage(w3, w3, w2), "d2": stage(w2, w2, w1), "d1": stage(w1, w1, w0),
-            "d0": stage(w0, w0, w0)[:6], "last": nn.Conv2d(w0, 1, 3, padding=1),
-            "tfi3": TripartiteIntegration(w3), "tfi2": TripartiteIntegration(w2),
-            "tfi1": TripartiteIntegration(w1), "tfi0": TripartiteIntegration(w0),
-            "sbfi2": ShallowIntegration(w2, w0, 8), "sbfi1": ShallowIntegration(w1, w0, 4), "sbfi0": ShallowIntegration(w0, w0, 2),
-        })
+        self.semantic = nn.ModuleDict(
+            {
+                "d4": stage(w4, w4, w3),
+                "d3": stage(w3, w3, w2),
+                "d2": stage(w2, w2, w1),
+                "d1": stage(w1, w1, w0),
+                "d0": nn.Sequential(*stage(w0, w0, w0)[:6], nn.Conv2d(w0, 3, 3, padding=1)),
+                "dbfi2": DeepIntegration(w2, w4, 4),
+                "dbfi1": DeepIntegration(w1, w4, 8),
+                "dbfi0": DeepIntegration(w0, w4, 16),
+            }
+        )
+        self.matting = nn.ModuleDict(
+            {
+                "d4": stage(w4, w4, w3),
+                "d3": stage(w3, w3, w2),
+                "d2": stage(w2, w2, w1),
+                "d1": stage(w1, w1, w0),
+                "d0": stage(w0, w0, w0)[:6],
+                "last": nn.Conv2d(w0, 1, 3, padding=1),
+                "tfi3": TripartiteIntegration(w3),
+                "tfi2": TripartiteIntegration(w2),
+                "tfi1": TripartiteIntegration(w1),
+                "tfi0": TripartiteIntegration(w0),
+                "sbfi2": ShallowIntegration(w2, w0, 8),
+                "sbfi1": ShallowIntegration(w1, w0, 4),
+                "sbfi0": ShallowIntegration(w0, w0, 2),
+            }
+        )
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
         """`x`: (B, channels, H, W), H and W multiples of 32. Returns trimap logits (B, 3, H, W), the logits of the detail
-        (B, 1, H, W), and the trimap logits that the three dBFI guess on the way, each (B, 3, H, W)."""
+        (B, 1, H, W), and the trimap logits that the three dBFI guess on the way, each (B, 3, H, W).
+        """
         features, won = self.encoder(x)
         e0, deep = features[0], features[-1]  # (B, w0, H, W), (B, w4, H/32, W/32)
         semantic, matting = self.semantic, self.matting
@@ -73,10 +91,13 @@ class Encoder(nn.Module):
 
     def __init__(self, channels: int, widths: Sequence[int], blocks: Sequence[int]):
         super().__init__()
-        self.first = nn.Sequential(nn.Conv2d(channels, widths[0], 7, padding=3, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU())
+        self.first = nn.Sequential(
+            nn.Conv2d(channels, widths[0], 7, padding=3, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
+        )
         self.stages = nn.ModuleList(
             nn.Sequential(*(Block(before if number == 0 else after, after) for number in range(count)))
-            for before, after, count in zip(widths, widths[1:], blocks))
+            for before, after, count in zip(widths, widths[1:], blocks)
+        )
 
     def forward(self, x: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Features at H, H/2, H/4, ..., H/32, and for each of the five halvings which pixel won (flat, int64)."""
@@ -97,7 +118,9 @@ class Block(nn.Module):
         self.conv1, self.norm1 = nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after)
         self.conv2, self.norm2 = nn.Conv2d(after, after, 3, padding=1, bias=False), nn.BatchNorm2d(after)
         same = before == after
-        self.around = nn.Identity() if same else nn.Sequential(nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after))
+        self.around = (
+            nn.Identity() if same else nn.Sequential(nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after))
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = F.relu(self.norm1(self.conv1(x)))

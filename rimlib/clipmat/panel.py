@@ -40,6 +40,7 @@ def multiply(typing, left, right, out, first):
     """
     if any(array.dtype != types.float32 for array in (left, right, out)) or right.layout != "C" or not out.mutable:
         return None  # Numba then says that these cannot be multiplied
+
     def make(context, builder, signature, arguments):
         number, word, byte = ir.FloatType(), ir.IntType(64), ir.IntType(8)
         vector, indices = ir.VectorType(number, LANES), ir.VectorType(ir.IntType(32), LANES)
@@ -50,7 +51,9 @@ def multiply(typing, left, right, out, first):
         def address(array, row, column, kind):
             strides = cgutils.unpack_tuple(builder, array.strides)
             place = builder.add(builder.mul(row, strides[0]), builder.mul(column, strides[1]))
-            return builder.bitcast(builder.gep(builder.bitcast(array.data, byte.as_pointer()), [place]), kind.as_pointer())
+            return builder.bitcast(
+                builder.gep(builder.bitcast(array.data, byte.as_pointer()), [place]), kind.as_pointer()
+            )
 
         def load(*where):
             return builder.load(address(*where), align=4)
@@ -62,14 +65,20 @@ def multiply(typing, left, right, out, first):
         rows = [builder.add(first, word(row)) for row in range(ROWS)]
         halves = [word(0), word(LANES)]
         # places in memory, of which LLVM makes registers
-        sums = {(row, half): cgutils.alloca_once_value(builder, ir.Constant(vector, [0.0] * LANES)) for row in rows for half in halves}
+        sums = {
+            (row, half): cgutils.alloca_once_value(builder, ir.Constant(vector, [0.0] * LANES))
+            for row in rows
+            for half in halves
+        }
         with cgutils.for_range(builder, steps, intp=word) as loop:
             weights = {half: load(right, loop.index, half, vector) for half in halves}
             for row in rows:
                 value = spread(load(left, row, loop.index, number))
                 for half in halves:
                     product = builder.fmul(value, weights[half], flags=("contract",))
-                    builder.store(builder.fadd(builder.load(sums[row, half]), product, flags=("contract",)), sums[row, half])
+                    builder.store(
+                        builder.fadd(builder.load(sums[row, half]), product, flags=("contract",)), sums[row, half]
+                    )
         for (row, half), total in sums.items():
             builder.store(builder.load(total), address(out, row, half, vector), align=4)
         return context.get_dummy_value()

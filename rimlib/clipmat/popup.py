@@ -20,8 +20,16 @@ class TextDrivenPopup(nn.Module):
     tokens are added to the cross-attention's answer, which Eq. 3 does not do.
     """
 
-    def __init__(self, image_width: int, text_width: int, width: int, heads: int, dropout: float, out: int,
-                 residual: bool = False):
+    def __init__(
+        self,
+        image_width: int,
+        text_width: int,
+        width: int,
+        heads: int,
+        dropout: float,
+        out: int,
+        residual: bool = False,
+    ):
         super().__init__()
         self.residual = residual
         self.norm_visual = align(image_width, width)
@@ -32,7 +40,8 @@ class TextDrivenPopup(nn.Module):
 
     def forward(self, visual: torch.Tensor, text: torch.Tensor, hint: torch.Tensor | None = None) -> torch.Tensor:
         """`visual`: (B, 1+N, Dv), class token first; `text`: (B, L, Dt); `hint`: (B, 1+N, D), added to the image tokens
-        where a model has a `match`. Returns (B, D', h, w)."""
+        where a model has a `match`. Returns (B, D', h, w).
+        """
         visual = self.norm_visual(visual)  # Eq. 1, (B, 1+N, D)
         if hint is not None:
             visual = visual + hint

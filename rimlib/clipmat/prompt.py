@@ -26,7 +26,9 @@ TEMPLATES = (
     "the alpha matte of the {keyword}",
     "to extract the {keyword}",
 )
-DEFAULT = "a photo of a {keyword}"  # the row of Table 8 whose errors are those of the main results (supplement Sec. 4.3.2)
+DEFAULT = (
+    "a photo of a {keyword}"  # the row of Table 8 whose errors are those of the main results (supplement Sec. 4.3.2)
+)
 BARE = "{keyword}"
 
 
@@ -49,7 +51,8 @@ def templates(settings) -> tuple[str, ...]:
 
 def template(profile) -> str:
     """What a profile's model is asked with in the keyword setting: its `evaluate.template`, or the bare keyword where its model
-    was trained without the pre-embedding context."""
+    was trained without the pre-embedding context.
+    """
     return profile.evaluate.template if profile.model.pre_context else BARE
 
 

@@ -28,14 +28,18 @@ from rimlib.images import resize
 FORMAT = "rimlib-refiner-1"
 CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
 TINY = (16, 16, 24, 32, 48)  # widths of the shipped one
-MEAN, STD = (0.485, 0.456, 0.406, 0.5), (0.229, 0.224, 0.225, 0.25)  # of ImageNet's pictures, as in P3M; of the coarse alpha, ours
+MEAN, STD = (
+    (0.485, 0.456, 0.406, 0.5),
+    (0.229, 0.224, 0.225, 0.25),
+)  # of ImageNet's pictures, as in P3M; of the coarse alpha, ours
 SURE = 5.0  # the logit of a class that the coarse alpha has no doubt about
 LOST = 0.02  # a coarse alpha is as sharp as its size when halving it changes its edges by more than this, on average
 
 
 class Output(NamedTuple):
     """What the refiner says, all float32: `trimap_logits` (B, 3, H, W); `detail` (B, 1, H, W) in [0, 1], meant for the unknown
-    region; `alpha` (B, 1, H, W) in [0, 1]; `sides`: the trimap logits of the three dBFI, which only training looks at."""
+    region; `alpha` (B, 1, H, W) in [0, 1]; `sides`: the trimap logits of the three dBFI, which only training looks at.
+    """
 
     trimap_logits: torch.Tensor
     detail: torch.Tensor
@@ -102,8 +106,12 @@ class Refiner(nn.Module):
             raise RimError(f"{path}: the model card cannot be written as JSON ({error})") from None
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         if half:
-            tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-            if large := [name for name, tensor in tensors.items() if tensor.is_floating_point() and tensor.isinf().any()]:
+            tensors = {
+                name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()
+            }
+            if large := [
+                name for name, tensor in tensors.items() if tensor.is_floating_point() and tensor.isinf().any()
+            ]:
                 raise RimError(f"{path}: {large[0]} holds more than float16 can; store it with half=False")
         write_atomically(path, to_bytes(tensors, metadata={"rimlib": text}))
         write_json(path.with_suffix(".json"), about)
@@ -112,8 +120,10 @@ class Refiner(nn.Module):
     def forward(self, images: torch.Tensor, coarse: torch.Tensor) -> Output:
         """`images`: float (B, 3, H, W) in [0, 1]; `coarse`: float (B, 1, H, W) in [0, 1]; H and W multiples of 32."""
         if images.shape[2] % 32 or images.shape[3] % 32 or coarse.shape != (len(images), 1, *images.shape[2:]):
-            raise RimError(f"images {tuple(images.shape)} and coarse {tuple(coarse.shape)}: the refiner takes (B, 3, H, W) and "
-                           "(B, 1, H, W), H and W multiples of 32")
+            raise RimError(
+                f"images {tuple(images.shape)} and coarse {tuple(coarse.shape)}: the refiner takes (B, 3, H, W) and "
+                "(B, 1, H, W), H and W multiples of 32"
+            )
         x = (torch.cat([images, coarse], dim=1) - self.mean) / self.std  # (B, 4, H, W)
         trimap_logits, logits, sides = self.net(x.contiguous(memory_format=torch.channels_last))
         trimap_logits, logits = trimap_logits.float(), logits.float()
@@ -122,7 +132,9 @@ class Refiner(nn.Module):
         detail = logits.sigmoid()
         return Output(trimap_logits, detail, collaborate(trimap_logits, detail), [side.float() for side in sides])
 
-    def refine(self, picture: np.ndarray, alpha: np.ndarray, progress: bool = False, tile: int = tiles.TILE) -> np.ndarray:
+    def refine(
+        self, picture: np.ndarray, alpha: np.ndarray, progress: bool = False, tile: int = tiles.TILE
+    ) -> np.ndarray:
         """A coarse matte, refined at the picture's size: float32 (H, W) in [0, 1].
 
         `picture`: uint8 (H, W, 3); `alpha`: float (h, w) in [0, 1], of any size: what a model gave, or that enlarged. What lies far
@@ -154,7 +166,10 @@ class Refiner(nn.Module):
         height, width = alpha.shape
         more = ((0, -height % 32), (0, -width % 32))
         device = self.mean.device
-        images = torch.from_numpy(np.pad(picture, (*more, (0, 0)), mode="edge")).to(device).permute(2, 0, 1)[None].float() / 255  # (1, 3, H, W)
+        images = (
+            torch.from_numpy(np.pad(picture, (*more, (0, 0)), mode="edge")).to(device).permute(2, 0, 1)[None].float()
+            / 255
+        )  # (1, 3, H, W)
         coarse = torch.from_numpy(np.pad(alpha, more, mode="edge")).to(device)[None, None]  # (1, 1, H, W)
         return self(images, coarse).alpha[0, 0, :height, :width].cpu().numpy()
 
@@ -198,7 +213,13 @@ def own_size(alpha: np.ndarray) -> tuple[int, int]:
 
 
 def _checked(picture, alpha) -> tuple[np.ndarray, np.ndarray]:
-    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+    if (
+        not isinstance(picture, np.ndarray)
+        or picture.dtype != np.uint8
+        or picture.ndim != 3
+        or picture.shape[2] != 3
+        or not picture.size
+    ):
         found = f"{getattr(picture, 'dtype', type(picture).__name__)} {getattr(picture, 'shape', '')}"
         raise RimError(f"picture: expected uint8 (H, W, 3), found {found}; see rimlib.images.read_picture")
     alpha = np.asarray(alpha)
@@ -220,8 +241,13 @@ def _settings(path: Path) -> dict:
     if not isinstance(about, dict) or about.get("format") != FORMAT or not isinstance(about.get("settings"), dict):
         raise RimError(f"{path}: not a refiner's checkpoint (its header does not say {FORMAT})")
     settings = about["settings"]
-    numbers = lambda name, count: isinstance(settings.get(name), list) and len(settings[name]) == count and all(
-        isinstance(value, int) and 0 < value <= 4096 for value in settings[name])
+    numbers = lambda name, count: (
+        isinstance(settings.get(name), list)
+        and len(settings[name]) == count
+        and all(isinstance(value, int) and 0 < value <= 4096 for value in settings[name])
+    )
     if set(settings) != {"widths", "blocks", "follow"} or not numbers("widths", 5) or not numbers("blocks", 4):
-        raise RimError(f"{path}: its header's settings are not those of a refiner: widths (5), blocks (4) and follow are expected")
+        raise RimError(
+            f"{path}: its header's settings are not those of a refiner: widths (5), blocks (4) and follow are expected"
+        )
     return settings

@@ -21,18 +21,32 @@ from dataclasses import asdict, dataclass
 PAPER = {"L": 77, "Dt": 512, "1+N": 1025, "Dv": 768, "Dv/2": 384}  # the sizes that the table prints, of ViT-B/16
 
 STRIDE = "the table says stride 3; with it its own output sizes cannot be, which need stride 1 and padding 1"
-EMBED = "the table's tokens come before the batch; CLIP's layer norm before the blocks, counted here, is not in the table"
+EMBED = (
+    "the table's tokens come before the batch; CLIP's layer norm before the blocks, counted here, is not in the table"
+)
 WORDS = {  # by (part, block): what is built, where it is not what the table says
     ("CLIP text encoder", "T_1"): "the table prints one block; CLIP's text encoder has 12 and a layer norm after them",
-    ("CLIP image encoder", "conv1"): "the table's 3x3, BN and ReLU are not CLIP's: it reads patches by 16x16, stride 16, alone",
+    (
+        "CLIP image encoder",
+        "conv1",
+    ): "the table's 3x3, BN and ReLU are not CLIP's: it reads patches by 16x16, stride 16, alone",
     ("CLIP image encoder", "embed"): EMBED,
-    ("CLIP image encoder", "T_4"): "CLIP's layer norm after the blocks, counted here, is not in the table; it feeds TSP",
-    ("TSP", "out"): "Eq. 5 has a layer norm and a perceptron; the perceptron's last layer is the table's 1x1 convolution",
+    (
+        "CLIP image encoder",
+        "T_4",
+    ): "CLIP's layer norm after the blocks, counted here, is not in the table; it feeds TSP",
+    (
+        "TSP",
+        "out",
+    ): "Eq. 5 has a layer norm and a perceptron; the perceptron's last layer is the table's 1x1 convolution",
     ("Semantic decoder", "D_2"): STRIDE,
     ("Semantic decoder", "D_1"): STRIDE,
     **{("Details decoder", f"D_{stage}"): STRIDE for stage in (4, 3, 2, 1)},
     ("Details decoder", "D_0"): "a sigmoid follows, which the table leaves out: alpha is between 0 and 1",
-    ("Collaborative matting", "CM"): "a product, and a sum: as in GFM, detail where the trimap says unknown, and 1 where it says foreground",
+    (
+        "Collaborative matting",
+        "CM",
+    ): "a product, and a sum: as in GFM, detail where the trimap says unknown, and 1 where it says foreground",
 }
 
 
@@ -81,11 +95,14 @@ def rows(profile_name: str = "paper-b16", model=None) -> list[Row]:
 
 def summary(table: list[Row]) -> dict[str, int]:
     """Numbers of rows, of those that differ (in size, in words, without a reason), and of parameters."""
-    return {"rows": len(table), "differences": sum(row.differs for row in table),
-            "differences_in_size": sum(row.differs_in_size for row in table),
-            "differences_in_words": sum(bool(row.words) for row in table),
-            "unexplained": sum(not row.explained for row in table),
-            "parameters": sum(row.parameters for row in table)}
+    return {
+        "rows": len(table),
+        "differences": sum(row.differs for row in table),
+        "differences_in_size": sum(row.differs_in_size for row in table),
+        "differences_in_words": sum(bool(row.words) for row in table),
+        "unexplained": sum(not row.explained for row in table),
+        "parameters": sum(row.parameters for row in table),
+    }
 
 
 def _empty_model(profile_name: str):
@@ -112,8 +129,10 @@ def _blocks(model) -> list[tuple]:
         ("CLIP text encoder", "T_1", ("L", "Dt"), (clip.transformer, clip.ln_final)),
         ("CLIP image encoder", "conv1", ("Dv", 32, 32), (visual.conv1,)),
         ("CLIP image encoder", "embed", ("1+N", "Dv"), image_embed),
-        *(("CLIP image encoder", f"T_{number}", ("1+N", "Dv"), (group, *([visual.ln_post] if number == 4 else [])))
-          for number, group in enumerate(groups, start=1)),
+        *(
+            ("CLIP image encoder", f"T_{number}", ("1+N", "Dv"), (group, *([visual.ln_post] if number == 4 else [])))
+            for number, group in enumerate(groups, start=1)
+        ),
         ("TSP", "norm_visual", ("1+N", 256), (model.popup.norm_visual,)),
         ("TSP", "norm_text", ("L", 256), (model.popup.norm_text,)),
         ("TSP", "cross_attn", ("1+N", 256), (model.popup.cross_attn,)),
@@ -123,15 +142,22 @@ def _blocks(model) -> list[tuple]:
         ("Semantic decoder", "D_1", (32, 512, 512), (model.semantic.d1,)),
         ("Semantic decoder", "D_0", (3, 512, 512), (model.semantic.d0,)),
     ]
-    for extract, channels in zip(model.extractors, (768, 384, 192, 96)):  # the table's D_i: Supplement 4.1 has the numbers
+    for extract, channels in zip(
+        model.extractors, (768, 384, 192, 96)
+    ):  # the table's D_i: Supplement 4.1 has the numbers
         part, side = f"MDE, level {extract.level}", 512 // 2**extract.level
-        found += [(part, "norm_visual", ("Dv/2", side, side), (extract.norm_visual,)),
-                  (part, "norm_img", ("Dv/2", side, side), (extract.norm_image,)),
-                  (part, "out", (channels, side, side), (extract.mix, extract.norm))]
+        found += [
+            (part, "norm_visual", ("Dv/2", side, side), (extract.norm_visual,)),
+            (part, "norm_img", ("Dv/2", side, side), (extract.norm_image,)),
+            (part, "out", (channels, side, side), (extract.mix, extract.norm)),
+        ]
     for number, (stage, out) in enumerate(zip(model.details.stages, (384, 192, 96, 32))):
         found.append(("Details decoder", f"D_{4 - number}", (out, 64 * 2**number, 64 * 2**number), (stage,)))
-    return [*found, ("Details decoder", "D_0", (1, 512, 512), (model.details.d0,)),
-            ("Collaborative matting", "CM", (1, 512, 512), ())]
+    return [
+        *found,
+        ("Details decoder", "D_0", (1, 512, 512), (model.details.d0,)),
+        ("Collaborative matting", "CM", (1, 512, 512), ()),
+    ]
 
 
 def _measure(model) -> dict[tuple[str, str], tuple[int, ...]]:
@@ -140,8 +166,11 @@ def _measure(model) -> dict[tuple[str, str], tuple[int, ...]]:
 
     seen: dict[str, tuple[int, ...]] = {}
     wanted = ("backbone.visual.conv1", "popup.", "semantic.d", "details.stages.")
-    hooks = [module.register_forward_hook(lambda _, __, output, name=name: seen.__setitem__(name, tuple(output.shape[1:])))
-             for name, module in model.named_modules() if name.startswith(wanted)]
+    hooks = [
+        module.register_forward_hook(lambda _, __, output, name=name: seen.__setitem__(name, tuple(output.shape[1:])))
+        for name, module in model.named_modules()
+        if name.startswith(wanted)
+    ]
     with torch.no_grad():
         image = model.encode_image(torch.zeros(1, 3, model.image_size, model.image_size))
         text = model.encode_text(torch.zeros(1, model.text_length, dtype=torch.int64))
@@ -152,8 +181,13 @@ def _measure(model) -> dict[tuple[str, str], tuple[int, ...]]:
     sizes = {("CLIP text encoder", block): tuple(text.tokens.shape[1:]) for block in ("embed", "T_1")}
     sizes |= {("CLIP image encoder", "conv1"): seen["backbone.visual.conv1"], ("CLIP image encoder", "embed"): tokens}
     # A level is its tokens without the class token, as a map.
-    sizes |= {("CLIP image encoder", f"T_{number}"): (1 + h * w, width) for number, (width, h, w) in enumerate(levels, start=1)}
-    sizes |= {("TSP", block): seen[f"popup.{block}"] for block in ("norm_visual", "norm_text", "cross_attn", "self_attn")}
+    sizes |= {
+        ("CLIP image encoder", f"T_{number}"): (1 + h * w, width)
+        for number, (width, h, w) in enumerate(levels, start=1)
+    }
+    sizes |= {
+        ("TSP", block): seen[f"popup.{block}"] for block in ("norm_visual", "norm_text", "cross_attn", "self_attn")
+    }
     sizes["TSP", "out"] = (seen["popup.out"][-1], *levels[-1][1:])  # a row for each token, read as a map
     sizes |= {("Semantic decoder", f"D_{stage}"): _enlarged(seen[f"semantic.d{stage}"], 4) for stage in (2, 1)}
     sizes["Semantic decoder", "D_0"] = tuple(output.trimap_logits.shape[1:])
@@ -161,7 +195,9 @@ def _measure(model) -> dict[tuple[str, str], tuple[int, ...]]:
         visual, picture = _large_maps(extract, levels[-1], model.image_size)
         part = f"MDE, level {extract.level}"
         sizes |= {(part, "norm_visual"): visual, (part, "norm_img"): picture, (part, "out"): tuple(made.shape[1:])}
-    sizes |= {("Details decoder", f"D_{4 - number}"): _enlarged(seen[f"details.stages.{number}"], 2) for number in range(4)}
+    sizes |= {
+        ("Details decoder", f"D_{4 - number}"): _enlarged(seen[f"details.stages.{number}"], 2) for number in range(4)
+    }
     sizes["Details decoder", "D_0"] = tuple(output.detail.shape[1:])
     sizes["Collaborative matting", "CM"] = tuple(output.alpha.shape[1:])
     return sizes
@@ -186,13 +222,17 @@ def _own_sizes(model) -> dict[str, int]:
 
 def _backbone(model) -> str:
     visual, text = model.backbone.visual.transformer.resblocks, model.backbone.transformer.resblocks
-    return (f"the image encoder is {model.backbone.image_width} wide ({visual[0].attn.num_heads} heads, "
-            f"{len(visual) // 4} blocks a group), the text encoder {model.backbone.text_width} ({text[0].attn.num_heads} heads)")
+    return (
+        f"the image encoder is {model.backbone.image_width} wide ({visual[0].attn.num_heads} heads, "
+        f"{len(visual) // 4} blocks a group), the text encoder {model.backbone.text_width} ({text[0].attn.num_heads} heads)"
+    )
 
 
 def _count(holders) -> int:
-    return sum(sum(value.numel() for value in holder.parameters()) if hasattr(holder, "parameters") else holder.numel()
-               for holder in holders)
+    return sum(
+        sum(value.numel() for value in holder.parameters()) if hasattr(holder, "parameters") else holder.numel()
+        for holder in holders
+    )
 
 
 def _enlarged(size: tuple[int, ...], scale: int) -> tuple[int, ...]:
@@ -204,9 +244,13 @@ def _written(size: tuple[int, ...]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m rimlib.clipmat.table11",
-                                     description="Table 11 of the paper's supplement against the real modules.")
-    parser.add_argument("--profile", default="paper-b16", choices=("paper-b16", "paper-l14"), help="which of the paper's models")
+    parser = argparse.ArgumentParser(
+        prog="python -m rimlib.clipmat.table11",
+        description="Table 11 of the paper's supplement against the real modules.",
+    )
+    parser.add_argument(
+        "--profile", default="paper-b16", choices=("paper-b16", "paper-l14"), help="which of the paper's models"
+    )
     parser.add_argument("--json", action="store_true", help="all of it as one JSON value")
     options = parser.parse_args(arguments)
     table = rows(options.profile)
@@ -222,7 +266,9 @@ def main(arguments: list[str] | None = None) -> int:
         reasons += [text for text in why if text not in reasons]
         marks = " ".join(f"[{reasons.index(text) + 1}]" for text in why) + " UNEXPLAINED" * (not row.explained)
         printed = _written(row.table) if row.differs_in_size else "the same"
-        print(f"{row.part:22} {row.block:12} {_written(row.ours):16} {printed:16} {row.parameters:>12,}  {marks}".rstrip())
+        print(
+            f"{row.part:22} {row.block:12} {_written(row.ours):16} {printed:16} {row.parameters:>12,}  {marks}".rstrip()
+        )
     print("\n" + "\n".join(f"[{number}] {text}" for number, text in enumerate(reasons, start=1)))
     print(json.dumps(totals))
     return int(totals["unexplained"] > 0)

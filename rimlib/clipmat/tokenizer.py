@@ -36,7 +36,9 @@ class Tokenizer:
         try:
             self._simple = open_clip_tokenizer.SimpleTokenizer(bpe_path=str(path), context_length=length)
         except FileNotFoundError:
-            raise RimError(f"{path}: no such merges file; make one with rimlib.clipmat.tokenizer.train_merges") from None
+            raise RimError(
+                f"{path}: no such merges file; make one with rimlib.clipmat.tokenizer.train_merges"
+            ) from None
         except (OSError, EOFError, UnicodeDecodeError) as error:
             raise RimError(f"{path}: not a gzipped merges file ({error})") from None
         self.length = length
@@ -58,8 +60,10 @@ class Tokenizer:
             words = self._encode(sentence)
             if len(words) > self.length - 2:
                 if not truncate:
-                    raise RimError(f"sentence {sentence[:40]!r}…: {len(words)} tokens, the model reads "
-                                   f"{self.length - 2}; say it shorter")
+                    raise RimError(
+                        f"sentence {sentence[:40]!r}…: {len(words)} tokens, the model reads "
+                        f"{self.length - 2}; say it shorter"
+                    )
                 words = words[: self.length - 2]
             ids = [self._simple.sot_token_id, *words, self._simple.eot_token_id]
             row[: len(ids)] = torch.tensor(ids)

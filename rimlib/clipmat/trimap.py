@@ -33,7 +33,8 @@ def trimap_from_alpha(alpha: np.ndarray, kernel: int) -> np.ndarray:
 
 def trimaps_from_alphas(alphas: torch.Tensor, kernel: int) -> torch.Tensor:
     """`alphas`: float (B, 1, H, W) in [0, 1], on any device. Returns classes, int64 (B, H, W): 0 background, 1 unknown,
-    2 foreground."""
+    2 foreground.
+    """
     check_kernel(kernel)
     near = dilate_by_ellipse((alphas > EMPTY).to(torch.float32), kernel)
     outside = dilate_by_ellipse((alphas < FULL).to(torch.float32), kernel)  # an erosion dilates what is not inside
@@ -60,8 +61,10 @@ def dilate_by_ellipse(x: torch.Tensor, kernel: int) -> torch.Tensor:
 def ellipse_widths(kernel: int) -> list[int]:
     """Pixels in each line of OpenCV's elliptical kernel, all odd and centred."""
     radius = kernel // 2
-    return [2 * round(radius * max(0.0, 1 - (line / radius) ** 2) ** 0.5) + 1 if radius else 1
-            for line in range(-radius, radius + 1)]
+    return [
+        2 * round(radius * max(0.0, 1 - (line / radius) ** 2) ** 0.5) + 1 if radius else 1
+        for line in range(-radius, radius + 1)
+    ]
 
 
 def check_kernel(kernel: int) -> None:

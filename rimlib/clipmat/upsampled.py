@@ -19,8 +19,9 @@ from rimlib.clipmat import compiled, loops
 FEW = 8  # with fewer outputs than this each of them is better taken as one picture
 
 
-def convolve_upsampled(x: torch.Tensor, weight: torch.Tensor, scale: int,
-                       bias: torch.Tensor | None = None) -> torch.Tensor:
+def convolve_upsampled(
+    x: torch.Tensor, weight: torch.Tensor, scale: int, bias: torch.Tensor | None = None
+) -> torch.Tensor:
     """`conv2d(upsample(x, scale), weight, bias, padding=1)` with bilinear upsampling.
 
     `x`: (B, C, h, w); `weight`: (O, C, 3, 3). Returns (B, O, h * scale, w * scale), in channels-last memory unless O is small.
@@ -41,7 +42,9 @@ def _many(x, weight, scale, bias):
     y = y.view(batch * height * scale, 3 * width, out)
     columns = columns.unflatten(1, (3, width)).transpose(1, 2).flatten(1)  # (W, w*3): as the taps lie
     columns = columns.expand(len(y), -1, -1)
-    y = columns @ y if bias is None else torch.baddbmm(bias.to(y.dtype).expand(len(y), width * scale, out), columns, y)  # (B*H, W, O)
+    y = (
+        columns @ y if bias is None else torch.baddbmm(bias.to(y.dtype).expand(len(y), width * scale, out), columns, y)
+    )  # (B*H, W, O)
     return y.view(batch, height * scale, width * scale, out).permute(0, 3, 1, 2)
 
 
@@ -74,7 +77,10 @@ class UpsampledConvolution:
 
     def __init__(self, weight: torch.Tensor, scale: int):
         """`weight`: (O, C, 3, 3)."""
-        self.weight, self.scale = weight.permute(2, 1, 3, 0).flatten(2).contiguous(), scale  # (3, C, 3*O), rows' taps first
+        self.weight, self.scale = (
+            weight.permute(2, 1, 3, 0).flatten(2).contiguous(),
+            scale,
+        )  # (3, C, 3*O), rows' taps first
 
     def __call__(self, x: torch.Tensor) -> loops.Enlarged:
         """`x`: (C, h, w). Returns what `loops.enlarge_rows` needs to make any row of the result."""

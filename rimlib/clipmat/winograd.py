@@ -47,7 +47,9 @@ class Convolution:
         Returns (B, O, H, W) in channels-last memory.
         """
         height, width = x.shape[-2:]
-        if x.shape[1] != self.weight.shape[1] or not self.gains(height, width):  # of the first, torch says what is wrong
+        if x.shape[1] != self.weight.shape[1] or not self.gains(
+            height, width
+        ):  # of the first, torch says what is wrong
             x = F.conv2d(x, self.weight, self.bias, padding=1)
             return x.relu_() if relu else x
         return self.of_maps([winograd_loops.Source(image) for image in pixels(x)], height, width, relu)
@@ -57,14 +59,23 @@ class Convolution:
         sums = [winograd_loops.Source(*pair) for pair in zip(pixels(x), pixels(small), strict=True)]
         return self.of_maps(sums, *x.shape[-2:], relu=True)
 
-    def of_maps(self, maps: list[winograd_loops.Source], height: int, width: int, relu: bool,
-                added: Sequence[loops.Enlarged] = ()) -> torch.Tensor:
+    def of_maps(
+        self,
+        maps: list[winograd_loops.Source],
+        height: int,
+        width: int,
+        relu: bool,
+        added: Sequence[loops.Enlarged] = (),
+    ) -> torch.Tensor:
         """The convolution of maps, one for each picture, to (B, O, H, W); what `added` gives, if anything, joins before ReLU."""
         out = compiled.empty(len(maps), height, width, len(self.bias))
         taps, bias = self.taps, self.bias.contiguous().numpy()
         rows, columns = -(-height // 4), -(-width // 4)
         for source, more, result in zip(maps, added or [loops.Enlarged()] * len(maps), out.numpy(), strict=True):
-            compiled.share(partial(winograd_loops.convolve, source, taps, bias, more, relu, result), rows if added else rows * columns)
+            compiled.share(
+                partial(winograd_loops.convolve, source, taps, bias, more, relu, result),
+                rows if added else rows * columns,
+            )
         return out.permute(0, 3, 1, 2)
 
 
@@ -127,8 +138,12 @@ class TwoConvolutions(nn.Sequential):
 
     def __init__(self, inputs: int, out: int):
         super().__init__(
-            nn.Conv2d(inputs, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(),
-            nn.Conv2d(out, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(),
+            nn.Conv2d(inputs, out, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+            nn.Conv2d(out, out, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
         )
         self._kept = Kept()
 
@@ -140,10 +155,16 @@ class TwoConvolutions(nn.Sequential):
         """`x`: (B, inputs, H, W). Returns (B, out, H, W). With `more` (B, inputs, 2H, 2W), the same of `more` plus `x` enlarged by 2."""
         quick = not self.training and compiled.usable(x)
         if quick:
-            first, second = self._kept.get(self, lambda: [Convolution(*folded(self[at], self[at + 1])) for at in (0, 3)])
+            first, second = self._kept.get(
+                self, lambda: [Convolution(*folded(self[at], self[at + 1])) for at in (0, 3)]
+            )
             # What does not fit goes to torch, which repeats a batch of one, or says what is wrong.
             channels = self[0].in_channels
-            fits = more is not None and x.shape[1] == channels and more.shape == (len(x), channels, 2 * x.shape[2], 2 * x.shape[3])
+            fits = (
+                more is not None
+                and x.shape[1] == channels
+                and more.shape == (len(x), channels, 2 * x.shape[2], 2 * x.shape[3])
+            )
             if fits and first.gains(*more.shape[-2:]):
                 return second(first.of_sum(x, more), relu=True)
         if more is not None:

@@ -26,7 +26,8 @@ NEAR, FAR = np.float32(0.75), np.float32(0.25)  # of bilinear enlarging by 2
 
 class Source(NamedTuple):
     """A map (H, W, C) that need not exist: `image` itself; or, with `small` (H/2, W/2, C), the sum of both, `small` enlarged by 2
-    bilinearly; or, with `matrix` (4, C), what `pool_rows` gives for `image` (H*window, W*window, 3)."""
+    bilinearly; or, with `matrix` (4, C), what `pool_rows` gives for `image` (H*window, W*window, 3).
+    """
 
     image: np.ndarray
     small: np.ndarray = np.empty((0, 0, 0), np.float32)
@@ -70,7 +71,8 @@ def convolve(source, weights, bias, enlarged, relu, out, start, stop):
 def gather(source, first, columns, tiles, patch, out):
     """Winograd's change of `tiles` tiles of 6x6 pixels, every fourth row and column, to `out` (36, _, C): tile `first`, first + 1, … of a
     `Source`, counted row by row. A tile begins one pixel above and left of its outputs; outside the map is zero. `patch`
-    (6, 4*TILES+2, C) is for what is between."""
+    (6, 4*TILES+2, C) is for what is between.
+    """
     height, width = source.image.shape[0] // source.window, source.image.shape[1] // source.window
     tile = 0
     while tile < tiles:
@@ -145,7 +147,8 @@ def change(patch, left, out, tile):
 @compiled
 def scatter(x, bias, add, relu, first, columns, tiles, out):
     """Winograd's change back of `x` (36, _, at least O): the 4x4 outputs of tile `first`, first + 1, … and `bias` (O,) go to `out` (H, W, O).
-    With `add` they join what is there, with `relu` what is below 0 becomes 0 then."""
+    With `add` they join what is there, with `relu` what is below 0 becomes 0 then.
+    """
     height, width, channels = out.shape
     t = np.empty((4, 6, BLOCK), np.float32)
     y = np.empty((4, BLOCK), np.float32)

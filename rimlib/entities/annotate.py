@@ -5,6 +5,7 @@ Paper: Sec. 3.1: "automatically detect and label the category names for each for
 
 A table of corrections has one row for each cut-out and the columns below; an empty cell leaves the machine's word.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -21,8 +22,21 @@ from rimlib.errors import RimError
 
 COLUMNS = ("category", "color", "salient", "transparent", "gender", "age_group", "clothes")
 PERSON_ONLY = ("gender", "age_group", "clothes")
-COARSE = ("animal", "defocus", "fur", "furniture", "hair easy", "hair hard", "motion", "other", "portrait", "sharp", "texture holed",
-          "texture smooth", "transparent")   # classes of AIM-500 and SIM that say how a thing is matted, or too little, and not what it is
+COARSE = (
+    "animal",
+    "defocus",
+    "fur",
+    "furniture",
+    "hair easy",
+    "hair hard",
+    "motion",
+    "other",
+    "portrait",
+    "sharp",
+    "texture holed",
+    "texture smooth",
+    "transparent",
+)  # classes of AIM-500 and SIM that say how a thing is matted, or too little, and not what it is
 YES, NO = ("1", "yes", "true"), ("0", "no", "false")
 
 
@@ -41,8 +55,15 @@ class Annotation:
     said: list[str] = field(default_factory=list)
 
 
-def annotate(cutting_name: str, kind: str, foreground: np.ndarray, alpha: np.ndarray, corrections: dict[str, str] | None = None,
-             proposers: Proposers | None = None, weak_category: str | None = None) -> Annotation:
+def annotate(
+    cutting_name: str,
+    kind: str,
+    foreground: np.ndarray,
+    alpha: np.ndarray,
+    corrections: dict[str, str] | None = None,
+    proposers: Proposers | None = None,
+    weak_category: str | None = None,
+) -> Annotation:
     """Category and attributes of one cut-out.
 
     Paper: Sec. 3.1, S2.2. A correction stands above all. Without one, the source's own word for the category (`weak_category`) stands above
@@ -77,7 +98,9 @@ def annotate(cutting_name: str, kind: str, foreground: np.ndarray, alpha: np.nda
     take("color", proposers.propose_color(foreground, alpha))
 
     values: dict[str, object] = dict.fromkeys(COLUMNS)
-    values["category"] = "human" if kind == "person" else table.get("category") or _best(weak_category, proposed["category"])
+    values["category"] = (
+        "human" if kind == "person" else table.get("category") or _best(weak_category, proposed["category"])
+    )
     if values["category"]:
         proposed["salient"], proposed["transparent"] = nature.propose(values["category"])
     for column in COLUMNS[1:]:
@@ -88,9 +111,15 @@ def annotate(cutting_name: str, kind: str, foreground: np.ndarray, alpha: np.nda
     for column in COLUMNS if kind == "person" else COLUMNS[:4]:
         if values[column] is None:
             raise RimError(_nobody(cutting_name, column, said))
-    said += [f"category: {word!r} has no synonyms in categories.json; sentences use the word alone" for word in synonyms.unknown([values["category"]])]
-    said += [f"{column}: {_text(proposed[column])} corrected to {_text(table[column])}" for column in COLUMNS
-             if column in table and proposed[column] not in (None, table[column])]
+    said += [
+        f"category: {word!r} has no synonyms in categories.json; sentences use the word alone"
+        for word in synonyms.unknown([values["category"]])
+    ]
+    said += [
+        f"{column}: {_text(proposed[column])} corrected to {_text(table[column])}"
+        for column in COLUMNS
+        if column in table and proposed[column] not in (None, table[column])
+    ]
     return Annotation(values, proposed, said)
 
 
@@ -106,8 +135,15 @@ def starter_annotations(folder: str | Path | None = None) -> list[dict[str, obje
     for row in files.read_json(Path(folder or starter.FOLDER) / "pool.json")["entities"]:
         salient, transparent = nature.propose(row["category"])
         for column, proposal in (("color", row["color_proposed"]), ("salient", salient), ("transparent", transparent)):
-            rows.append({"name": row["name"], "category": row["category"], "column": column, "proposed": proposal,
-                         "corrected": None if row[column] == proposal else row[column]})
+            rows.append(
+                {
+                    "name": row["name"],
+                    "category": row["category"],
+                    "column": column,
+                    "proposed": proposal,
+                    "corrected": None if row[column] == proposal else row[column],
+                }
+            )
     return rows
 
 

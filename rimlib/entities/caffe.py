@@ -5,6 +5,7 @@ The two networks have one known shape, three convolutions and three fully connec
 weights are all that a file holds: `to_onnx` takes them out and writes the same network as ONNX, in memory.
 Both formats are protocol buffers: a field is a key (number and wire type) and a value.
 """
+
 from __future__ import annotations
 
 import struct
@@ -16,10 +17,14 @@ import numpy as np
 from rimlib.errors import RimError
 
 SIDE = 227
-CONVOLUTIONS = {"conv1": (4, 0), "conv2": (1, 2), "conv3": (1, 1)}   # stride, padding; each followed by ReLU and pooling 3 / 2
-NORMALISED = ("conv1", "conv2")                                      # and these two by local response normalisation
+CONVOLUTIONS = {
+    "conv1": (4, 0),
+    "conv2": (1, 2),
+    "conv3": (1, 1),
+}  # stride, padding; each followed by ReLU and pooling 3 / 2
+NORMALISED = ("conv1", "conv2")  # and these two by local response normalisation
 FULL = ("fc6", "fc7", "fc8")
-FLOAT = 1                                                            # ONNX's number for float32
+FLOAT = 1  # ONNX's number for float32
 
 
 def to_onnx(path: str | Path) -> bytes:
@@ -32,8 +37,16 @@ def to_onnx(path: str | Path) -> bytes:
 
     def node(operator: str, inputs: list[str], **attributes) -> str:
         name = f"{operator}{len(nodes)}"
-        nodes.append(b"".join([*(_text(1, item) for item in inputs), _text(2, name), _text(4, operator),
-                               *(_bytes(5, _attribute(key, value)) for key, value in attributes.items())]))
+        nodes.append(
+            b"".join(
+                [
+                    *(_text(1, item) for item in inputs),
+                    _text(2, name),
+                    _text(4, operator),
+                    *(_bytes(5, _attribute(key, value)) for key, value in attributes.items()),
+                ]
+            )
+        )
         return name
 
     def layer(name: str) -> list[str]:
@@ -43,17 +56,26 @@ def to_onnx(path: str | Path) -> bytes:
 
     for name, (stride, padding) in CONVOLUTIONS.items():
         side = weights[name][0].shape[-1]
-        here = node("Conv", [here, *layer(name)], kernel_shape=[side, side], strides=[stride, stride], pads=[padding] * 4)
+        here = node(
+            "Conv", [here, *layer(name)], kernel_shape=[side, side], strides=[stride, stride], pads=[padding] * 4
+        )
         here = node("Relu", [here])
-        here = node("MaxPool", [here], kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)   # Caffe rounds up
+        here = node("MaxPool", [here], kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)  # Caffe rounds up
         if name in NORMALISED:
             here = node("LRN", [here], size=5, alpha=1e-4, beta=0.75, bias=1.0)
     here = node("Flatten", [here], axis=1)
     for name in FULL:
         here = node("Gemm", [here, *layer(name)], transB=1)
         here = node("Softmax", [here], axis=1) if name == FULL[-1] else node("Relu", [here])
-    graph = b"".join([*(_bytes(1, item) for item in nodes), _text(2, "levi-hassner"), *(_bytes(5, item) for item in tensors),
-                      _bytes(11, _value("data", (1, 3, SIDE, SIDE))), _bytes(12, _value(here, (1, len(weights["fc8"][1]))))])
+    graph = b"".join(
+        [
+            *(_bytes(1, item) for item in nodes),
+            _text(2, "levi-hassner"),
+            *(_bytes(5, item) for item in tensors),
+            _bytes(11, _value("data", (1, 3, SIDE, SIDE))),
+            _bytes(12, _value(here, (1, len(weights["fc8"][1])))),
+        ]
+    )
     return _number(1, 7) + _bytes(7, graph) + _bytes(8, _text(1, "") + _number(2, 11))
 
 
@@ -64,7 +86,7 @@ def read_weights(path: str | Path) -> dict[str, list[np.ndarray]]:
     try:
         data = path.read_bytes()
         for number, value in _fields(data):
-            if number in (2, 100):           # NetParameter: layers of the old form and of the new
+            if number in (2, 100):  # NetParameter: layers of the old form and of the new
                 name_field, blobs_field = (4, 6) if number == 2 else (1, 7)
                 inner = list(_fields(value))
                 name = next((bytes(item).decode() for key, item in inner if key == name_field), "")
@@ -73,8 +95,10 @@ def read_weights(path: str | Path) -> dict[str, list[np.ndarray]]:
                     layers[name] = blobs
         return {name: _shaped(layers, name) for name in (*CONVOLUTIONS, *FULL)}
     except (OSError, KeyError, ValueError, IndexError, TypeError, struct.error, UnicodeDecodeError) as error:
-        raise RimError(f"{path}: not a Levi–Hassner network in Caffe's format ({type(error).__name__}: {error}); "
-                       "age_net.caffemodel and gender_net.caffemodel are") from error
+        raise RimError(
+            f"{path}: not a Levi–Hassner network in Caffe's format ({type(error).__name__}: {error}); "
+            "age_net.caffemodel and gender_net.caffemodel are"
+        ) from error
 
 
 def _shaped(layers: dict[str, list[np.ndarray]], name: str) -> list[np.ndarray]:
@@ -90,11 +114,15 @@ def _shaped(layers: dict[str, list[np.ndarray]], name: str) -> list[np.ndarray]:
 def _blob(data: memoryview) -> np.ndarray:
     old, shape, parts = {}, [], []
     for number, value in _fields(data):
-        if number in (1, 2, 3, 4):                                  # num, channels, height, width
+        if number in (1, 2, 3, 4):  # num, channels, height, width
             old[number] = value
         elif number == 7:
-            shape = [dimension for _, packed in _fields(value) for dimension in ([packed] if isinstance(packed, int) else _varints(packed))]
-        elif number == 5:                                           # floats, packed or one by one
+            shape = [
+                dimension
+                for _, packed in _fields(value)
+                for dimension in ([packed] if isinstance(packed, int) else _varints(packed))
+            ]
+        elif number == 5:  # floats, packed or one by one
             parts.append(np.frombuffer(value, "<f4"))
     array = np.concatenate(parts)
     return array.reshape(shape or [old.get(number, 1) for number in (1, 2, 3, 4)])
@@ -118,7 +146,7 @@ def _fields(data) -> Iterator[tuple[int, object]]:
                 raise ValueError(f"a field of wire type {kind} at byte {place}")
             if place + size > len(data):
                 raise ValueError(f"the file ends inside of a field at byte {place}")
-            value, place = data[place:place + size], place + size
+            value, place = data[place : place + size], place + size
         yield key >> 3, value
 
 
@@ -169,7 +197,14 @@ def _attribute(name: str, value: int | float | list[int]) -> bytes:
 
 
 def _tensor(name: str, array: np.ndarray) -> bytes:
-    return b"".join([*(_number(1, size) for size in array.shape), _number(2, FLOAT), _text(8, name), _bytes(9, array.astype("<f4").tobytes())])
+    return b"".join(
+        [
+            *(_number(1, size) for size in array.shape),
+            _number(2, FLOAT),
+            _text(8, name),
+            _bytes(9, array.astype("<f4").tobytes()),
+        ]
+    )
 
 
 def _value(name: str, shape: tuple[int, ...]) -> bytes:

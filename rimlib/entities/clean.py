@@ -1,4 +1,5 @@
 """Getting a cut-out ready for a pool: its edge, its stray specks, its size, its faces."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -7,7 +8,9 @@ from rimlib import images
 from rimlib.errors import RimError
 
 
-def clean_cutout(foreground: np.ndarray, alpha: np.ndarray, longer_side: int, speck: int = 12) -> tuple[np.ndarray, np.ndarray]:
+def clean_cutout(
+    foreground: np.ndarray, alpha: np.ndarray, longer_side: int, speck: int = 12
+) -> tuple[np.ndarray, np.ndarray]:
     """Crop a cut-out to what is visible, drop specks, mend a hard edge, and limit its size.
 
     A mask of two values only (0 and 1) has its outermost pixel removed, since that pixel holds the old background, and
@@ -68,7 +71,16 @@ def blur_faces(picture: np.ndarray, boxes: list[tuple[int, int, int, int]]) -> n
         blocks = cv2.resize(face, (4, 5), interpolation=cv2.INTER_AREA)
         coarse = cv2.resize(blocks, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
         inside = np.zeros(face.shape[:2], np.uint8)
-        cv2.ellipse(inside, ((right - left) // 2, (bottom - top) // 2), ((right - left) // 2, (bottom - top) // 2), 0, 0, 360, 255, -1)
+        cv2.ellipse(
+            inside,
+            ((right - left) // 2, (bottom - top) // 2),
+            ((right - left) // 2, (bottom - top) // 2),
+            0,
+            0,
+            360,
+            255,
+            -1,
+        )
         face[inside > 0] = coarse[inside > 0]
     return result
 

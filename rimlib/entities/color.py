@@ -4,6 +4,7 @@ Paper: Sec. 3.1, "cluster all the pixel values of the foreground image, find the
 it with the specific color in webcolors". Pixels count by their alpha, and the match is made in CIELAB, where
 distance follows what people see; in RGB a dark green is often nearest to a grey.
 """
+
 from __future__ import annotations
 
 from functools import cache

@@ -3,6 +3,7 @@
 A CSV file with a row for each corrected entity. An empty cell keeps the machine's word; `keep` 0 leaves the entity out, and 1 brings back
 one that a source's filter left out.
 """
+
 from __future__ import annotations
 
 import csv
@@ -15,10 +16,15 @@ from rimlib import files
 from rimlib.entities.entity import KINDS
 from rimlib.errors import RimError
 
-WORDS = ("category", "color", "gender", "age_group", "clothes", "salient", "transparent")   # what the annotation decides
+WORDS = ("category", "color", "gender", "age_group", "clothes", "salient", "transparent")  # what the annotation decides
 OTHERS = ("kind", "split", "wispy", "person", "keep")
-REMARKS = ("path", "weak_category", "note")                                                 # for the reader of the table only
-CHOICES = {"keep": ("0", "1"), "wispy": ("0", "1"), "split": ("train", "test"), "kind": KINDS}   # the words are checked where they are used
+REMARKS = ("path", "weak_category", "note")  # for the reader of the table only
+CHOICES = {
+    "keep": ("0", "1"),
+    "wispy": ("0", "1"),
+    "split": ("train", "test"),
+    "kind": KINDS,
+}  # the words are checked where they are used
 
 
 def read(path: str | Path) -> dict[str, dict[str, str]]:
@@ -43,7 +49,9 @@ def read(path: str | Path) -> dict[str, dict[str, str]]:
             hint = f" (did you mean {close[0]}?)" if close else ""
             raise RimError(f"{path}: the column {column!r} has no meaning{hint}; known are {', '.join(known)}")
     if "name" not in columns:
-        raise RimError(f"{path}: a table of corrections has a column `name`, found {', '.join(columns) or 'an empty file'}")
+        raise RimError(
+            f"{path}: a table of corrections has a column `name`, found {', '.join(columns) or 'an empty file'}"
+        )
     rows: dict[str, dict[str, str]] = {}
     for row in reader:
         where = f"{path}, line {reader.line_num}"
@@ -57,7 +65,9 @@ def read(path: str | Path) -> dict[str, dict[str, str]]:
             raise RimError(f"{where}: {name!r} was in the table before; a name has one row")
         for column, choices in CHOICES.items():
             if cells.get(column) and cells[column] not in choices:
-                raise RimError(f"{where}: {column} of {name!r} is {cells[column]!r}; {' or '.join(choices)}, or an empty cell, is expected")
+                raise RimError(
+                    f"{where}: {column} of {name!r} is {cells[column]!r}; {' or '.join(choices)}, or an empty cell, is expected"
+                )
         rows[name] = {column: value for column, value in cells.items() if value and column not in REMARKS}
     return rows
 
@@ -65,7 +75,9 @@ def read(path: str | Path) -> dict[str, dict[str, str]]:
 def write(path: str | Path, rows: Iterable[dict]) -> Path:
     """A table to fill in, with all columns, from rows that hold some of them."""
     buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, ("name", *REMARKS[:2], "kind", *WORDS, "keep"), restval="", extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(
+        buffer, ("name", *REMARKS[:2], "kind", *WORDS, "keep"), restval="", extrasaction="ignore", lineterminator="\n"
+    )
     writer.writeheader()
     writer.writerows(rows)
     return files.write_atomically(path, buffer.getvalue())

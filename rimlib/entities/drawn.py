@@ -3,6 +3,7 @@
 Paper: Sec. 3.1 takes its entities from matting data sets, whose alphas people drew. This pool stands beside those:
 tests compare with it exactly, and it has what photographs lack, smoke and glass and single hairs.
 """
+
 from __future__ import annotations
 
 import zlib
@@ -58,12 +59,24 @@ def load(size: int = 256, seed: int = 0, variants: int = 3) -> Pool:
     for category, (transparent, wispy, colors) in CATEGORIES.items():
         order = _generator(seed, category).permutation(len(colors))
         for variant in range(variants):
-            entities.append(Entity(
-                f"drawn-{category}-{variant}", "thing", category, colors[order[variant % len(colors)]],
-                transparent=transparent, wispy=wispy, split="test" if variant % 3 == 2 else "train", **_SOURCE))
-    backgrounds = [Background(f"drawn-{place}", place, "test" if place == "sunset" else "train", **_SOURCE)
-                   for place in _PLACES]
-    return Pool(entities, backgrounds, partial(_cutout, size=size, seed=seed), partial(_background, size=size, seed=seed))
+            entities.append(
+                Entity(
+                    f"drawn-{category}-{variant}",
+                    "thing",
+                    category,
+                    colors[order[variant % len(colors)]],
+                    transparent=transparent,
+                    wispy=wispy,
+                    split="test" if variant % 3 == 2 else "train",
+                    **_SOURCE,
+                )
+            )
+    backgrounds = [
+        Background(f"drawn-{place}", place, "test" if place == "sunset" else "train", **_SOURCE) for place in _PLACES
+    ]
+    return Pool(
+        entities, backgrounds, partial(_cutout, size=size, seed=seed), partial(_background, size=size, seed=seed)
+    )
 
 
 def draw(category: str, color: str, size: int = 256, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -96,17 +109,23 @@ def _background(background: Background, size: int, seed: int) -> np.ndarray:
     """A place, uint8 (1.5 S, 2 S, 3), by what makes it: gradients and cloudy noise."""
     rng = _generator(seed, background.name)
     height, width = size * 3 // 2, size * 2
-    coarse, fine = (painters.fractal(width, rng, octaves, cells)[:height, :, None] for octaves, cells in ((5, 3), (4, 40)))
+    coarse, fine = (
+        painters.fractal(width, rng, octaves, cells)[:height, :, None] for octaves, cells in ((5, 3), (4, 40))
+    )
     down = np.linspace(0, 1, height)[:, None, None]  # (H, 1, 1)
     if background.category == "sky":
         clouds = np.clip(2.5 * coarse - 1.1, 0, 1) * (1 - 0.6 * down)
         picture = _blend(_blend((58, 118, 196), (176, 212, 240), down), (250, 250, 252), clouds)
     elif background.category == "meadow":
-        grass = _blend((52, 92, 28), (142, 168, 70), np.clip(0.55 * coarse + 0.9 * (fine - 0.5) * (0.3 + down) + 0.2, 0, 1))
+        grass = _blend(
+            (52, 92, 28), (142, 168, 70), np.clip(0.55 * coarse + 0.9 * (fine - 0.5) * (0.3 + down) + 0.2, 0, 1)
+        )
         far = np.clip((0.4 - down) / 0.04, 0, 1)
         picture = _blend(grass, _blend((190, 214, 232), (216, 228, 226), down), far)
     elif background.category == "wall":
-        picture = _blend((150, 132, 112), (206, 192, 172), np.clip(0.6 * coarse + 0.5 * fine - 0.05, 0, 1)) * (1.05 - 0.2 * down)
+        picture = _blend((150, 132, 112), (206, 192, 172), np.clip(0.6 * coarse + 0.5 * fine - 0.05, 0, 1)) * (
+            1.05 - 0.2 * down
+        )
     else:
         dusk = _blend((40, 44, 92), (232, 120, 72), np.clip(down * 1.7, 0, 1))
         glow = _blend(dusk, (250, 206, 120), np.clip(2.4 * coarse - 1.3, 0, 1) * down)

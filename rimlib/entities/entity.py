@@ -3,6 +3,7 @@
 Paper: Sec. 3.1: every entity has an entry-level category, a colour and the two attributes salient and
 transparent; a person has gender, age group and clothes besides.
 """
+
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
@@ -11,7 +12,7 @@ from rimlib.errors import RimError
 
 KINDS = ("person", "animal", "thing")
 GENDERS = ("female", "male")
-AGE_GROUPS = ("child", "teenager", "adult", "senior")   # Paper: Table 2; "15-20" is called teenager here
+AGE_GROUPS = ("child", "teenager", "adult", "senior")  # Paper: Table 2; "15-20" is called teenager here
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Entity:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
     @classmethod
-    def from_dict(cls, values: dict) -> "Entity":
+    def from_dict(cls, values: dict) -> Entity:
         known = {item.name for item in fields(cls)}
         return cls(**{key: value for key, value in values.items() if key in known})
 
@@ -82,7 +83,8 @@ class Entity:
 @dataclass(frozen=True)
 class Background:
     """A photograph to compose scenes on. `category` is one or two words for the place, `shows` the categories of things that can be
-    seen in it, so that no sentence about another such thing is thought to fit one entity, or nothing."""
+    seen in it, so that no sentence about another such thing is thought to fit one entity, or nothing.
+    """
 
     name: str
     category: str = ""
@@ -94,4 +96,4 @@ class Background:
     shows: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shows", tuple(self.shows))     # a list when it was read from JSON
+        object.__setattr__(self, "shows", tuple(self.shows))  # a list when it was read from JSON

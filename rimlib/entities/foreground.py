@@ -8,6 +8,7 @@ natural image matting, PAMI 2008, Sec. 7. With alpha a known, foreground F and b
 over pixels and channels: colours change slowly where alpha changes. The multi-level form (Germer et al., Fast multi-level foreground
 estimation, ICPR 2020) solves nearly the same from coarse to fine, several times as fast. Both are pymatting's.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -16,7 +17,7 @@ from rimlib import images
 from rimlib.errors import RimError
 
 METHODS = ("cf", "ml")
-MARGIN = 16   # pixels around what is visible that take part, so that the background beside it is known
+MARGIN = 16  # pixels around what is visible that take part, so that the background beside it is known
 
 
 def estimate(picture: np.ndarray, alpha: np.ndarray, method: str = "cf") -> np.ndarray:
@@ -36,7 +37,9 @@ def estimate(picture: np.ndarray, alpha: np.ndarray, method: str = "cf") -> np.n
         raise RimError(f"foreground method {method!r}: must be {' or '.join(METHODS)}")
     picture, alpha = np.asarray(picture), images.read_matte(alpha)
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.shape[:2] != alpha.shape:
-        raise RimError(f"the picture has the shape {picture.shape} and its alpha {alpha.shape}; (H, W, 3) and (H, W) are expected")
+        raise RimError(
+            f"the picture has the shape {picture.shape} and its alpha {alpha.shape}; (H, W, 3) and (H, W) are expected"
+        )
     if picture.dtype != np.uint8 and picture.dtype.kind != "f":
         raise RimError(f"the picture is of {picture.dtype}; uint8, or floats in [0, 1], are expected")
     whole = picture.astype(np.float64) / 255 if picture.dtype == np.uint8 else picture.astype(np.float64)
@@ -46,7 +49,9 @@ def estimate(picture: np.ndarray, alpha: np.ndarray, method: str = "cf") -> np.n
     mixed = (alpha > 0) & (alpha < 1)
     if mixed.any():
         window = _around(mixed)
-        result[window] = np.where(mixed[window][..., None], _solve(whole[window], alpha[window].astype(np.float64), method), whole[window])
+        result[window] = np.where(
+            mixed[window][..., None], _solve(whole[window], alpha[window].astype(np.float64), method), whole[window]
+        )
     return np.rint(result * 255).astype(np.uint8) if picture.dtype == np.uint8 else result.astype(picture.dtype)
 
 

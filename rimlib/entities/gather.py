@@ -4,6 +4,7 @@ Paper: Sec. 3.1. Each entity's foreground is computed once and kept as `entities
 a call that was stopped goes on, and a changed table of corrections costs no new foreground. `pool.json` is written last: a folder
 without it is not finished.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -43,8 +44,18 @@ class Gathered:
     said: Counter = field(default_factory=Counter)
 
 
-def gather(sources: list[Source], out: str | Path, corrections: str | Path | None = None, foreground: str = "cf", workers: int = 1,
-           skip_bad: bool = False, long_tail: int = LEAST, proposers=None, annotate: Callable | None = None, progress: bool = True) -> Gathered:
+def gather(
+    sources: list[Source],
+    out: str | Path,
+    corrections: str | Path | None = None,
+    foreground: str = "cf",
+    workers: int = 1,
+    skip_bad: bool = False,
+    long_tail: int = LEAST,
+    proposers=None,
+    annotate: Callable | None = None,
+    progress: bool = True,
+) -> Gathered:
     """Make a pool of all cut-outs and backgrounds of some sources, or finish one that was begun.
 
     Args:
@@ -70,7 +81,9 @@ def gather(sources: list[Source], out: str | Path, corrections: str | Path | Non
     result = Gathered(Path(out))
     cuttings = _one_each([*_chosen(sources, table)], "entity", skip_bad, result)
     backdrops = _one_each([item for source in sources for item in source.backdrops], "background", skip_bad, result)
-    result.unused = sorted(set(table) - {cutting.name for source in sources for cutting in (*source.cuttings, *source.left_out)})
+    result.unused = sorted(
+        set(table) - {cutting.name for source in sources for cutting in (*source.cuttings, *source.left_out)}
+    )
     _prepare(result.folder)
     jobs = [job(item, result.folder, foreground) for item in (*cuttings, *backdrops)]
     result.computed = sum(kept is None for *_, kept in jobs)
@@ -87,7 +100,9 @@ def gather(sources: list[Source], out: str | Path, corrections: str | Path | Non
             rows["backgrounds"][item.name] = _background_row(item, made)
         else:
             try:
-                rows["entities"][item.name] = _annotated(item, made, result, {**item.known, **table.get(item.name, {})}, proposers, annotate)
+                rows["entities"][item.name] = _annotated(
+                    item, made, result, {**item.known, **table.get(item.name, {})}, proposers, annotate
+                )
             except RimError as error:
                 wanted[item.name] = str(error)
     if wanted:
@@ -99,7 +114,9 @@ def gather(sources: list[Source], out: str | Path, corrections: str | Path | Non
         for row in entities:
             if row["category"] in rare and row["name"] not in fixed:
                 row["split"] = "train"
-    _finish(result, entities, [rows["backgrounds"][item.name] for item in backdrops if item.name in rows["backgrounds"]])
+    _finish(
+        result, entities, [rows["backgrounds"][item.name] for item in backdrops if item.name in rows["backgrounds"]]
+    )
     return result
 
 
@@ -114,7 +131,9 @@ def _one_each(items: list, what: str, skip_bad: bool, result: Gathered) -> list:
     first: dict[str, object] = {}
     for item in items:
         if not re.fullmatch(r"[a-z0-9-]+", item.name):
-            raise RimError(f"{item.path}: its {what} name {item.name!r} may hold small letters, digits and - only, since it becomes a file's name")
+            raise RimError(
+                f"{item.path}: its {what} name {item.name!r} may hold small letters, digits and - only, since it becomes a file's name"
+            )
         if item.name in first:
             line = f"{item.path}: is called {item.name}, and so is {first[item.name].path}; the {what} names of all sources must differ"
             if not skip_bad:
@@ -130,7 +149,9 @@ def _prepare(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise RimError(f"{out}: is a file; a folder is expected")
     if out.is_dir() and any(out.iterdir()) and not (out / "parts").is_dir():
-        raise RimError(f"{out}: holds something that is no pool begun by this command; choose another folder, or an empty one")
+        raise RimError(
+            f"{out}: holds something that is no pool begun by this command; choose another folder, or an empty one"
+        )
     try:
         for name in ("parts/entities", "parts/backgrounds", "entities", "backgrounds"):
             (out / name).mkdir(parents=True, exist_ok=True)
@@ -146,57 +167,116 @@ def _run(jobs: list[tuple], workers: int, progress: bool) -> Iterator[tuple]:
     from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
     todo = [task for task in jobs if task[-1] is None]
-    with tqdm(total=len(jobs), initial=len(jobs) - len(todo), desc="cut-outs and backgrounds", disable=not progress) as bar:
+    with tqdm(
+        total=len(jobs), initial=len(jobs) - len(todo), desc="cut-outs and backgrounds", disable=not progress
+    ) as bar:
         yield from ((task[0], task[-1]) for task in jobs if task[-1] is not None)
-        done = (Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(make)(*task[:-1]) for task in todo) if workers > 1
-                else (make(*task[:-1]) for task in todo))
+        done = (
+            Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(make)(*task[:-1]) for task in todo)
+            if workers > 1
+            else (make(*task[:-1]) for task in todo)
+        )
         for pair in done:
             bar.update()
             yield pair
 
 
-def _annotated(cutting: Cutting, record: dict, result: Gathered, words: dict[str, str], proposers, annotate: Callable) -> dict:
+def _annotated(
+    cutting: Cutting, record: dict, result: Gathered, words: dict[str, str], proposers, annotate: Callable
+) -> dict:
     """The row of `pool.json` for one cut-out; the machines are asked again only where something changed."""
     kind = words.get("kind", cutting.kind)
     asked = {column: words[column] for column in tables.WORDS if column in words}
     machines = [getattr(proposers, name, None) for name in ("category", "people", "clothes", "clip")]
-    question = hashlib.sha256(json.dumps([record["stamp"], kind, cutting.weak_category, asked, machines]).encode()).hexdigest()
-    if record.get("question") != question or any("no weights" in line for line in record["said"]):   # they may be there by now
+    question = hashlib.sha256(
+        json.dumps([record["stamp"], kind, cutting.weak_category, asked, machines]).encode()
+    ).hexdigest()
+    if record.get("question") != question or any(
+        "no weights" in line for line in record["said"]
+    ):  # they may be there by now
         foreground, alpha = images.read_cutout(result.folder / "entities" / record["file"])
         answer = annotate(cutting.name, kind, foreground, alpha, asked, proposers, cutting.weak_category)
-        record = {**record, "question": question, "values": answer.values, "proposed": answer.proposed, "said": answer.said}
+        record = {
+            **record,
+            "question": question,
+            "values": answer.values,
+            "proposed": answer.proposed,
+            "said": answer.said,
+        }
         files.write_json(result.folder / "parts" / "entities" / f"{cutting.name}.json", record)
     result.said.update(line for line in record["said"] if ": no weights" in line or ": no machine" in line)
-    entity = Entity(name=cutting.name, kind=kind, split=words.get("split", cutting.split), wispy=words.get("wispy") == "1",
-                    person=words.get("person"), source=cutting.source, path=cutting.path, licence=cutting.licence, credit=cutting.credit,
-                    **record["values"])
-    return {**entity.to_dict(), "proposed": record["proposed"], **{key: record[key] for key in ("file", "height", "width", "sha256")}}
+    entity = Entity(
+        name=cutting.name,
+        kind=kind,
+        split=words.get("split", cutting.split),
+        wispy=words.get("wispy") == "1",
+        person=words.get("person"),
+        source=cutting.source,
+        path=cutting.path,
+        licence=cutting.licence,
+        credit=cutting.credit,
+        **record["values"],
+    )
+    return {
+        **entity.to_dict(),
+        "proposed": record["proposed"],
+        **{key: record[key] for key in ("file", "height", "width", "sha256")},
+    }
 
 
 def _background_row(backdrop: Backdrop, record: dict) -> dict:
-    row = asdict(Background(backdrop.name, backdrop.category, backdrop.split, backdrop.source, backdrop.path, backdrop.licence, backdrop.credit))
+    row = asdict(
+        Background(
+            backdrop.name,
+            backdrop.category,
+            backdrop.split,
+            backdrop.source,
+            backdrop.path,
+            backdrop.licence,
+            backdrop.credit,
+        )
+    )
     return {**row, **{key: record[key] for key in ("file", "height", "width", "sha256")}}
 
 
 def _ask_for(wanted: dict[str, str], cuttings: list[Cutting], skip_bad: bool, result: Gathered) -> None:
-    rows = [{"name": item.name, "path": item.path, "weak_category": item.weak_category or "", "kind": item.kind}
-            for item in cuttings if item.name in wanted]
+    rows = [
+        {"name": item.name, "path": item.path, "weak_category": item.weak_category or "", "kind": item.kind}
+        for item in cuttings
+        if item.name in wanted
+    ]
     path = tables.write(result.folder / "wanted.csv", rows)
     if not skip_bad:
-        raise RimError(f"{len(wanted)} entities lack a word; {path} lists them, to be filled in and given as the table of corrections. "
-                       f"The first: {next(iter(wanted.values()))}")
+        raise RimError(
+            f"{len(wanted)} entities lack a word; {path} lists them, to be filled in and given as the table of corrections. "
+            f"The first: {next(iter(wanted.values()))}"
+        )
     result.left_out += [f"{name}: {line}" for name, line in wanted.items()]
 
 
 def _finish(result: Gathered, entities: list[dict], backgrounds: list[dict]) -> None:
     """Credits, then `pool.json`."""
     if not entities and not backgrounds:
-        raise RimError(f"{result.folder}: nothing is left to make a pool of" + (f"; the first that was left out: {result.left_out[0]}"
-                                                                                if result.left_out else ""))
-    lines = ["# Credits", "", "Cut-outs were cropped and their foreground colours estimated. Each picture keeps the terms of its source.", "",
-             "| picture | source | file | terms | credit |", "|---|---|---|---|---|"]
-    lines += ["| " + " | ".join(str(row[key]).replace("|", "/") for key in ("name", "source", "path", "licence", "credit")) + " |"
-              for row in (*entities, *backgrounds)]
+        raise RimError(
+            f"{result.folder}: nothing is left to make a pool of"
+            + (f"; the first that was left out: {result.left_out[0]}" if result.left_out else "")
+        )
+    lines = [
+        "# Credits",
+        "",
+        "Cut-outs were cropped and their foreground colours estimated. Each picture keeps the terms of its source.",
+        "",
+        "| picture | source | file | terms | credit |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        "| "
+        + " | ".join(str(row[key]).replace("|", "/") for key in ("name", "source", "path", "licence", "credit"))
+        + " |"
+        for row in (*entities, *backgrounds)
+    ]
     files.write_atomically(result.folder / "CREDITS.md", "\n".join(lines) + "\n")
-    files.write_json(result.folder / "pool.json", {"entities": entities, "backgrounds": backgrounds, "left_out": result.left_out})
+    files.write_json(
+        result.folder / "pool.json", {"entities": entities, "backgrounds": backgrounds, "left_out": result.left_out}
+    )
     result.entities, result.backgrounds = len(entities), len(backgrounds)

@@ -3,6 +3,7 @@
 Paper: Sec. 3.1. A record lies in `parts/entities/NAME.json` or `parts/backgrounds/NAME.json` and is written after the picture. It holds a
 stamp of the source's files (name, size, time) and of what was done to them; while the stamp is the same nothing is computed again.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -17,8 +18,8 @@ from rimlib.entities.foreground import estimate
 from rimlib.entities.sources.common import Backdrop, Cutting, read_pixels
 from rimlib.errors import RimError
 
-RECIPE = 1     # a change of what is done to pixels gives another number, and older cut-outs are made again
-QUALITY = 92   # of backgrounds that are not JPEG files already
+RECIPE = 1  # a change of what is done to pixels gives another number, and older cut-outs are made again
+QUALITY = 92  # of backgrounds that are not JPEG files already
 
 
 def job(item: Cutting | Backdrop, out: Path, foreground: str) -> tuple:
@@ -27,7 +28,7 @@ def job(item: Cutting | Backdrop, out: Path, foreground: str) -> tuple:
     try:
         states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
     except OSError as error:
-        states = [str(error)]   # reading it will say what is wrong
+        states = [str(error)]  # reading it will say what is wrong
     how = (foreground, item.faces, item.clean) if isinstance(item, Cutting) else QUALITY
     stamp = hashlib.sha256(repr((RECIPE, item.source, item.path, states, how)).encode()).hexdigest()
     part = "entities" if isinstance(item, Cutting) else "backgrounds"
@@ -51,7 +52,13 @@ def make(item: Cutting | Backdrop, out: Path, foreground: str, stamp: str) -> tu
         return item, error
     part, ending = ("entities", ".png") if isinstance(item, Cutting) else ("backgrounds", ".jpg")
     path = files.write_atomically(out / part / f"{item.name}{ending}", data, durable=False)
-    record = {"stamp": stamp, "file": path.name, "height": size[0], "width": size[1], "sha256": hashlib.sha256(data).hexdigest()}
+    record = {
+        "stamp": stamp,
+        "file": path.name,
+        "height": size[0],
+        "width": size[1],
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
     files.write_json(out / "parts" / part / f"{item.name}.json", record)
     return item, record
 
@@ -89,6 +96,6 @@ def _png(rgba: np.ndarray) -> bytes:
     import cv2
 
     settings = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_FILTERED]
-    if hasattr(cv2, "IMWRITE_PNG_FILTER"):   # OpenCV 4.12 and later
+    if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # OpenCV 4.12 and later
         settings += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB]
     return cv2.imencode(".png", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA), settings)[1].tobytes()

@@ -4,6 +4,7 @@ Paper: S2.2, "Definitions of transparent and salient entities": whatever has a l
 "for all the other entities, we can easily define them as non-transparent ones or salient ones".
 The lists are short (no bubble, no steam, no feather), so a table of corrections has the last word on both.
 """
+
 from __future__ import annotations
 
 from functools import cache
@@ -11,11 +12,52 @@ from functools import cache
 from rimlib.entities import synonyms
 
 TRANSPARENT = (
-    "smoke", "glass", "water", "gauze", "lace", "ice", "bubble wrap", "plastic bag", "net", "fire", "flame", "cloth", "mesh bag", "mesh",
-    "wine glass", "ice cube", "spider web", "wine", "cloud smog", "veil", "wedding dress", "fishing net", "cloth net", "light", "water drop",
-    "drip", "dew", "crystal stone", "beer")
+    "smoke",
+    "glass",
+    "water",
+    "gauze",
+    "lace",
+    "ice",
+    "bubble wrap",
+    "plastic bag",
+    "net",
+    "fire",
+    "flame",
+    "cloth",
+    "mesh bag",
+    "mesh",
+    "wine glass",
+    "ice cube",
+    "spider web",
+    "wine",
+    "cloud smog",
+    "veil",
+    "wedding dress",
+    "fishing net",
+    "cloth net",
+    "light",
+    "water drop",
+    "drip",
+    "dew",
+    "crystal stone",
+    "beer",
+)
 NON_SALIENT = (
-    "smoke", "water", "gauze", "lace", "fire", "flame", "net", "leaves", "spider web", "mesh", "wine", "smog", "light", "water spray")
+    "smoke",
+    "water",
+    "gauze",
+    "lace",
+    "fire",
+    "flame",
+    "net",
+    "leaves",
+    "spider web",
+    "mesh",
+    "wine",
+    "smog",
+    "light",
+    "water spray",
+)
 
 
 def propose(category: str) -> tuple[bool, bool]:

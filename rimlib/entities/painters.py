@@ -50,7 +50,9 @@ def pompom(size, rng, rgb):
     y = 0.5 + reach * np.sin(bend) + 0.025 * s**2
     light = np.clip(0.66 * depth - np.sqrt(1 - depth**2) * (0.45 * np.cos(turn) + 0.6 * np.sin(turn)), 0, 1)
     tone = (0.86 + 0.32 * light) * (0.86 + 0.18 * s) * rng.uniform(0.85, 1.12, (count, 1))
-    curves = np.concatenate([np.full((1, 7, 2), 0.5), np.stack([x, y], axis=2)])  # first a round core, half the picture wide
+    curves = np.concatenate(
+        [np.full((1, 7, 2), 0.5), np.stack([x, y], axis=2)]
+    )  # first a round core, half the picture wide
     widths = np.concatenate([[[128]], rng.uniform(0.25, 0.8, (count, 1))])
     return _strands(size, curves, widths, np.concatenate([np.full((1, 7), 0.86), tone]), rgb)
 
@@ -61,7 +63,9 @@ def feather(size, rng, rgb):
     count, t = 1500, np.linspace(0, 1, 10)
 
     def quill(s):
-        return np.stack([0.22 + 0.53 * s + bend * np.sin(np.pi * s), 0.91 - 0.79 * s + bend * np.sin(np.pi * s)], axis=-1)
+        return np.stack(
+            [0.22 + 0.53 * s + bend * np.sin(np.pi * s), 0.91 - 0.79 * s + bend * np.sin(np.pi * s)], axis=-1
+        )
 
     foot = np.sort(rng.uniform(0.14, 0.995, (count, 1)), axis=0)
     side = rng.choice([-1.0, 1.0], (count, 1))
@@ -72,7 +76,13 @@ def feather(size, rng, rgb):
     across = np.stack([-along[..., 1], along[..., 0]], axis=-1) * side[..., None]
     profile = np.clip((1 - foot) / 0.86, 0, 1) ** 0.55 * np.clip((foot - 0.1) / 0.2, 0, 1) ** 0.5
     length = (0.2 - 0.06 * (side > 0)) * profile * (1 + rng.normal(0, 0.03, (count, 1))) + 0.07 * downy
-    angle = 0.75 + 0.08 * np.sin(splits) + rng.normal(0, 0.01, (count, 1)) + downy * rng.normal(0.3, 0.5, (count, 1)) - 0.35 * t
+    angle = (
+        0.75
+        + 0.08 * np.sin(splits)
+        + rng.normal(0, 0.01, (count, 1))
+        + downy * rng.normal(0.3, 0.5, (count, 1))
+        - 0.35 * t
+    )
     ahead, aside = (np.cumsum(turn(angle), axis=1)[..., None] * length[..., None] / len(t) for turn in (np.cos, np.sin))
     forth = ahead * along + aside * across
     barbs = quill(foot) + np.concatenate([np.zeros((count, 1, 2)), forth[:, :-1]], axis=1)  # (n, 10, 2)
@@ -81,8 +91,13 @@ def feather(size, rng, rgb):
     fibre = np.where(downy > 0, 0.25, rng.uniform(0.5, 0.9, (count, 1)))
     spine = quill(np.linspace(0, 0.99, 11))
     pieces = np.linspace(spine[:-1], spine[1:], 10, axis=1)  # (10, 10, 2)
-    return _strands(size, np.concatenate([barbs, pieces]), np.concatenate([fibre, np.linspace(3, 0.6, 10)[:, None]]),
-                    np.concatenate([tone, np.full((10, 10), 0.7)]), rgb)
+    return _strands(
+        size,
+        np.concatenate([barbs, pieces]),
+        np.concatenate([fibre, np.linspace(3, 0.6, 10)[:, None]]),
+        np.concatenate([tone, np.full((10, 10), 0.7)]),
+        rgb,
+    )
 
 
 def net(size, rng, rgb):
@@ -100,7 +115,12 @@ def net(size, rng, rgb):
     for c in np.arange(1 - meshes, meshes) / meshes:  # the diagonals u - v = c, and their mirror images
         u = np.linspace(max(c, 0), min(1 + c, 1), len(t))
         cords += [np.stack([u, u - c], axis=-1), np.stack([1 - u, u - c], axis=-1)]
-    edge = [np.stack([t, 0 * t], -1), np.stack([t, 0 * t + 1], -1), np.stack([0 * t, t], -1), np.stack([0 * t + 1, t], -1)]
+    edge = [
+        np.stack([t, 0 * t], -1),
+        np.stack([t, 0 * t + 1], -1),
+        np.stack([0 * t, t], -1),
+        np.stack([0 * t + 1, t], -1),
+    ]
     i, j = np.meshgrid(np.arange(2 * meshes + 1), np.arange(2 * meshes + 1))
     places = np.stack([i, j], axis=-1)[(i + j) % 2 == 0] / (2 * meshes)
     knots = np.repeat(places[:, None], len(t), axis=1)  # (knots, 40, 2), a line of no length
@@ -131,7 +151,9 @@ def cobweb(size, rng, rgb):
             if rng.random() < 0.35:
                 curves.append(np.repeat(curves[-1][[rng.integers(1, 8)]], len(t), axis=0))
                 widths.append(rng.uniform(1.2, 2.4))
-    return _strands(size, np.array(curves), np.array(widths)[:, None], rng.uniform(0.85, 1.1, (len(curves), 1)) + 0 * t, rgb)
+    return _strands(
+        size, np.array(curves), np.array(widths)[:, None], rng.uniform(0.85, 1.1, (len(curves), 1)) + 0 * t, rgb
+    )
 
 
 def smoke(size, rng, rgb):
@@ -201,7 +223,9 @@ def bubble(size, rng, rgb):
     turn, half = np.arctan2(v, u), rng.uniform(0.25, 0.4)
     for where, at, strength in ((-2.2, 0.76, 0.9), (0.95, 0.8, 0.45)):
         window = (np.abs(turn - where) < half) & (np.abs(rho - at) < 0.09) & (np.abs(turn - where) > 0.02)
-        color, alpha = _over(np.full(3, 255.0), window * strength * (0.75 + 0.25 * np.cos(3 * (turn - where))), color, alpha)
+        color, alpha = _over(
+            np.full(3, 255.0), window * strength * (0.75 + 0.25 * np.cos(3 * (turn - where))), color, alpha
+        )
         half *= 0.6
     return _finish(color, alpha)
 
@@ -235,7 +259,7 @@ def _strands(size, curves, widths, tones, rgb):
 
 
 def _grid(size, samples):
-    """x and y of the centres of the points, each float32 (S * samples, S * samples) in (0, 1)."""
+    """X and y of the centres of the points, each float32 (S * samples, S * samples) in (0, 1)."""
     at = ((np.arange(size * samples) + 0.5) / (size * samples)).astype(np.float32)
     return np.meshgrid(at, at)
 

@@ -3,6 +3,7 @@
 Paper: Sec. 3.1, "a semi-automatic strategy": a machine proposes, a person checks. `annotate` is the other half.
 No weights are fetched here. Where those of a proposer are not on this machine its proposal is None, with a line that says what to do.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from rimlib.entities.zeroshot import Scorer
 from rimlib.errors import RimError
 
 CHOICES = {"category": ("maskrcnn", "clip"), "people": ("levi", "clip"), "clothes": ("clip",)}
-GROUND = 128    # cut-outs are shown to the networks on grey
+GROUND = 128  # cut-outs are shown to the networks on grey
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,13 @@ class Proposers:
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in (None, *choices):
-                raise RimError(f"proposers: {name} must be {' or '.join(choices)} or nothing, found {getattr(self, name)!r}")
+                raise RimError(
+                    f"proposers: {name} must be {' or '.join(choices)} or nothing, found {getattr(self, name)!r}"
+                )
 
     def propose_category(self, kind: str, foreground: np.ndarray, alpha: np.ndarray) -> Proposal:
         """The category of a cut-out: foreground uint8 (H, W, 3), alpha float32 (H, W)."""
+
         def ask() -> Proposal:
             picture, matte = shown(foreground, alpha)
             if self.category == "maskrcnn":
@@ -75,20 +79,30 @@ class Proposers:
 
     def propose_people(self, foreground: np.ndarray, alpha: np.ndarray) -> dict[str, Proposal]:
         """Gender and age group of a person."""
+
         def ask() -> dict[str, Proposal]:
             if self.people == "levi":
-                answer = propose_people.by_levi(self._network("levi"), propose_people.head(over_ground(foreground, alpha), alpha))
+                answer = propose_people.by_levi(
+                    self._network("levi"), propose_people.head(over_ground(foreground, alpha), alpha)
+                )
             else:
                 answer = propose_people.by_clip(self._network("clip"), shown(foreground, alpha)[0])
-            return {column: Proposal(value, f"{column}: {self.people} says {value} ({share:.2f})") for column, (value, share) in answer.items()}
+            return {
+                column: Proposal(value, f"{column}: {self.people} says {value} ({share:.2f})")
+                for column, (value, share) in answer.items()
+            }
 
         answer = self._ask("people", self.people, ask)
         if isinstance(answer, Proposal):
-            return {column: Proposal(None, answer.said.replace("people:", f"{column}:", 1)) for column in ("gender", "age_group")}
+            return {
+                column: Proposal(None, answer.said.replace("people:", f"{column}:", 1))
+                for column in ("gender", "age_group")
+            }
         return answer
 
     def propose_clothes(self, foreground: np.ndarray, alpha: np.ndarray) -> Proposal:
         """The garment of a person."""
+
         def ask() -> Proposal:
             value, share = propose_people.garment(self._network("clip"), shown(foreground, alpha)[0])
             return Proposal(value, f"clothes: {self.clothes} says {value} ({share:.2f})")
@@ -113,8 +127,11 @@ class Proposers:
         if name == "clip" and self.scorer is not None:
             return self.scorer
         if name not in self._loaded:
-            load = {"maskrcnn": propose_category.load_maskrcnn, "levi": propose_people.load_levi,
-                    "clip": lambda folder: zeroshot.load(self.clip, folder)}[name]
+            load = {
+                "maskrcnn": propose_category.load_maskrcnn,
+                "levi": propose_people.load_levi,
+                "clip": lambda folder: zeroshot.load(self.clip, folder),
+            }[name]
             try:
                 self._loaded[name] = load(self.folder)
             except NoWeights as error:
@@ -126,7 +143,7 @@ class Proposers:
 
 def over_ground(foreground: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """The cut-out on grey, uint8 (H, W, 3)."""
-    cover = alpha[:, :, None]   # (H, W, 1)
+    cover = alpha[:, :, None]  # (H, W, 1)
     return np.round(foreground * cover + GROUND * (1 - cover)).astype(np.uint8)
 
 

@@ -3,6 +3,7 @@
 Paper: Sec. 3.1, "the pre-trained Mask RCNN detector with a ResNet-50-FPN backbone [...] to automatically detect and label the category
 names for each foreground instance". torchvision's has COCO's 80 classes; CLIP is asked about all categories of our table.
 """
+
 from __future__ import annotations
 
 from collections import defaultdict
@@ -14,12 +15,12 @@ from rimlib.entities import synonyms
 from rimlib.entities.weights import find
 from rimlib.entities.zeroshot import Scorer
 
-COCO_NAMES = {"mouse": "computer mouse"}   # COCO's word is our animal's
-SURE = 0.2                                 # a category of less than this is no proposal
+COCO_NAMES = {"mouse": "computer mouse"}  # COCO's word is our animal's
+SURE = 0.2  # a category of less than this is no proposal
 
 
 def load_maskrcnn(folder: str | Path | None = None):
-    """torchvision's Mask R-CNN (ResNet-50-FPN, COCO_V1) with weights from the folder or from torch's cache.
+    """Torchvision's Mask R-CNN (ResNet-50-FPN, COCO_V1) with weights from the folder or from torch's cache.
 
     Raises NoWeights where they are in neither; they are not fetched.
     """
@@ -27,8 +28,11 @@ def load_maskrcnn(folder: str | Path | None = None):
     from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights, maskrcnn_resnet50_fpn
 
     name = Path(MaskRCNN_ResNet50_FPN_Weights.COCO_V1.url).name
-    path = find((name,), [folder, Path(torch.hub.get_dir()) / "checkpoints"],
-                'torchvision.models.detection.maskrcnn_resnet50_fpn(weights="COCO_V1") fetches it into torch\'s cache once')
+    path = find(
+        (name,),
+        [folder, Path(torch.hub.get_dir()) / "checkpoints"],
+        'torchvision.models.detection.maskrcnn_resnet50_fpn(weights="COCO_V1") fetches it into torch\'s cache once',
+    )
     model = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None)
     model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return model.eval()
@@ -50,7 +54,9 @@ def by_maskrcnn(model, picture: np.ndarray, alpha: np.ndarray) -> dict[str, floa
         found = model([torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 255])[0]
     shares: dict[str | None, float] = defaultdict(float)
     names = _coco()
-    for label, score, mask in zip(found["labels"].tolist(), found["scores"].tolist(), found["masks"].numpy()):   # mask (1, H, W)
+    for label, score, mask in zip(
+        found["labels"].tolist(), found["scores"].tolist(), found["masks"].numpy()
+    ):  # mask (1, H, W)
         overlap = np.minimum(mask[0], alpha).sum() / max(float(np.maximum(mask[0], alpha).sum()), 1e-6)
         shares[names[label]] += score * float(overlap)
     shares.pop(None, None)

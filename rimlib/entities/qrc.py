@@ -3,6 +3,7 @@
 A collection is a header, a tree of fixed-size nodes, the names of the nodes and their data. Version 1 has nodes of 14 bytes,
 versions 2 and 3 of 22. Data may be stored as it is or squeezed by zlib; the third kind, Zstandard, is refused.
 """
+
 from __future__ import annotations
 
 import struct
@@ -33,7 +34,7 @@ def read(path: str | Path, inside: str) -> bytes:
     def name(node: int) -> str:
         start = names + struct.unpack_from(">I", data, tree + node * size)[0]
         length = struct.unpack_from(">H", data, start)[0]
-        return data[start + 6:start + 6 + 2 * length].decode("utf-16-be")
+        return data[start + 6 : start + 6 + 2 * length].decode("utf-16-be")
 
     node = 0
     for part in inside.strip("/").split("/"):
@@ -46,5 +47,5 @@ def read(path: str | Path, inside: str) -> bytes:
     if flags & (FOLDER | ZSTANDARD):
         raise RimError(f"{path}: {inside} is a folder or squeezed by Zstandard; a stored or zlib file is needed")
     length = struct.unpack_from(">I", data, contents + start)[0]
-    content = data[contents + start + 4:contents + start + 4 + length]
+    content = data[contents + start + 4 : contents + start + 4 + length]
     return zlib.decompress(content[4:]) if flags & SQUEEZED else content

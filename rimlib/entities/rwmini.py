@@ -7,6 +7,7 @@ mattes again from these and the packages.
 
 Paper: Sec. 3.3, S2.3 and S2.4 (RefMatte-RW100); Datasheet A.2 (no person can be known).
 """
+
 from __future__ import annotations
 
 import csv
@@ -25,8 +26,8 @@ from rimlib.errors import RimError
 
 FOLDER = Path(__file__).parent.parent / "rwmini"
 LABELS, EVALUATED, MANIFEST = "refmatte_rw100_label.json", "eval_index_expression.json", "manifest.json"
-QUALITY = 88    # of JPEG
-WRITTEN = ("selection.csv", LABELS, EVALUATED, "trimaps")   # by hand; copied as they are
+QUALITY = 88  # of JPEG
+WRITTEN = ("selection.csv", LABELS, EVALUATED, "trimaps")  # by hand; copied as they are
 
 
 def labels(folder: str | Path = FOLDER) -> dict[str, dict]:
@@ -51,12 +52,20 @@ def load_trimaps(image_name: str, folder: str | Path = FOLDER) -> dict[str, np.n
     folder = Path(folder)
     height, width = images.read_picture(folder / "image" / f"{image_name}.jpg").shape[:2]
     mask_ids = [mask_id for mask_id, row in labels(folder).items() if row["image_name"] == image_name]
-    drawn = {mask_id: trimaps.draw(trimaps.read(folder / "trimaps" / f"{mask_id}.json"), height, width) for mask_id in mask_ids}
+    drawn = {
+        mask_id: trimaps.draw(trimaps.read(folder / "trimaps" / f"{mask_id}.json"), height, width)
+        for mask_id in mask_ids
+    }
     sure = sum((trimap == 255).astype(np.uint8) for trimap in drawn.values())
     if sure.max() > 1:
         row, column = np.argwhere(sure > 1)[0]
-        raise RimError(f"{folder / 'trimaps'}: two of {', '.join(mask_ids)} are sure of pixel {column},{row}; one must leave it open")
-    return {mask_id: np.where((sure == 1) & (trimap != 255), 0, trimap).astype(np.uint8) for mask_id, trimap in drawn.items()}
+        raise RimError(
+            f"{folder / 'trimaps'}: two of {', '.join(mask_ids)} are sure of pixel {column},{row}; one must leave it open"
+        )
+    return {
+        mask_id: np.where((sure == 1) & (trimap != 255), 0, trimap).astype(np.uint8)
+        for mask_id, trimap in drawn.items()
+    }
 
 
 def mattes(picture: np.ndarray, drawn: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -93,14 +102,19 @@ def stats(folder: str | Path = FOLDER) -> dict:
 def verify(folder: str | Path = FOLDER) -> list[str]:
     """Files that are missing or differ from the hash that `manifest.json` holds; empty if all is well."""
     folder = Path(folder)
-    return [str(folder / name) for name, digest in files.read_json(folder / MANIFEST).items()
-            if not (folder / name).is_file() or files.sha256(folder / name) != digest]
+    return [
+        str(folder / name)
+        for name, digest in files.read_json(folder / MANIFEST).items()
+        if not (folder / name).is_file() or files.sha256(folder / name) != digest
+    ]
 
 
 def seal(folder: str | Path = FOLDER) -> Path:
     """Write `manifest.json` anew, after a sentence was changed, say."""
     folder = Path(folder)
-    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    names = sorted(
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST
+    )
     return files.write_json(folder / MANIFEST, {name: files.sha256(folder / name) for name in names})
 
 
@@ -120,7 +134,7 @@ def show(path: str | Path, folder: str | Path = FOLDER, height: int = 200) -> Pa
             alpha = images.read_matte(folder / "mask" / f"{mask_id}.png")
             window = np.s_[_span(alpha, 1), _span(alpha, 0)]
             cells.append(_to_height(over(picture[window], alpha[window]), height))
-            hue = np.array([int(PALETTE[index][start:start + 2], 16) for start in (1, 3, 5)], np.uint8)
+            hue = np.array([int(PALETTE[index][start : start + 2], 16) for start in (1, 3, 5)], np.uint8)
             veiled = over(np.broadcast_to(hue, picture.shape), 0.6 * alpha, veiled)
         lines.append(np.hstack([_to_height(picture, height), _to_height(veiled, height), *cells]))
     width = max(line.shape[1] for line in lines)
@@ -149,7 +163,7 @@ def rebuild(root: str | Path = "/", out: str | Path = FOLDER, folder: str | Path
         rows = selection(folder)
         for row in rows:
             files.write_atomically(_parent(work / "image" / f"{row['name']}.jpg"), _jpeg(row, root))
-            picture = images.read_picture(work / "image" / f"{row['name']}.jpg")   # mattes belong to what ships
+            picture = images.read_picture(work / "image" / f"{row['name']}.jpg")  # mattes belong to what ships
             for mask_id, alpha in mattes(picture, load_trimaps(row["name"], work)).items():
                 images.write_matte(_parent(work / "mask" / f"{mask_id}.png"), alpha)
         files.write_atomically(work / "CREDITS.md", _credits(rows))
@@ -186,14 +200,14 @@ def _jpeg(row: dict, root: Path) -> bytes:
     picture = images.read_picture(Image.open(io.BytesIO(qrc.read(path, row["inside"]))) if row["inside"] else path)
     picture = np.rot90(picture, int(row["rotate"]) // 90)
     height, width = picture.shape[:2]
-    if row["crop"]:   # left, top, right, bottom as shares of the picture
+    if row["crop"]:  # left, top, right, bottom as shares of the picture
         left, top, right, bottom = (float(number) for number in row["crop"].split())
-        picture = picture[round(top * height):round(bottom * height), round(left * width):round(right * width)]
+        picture = picture[round(top * height) : round(bottom * height), round(left * width) : round(right * width)]
     scale = int(row["longer_side"]) / max(picture.shape[:2])
     if scale < 1:
         picture = images.resize(picture, (round(picture.shape[0] * scale), round(picture.shape[1] * scale)))
     picture = np.ascontiguousarray(picture)
-    if row["faces"]:   # pixels of the shipped picture
+    if row["faces"]:  # pixels of the shipped picture
         picture = blur_faces(picture, [tuple(int(number) for number in box.split()) for box in row["faces"].split(";")])
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=QUALITY)
@@ -201,13 +215,20 @@ def _jpeg(row: dict, root: Path) -> bytes:
 
 
 def _credits(rows: list[dict]) -> str:
-    lines = ["# Credits of RW-mini", "",
-             "Photographs, not composites. Each keeps the licence of its source. Mattes, trimaps and sentences were made for this set and",
-             "carry their picture's licence. Licences are those of `/usr/share/doc/PACKAGE/copyright`; for the pictures of GCompris, which",
-             "that file does not list one by one, those of the `README` beside each picture inside its resource collection.", "",
-             "| picture | author | licence | Debian package | file | origin | changes |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "# Credits of RW-mini",
+        "",
+        "Photographs, not composites. Each keeps the licence of its source. Mattes, trimaps and sentences were made for this set and",
+        "carry their picture's licence. Licences are those of `/usr/share/doc/PACKAGE/copyright`; for the pictures of GCompris, which",
+        "that file does not list one by one, those of the `README` beside each picture inside its resource collection.",
+        "",
+        "| picture | author | licence | Debian package | file | origin | changes |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for row in rows:
         name = row["inside"].rsplit("/", 1)[-1] if row["inside"] else ""
         place = row["path"].rsplit("/", 1)[-1] + (f", {name}" if name else "")
-        lines.append(f"| {row['name']} | {row['credit']} | {row['licence']} | {row['source']} | {place} | <{row['origin']}> | {row['changes']} |")
+        lines.append(
+            f"| {row['name']} | {row['credit']} | {row['licence']} | {row['source']} | {place} | <{row['origin']}> | {row['changes']} |"
+        )
     return "\n".join(lines) + "\n"

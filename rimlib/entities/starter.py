@@ -5,6 +5,7 @@ a person saw in each; `rebuild` makes the pool from the installed packages, `loa
 A colour in the table corrects the machine's: a person's colour is spoken as that of the garment, while the most frequent one of the
 picture may be the trousers'. Faces are made unrecognisable on the way, as the paper asks of its pool (Sec. 3.1, Datasheet A.2).
 """
+
 from __future__ import annotations
 
 import csv
@@ -25,11 +26,11 @@ from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 
 FOLDER = Path(__file__).parent.parent / "starter"
-LONGER_SIDE = 384           # pixels of a shipped cut-out
+LONGER_SIDE = 384  # pixels of a shipped cut-out
 BACKGROUND_WIDTH = 480
-QUALITY = 82                # of WebP's colours; alpha is kept without loss
-TEST_PEOPLE = 5             # persons whose pictures are all kept for the test split
-BACKGROUND_TEST_STEP = 6    # every sixth background is a test background
+QUALITY = 82  # of WebP's colours; alpha is kept without loss
+TEST_PEOPLE = 5  # persons whose pictures are all kept for the test split
+BACKGROUND_TEST_STEP = 6  # every sixth background is a test background
 
 
 def load(folder: str | Path = FOLDER) -> Pool:
@@ -37,21 +38,38 @@ def load(folder: str | Path = FOLDER) -> Pool:
     folder = Path(folder)
     index = files.read_json(folder / "pool.json")
     entities = [Entity.from_dict(row) for row in index["entities"]]
-    backgrounds = [Background(**{key: row[key] for key in row if key in Background.__dataclass_fields__})
-                   for row in index["backgrounds"]]
-    sizes = {row["name"]: (row["height"], row["width"]) for row in index["entities"] if "height" in row and "width" in row}
-    digests = {row["name"]: row["sha256"] for part in ("entities", "backgrounds") for row in index[part] if "sha256" in row}
+    backgrounds = [
+        Background(**{key: row[key] for key in row if key in Background.__dataclass_fields__})
+        for row in index["backgrounds"]
+    ]
+    sizes = {
+        row["name"]: (row["height"], row["width"]) for row in index["entities"] if "height" in row and "width" in row
+    }
+    digests = {
+        row["name"]: row["sha256"] for part in ("entities", "backgrounds") for row in index[part] if "sha256" in row
+    }
     # Endings, not paths: the readers travel to other processes with every small part of the pool.
-    endings = {part: tuple(sorted({_file(folder, part, row).suffix for row in index[part]})) for part in ("entities", "backgrounds")}
-    return Pool(entities, backgrounds, partial(_read_entity, folder, endings["entities"]),
-                partial(_read_background, folder, endings["backgrounds"]), sizes, digests)
+    endings = {
+        part: tuple(sorted({_file(folder, part, row).suffix for row in index[part]}))
+        for part in ("entities", "backgrounds")
+    }
+    return Pool(
+        entities,
+        backgrounds,
+        partial(_read_entity, folder, endings["entities"]),
+        partial(_read_background, folder, endings["backgrounds"]),
+        sizes,
+        digests,
+    )
 
 
 def _file(folder: Path, part: str, row: dict) -> Path:
     """The picture of a row. Its key `file` is its name with an ending, where that is not the shipped pool's `.webp`."""
     name = row.get("file", f"{row['name']}.webp")
     if name not in {row["name"] + ending for ending in (".webp", ".png", ".jpg")}:
-        raise RimError(f"{folder / 'pool.json'}: the row {row['name']!r} has the file {name!r}; {row['name']}.png (or .webp, .jpg) is expected")
+        raise RimError(
+            f"{folder / 'pool.json'}: the row {row['name']!r} has the file {name!r}; {row['name']}.png (or .webp, .jpg) is expected"
+        )
     return folder / part / name
 
 
@@ -96,7 +114,10 @@ def show(path: str | Path, folder: str | Path = FOLDER) -> Path:
     from rimlib.show import contact_sheet
 
     pool = load(folder)
-    order = sorted(pool.entities, key=lambda entity: (("person", "animal", "thing").index(entity.kind), entity.category, entity.name))
+    order = sorted(
+        pool.entities,
+        key=lambda entity: (("person", "animal", "thing").index(entity.kind), entity.category, entity.name),
+    )
     images.write_picture(path, contact_sheet([pool.cutout(entity.name) for entity in order], columns=20))
     return Path(path)
 
@@ -134,8 +155,10 @@ def rebuild(root: str | Path = "/", out: str | Path = FOLDER) -> Pool:
         (work / "entities").mkdir()
         (work / "backgrounds").mkdir()
         entities = [_make_entity(row, locate(row, root), work, row["name"] in test) for row in rows]
-        backgrounds = [_make_background(row, locate(row, root), work, position % BACKGROUND_TEST_STEP == 0)
-                       for position, row in enumerate(background_rows)]
+        backgrounds = [
+            _make_background(row, locate(row, root), work, position % BACKGROUND_TEST_STEP == 0)
+            for position, row in enumerate(background_rows)
+        ]
         files.write_json(work / "pool.json", {"entities": entities, "backgrounds": backgrounds})
         for name in ("selection.csv", "backgrounds.csv", "CREDITS.md"):
             if (FOLDER / name).exists():
@@ -170,7 +193,7 @@ def _test_split(rows: list[dict]) -> set[str]:
             of_category[row["category"]].append(row["name"])
     test = {sorted(names)[-1] for names in of_category.values() if len(names) >= 3}
     # people with two or three pictures: enough to test on, while training keeps those with many
-    held = sorted((person for person in persons if 2 <= len(persons[person]) <= 3))[-TEST_PEOPLE:]
+    held = sorted(person for person in persons if 2 <= len(persons[person]) <= 3)[-TEST_PEOPLE:]
     return test | {name for person in held for name in persons[person]}
 
 
@@ -199,11 +222,30 @@ def _make_entity(row: dict, path: Path, work: Path, test: bool) -> dict:
     foreground, alpha = images.read_cutout(target)  # the colour is that of what ships
     proposed = color_name(dominant_color(foreground, alpha))
     entity = Entity(
-        name=row["name"], kind=row["kind"], category=row["category"], color=row["color"] or proposed,
-        salient=row["salient"] == "1", transparent=row["transparent"] == "1", wispy=row["wispy"] == "1",
-        gender=row["gender"] or None, age_group=row["age"] or None, clothes=row["clothes"] or None, person=row["person"] or None,
-        split="test" if test else "train", source=row["source"], path=row["path"], licence=row["licence"], credit=row["credit"])
-    return {**entity.to_dict(), "color_proposed": proposed, "height": rgba.shape[0], "width": rgba.shape[1], "sha256": files.sha256(target)}
+        name=row["name"],
+        kind=row["kind"],
+        category=row["category"],
+        color=row["color"] or proposed,
+        salient=row["salient"] == "1",
+        transparent=row["transparent"] == "1",
+        wispy=row["wispy"] == "1",
+        gender=row["gender"] or None,
+        age_group=row["age"] or None,
+        clothes=row["clothes"] or None,
+        person=row["person"] or None,
+        split="test" if test else "train",
+        source=row["source"],
+        path=row["path"],
+        licence=row["licence"],
+        credit=row["credit"],
+    )
+    return {
+        **entity.to_dict(),
+        "color_proposed": proposed,
+        "height": rgba.shape[0],
+        "width": rgba.shape[1],
+        "sha256": files.sha256(target),
+    }
 
 
 def _make_background(row: dict, path: Path, work: Path, test: bool) -> dict:
@@ -212,9 +254,19 @@ def _make_background(row: dict, path: Path, work: Path, test: bool) -> dict:
     picture = images.resize(picture, (height, BACKGROUND_WIDTH))
     target = work / "backgrounds" / f"{row['name']}.webp"
     files.write_atomically(target, _webp(picture))
-    return {"name": row["name"], "category": row["category"], "shows": row["shows"].split(), "split": "test" if test else "train", "source": row["source"],
-            "path": row["path"], "licence": row["licence"], "credit": row["credit"],
-            "height": height, "width": BACKGROUND_WIDTH, "sha256": files.sha256(target)}
+    return {
+        "name": row["name"],
+        "category": row["category"],
+        "shows": row["shows"].split(),
+        "split": "test" if test else "train",
+        "source": row["source"],
+        "path": row["path"],
+        "licence": row["licence"],
+        "credit": row["credit"],
+        "height": height,
+        "width": BACKGROUND_WIDTH,
+        "sha256": files.sha256(target),
+    }
 
 
 def _webp(array: np.ndarray) -> bytes:
@@ -226,15 +278,27 @@ def _webp(array: np.ndarray) -> bytes:
 
 
 def _credits(entities: list[dict], backgrounds: list[dict]) -> str:
-    lines = ["# Credits of the shipped pictures", "",
-             "Every picture was cropped, made smaller and stored as WebP; faces were blurred. Each keeps the licence of its source.", ""]
+    lines = [
+        "# Credits of the shipped pictures",
+        "",
+        "Every picture was cropped, made smaller and stored as WebP; faces were blurred. Each keeps the licence of its source.",
+        "",
+    ]
     for title, rows in (("Cut-outs", entities), ("Backgrounds", backgrounds)):
-        counted = ", ".join(f"{count} {licence}" for licence, count in Counter(row["licence"] for row in rows).most_common())
-        lines += [f"## {title}", "", f"{len(rows)} pictures: {counted}.", "",
-                  "| picture | package | file | licence | credit |", "|---|---|---|---|---|"]
-        lines += [f"| {row['name']} | {row['source']} | {row['path'].rsplit('/', 1)[-1]} | {row['licence']} | {row['credit'].replace('|', '/')} |"
-                  for row in rows]
+        counted = ", ".join(
+            f"{count} {licence}" for licence, count in Counter(row["licence"] for row in rows).most_common()
+        )
+        lines += [
+            f"## {title}",
+            "",
+            f"{len(rows)} pictures: {counted}.",
+            "",
+            "| picture | package | file | licence | credit |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {row['name']} | {row['source']} | {row['path'].rsplit('/', 1)[-1]} | {row['licence']} | {row['credit'].replace('|', '/')} |"
+            for row in rows
+        ]
         lines.append("")
     return "\n".join(lines)
-
-

@@ -6,6 +6,7 @@ among them that take "are" or no article, `metres` is the longest side of the ty
 such as the moon), `also` are words of other data sets that no sentence uses. A category that the table lacks has its own name only.
 `wordnet` makes the candidates that were read for the table.
 """
+
 from __future__ import annotations
 
 import json
@@ -16,8 +17,8 @@ from pathlib import Path
 
 from rimlib.entities.entity import Entity
 
-HUMAN = ("human being", "citizen", "person", "individual", "human", "mortal")   # Paper: S2.2, mass nouns made countable
-BY_AGE = {   # Paper: Table 2, in our four groups; its "youth" is our teenager
+HUMAN = ("human being", "citizen", "person", "individual", "human", "mortal")  # Paper: S2.2, mass nouns made countable
+BY_AGE = {  # Paper: Table 2, in our four groups; its "youth" is our teenager
     ("female", "child"): ("baby girl", "little girl", "girl"),
     ("female", "teenager"): ("girl", "teenager", "adolescent", "miss", "missy", "young lady", "young woman"),
     ("female", "adult"): ("woman", "lady"),
@@ -100,7 +101,7 @@ def with_article(noun: str) -> str:
 
 
 def indefinite(text: str) -> str:
-    """"an" before a vowel that is heard, "a" before all else.
+    """ "an" before a vowel that is heard, "a" before all else.
 
     >>> [indefinite(text) for text in ("owl", "unicycle", "hourglass", "one-eyed cat")]
     ['an', 'a', 'an', 'a']
@@ -130,7 +131,9 @@ def category_of(word: str) -> str | None:
     word = " ".join(word.lower().replace("_", " ").split())
     if word in _table():
         return word
-    return next((category for category, row in sorted(_table().items()) if word in (*row["names"], *row.get("also", ()))), None)
+    return next(
+        (category for category, row in sorted(_table().items()) if word in (*row["names"], *row.get("also", ()))), None
+    )
 
 
 def names(category: str) -> tuple[str, ...]:
@@ -148,5 +151,7 @@ def _numbers() -> dict[str, str]:
     known = {}
     for row in _table().values():
         for noun in (*row["names"], *row["wider"]):
-            known[noun] = "plural" if noun in row.get("plural", ()) else "mass" if noun in row.get("mass", ()) else "one"
+            known[noun] = (
+                "plural" if noun in row.get("plural", ()) else "mass" if noun in row.get("mass", ()) else "one"
+            )
     return known

@@ -8,6 +8,7 @@ that is left to the matting, and `paint`, brush strokes and polygons laid over t
 
 Paper: Sec. 3.3 (the mattes of RefMatte-RW100 were made in image editors). The matting is Levin, Lischinski and Weiss's closed form.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -31,7 +32,9 @@ def read(path: str | Path) -> dict:
         raise RimError(f"{path}: has no outline; it needs a list of polygons, each as 'x,y x,y …'")
     for mark in drawing.get("paint", []):
         if mark.get("label") not in LABELS or ("stroke" in mark) == ("polygon" in mark):
-            raise RimError(f"{path}: {mark} is no paint; it needs a label of {', '.join(LABELS)} and either a stroke or a polygon")
+            raise RimError(
+                f"{path}: {mark} is no paint; it needs a label of {', '.join(LABELS)} and either a stroke or a polygon"
+            )
     return drawing
 
 
@@ -51,7 +54,7 @@ def draw(drawing: dict, height: int, width: int) -> np.ndarray:
         cv2.fillPoly(inside, [_points(polygon)], 0)
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * drawing["band"] + 1,) * 2)
     trimap = np.where(cv2.dilate(inside, brush) > 0, 128, 0).astype(np.uint8)
-    trimap[cv2.erode(inside, brush) > 0] = 255      # a thing that the picture's edge cuts stays sure up to that edge
+    trimap[cv2.erode(inside, brush) > 0] = 255  # a thing that the picture's edge cuts stays sure up to that edge
     for mark in drawing.get("paint", []):
         if "polygon" in mark:
             cv2.fillPoly(trimap, [_points(mark["polygon"])], LABELS[mark["label"]])
@@ -78,7 +81,9 @@ def matte(picture: np.ndarray, trimap: np.ndarray, margin: int = 24) -> np.ndarr
     window = slice(top, rows[-1] + 1 + margin), slice(left, columns[-1] + 1 + margin)
     known = trimap[window]
     values = estimate_alpha_cf(picture[window].astype(np.float64) / 255, np.where(known == 128, 0.5, known / 255.0))
-    values = np.where(known == 128, (np.clip(values, 0, 1) - 0.03) / 0.94, known / 255.0)  # the solver leaves a haze of a few levels
+    values = np.where(
+        known == 128, (np.clip(values, 0, 1) - 0.03) / 0.94, known / 255.0
+    )  # the solver leaves a haze of a few levels
     alpha = np.zeros(trimap.shape, np.float32)
     alpha[window] = np.round(np.clip(values, 0, 1) * 255) / 255
     return alpha

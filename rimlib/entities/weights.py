@@ -1,4 +1,5 @@
 """Where weights of other people's networks are looked for. None is ever fetched here: a user who wants one is told how."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -20,5 +21,7 @@ def find(names: tuple[str, ...], folders: list[Path | None], how: str) -> Path:
         for name in names:
             if (folder / name).is_file():
                 return folder / name
-    where = f"in {' and in '.join(str(folder) for folder in folders)}" if folders else "nowhere, for no folder was named"
+    where = (
+        f"in {' and in '.join(str(folder) for folder in folders)}" if folders else "nowhere, for no folder was named"
+    )
     raise NoWeights(f"{' or '.join(names)} is not here, looked for {where}; {how}")

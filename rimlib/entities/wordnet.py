@@ -7,6 +7,7 @@ an animal are "animal, animate being, beast, brute, creature, fauna": that is wh
 
 WordNet is read by nltk from nltk's own data or from Debian's package `wordnet-base`, whichever is there. The table needs neither.
 """
+
 from __future__ import annotations
 
 import io
@@ -17,16 +18,31 @@ from pathlib import Path
 from rimlib.entities import synonyms
 from rimlib.errors import RimError
 
-CONCRETE = ("noun.animal", "noun.artifact", "noun.body", "noun.food", "noun.object", "noun.person", "noun.phenomenon", "noun.plant", "noun.substance")
+CONCRETE = (
+    "noun.animal",
+    "noun.artifact",
+    "noun.body",
+    "noun.food",
+    "noun.object",
+    "noun.person",
+    "noun.phenomenon",
+    "noun.plant",
+    "noun.substance",
+)
 DEBIAN = "/usr/share/wordnet"
-TOPS = ("animal.n.01", "plant.n.02", "person.n.01")     # what WordNet files among its top concepts and people say all the same
+TOPS = (
+    "animal.n.01",
+    "plant.n.02",
+    "person.n.01",
+)  # what WordNet files among its top concepts and people say all the same
 # The lexicographers' files in WordNet's fixed order (its manual, lexnames(5WN)). A synset holds only the number, and Debian's package has no list.
 LEXNAMES = (
     "adj.all adj.pert adv.all noun.Tops noun.act noun.animal noun.artifact noun.attribute noun.body noun.cognition noun.communication noun.event "
     "noun.feeling noun.food noun.group noun.location noun.motive noun.object noun.person noun.phenomenon noun.plant noun.possession noun.process "
     "noun.quantity noun.relation noun.shape noun.state noun.substance noun.time verb.body verb.change verb.cognition verb.communication "
     "verb.competition verb.consumption verb.contact verb.creation verb.emotion verb.motion verb.perception verb.possession verb.social verb.stative "
-    "verb.weather adj.ppl").split()
+    "verb.weather adj.ppl"
+).split()
 
 
 def candidates(word: str, folder: str | Path | None = None) -> list[str]:
@@ -42,7 +58,14 @@ def hypernyms(word: str, folder: str | Path | None = None) -> list[str]:
     """Candidates for wider words: the names of what the word's concrete senses are kinds of, nearest first."""
     found, level = [], list(_senses(word, folder))
     while level:
-        level = list(dict.fromkeys(above for synset in level for above in synset.hypernyms() if above.lexname() in CONCRETE or above.name() in TOPS))
+        level = list(
+            dict.fromkeys(
+                above
+                for synset in level
+                for above in synset.hypernyms()
+                if above.lexname() in CONCRETE or above.name() in TOPS
+            )
+        )
         found += [lemma for synset in level for lemma in synset.lemma_names()]
     return _without(word, found)
 
@@ -54,12 +77,19 @@ def propose(categories: Iterable[str] | None = None, folder: str | Path | None =
     dropped (synonyms of some sense that it has not), added (words of the table that WordNet did not offer).
     """
     rows = []
-    for category in (synonyms.categories() if categories is None else categories):
+    for category in synonyms.categories() if categories is None else categories:
         same, wider = candidates(category, folder), hypernyms(category, folder)
         offered = list(dict.fromkeys((*same, *wider)))
         table = [word for word in synonyms.words(category) if word != category]
-        rows.append({"category": category, "candidate": offered, "kept": [word for word in offered if word in table],
-                     "dropped": [word for word in same if word not in table], "added": [word for word in table if word not in offered]})
+        rows.append(
+            {
+                "category": category,
+                "candidate": offered,
+                "kept": [word for word in offered if word in table],
+                "dropped": [word for word in same if word not in table],
+                "added": [word for word in table if word not in offered],
+            }
+        )
     return rows
 
 
@@ -75,19 +105,23 @@ def _without(word: str, lemmas: Iterable[str]) -> list[str]:
 
 @cache
 def _reader(folder: str | None):
-    """nltk's reader over the folder, whether or not it has the list `lexnames`."""
+    """Nltk's reader over the folder, whether or not it has the list `lexnames`."""
     import nltk
 
     root = Path(folder).resolve() if folder else _find()
     if not (root / "data.noun").is_file():
-        raise RimError(f"{root}: no WordNet here (data.noun is missing); give the folder of a WordNet 3 database, as {DEBIAN} of the "
-                       "Debian package wordnet-base")
-    if str(root) not in nltk.data.path:      # nltk refuses to read outside of it
+        raise RimError(
+            f"{root}: no WordNet here (data.noun is missing); give the folder of a WordNet 3 database, as {DEBIAN} of the "
+            "Debian package wordnet-base"
+        )
+    if str(root) not in nltk.data.path:  # nltk refuses to read outside of it
         nltk.data.path.append(str(root))
     try:
         return _reader_class()(str(root), None)
-    except Exception as error:               # nltk raises what its files make it raise: assertions, value errors, its own
-        raise RimError(f"{root}: nltk cannot read this WordNet ({type(error).__name__}: {error}); install the Debian package wordnet-base") from error
+    except Exception as error:  # nltk raises what its files make it raise: assertions, value errors, its own
+        raise RimError(
+            f"{root}: nltk cannot read this WordNet ({type(error).__name__}: {error}); install the Debian package wordnet-base"
+        ) from error
 
 
 def _reader_class():
@@ -97,16 +131,16 @@ def _reader_class():
 
     class Reader(WordNetCorpusReader):
         def __init__(self, root, other):
-            with warnings.catch_warnings():      # about other languages, which nobody asked for
+            with warnings.catch_warnings():  # about other languages, which nobody asked for
                 warnings.simplefilter("ignore")
                 super().__init__(root, other)
 
         def open(self, name):
-            if name == "lexnames":               # our list, of which Debian's package has no copy
+            if name == "lexnames":  # our list, of which Debian's package has no copy
                 return io.StringIO("".join(f"{number:02d}\t{lexname}\t0\n" for number, lexname in enumerate(LEXNAMES)))
             return super().open(name)
 
-        def map_wn(self, version="wordnet"):     # between versions, for other languages; needs index.sense
+        def map_wn(self, version="wordnet"):  # between versions, for other languages; needs index.sense
             return None
 
     return Reader
@@ -119,5 +153,7 @@ def _find() -> Path:
     for place in places:
         if (place / "data.noun").is_file():
             return place.resolve()
-    raise RimError(f"WordNet is not on this machine: neither nltk's data (corpora/wordnet in {', '.join(nltk.data.path[:2])} ...) nor {DEBIAN}; "
-                   "install the Debian package wordnet-base, or unpack it and name its folder. The table of synonyms works without it")
+    raise RimError(
+        f"WordNet is not on this machine: neither nltk's data (corpora/wordnet in {', '.join(nltk.data.path[:2])} ...) nor {DEBIAN}; "
+        "install the Debian package wordnet-base, or unpack it and name its folder. The table of synonyms works without it"
+    )

@@ -3,6 +3,7 @@
 Paper: Sec. 3.1 takes a classifier of garments and a detector of 80 classes; a CLIP, which the paper uses for its model only, knows
 all of our categories. The model comes from open_clip, the weights from a file: safetensors in a folder, or the hub's cache.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 from rimlib.entities.weights import NoWeights, find
 from rimlib.errors import RimError
 
-CLIP = "ViT-B-16-quickgelu"      # OpenAI's weights need the name with QuickGELU
+CLIP = "ViT-B-16-quickgelu"  # OpenAI's weights need the name with QuickGELU
 Scorer = Callable[[np.ndarray, Sequence[str]], np.ndarray]
 
 
@@ -37,17 +38,19 @@ class ZeroShot:
         from PIL import Image
 
         with torch.inference_mode():
-            image = self.model.encode_image(self.preprocess(Image.fromarray(picture))[None], normalize=True)   # (1, D)
-            logits = self.model.logit_scale.exp() * image @ self._text(tuple(sentences)).T                     # (1, N)
+            image = self.model.encode_image(self.preprocess(Image.fromarray(picture))[None], normalize=True)  # (1, D)
+            logits = self.model.logit_scale.exp() * image @ self._text(tuple(sentences)).T  # (1, N)
             return logits.softmax(dim=-1)[0].float().numpy()
 
     def _text(self, sentences: tuple[str, ...]):
         import torch
 
         if sentences not in self._texts:
-            parts = [self.model.encode_text(self.tokenizer(list(sentences[start:start + 64])), normalize=True)
-                     for start in range(0, len(sentences), 64)]
-            self._texts[sentences] = torch.cat(parts)   # (N, D)
+            parts = [
+                self.model.encode_text(self.tokenizer(list(sentences[start : start + 64])), normalize=True)
+                for start in range(0, len(sentences), 64)
+            ]
+            self._texts[sentences] = torch.cat(parts)  # (N, D)
         return self._texts[sentences]
 
 
@@ -63,7 +66,7 @@ def load(name: str = CLIP, folder: str | Path | None = None) -> ZeroShot:
     path = _weights(name, folder)
     try:
         model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=str(path))
-    except Exception as error:   # torch and safetensors raise many kinds for a file that is broken or of another model
+    except Exception as error:  # torch and safetensors raise many kinds for a file that is broken or of another model
         raise RimError(f"{path}: not the weights of {name} ({type(error).__name__}: {error})") from error
     return ZeroShot(model.eval(), preprocess, open_clip.get_tokenizer(name))
 

@@ -36,7 +36,7 @@ def photometric(picture: np.ndarray, rng: np.random.Generator, share: float = 0.
         # Fresh noise for each picture would be half of the time that a batch takes: a random piece of a long strip does.
         strip = _noise(max(2**20, 2 * picture.size))
         start = rng.integers(len(strip) - picture.size)
-        noise = strip[start:start + picture.size].reshape(picture.shape) * np.float32(rng.uniform(0, sigma))
+        noise = strip[start : start + picture.size].reshape(picture.shape) * np.float32(rng.uniform(0, sigma))
         picture = cv2.add(picture, np.rint(noise).astype(np.int16), dtype=cv2.CV_8U)  # saturates
     return picture
 

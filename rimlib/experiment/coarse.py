@@ -77,7 +77,9 @@ class Predictions:
                 with np.load(path, allow_pickle=False) as kept:
                     return cls(kept["alphas"], kept["names"].tolist(), kept["mask_ids"].tolist())
             except (OSError, ValueError, KeyError) as error:
-                raise RimError(f"{path}: not the predictions of a model ({str(error).splitlines()[0]}); delete it") from None
+                raise RimError(
+                    f"{path}: not the predictions of a model ({str(error).splitlines()[0]}); delete it"
+                ) from None
         import torch
         from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
@@ -87,19 +89,33 @@ class Predictions:
 
         names, found = list(refmatte.image_names)[:images], []
         device = next(model.parameters()).device
-        for start in tqdm(range(0, len(names), batch), desc="coarse alphas of CLIPMat", unit="batch", disable=not progress):
-            part = names[start:start + batch]
+        for start in tqdm(
+            range(0, len(names), batch), desc="coarse alphas of CLIPMat", unit="batch", disable=not progress
+        ):
+            part = names[start : start + batch]
             asked = [(number, target) for number, name in enumerate(part) for target in refmatte.targets_of(name)]
             with torch.inference_mode():
-                alphas, _ = predict(model, [refmatte.image(name) for name in part], [number for number, _ in asked],
-                                    [refmatte.sentence(target) for _, target in asked], device)
+                alphas, _ = predict(
+                    model,
+                    [refmatte.image(name) for name in part],
+                    [number for number, _ in asked],
+                    [refmatte.sentence(target) for _, target in asked],
+                    device,
+                )
             for (number, target), alpha in zip(asked, alphas):
                 if localised(alpha, resize(refmatte.matte(target.mask_id), alpha.shape)):
                     found.append((np.rint(alpha * 255).astype(np.uint8), part[number], target.mask_id))
         if not found:
-            raise RimError("coarse alphas: the model found no entity of the data set; train it first, or use the worsened truth alone")
+            raise RimError(
+                "coarse alphas: the model found no entity of the data set; train it first, or use the worsened truth alone"
+            )
         alphas, names, mask_ids = zip(*found)
-        write_atomically(path, lambda stream: np.savez(stream, alphas=np.stack(alphas), names=np.array(names), mask_ids=np.array(mask_ids)))
+        write_atomically(
+            path,
+            lambda stream: np.savez(
+                stream, alphas=np.stack(alphas), names=np.array(names), mask_ids=np.array(mask_ids)
+            ),
+        )
         return cls(np.stack(alphas), names, mask_ids)
 
 

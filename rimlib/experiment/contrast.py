@@ -80,8 +80,9 @@ def retrieval(clip, tokenize, pictures, texts, device) -> float:
     clip.eval()
     groups = np.unique(texts, return_inverse=True)[1]
     with loop.autocast(device):
-        images = torch.cat([image_features(clip, image_tokens(clip, part.to(device)))
-                            for part in torch.from_numpy(pictures).split(32)])
+        images = torch.cat(
+            [image_features(clip, image_tokens(clip, part.to(device))) for part in torch.from_numpy(pictures).split(32)]
+        )
         words = text_features(clip, tokenize(texts).to(device))
     nearest = (images @ words.T).argmax(dim=-1).cpu().numpy()
     return float((groups[nearest] == groups).mean())
@@ -95,8 +96,12 @@ def region_retrieval(clip, tokenize, regions, device) -> float:
     """
     clip.eval()
     with loop.autocast(device):
-        tokens = torch.cat([image_tokens(clip, part.to(device)) for part in torch.from_numpy(regions.pictures).split(32)])
-        found = region_features(clip, tokens, torch.from_numpy(regions.weights).to(device), torch.from_numpy(regions.image_index).to(device))
+        tokens = torch.cat(
+            [image_tokens(clip, part.to(device)) for part in torch.from_numpy(regions.pictures).split(32)]
+        )
+        found = region_features(
+            clip, tokens, torch.from_numpy(regions.weights).to(device), torch.from_numpy(regions.image_index).to(device)
+        )
         words = text_features(clip, tokenize(regions.texts).to(device))
     nearest = (found @ words.T).argmax(dim=-1).cpu().numpy()
     return float(regions.also[np.arange(len(nearest)), nearest].mean())

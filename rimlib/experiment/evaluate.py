@@ -13,7 +13,8 @@ import sys
 import numpy as np
 import torch
 
-from rimlib import baselines, profile as profiles
+from rimlib import baselines
+from rimlib import profile as profiles
 from rimlib.baselines.ours import PROFILES, Ours
 from rimlib.clipmat import prompt
 from rimlib.experiment import loop, metrics, record
@@ -21,8 +22,18 @@ from rimlib.images import resize
 from rimlib.refmatte.dataset import RefMatte
 
 
-def evaluate(model, refmatte, setting=None, limit=None, batch=16, template=prompt.DEFAULT, every=False, device=None,
-             progress=False, profile=None) -> dict:
+def evaluate(
+    model,
+    refmatte,
+    setting=None,
+    limit=None,
+    batch=16,
+    template=prompt.DEFAULT,
+    every=False,
+    device=None,
+    progress=False,
+    profile=None,
+) -> dict:
     """Score a method on a data set.
 
     model: a CLIPMat, or any method of `baselines`; refmatte: a `RefMatte`, in one of the two settings; setting: if given, the
@@ -46,8 +57,10 @@ def evaluate(model, refmatte, setting=None, limit=None, batch=16, template=promp
 
         with torch.inference_mode(), tqdm(total=len(names), desc="evaluate", unit="image", disable=not progress) as bar:
             for start in range(0, len(names), batch):
-                part = names[start:start + batch]
-                rows += _score_images(model, refmatte, part, template, every, device, profile or getattr(model, "profile", None))
+                part = names[start : start + batch]
+                rows += _score_images(
+                    model, refmatte, part, template, every, device, profile or getattr(model, "profile", None)
+                )
                 bar.update(len(part))
     finally:
         model.train(was_training)
@@ -71,8 +84,12 @@ def predict(model, pictures, index, sentences, device=None) -> tuple[list[np.nda
 
 def _score_images(model, refmatte, names, template, every, device, profile) -> list[dict]:
     pictures = [refmatte.image(name) for name in names]
-    asked = [(number, target, sentence, kind) for number, name in enumerate(names)
-             for target in refmatte.targets_of(name) for sentence, kind in _sentences(refmatte, target, template, every)]
+    asked = [
+        (number, target, sentence, kind)
+        for number, name in enumerate(names)
+        for target in refmatte.targets_of(name)
+        for sentence, kind in _sentences(refmatte, target, template, every)
+    ]
     numbers, _, sentences, _ = zip(*asked)
     alphas, scores = predict(model, pictures, list(numbers), list(sentences), device)
     truths = {target.mask_id: refmatte.matte(target.mask_id) for _, target, _, _ in asked}
@@ -82,10 +99,19 @@ def _score_images(model, refmatte, names, template, every, device, profile) -> l
         # The band of the training's kernel, brought to the image's size.
         scale = max(true.shape) / profile.model.image_size if profile else 1
         kernel = 2 * round(profile.train.trimap_kernel * scale / 2) + 1 if profile else 25
-        rows.append({"image": names[number], "mask_id": target.mask_id, "sentence": sentence, "sentence_kind": kind,
-                     "entity_kind": target.extra.get("entity_kind"), "keyword": target.keyword, "score": float(score),
-                     "chance": 1 / len(refmatte.targets_of(names[number])),
-                     **metrics.score(resize(alpha, true.shape), true, kernel)})
+        rows.append(
+            {
+                "image": names[number],
+                "mask_id": target.mask_id,
+                "sentence": sentence,
+                "sentence_kind": kind,
+                "entity_kind": target.extra.get("entity_kind"),
+                "keyword": target.keyword,
+                "score": float(score),
+                "chance": 1 / len(refmatte.targets_of(names[number])),
+                **metrics.score(resize(alpha, true.shape), true, kernel),
+            }
+        )
     return rows
 
 
@@ -100,10 +126,17 @@ def _sentences(refmatte, target, template, every):
 
 
 def main(arguments=None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m rimlib.experiment.evaluate", description="Score a method on a RefMatte data set.")
+    parser = argparse.ArgumentParser(
+        prog="python -m rimlib.experiment.evaluate", description="Score a method on a RefMatte data set."
+    )
     parser.add_argument("--method", default="clipmat", choices=baselines.METHODS)
-    parser.add_argument("--size", default="tiny", choices=tuple(PROFILES), help="of a method other than clipmat, which says its own")
-    parser.add_argument("--model", help="weights that train or train_rival stored; without them the shipped CLIPMat, or a rival's public ones")
+    parser.add_argument(
+        "--size", default="tiny", choices=tuple(PROFILES), help="of a method other than clipmat, which says its own"
+    )
+    parser.add_argument(
+        "--model",
+        help="weights that train or train_rival stored; without them the shipped CLIPMat, or a rival's public ones",
+    )
     parser.add_argument("--data", required=True, help="folder of the data set")
     parser.add_argument("--split", default="test")
     parser.add_argument("--setting", default="expression", choices=("expression", "keyword"))
@@ -118,10 +151,24 @@ def main(arguments=None) -> int:
         device = loop.pick_device()
         refmatte = RefMatte(options.data, options.split, options.setting)
         stages = record.Stages()
-        run = record.new("evaluate", profile, method=options.method, data={"fingerprint": refmatte.fingerprint, "split": options.split})
+        run = record.new(
+            "evaluate",
+            profile,
+            method=options.method,
+            data={"fingerprint": refmatte.fingerprint, "split": options.split},
+        )
         with stages("evaluation"):
-            result = evaluate(model, refmatte, limit=options.limit, every=options.every, device=device, progress=True,
-                              batch=profile.evaluate.batch, template=prompt.template(profile), profile=profile)
+            result = evaluate(
+                model,
+                refmatte,
+                limit=options.limit,
+                every=options.every,
+                device=device,
+                progress=True,
+                batch=profile.evaluate.batch,
+                template=prompt.template(profile),
+                profile=profile,
+            )
         if options.out:
             record.write(options.out, record.finish(run, stages, result["metrics"], device, dtype="float32"))
         return result["metrics"]

@@ -14,7 +14,11 @@ from rimlib.errors import RimError
 from rimlib.experiment import loop, record, state
 from rimlib.files import read_json
 
-FREE = {"minutes": None, "steps": None, "checkpoint_seconds": None}  # more time is no other run, nor are other intervals between two states
+FREE = {
+    "minutes": None,
+    "steps": None,
+    "checkpoint_seconds": None,
+}  # more time is no other run, nor are other intervals between two states
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
@@ -26,10 +30,10 @@ class Task:
     """
 
     kind, name = "train", "model"  # the record is KIND.json, the weights are NAME.safetensors
-    loss = "total"                 # which of `losses` is made smaller; the others are only written down
-    log_every = 10                 # steps
-    shown: tuple[str, ...] = ()    # of `losses`, beside the progress bar
-    optimizer_options: dict = {}   # where they are not torch's own
+    loss = "total"  # which of `losses` is made smaller; the others are only written down
+    log_every = 10  # steps
+    shown: tuple[str, ...] = ()  # of `losses`, beside the progress bar
+    optimizer_options: dict = {}  # where they are not torch's own
 
     def __init__(self, profile, samples, weights: str = "random", train=None, seed: int | None = None):
         self.profile, self.samples, self.weights = profile, samples, Path(weights).name
@@ -43,8 +47,14 @@ class Task:
     @property
     def key(self) -> str:
         """Runs of one key may go on from each other."""
-        return state.settings_key(self.name, self.seed, self.settings["model"], {**self.settings["train"], **FREE},
-                                  self.samples.fingerprint, self.weights)
+        return state.settings_key(
+            self.name,
+            self.seed,
+            self.settings["model"],
+            {**self.settings["train"], **FREE},
+            self.samples.fingerprint,
+            self.weights,
+        )
 
     def build(self) -> torch.nn.Module:
         """The model as it starts."""
@@ -109,9 +119,22 @@ def fit(task: Task, out, minutes=None, steps=None, resume=True, progress=True, d
     torch.manual_seed(task.seed)
     model = task.build().to(device)
     stages = record.Stages(torch.cuda.synchronize if device.type == "cuda" else None)
-    data = {"fingerprint": task.samples.fingerprint, "images": len(task.samples.image_names), "entities": len(task.samples.targets)}
-    run = record.new(task.kind, task.profile, key=key, asked=asked, seed=task.seed, method=task.name, settings=task.settings,
-                     weights=task.weights, data=data)
+    data = {
+        "fingerprint": task.samples.fingerprint,
+        "images": len(task.samples.image_names),
+        "entities": len(task.samples.targets),
+    }
+    run = record.new(
+        task.kind,
+        task.profile,
+        key=key,
+        asked=asked,
+        seed=task.seed,
+        method=task.name,
+        settings=task.settings,
+        weights=task.weights,
+        data=data,
+    )
     run |= task.begin(model, device, stages)
     model.train()
     optimizer = _optimizer(task, model, device)
@@ -136,7 +159,12 @@ def fit(task: Task, out, minutes=None, steps=None, resume=True, progress=True, d
         raise
     average.copy_to(model)
     model.eval()
-    metrics = {"steps": clock.step, "minutes": round(clock.seconds / 60, 4), **_last(done["log"]), **task.end(model, device, stages)}
+    metrics = {
+        "steps": clock.step,
+        "minutes": round(clock.seconds / 60, 4),
+        **_last(done["log"]),
+        **task.end(model, device, stages),
+    }
     task.store(model, weights_path, minutes, steps, metrics)
     record.finish(run, stages, metrics, device, dtype=loop.precision(device), log=done["log"])
     record.write(record_path, run)
@@ -153,7 +181,9 @@ def _steps(task, model, average, optimizer, clock, batches, stages, log, save, d
             if stop.asked:
                 raise KeyboardInterrupt
             for group in optimizer.param_groups:
-                group["lr"] = group["rate"] * (loop.cosine(clock.share, settings.warmup) if settings.schedule == "cosine" else 1)
+                group["lr"] = group["rate"] * (
+                    loop.cosine(clock.share, settings.warmup) if settings.schedule == "cosine" else 1
+                )
             with stages("data"):
                 batch = next(batches)
             with stages("forward"):
@@ -177,8 +207,14 @@ def _steps(task, model, average, optimizer, clock, batches, stages, log, save, d
             if count and (clock.step % task.log_every == 0 or clock.share >= 1):
                 # The mean over the steps since the last row: single batches jump.
                 row = {name: round(value / count, 5) for name, value in sums.items()}
-                log.append({"step": clock.step, "seconds": round(clock.seconds, 2),
-                            "images_per_second": round(images / max(clock.seconds - mark, 1e-9), 2), **row})
+                log.append(
+                    {
+                        "step": clock.step,
+                        "seconds": round(clock.seconds, 2),
+                        "images_per_second": round(images / max(clock.seconds - mark, 1e-9), 2),
+                        **row,
+                    }
+                )
                 show(loss=row[task.loss], **{name: row[name] for name in task.shown}, step=clock.step)
                 sums, count, images, mark = {}, 0, 0, clock.seconds
             if clock.seconds > next_save:
@@ -195,13 +231,21 @@ def _optimizer(task, model, device):
     for group in task.groups(model):
         for matrices in (True, False):
             params = [value for value in group["params"] if (value.ndim > 1) == matrices]
-            parts.append({"lr": group["rate"], "weight_decay": settings.weight_decay if matrices else 0.0, **group, "params": params})
-    return OPTIMIZERS[settings.optimizer]([part for part in parts if part["params"]], fused=device.type in ("cpu", "cuda"),
-                                          **task.optimizer_options)
+            parts.append(
+                {
+                    "lr": group["rate"],
+                    "weight_decay": settings.weight_decay if matrices else 0.0,
+                    **group,
+                    "params": params,
+                }
+            )
+    return OPTIMIZERS[settings.optimizer](
+        [part for part in parts if part["params"]], fused=device.type in ("cpu", "cuda"), **task.optimizer_options
+    )
 
 
 def _last(log: list[dict]) -> dict:
     """The means of the run's last tenth, for the card: losses and speed."""
-    rows = log[-max(1, len(log) // 10):]
+    rows = log[-max(1, len(log) // 10) :]
     names = [name for name in (rows[0] if rows else {}) if name not in ("step", "seconds")]
     return {name: round(sum(row[name] for row in rows) / len(rows), 5) for name in names}

@@ -111,7 +111,9 @@ def pick_device(name: str | None = None) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise RimError(f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); leave it out to find one") from None
+        raise RimError(
+            f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); leave it out to find one"
+        ) from None
     return device
 
 
@@ -141,8 +143,10 @@ def count_bad(bad: int, loss, norm, most: int = 20) -> int:
     if math.isfinite(loss.item()) and math.isfinite(norm.item()):
         return 0
     if bad + 1 >= most:
-        raise RimError(f"training: the loss was not a finite number for {most} steps in a row; "
-                       "lower train.lr (or clip.lr), or set train.clip_norm to about 1")
+        raise RimError(
+            f"training: the loss was not a finite number for {most} steps in a row; "
+            "lower train.lr (or clip.lr), or set train.clip_norm to about 1"
+        )
     return bad + 1
 
 
@@ -180,7 +184,10 @@ def bar(name: str, clock: Clock, shown: bool):
     from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
     layout = "{desc} {percentage:3.0f}% |{bar:30}| {elapsed}<{remaining}{postfix}"
-    with tqdm(total=100.0, initial=round(100 * clock.share, 1), desc=name, disable=not shown, bar_format=layout) as line:
+    with tqdm(
+        total=100.0, initial=round(100 * clock.share, 1), desc=name, disable=not shown, bar_format=layout
+    ) as line:
+
         def show(**values):
             line.update(min(100.0, round(100 * clock.share, 1)) - line.n)
             line.set_postfix(values)
@@ -199,7 +206,9 @@ def run_options(parser, arguments) -> tuple:
     parser.add_argument("--steps", type=int, help="… or how many steps; with both, whichever ends first")
     parser.add_argument("--device", help="such as cuda, mps or cpu (the best one here)")
     again = parser.add_mutually_exclusive_group()
-    again.add_argument("--resume", action="store_true", default=True, help="go on from an interrupted run (as without it)")
+    again.add_argument(
+        "--resume", action="store_true", default=True, help="go on from an interrupted run (as without it)"
+    )
     again.add_argument("--fresh", dest="resume", action="store_false", help="begin anew")
     options = parser.parse_args(arguments)
     return options, {name: getattr(options, name) for name in ("minutes", "steps", "resume", "device")}

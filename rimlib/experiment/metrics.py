@@ -86,10 +86,13 @@ def score(pred, true, band_kernel: int = 25) -> dict:
     """
     covered = iou(pred, true)
     return {
-        "sad": sad(pred, true), "mse": mse(pred, true), "mad": mad(pred, true),
+        "sad": sad(pred, true),
+        "mse": mse(pred, true),
+        "mad": mad(pred, true),
         "sad_empty": float(np.asarray(true, dtype=np.float64).sum() / 1000),
         "sad_in_band": sad_in_band(pred, true, band_kernel),
-        "iou": covered, "localised": covered > 0.5,
+        "iou": covered,
+        "localised": covered > 0.5,
     }
 
 

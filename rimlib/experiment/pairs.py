@@ -13,7 +13,7 @@ from rimlib.experiment import augment
 from rimlib.experiment.samples import Samples
 from rimlib.images import resize
 
-KEYWORDS = 0.5       # of the captions: a keyword in a template, not a sentence of the scene
+KEYWORDS = 0.5  # of the captions: a keyword in a template, not a sentence of the scene
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Pairs:
             pictures[row] = picture[:, ::-1] if flipped else picture
             for target in samples.members[image]:
                 matte = resize(samples.mattes[target], (self.grid, self.grid)).astype(np.float32)
-                if not matte.any():   # thinner than a level of grey: nothing to look at
+                if not matte.any():  # thinner than a level of grey: nothing to look at
                     continue
                 text, claim = self._caption(target, rng)
                 weights.append((matte[:, ::-1] if flipped else matte) / matte.sum())
@@ -76,7 +76,9 @@ class Pairs:
     def _caption(self, target, rng):
         """A caption, and what it claims without saying where (None if it says where)."""
         if self.samples.keywords[target] and rng.random() < KEYWORDS:
-            return self.templates[rng.integers(len(self.templates))].format(keyword=self.samples.keywords[target]), self._keyword(target)
+            return self.templates[rng.integers(len(self.templates))].format(
+                keyword=self.samples.keywords[target]
+            ), self._keyword(target)
         options = list(self.samples.sentences[target])
         text = options[rng.integers(len(options))]
         return text, self._entity(target) if self.samples.sentences[target][text] == "basic" else None

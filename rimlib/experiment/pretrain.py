@@ -48,8 +48,18 @@ class Training(Task):
 
     def __init__(self, profile, samples, held_out):
         clip, grid = profile.clip, profile.model.image_size // backbone.PATCH
-        numbers = dataclasses.replace(profile.train, minutes=clip.minutes, steps=None, images=clip.batch, lr=clip.lr, warmup=clip.warmup,
-                                      weight_decay=clip.weight_decay, optimizer="adamw", schedule="cosine", clip_norm=1.0)
+        numbers = dataclasses.replace(
+            profile.train,
+            minutes=clip.minutes,
+            steps=None,
+            images=clip.batch,
+            lr=clip.lr,
+            warmup=clip.warmup,
+            weight_decay=clip.weight_decay,
+            optimizer="adamw",
+            schedule="cosine",
+            clip_norm=1.0,
+        )
         super().__init__(profile, samples, train=numbers, seed=clip.seed)
         self.name = f"{profile.model.backbone}-clip"
         self.pairs, self.held_out = (Pairs(part, prompt.TEMPLATES, grid) for part in (samples, held_out))
@@ -66,8 +76,13 @@ class Training(Task):
     def groups(self, clip) -> list[dict]:
         """Positions are matrices that have nothing to shrink."""
         named = list(clip.named_parameters())
-        places, others = ([value for name, value in named if ("positional" in name) == place] for place in (True, False))
-        return [{"params": others, "rate": self.train.lr}, {"params": places, "rate": self.train.lr, "weight_decay": 0.0}]
+        places, others = (
+            [value for name, value in named if ("positional" in name) == place] for place in (True, False)
+        )
+        return [
+            {"params": others, "rate": self.train.lr},
+            {"params": places, "rate": self.train.lr, "weight_decay": 0.0},
+        ]
 
     def begin(self, clip, device, stages) -> dict:
         self.before = self._measure(clip, device)
@@ -90,7 +105,9 @@ class Training(Task):
             shared.index_add_(0, index, also[:, first].long())
             pictures_of = index[first]
             whole = contrast.image_features(clip, seen[pictures_of])
-            return {"loss": loss + PICTURES * contrast.contrastive_loss(whole, texts[first], scale, shared[pictures_of] > 0)}
+            return {
+                "loss": loss + PICTURES * contrast.contrastive_loss(whole, texts[first], scale, shared[pictures_of] > 0)
+            }
 
     def after_step(self, clip) -> None:
         clip.logit_scale.clamp_(0, math.log(100))  # CLIP's own bound
@@ -109,18 +126,25 @@ class Training(Task):
         """Retrieval of a caption by the picture, and by the region, among the held-out ones."""
         count = min(HELD_OUT, len(self.held_out.samples))
         regions = self.held_out.batch(np.random.default_rng(0), count, flip=0.0, noise=0.0)
-        return {"pictures": contrast.retrieval(clip, self._tokenize, *self.held_out.scenes(count), device),
-                "pictures_chance": 1 / count,
-                "regions": contrast.region_retrieval(clip, self._tokenize, regions, device),
-                "regions_chance": float(regions.also.mean())}
+        return {
+            "pictures": contrast.retrieval(clip, self._tokenize, *self.held_out.scenes(count), device),
+            "pictures_chance": 1 / count,
+            "regions": contrast.region_retrieval(clip, self._tokenize, regions, device),
+            "regions_chance": float(regions.also.mean()),
+        }
 
 
 def save_clip(path, clip, profile, metrics: dict) -> None:
     """Store a CLIP's weights as safetensors (open_clip's names), and beside them as JSON what they are."""
     from safetensors.torch import save
 
-    card = {"kind": "clip", "backbone": profile.model.backbone, "image_size": profile.model.image_size,
-            "profile": profile.name, "metrics": metrics}
+    card = {
+        "kind": "clip",
+        "backbone": profile.model.backbone,
+        "image_size": profile.model.image_size,
+        "profile": profile.name,
+        "metrics": metrics,
+    }
     tensors = {name: value.detach().cpu().contiguous() for name, value in clip.state_dict().items()}
     write_atomically(path, save(tensors))
     write_json(Path(path).with_suffix(".json"), card)
@@ -136,11 +160,16 @@ def _data(root, size: int, progress: bool):
 
 
 def main(arguments=None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m rimlib.experiment.pretrain",
-                                     description="Pre-train a small CLIP on the captions of a RefMatte data set.")
+    parser = argparse.ArgumentParser(
+        prog="python -m rimlib.experiment.pretrain",
+        description="Pre-train a small CLIP on the captions of a RefMatte data set.",
+    )
     parser.add_argument("--profile", default="tiny")
     options, given = loop.run_options(parser, arguments)
-    return loop.run_command(lambda: pretrain_clip(profiles.load(options.profile), options.data, options.out, **given)["metrics"], options.out)
+    return loop.run_command(
+        lambda: pretrain_clip(profiles.load(options.profile), options.data, options.out, **given)["metrics"],
+        options.out,
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import rimlib
@@ -66,7 +66,7 @@ def new(kind: str, profile, command: str | None = None, **facts) -> dict:
         "seed": profile.seed if profile is not None else None,
         "settings": profile.to_dict() if profile is not None else None,
         "command": command if command is not None else this_command(),
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "git": git_state(),
         "source": source_hash(),
         "versions": versions(),
@@ -80,7 +80,7 @@ def finish(record: dict, stages: Stages | None = None, metrics: dict | None = No
 
     device: the torch device that the run used, if any.
     """
-    record["finished"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    record["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
     if stages is not None:
         record["seconds"] = {name: round(value, 3) for name, value in stages.seconds.items()}
     if device is not None:
@@ -107,8 +107,10 @@ def read(path, profile) -> dict:
     for name in sorted(recorded.keys() | wanted.keys()):
         there, here = recorded.get(name, "missing"), wanted.get(name, "missing")
         if there != here:
-            raise RimError(f"{path}: not a run of profile {profile.name} as it is now: {name} is {there!r} there and {here!r} here; "
-                           "record such a run anew")
+            raise RimError(
+                f"{path}: not a run of profile {profile.name} as it is now: {name} is {there!r} there and {here!r} here; "
+                "record such a run anew"
+            )
     return record
 
 
@@ -128,7 +130,9 @@ def git_state() -> dict | None:
     root = Path(rimlib.__file__).resolve().parent
 
     def git(*words):
-        return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *words], cwd=root, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
 
     try:
         # A copy installed into an environment may lie inside another project's repository: that one's commit says nothing.

@@ -11,10 +11,12 @@ from rimlib.clipmat.collaboration import THRESHOLD
 from rimlib.errors import RimError
 from rimlib.experiment.evaluate import predict
 
-FOUND = 0.001       # share of a picture that a matte must cover to be more than empty
+FOUND = 0.001  # share of a picture that a matte must cover to be more than empty
 
 
-def refusal(model, refmatte, limit=None, batch: int = 16, template: str = "a photo of a {keyword}", device=None) -> dict:
+def refusal(
+    model, refmatte, limit=None, batch: int = 16, template: str = "a photo of a {keyword}", device=None
+) -> dict:
     """Compare a model's scores of sentences that fit something and of such that fit nothing.
 
     model: a CLIPMat; refmatte: a `RefMatte` in the expression setting, with no-target sentences; limit: the first so many images;
@@ -25,7 +27,9 @@ def refusal(model, refmatte, limit=None, batch: int = 16, template: str = "a pho
     """
     names = [name for name in list(refmatte.image_names)[:limit] if refmatte.no_target.get(name)]
     if not names:
-        raise RimError(f"{refmatte.root}: the split {refmatte.split!r} has no sentences that fit nothing; build it with data.no_target above 0")
+        raise RimError(
+            f"{refmatte.root}: the split {refmatte.split!r} has no sentences that fit nothing; build it with data.no_target above 0"
+        )
     device = device or next(model.parameters()).device
     true, false, kinds, empty = [], [], [], []
     was_training = model.training
@@ -33,11 +37,21 @@ def refusal(model, refmatte, limit=None, batch: int = 16, template: str = "a pho
     try:
         with torch.inference_mode():
             for start in range(0, len(names), batch):
-                part = names[start:start + batch]
-                asked = [(number, refmatte.sentence(target), None) for number, name in enumerate(part) for target in refmatte.targets_of(name)]
-                asked += [(number, _in_words(row, template), row.get("wrong", "unknown")) for number, name in enumerate(part) for row in refmatte.no_target[name]]
+                part = names[start : start + batch]
+                asked = [
+                    (number, refmatte.sentence(target), None)
+                    for number, name in enumerate(part)
+                    for target in refmatte.targets_of(name)
+                ]
+                asked += [
+                    (number, _in_words(row, template), row.get("wrong", "unknown"))
+                    for number, name in enumerate(part)
+                    for row in refmatte.no_target[name]
+                ]
                 numbers, sentences, wrong = zip(*asked)
-                alphas, scores = predict(model, [refmatte.image(name) for name in part], list(numbers), list(sentences), device)
+                alphas, scores = predict(
+                    model, [refmatte.image(name) for name in part], list(numbers), list(sentences), device
+                )
                 for alpha, score, kind in zip(alphas, scores, wrong):
                     (true if kind is None else false).append(float(score))
                     if kind is not None:
@@ -46,9 +60,15 @@ def refusal(model, refmatte, limit=None, batch: int = 16, template: str = "a pho
     finally:
         model.train(was_training)
     true, false, kinds = np.array(true), np.array(false), np.array(kinds)
-    return {"fitting": len(true), "nothing": len(false), "auc": auc(true, false), "kept": float((true >= THRESHOLD).mean()),
-            "refused": float((false < THRESHOLD).mean()), "empty": float(np.mean(empty)),
-            **{f"refused_{kind}": float((false[kinds == kind] < THRESHOLD).mean()) for kind in sorted(set(kinds.tolist()))}}
+    return {
+        "fitting": len(true),
+        "nothing": len(false),
+        "auc": auc(true, false),
+        "kept": float((true >= THRESHOLD).mean()),
+        "refused": float((false < THRESHOLD).mean()),
+        "empty": float(np.mean(empty)),
+        **{f"refused_{kind}": float((false[kinds == kind] < THRESHOLD).mean()) for kind in sorted(set(kinds.tolist()))},
+    }
 
 
 def auc(higher: np.ndarray, lower: np.ndarray) -> float:

@@ -37,8 +37,15 @@ class Samples:
     nothing in it, (text, whether it is a keyword), where the data set has any.
     """
 
-    def __init__(self, refmatte, size: int, limit: int | None = None, cache: bool = True, progress: bool = False,
-                 workers: int = -1):
+    def __init__(
+        self,
+        refmatte,
+        size: int,
+        limit: int | None = None,
+        cache: bool = True,
+        progress: bool = False,
+        workers: int = -1,
+    ):
         names = list(refmatte.image_names)[:limit]
         if not names:
             raise RimError(f"{getattr(refmatte, 'root', 'data')}: the data set has no image to train on")
@@ -51,16 +58,30 @@ class Samples:
         self.sentences = [_clear_sentences(target) for target in targets]
         self.keywords = [target.keyword for target in targets]
         self.alone = np.array([_keyword_clear(target, group) for group in groups for target in group], dtype=bool)
-        self.nothing = [[(row["sentence"], row.get("wrong") == "keyword") for row in refmatte.no_target.get(name, ())] for name in names]
-        self.images, self.mattes = _arrays(refmatte, names, [target.mask_id for target in targets], size,
-                                           cache, progress, workers)
+        self.nothing = [
+            [(row["sentence"], row.get("wrong") == "keyword") for row in refmatte.no_target.get(name, ())]
+            for name in names
+        ]
+        self.images, self.mattes = _arrays(
+            refmatte, names, [target.mask_id for target in targets], size, cache, progress, workers
+        )
 
     def __len__(self) -> int:
         """The number of images."""
         return len(self.image_names)
 
-    def batch(self, rng: np.random.Generator, images: int = 16, sentences: int = 2, keyword_share: float = 0.4,
-              flip: float = 0.5, noise: float = 0.5, trimap_kernel: int = 7, templates=("{keyword}",), no_target: float = 0.0) -> "Batch":
+    def batch(
+        self,
+        rng: np.random.Generator,
+        images: int = 16,
+        sentences: int = 2,
+        keyword_share: float = 0.4,
+        flip: float = 0.5,
+        noise: float = 0.5,
+        trimap_kernel: int = 7,
+        templates=("{keyword}",),
+        no_target: float = 0.0,
+    ) -> "Batch":
         """Draw a batch: B images and k sentences of each, of k different entities where the image has them.
 
         rng: decides everything, so a seed gives the batch again; images: B; sentences: k; keyword_share: of the
@@ -91,7 +112,9 @@ class Samples:
                 matte = self.mattes[target]
                 mattes[row] = matte[:, ::-1] if flipped else matte
                 trimaps[row] = CLASSES[trimap_from_alpha(np.float32(1 / 255) * mattes[row], trimap_kernel)]
-                texts.append(self._text(target, rng, keyword_share, flipped, templates, taken=texts[place * sentences:]))
+                texts.append(
+                    self._text(target, rng, keyword_share, flipped, templates, taken=texts[place * sentences :])
+                )
         return Batch(pictures, np.repeat(np.arange(images), sentences), texts, mattes, trimaps)
 
     def _text(self, target, rng, keyword_share, flipped, templates, taken) -> str:
@@ -102,7 +125,6 @@ class Samples:
             options = [augment.mirror_words(sentence) for sentence in options]
         options = [sentence for sentence in options if sentence not in taken] or options
         return options[rng.integers(len(options))]
-
 
     def _text_of_nothing(self, image, rng, flipped, templates) -> str:
         text, is_keyword = self.nothing[image][rng.integers(len(self.nothing[image]))]
@@ -126,8 +148,9 @@ class Batch:
     trimaps: np.ndarray
 
     def on(self, device) -> dict:
-        """images float32 (B, 3, S, S) in [0, 1], channels last in memory; image_index int64 (B k,); mattes float32
-        (B k, 1, S, S) in [0, 1]; trimaps int64 (B k, S, S). Scaled on the device: bytes travel faster."""
+        """Images float32 (B, 3, S, S) in [0, 1], channels last in memory; image_index int64 (B k,); mattes float32
+        (B k, 1, S, S) in [0, 1]; trimaps int64 (B k, S, S). Scaled on the device: bytes travel faster.
+        """
         import torch
 
         move = lambda array: torch.from_numpy(array).to(device, non_blocking=True)
@@ -162,8 +185,10 @@ def _arrays(refmatte, names, mask_ids, size, cache, progress, workers):
     if partial is None:
         arrays = {name: np.empty(shape, np.uint8) for name, shape in shapes.items()}
     else:
-        arrays = {name: np.lib.format.open_memmap(partial / f"{name}.npy", "w+", np.uint8, shape)
-                  for name, shape in shapes.items()}
+        arrays = {
+            name: np.lib.format.open_memmap(partial / f"{name}.npy", "w+", np.uint8, shape)
+            for name, shape in shapes.items()
+        }
     try:
         _decode(refmatte, names, mask_ids, *arrays.values(), progress, workers)
         if partial is not None:
@@ -198,15 +223,21 @@ def _decode(refmatte, names, mask_ids, images, mattes, progress, workers) -> Non
 
     size, files = images.shape[1], 64
     pictures, masks = map(refmatte.layout.image, names), map(refmatte.layout.mask, mask_ids)
-    jobs = [(array, read, wanted, start) for array, read, wanted in ((images, _small_image, list(pictures)), (mattes, _small_matte, list(masks)))
-            for start in range(0, len(wanted), files)]
-    work = (delayed(_part)(number, read, wanted[start:start + files], size) for number, (_, read, wanted, start) in enumerate(jobs))
+    jobs = [
+        (array, read, wanted, start)
+        for array, read, wanted in ((images, _small_image, list(pictures)), (mattes, _small_matte, list(masks)))
+        for start in range(0, len(wanted), files)
+    ]
+    work = (
+        delayed(_part)(number, read, wanted[start : start + files], size)
+        for number, (_, read, wanted, start) in enumerate(jobs)
+    )
     # A few files are read sooner than processes start.
     done = Parallel(n_jobs=workers if len(jobs) > 8 else 1, return_as="generator_unordered")(work)
     with tqdm(total=len(names) + len(mask_ids), desc=f"samples at {size} px", unit="file", disable=not progress) as bar:
         for number, part in done:
             array, _, _, start = jobs[number]
-            array[start:start + len(part)] = part
+            array[start : start + len(part)] = part
             bar.update(len(part))
 
 

@@ -1,15 +1,15 @@
 """Making a trained model the one that ships: half the precision, a card with its scores, and its record.
 
-    python -m rimlib.experiment.ship --run runs/tiny-long --data data/tiny-long-… --name tiny
-    python -m rimlib.experiment.ship --clip runs/clip
+python -m rimlib.experiment.ship --run runs/tiny-long --data data/tiny-long-… --name tiny
+python -m rimlib.experiment.ship --clip runs/clip
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from rimlib.clipmat.backbone import CHECKPOINTS
 from rimlib.clipmat import prompt
+from rimlib.clipmat.backbone import CHECKPOINTS
 from rimlib.clipmat.model import CLIPMat
 from rimlib.experiment import loop
 from rimlib.experiment.evaluate import evaluate
@@ -32,15 +32,23 @@ def ship(run: str | Path, data: str | Path, name: str) -> dict:
     record = read_json(Path(run) / "train.json")
     path = CHECKPOINTS / f"clipmat-{name}.safetensors"
     model = CLIPMat.load(run)
-    facts = {"use": USE, "licence": LICENCE, "precision": "float16", "record": f"results/runs/train-{record['profile']}.json",
-             **{key: record[key] for key in ("weights", "data", "metrics", "git")}}
+    facts = {
+        "use": USE,
+        "licence": LICENCE,
+        "precision": "float16",
+        "record": f"results/runs/train-{record['profile']}.json",
+        **{key: record[key] for key in ("weights", "data", "metrics", "git")},
+    }
     model.save(path, half=True, **facts)
     model = CLIPMat.load(path)
     scores = {}
     for label, split in SPLITS.items():
         for setting in ("keyword", "expression"):
             found = evaluate(model, RefMatte(data, split, setting), template=prompt.template(model.profile))["metrics"]
-            scores[f"{setting}, {label}"] = {key: round(found[key], 4) for key in ("entities", "localised", "chance", "iou", "sad", "mse", "mad", "sad_e", "sad_ratio")}
+            scores[f"{setting}, {label}"] = {
+                key: round(found[key], 4)
+                for key in ("entities", "localised", "chance", "iou", "sad", "mse", "mad", "sad_e", "sad_ratio")
+            }
         found = refusal(model, RefMatte(data, split), template=prompt.template(model.profile))
         scores[f"sentences that fit nothing, {label}"] = {key: round(value, 4) for key, value in found.items()}
     model.save(path, half=True, **facts, scores=scores)
@@ -54,10 +62,20 @@ def ship_clip(run: str | Path) -> Path:
 
     record = read_json(Path(run) / "pretrain.json")
     name = f"{record['settings']['model']['backbone']}-clip"
-    tensors = {key: value.half() if value.ndim else value for key, value in load_file(Path(run) / f"{name}.safetensors").items()}
+    tensors = {
+        key: value.half() if value.ndim else value
+        for key, value in load_file(Path(run) / f"{name}.safetensors").items()
+    }
     path = write_atomically(CHECKPOINTS / f"{name}.safetensors", save(tensors))
-    write_json(path.with_suffix(".json"), {**read_json(Path(run) / f"{name}.json"), "precision": "float16", "licence": LICENCE,
-                                           "record": f"results/runs/pretrain-{record['profile']}.json"})
+    write_json(
+        path.with_suffix(".json"),
+        {
+            **read_json(Path(run) / f"{name}.json"),
+            "precision": "float16",
+            "licence": LICENCE,
+            "record": f"results/runs/pretrain-{record['profile']}.json",
+        },
+    )
     write_json(repository() / "results" / "runs" / f"pretrain-{record['profile']}.json", record)
     return path
 
@@ -72,7 +90,12 @@ def main(arguments=None) -> int:
     options = parser.parse_args(arguments)
     if options.run and not options.data:
         parser.error("--run needs --data")
-    return loop.run_command(lambda: ship(options.run, options.data, options.name) if options.run else {"file": str(ship_clip(options.clip))}, options.run or options.clip)
+    return loop.run_command(
+        lambda: (
+            ship(options.run, options.data, options.name) if options.run else {"file": str(ship_clip(options.clip))}
+        ),
+        options.run or options.clip,
+    )
 
 
 if __name__ == "__main__":

@@ -86,16 +86,22 @@ def load(path, key: str) -> tuple[dict, dict] | None:
             progress = json.loads((file.metadata() or {})["progress"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
-        raise RimError(f"{path}: not a state that a run can go on from ({error}); delete it, or start afresh with --fresh") from None
+        raise RimError(
+            f"{path}: not a state that a run can go on from ({error}); delete it, or start afresh with --fresh"
+        ) from None
     if progress.get("key") != key:
-        raise RimError(f"{path}: left by a run with other settings or other data (profile {progress.get('profile')!r}); "
-                       "use the same ones, another --out folder, or --fresh to begin anew")
+        raise RimError(
+            f"{path}: left by a run with other settings or other data (profile {progress.get('profile')!r}); "
+            "use the same ones, another --out folder, or --fresh to begin anew"
+        )
     return tensors, progress
 
 
 def restore(tensors: dict, progress: dict, module, average: Average, optimizer) -> None:
     """Put a loaded state back into a module, its average and its optimizer."""
-    part = lambda prefix: {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    part = lambda prefix: {
+        name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)
+    }
     torch.set_rng_state(tensors["random"])
     module.load_state_dict(part("model."))
     for name, value in part("average.").items():

@@ -23,7 +23,9 @@ from rimlib.experiment.samples import Samples
 from rimlib.refmatte.dataset import RefMatte
 
 
-def train(profile, data, out, minutes=None, steps=None, weights="clip", resume=True, progress=True, device=None) -> dict:
+def train(
+    profile, data, out, minutes=None, steps=None, weights="clip", resume=True, progress=True, device=None
+) -> dict:
     """Train the profile's CLIPMat; `out/clipmat.safetensors` is the model and `out/train.json` the record.
 
     profile: a Profile; data: the folder of a RefMatte data set, or a `RefMatte`; minutes, steps: how long (both None:
@@ -56,8 +58,17 @@ class Training(Task):
     def prepare(self, model, step):
         """A batch and its sentences' tokens; `batch` as in `Samples`."""
         settings, templates = self.train, prompt.templates(self.profile.model)
-        batch = self.samples.batch(self.rng(step), settings.images, settings.sentences, settings.keyword_share, settings.flip, settings.noise,
-                                   settings.trimap_kernel, templates, settings.no_target)
+        batch = self.samples.batch(
+            self.rng(step),
+            settings.images,
+            settings.sentences,
+            settings.keyword_share,
+            settings.flip,
+            settings.noise,
+            settings.trimap_kernel,
+            templates,
+            settings.no_target,
+        )
         return batch, model.tokenizer(batch.texts, truncate=True)
 
     def losses(self, model, batch, device) -> dict[str, torch.Tensor]:
@@ -76,20 +87,33 @@ class Training(Task):
 def groups(model, settings) -> list[dict]:
     """The parameters by learning rate: the image encoder, the text encoder, all that is new. Paper: S4.1, Table 10."""
     image = [value for name, value in model.named_parameters() if name.startswith("backbone.visual.")]
-    text = [value for name, value in model.named_parameters()
-            if name.startswith("backbone.") and not name.startswith("backbone.visual.")]
+    text = [
+        value
+        for name, value in model.named_parameters()
+        if name.startswith("backbone.") and not name.startswith("backbone.visual.")
+    ]
     new = [value for name, value in model.named_parameters() if not name.startswith("backbone.")]
-    return [{"params": params, "lr": rate, "rate": rate}
-            for params, rate in ((image, settings.lr_image), (text, settings.lr_text), (new, settings.lr))]
+    return [
+        {"params": params, "lr": rate, "rate": rate}
+        for params, rate in ((image, settings.lr_image), (text, settings.lr_text), (new, settings.lr))
+    ]
 
 
 def main(arguments=None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m rimlib.experiment.train", description="Train CLIPMat on a RefMatte data set.")
+    parser = argparse.ArgumentParser(
+        prog="python -m rimlib.experiment.train", description="Train CLIPMat on a RefMatte data set."
+    )
     parser.add_argument("--profile", default="tiny")
-    parser.add_argument("--weights", default="clip", help="clip, random, or a .safetensors file of a CLIP of the profile's backbone")
+    parser.add_argument(
+        "--weights", default="clip", help="clip, random, or a .safetensors file of a CLIP of the profile's backbone"
+    )
     options, given = loop.run_options(parser, arguments)
     return loop.run_command(
-        lambda: train(profiles.load(options.profile), options.data, options.out, weights=options.weights, **given)["metrics"], options.out)
+        lambda: train(profiles.load(options.profile), options.data, options.out, weights=options.weights, **given)[
+            "metrics"
+        ],
+        options.out,
+    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from rimlib import baselines, profile as profiles
+from rimlib import baselines
+from rimlib import profile as profiles
 from rimlib.baselines.ours import PROFILES
 from rimlib.errors import RimError
 from rimlib.experiment import loop, record
@@ -35,8 +36,19 @@ SCORES = ("entities", "localised", "chance", "iou", "sad", "sad_in_band", "mse",
 WEIGHTS = {"clipseg": "clip", "mdetr": "random"}  # where the tiny ones start
 
 
-def train_rival(rival, size, data, out, minutes=None, steps=None, weights=None, image_size=None, resume=True, progress=True,
-                device=None) -> dict:
+def train_rival(
+    rival,
+    size,
+    data,
+    out,
+    minutes=None,
+    steps=None,
+    weights=None,
+    image_size=None,
+    resume=True,
+    progress=True,
+    device=None,
+) -> dict:
     """Train a rival; `out/RIVAL.safetensors` holds its weights, for `baselines.get(rival, size, path)`, and `out/train.json` the record.
 
     rival: "clipseg" or "mdetr"; size: "tiny" or "paper"; data: the folder of a RefMatte data set, or a `RefMatte`; weights: where it
@@ -44,7 +56,9 @@ def train_rival(rival, size, data, out, minutes=None, steps=None, weights=None, 
     paper from the public ones); image_size: S (None: CLIPMat's); the rest as in `train.train`. Raises RimError.
     """
     if (rival, size) not in CHANGES:
-        raise RimError(f"rival {rival!r} in size {size!r}: only {', '.join(baselines.TRAINABLE)} learn here, in size {' or '.join(PROFILES)}")
+        raise RimError(
+            f"rival {rival!r} in size {size!r}: only {', '.join(baselines.TRAINABLE)} learn here, in size {' or '.join(PROFILES)}"
+        )
     profile = profiles.load(PROFILES[size])
     profile = dataclasses.replace(profile, train=dataclasses.replace(profile.train, **CHANGES[rival, size]))
     weights = weights or (WEIGHTS[rival] if size == "tiny" else None)
@@ -66,7 +80,10 @@ class Training(Task):
     def settings(self) -> dict:
         """As of CLIPMat, with the rival's own sizes in place of CLIPMat's; how the data set was made is not a setting of this run."""
         whole = self.profile.to_dict()
-        return {**{name: whole[name] for name in ("name", "seed", "train", "evaluate")}, "model": {"rival": self.name, **self.method.about}}
+        return {
+            **{name: whole[name] for name in ("name", "seed", "train", "evaluate")},
+            "model": {"rival": self.name, **self.method.about},
+        }
 
     def build(self):
         return self.method
@@ -74,8 +91,17 @@ class Training(Task):
     def prepare(self, method, step):
         settings = self.train
         # A keyword in the one form that it is asked in: the bag of templates is CLIPMat's own idea.
-        return self.samples.batch(self.rng(step), settings.images, settings.sentences, settings.keyword_share, settings.flip, settings.noise,
-                                  settings.trimap_kernel, (self.profile.evaluate.template,), settings.no_target)
+        return self.samples.batch(
+            self.rng(step),
+            settings.images,
+            settings.sentences,
+            settings.keyword_share,
+            settings.flip,
+            settings.noise,
+            settings.trimap_kernel,
+            (self.profile.evaluate.template,),
+            settings.no_target,
+        )
 
     def losses(self, method, batch, device):
         inputs = batch.on(device)
@@ -94,29 +120,52 @@ def score(run, data, progress=True) -> dict:
     """
     done = read_json(Path(run) / "train.json")
     rival, size = done["method"], done["settings"]["model"]["size"]
-    method, profile, scores = baselines.get(rival, size, str(Path(run) / f"{rival}.safetensors")), profiles.load(PROFILES[size]), {}
+    method, profile, scores = (
+        baselines.get(rival, size, str(Path(run) / f"{rival}.safetensors")),
+        profiles.load(PROFILES[size]),
+        {},
+    )
     for label, split in SPLITS.items():
         for setting in ("keyword", "expression"):
-            found = evaluate(method, RefMatte(data, split, setting), template=profile.evaluate.template, profile=profile, progress=progress)
+            found = evaluate(
+                method,
+                RefMatte(data, split, setting),
+                template=profile.evaluate.template,
+                profile=profile,
+                progress=progress,
+            )
             scores[f"{setting}, {label}"] = {key: round(found["metrics"][key], 4) for key in SCORES}
     return scores
 
 
 def main(arguments=None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m rimlib.experiment.train_rival", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m rimlib.experiment.train_rival", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--rival", required=True, choices=baselines.TRAINABLE)
     parser.add_argument("--size", default="tiny", choices=tuple(PROFILES))
-    parser.add_argument("--weights", help="where it starts: random, clip (CLIPSeg), towers (MDETR), a hub name or a file")
+    parser.add_argument(
+        "--weights", help="where it starts: random, clip (CLIPSeg), towers (MDETR), a hub name or a file"
+    )
     parser.add_argument("--image-size", type=int, help="pixels (CLIPMat's)")
-    parser.add_argument("--score", metavar="DATA", help="score it afterwards on the splits seen and test of this data set …")
+    parser.add_argument(
+        "--score", metavar="DATA", help="score it afterwards on the splits seen and test of this data set …"
+    )
     parser.add_argument("--record", help="… and write the record with its scores to this JSON file")
     options, given = loop.run_options(parser, arguments)
     if bool(options.score) != bool(options.record):
         parser.error("--score and --record belong together")
 
     def work():
-        run = train_rival(options.rival, options.size, options.data, options.out, weights=options.weights,
-                          image_size=options.image_size, **given)
+        run = train_rival(
+            options.rival,
+            options.size,
+            options.data,
+            options.out,
+            weights=options.weights,
+            image_size=options.image_size,
+            **given,
+        )
         if options.record:
             record.write(options.record, {**run, "scores": score(options.out, options.score)})
         return run["metrics"]

@@ -4,6 +4,7 @@ The plan is made first, one scene after the other, into the labels and the order
 `plan.json`: a folder that was begun from another plan is refused. Then chunks of scenes are rendered, each from its orders and
 from a small pool that holds what they use, and the journal notes what is in place. The labels and the manifest come last.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -18,7 +19,8 @@ from rimlib.entities import synonyms
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.profile import Data
-from rimlib.refmatte import manifest, plan as planning
+from rimlib.refmatte import manifest
+from rimlib.refmatte import plan as planning
 from rimlib.refmatte.folder import alone, stays_in, sweep
 from rimlib.refmatte.manifest import WORK
 from rimlib.refmatte.orders import Orders
@@ -45,8 +47,15 @@ def folder_of(profile, parent: str | Path | None = None) -> Path:
     return Path(parent or repository() / "data") / f"{profile.name}-{mark}"
 
 
-def build(settings: Data, root: str | Path, splits: tuple[str, ...] = ("train", "seen", "test"), workers: int = 1,
-          pool: Pool | None = None, progress: bool = True, dask: str | None = None) -> Path:
+def build(
+    settings: Data,
+    root: str | Path,
+    splits: tuple[str, ...] = ("train", "seen", "test"),
+    workers: int = 1,
+    pool: Pool | None = None,
+    progress: bool = True,
+    dask: str | None = None,
+) -> Path:
     """Make a data set in RefMatte's layout, or finish or repair one that was begun.
 
     Args:
@@ -65,7 +74,7 @@ def build(settings: Data, root: str | Path, splits: tuple[str, ...] = ("train", 
     if workers < 1 and workers != -1:
         raise RimError(f"workers: 1 or more is expected, or -1 for all cores, found {workers}")
     for split in splits:
-        planning.count(settings, split)              # refuses a split that there is not
+        planning.count(settings, split)  # refuses a split that there is not
     pool = pool or open_pool(settings.pool)
     _note_categories(pool)
     with alone(root):
@@ -78,8 +87,11 @@ def build(settings: Data, root: str | Path, splits: tuple[str, ...] = ("train", 
 def _note_categories(pool: Pool) -> None:
     for category in synonyms.unknown(pool.categories()):
         names = [entity.name for entity in pool.entities if entity.category == category]
-        print(f"note: the category {category!r} ({len(names)} entities, such as {names[0]}) has no synonyms in rimlib/entities/categories.json; "
-              "sentences use the word alone", file=sys.stderr)
+        print(
+            f"note: the category {category!r} ({len(names)} entities, such as {names[0]}) has no synonyms in rimlib/entities/categories.json; "
+            "sentences use the word alone",
+            file=sys.stderr,
+        )
 
 
 def _begin(root: Path, settings: Data, pool: Pool, splits: tuple[str, ...]) -> dict:
@@ -88,16 +100,20 @@ def _begin(root: Path, settings: Data, pool: Pool, splits: tuple[str, ...]) -> d
     stamp = manifest.stamp_of(root)
     if stamp is None and (root / "plan.json").is_file():
         raise _other_plan(root)
-    if stamp is None or not any(stamp["splits"].values()):       # nothing was planned yet, so nothing is lost
+    if stamp is None or not any(stamp["splits"].values()):  # nothing was planned yet, so nothing is lost
         stamp = {**made_from, "splits": {}}
     if {key: stamp.get(key) for key in made_from} != made_from:
         raise _other_plan(root)
-    stamp["splits"] = {name: stamp["splits"].get(name) for name in planning.SPLITS if name in splits or name in stamp["splits"]}
+    stamp["splits"] = {
+        name: stamp["splits"].get(name) for name in planning.SPLITS if name in splits or name in stamp["splits"]
+    }
     files.write_json(root / "plan.json", stamp)
     return stamp
 
 
-def _build_split(root: Path, split: str, orders: Orders, stamp: dict, workers: int, dask: str | None, progress: bool) -> None:
+def _build_split(
+    root: Path, split: str, orders: Orders, stamp: dict, workers: int, dask: str | None, progress: bool
+) -> None:
     known = stamp["splits"][split]
     if known and orders.head() != known["head"]:
         raise _other_plan(root)
@@ -132,7 +148,9 @@ def _is_complete(root: Path, split: str) -> bool:
         if path.startswith(f"{split}/"):
             name = Path(path).stem if "/img/" in path else Path(path).stem.rpartition("_")[0]
             scenes.setdefault(name, []).append([path, *row])
-    files.write_atomically(manifest.journal_path(root, split), "".join(json.dumps([name, rows]) + "\n" for name, rows in scenes.items()))
+    files.write_atomically(
+        manifest.journal_path(root, split), "".join(json.dumps([name, rows]) + "\n" for name, rows in scenes.items())
+    )
     manifest.manifest_path(root, split).unlink()
     return False
 
@@ -148,23 +166,49 @@ def _done(root: Path, split: str) -> dict[str, int]:
     return done
 
 
-def _render(root: Path, split: str, orders: Orders, done: dict[str, int], total: int, workers: int, dask: str | None, progress: bool) -> None:
+def _render(
+    root: Path,
+    split: str,
+    orders: Orders,
+    done: dict[str, int],
+    total: int,
+    workers: int,
+    dask: str | None,
+    progress: bool,
+) -> None:
     """Render what is left; each scene whose files are in place joins `done` and the journal."""
     from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
     canvas, said = (orders.settings.height, orders.settings.width), False
-    tasks = ((orders.pool.only((name for order in chunk for name in order.entities), (order.background for order in chunk)),
-              chunk, root, split, canvas) for chunk in orders.left(done))
-    with open(manifest.journal_path(root, split), "ab") as journal, tqdm(
-            desc=f"scenes of {split}", total=total, initial=len(done), unit="scene", disable=not progress) as bar:
+    tasks = (
+        (
+            orders.pool.only(
+                (name for order in chunk for name in order.entities), (order.background for order in chunk)
+            ),
+            chunk,
+            root,
+            split,
+            canvas,
+        )
+        for chunk in orders.left(done)
+    )
+    with (
+        open(manifest.journal_path(root, split), "ab") as journal,
+        tqdm(desc=f"scenes of {split}", total=total, initial=len(done), unit="scene", disable=not progress) as bar,
+    ):
         for chunk in render_all(tasks, workers, dask):
             if not (root / chunk[-1].files[-1][0]).is_file():
-                raise RimError(f"{root}: {chunk[-1].files[-1][0]} was written by a worker and is not here; all machines of a cluster "
-                               "must share this folder")
+                raise RimError(
+                    f"{root}: {chunk[-1].files[-1][0]} was written by a worker and is not here; all machines of a cluster "
+                    "must share this folder"
+                )
             if not said and (scene := max(chunk, key=lambda scene: scene.enlarged)).enlarged > 1:
                 said = True
-                tqdm.write(f"note: the background of {scene.name} is smaller than the scene and was enlarged {scene.enlarged:.2f} times; "
-                           "others may be too", file=sys.stderr)
+                tqdm.write(
+                    f"note: the background of {scene.name} is smaller than the scene and was enlarged {scene.enlarged:.2f} times; "
+                    "others may be too",
+                    file=sys.stderr,
+                )
             lines = [json.dumps([scene.name, scene.files]).encode() + b"\n" for scene in chunk]
             start = journal.tell()
             journal.writelines(lines)
@@ -193,5 +237,7 @@ def _finish(root: Path, split: str, orders: Orders, done: dict[str, int], plan: 
 
 
 def _other_plan(root: Path) -> RimError:
-    return RimError(f"{root}: holds a data set made from another plan (other settings, another pool, or another version of the engine); "
-                    "choose another folder or delete this one")
+    return RimError(
+        f"{root}: holds a data set made from another plan (other settings, another pool, or another version of the engine); "
+        "choose another folder or delete this one"
+    )

@@ -6,18 +6,24 @@ alpha times (1 - alpha) of everything in front of it. The mattes on disk are the
 A cut-out is carried as a `layer`, a_i F_i and a_i in 16 bits. It can be resized as it is, since what lies under alpha 0 is
 black, and blending needs no division. The work is done inside each entity's box, in whole numbers.
 """
+
 from __future__ import annotations
 
 import numpy as np
 
 from rimlib.refmatte.layout import Placement
 
-FULL = 65535    # alpha 1 of a layer
-LITTLE = 1.3    # times the canvas: a background below it is cropped and not made smaller
+FULL = 65535  # alpha 1 of a layer
+LITTLE = 1.3  # times the canvas: a background below it is cropped and not made smaller
 
 
-def composite(background: np.ndarray, cutouts: list[tuple[np.ndarray, np.ndarray]], placements: list[Placement],
-              canvas: tuple[int, int], mirrored: list[bool] | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
+def composite(
+    background: np.ndarray,
+    cutouts: list[tuple[np.ndarray, np.ndarray]],
+    placements: list[Placement],
+    canvas: tuple[int, int],
+    mirrored: list[bool] | None = None,
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """Blend cut-outs over a background.
 
     Args:
@@ -48,12 +54,17 @@ def layer(foreground: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """
     import cv2
 
-    alpha = cv2.multiply(np.ascontiguousarray(alpha, np.float32), float(FULL), dtype=cv2.CV_16U)   # rounded
+    alpha = cv2.multiply(np.ascontiguousarray(alpha, np.float32), float(FULL), dtype=cv2.CV_16U)  # rounded
     return cv2.merge([*cv2.split(_times(foreground, alpha)), alpha])
 
 
-def blend(background: np.ndarray, layers: list[np.ndarray], placements: list[Placement], canvas: tuple[int, int],
-          mirrored: list[bool] | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
+def blend(
+    background: np.ndarray,
+    layers: list[np.ndarray],
+    placements: list[Placement],
+    canvas: tuple[int, int],
+    mirrored: list[bool] | None = None,
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """As `composite`, from layers. The visible alphas are uint16, and each is of its placement's box only, (h, w)."""
     import cv2
 
@@ -66,7 +77,9 @@ def blend(background: np.ndarray, layers: list[np.ndarray], placements: list[Pla
             small = cv2.flip(small, 1)
         alpha = cv2.extractChannel(small, 3)
         under = _times(scene[_window(place)], cv2.bitwise_not(alpha))
-        scene[_window(place)] = cv2.convertScaleAbs(cv2.add(under, cv2.cvtColor(small, cv2.COLOR_BGRA2BGR)), alpha=1 / 257)
+        scene[_window(place)] = cv2.convertScaleAbs(
+            cv2.add(under, cv2.cvtColor(small, cv2.COLOR_BGRA2BGR)), alpha=1 / 257
+        )
         for behind, other in zip(visible, placements):
             if behind is not None:
                 _hide(behind, other, alpha, place)
@@ -94,7 +107,7 @@ def fit_background(background: np.ndarray, canvas: tuple[int, int]) -> np.ndarra
         scale = 1.0
     tall, wide = min(height, round(canvas[0] * scale)), min(width, round(canvas[1] * scale))
     top, left = (height - tall) // 2, (width - wide) // 2
-    cut = background[top:top + tall, left:left + wide]
+    cut = background[top : top + tall, left : left + wide]
     return np.array(cut) if (tall, wide) == tuple(canvas) else resize(cut, canvas)
 
 
@@ -111,11 +124,15 @@ def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     import cv2
 
     while pixels.shape[0] > 2 * size[0] and pixels.shape[1] > 2 * size[1]:
-        pixels = cv2.resize(pixels, ((pixels.shape[1] + 1) // 2, (pixels.shape[0] + 1) // 2), interpolation=cv2.INTER_LINEAR)
+        pixels = cv2.resize(
+            pixels, ((pixels.shape[1] + 1) // 2, (pixels.shape[0] + 1) // 2), interpolation=cv2.INTER_LINEAR
+        )
     height, width = pixels.shape[:2]
     if (height, width) == tuple(size):
         return pixels
-    if max(height / size[0], width / size[1]) > 2.1:     # much narrower than it was: two halvings would blur the other side
+    if (
+        max(height / size[0], width / size[1]) > 2.1
+    ):  # much narrower than it was: two halvings would blur the other side
         method = cv2.INTER_AREA
     else:
         method = cv2.INTER_CUBIC if pixels.dtype == np.uint8 and height < size[0] else cv2.INTER_LINEAR
@@ -134,8 +151,8 @@ def _hide(behind: np.ndarray, other: Placement, alpha: np.ndarray, place: Placem
     left, right = max(place.left, other.left), min(place.left + place.width, other.left + other.width)
     top, bottom = max(place.top, other.top), min(place.top + place.height, other.top + other.height)
     if left < right and top < bottom:
-        part = behind[top - other.top:bottom - other.top, left - other.left:right - other.left]
-        over = alpha[top - place.top:bottom - place.top, left - place.left:right - place.left]
+        part = behind[top - other.top : bottom - other.top, left - other.left : right - other.left]
+        over = alpha[top - place.top : bottom - place.top, left - place.left : right - place.left]
         part[:] = np.rint(part * (1 - over / np.float32(FULL)))
 
 

@@ -1,4 +1,5 @@
 """Reading a data set in RefMatte's layout, ours or the released one."""
+
 from __future__ import annotations
 
 from collections import defaultdict
@@ -70,7 +71,11 @@ class RefMatte:
     @cached_property
     def statistics(self) -> Tally:
         """Counts of the split as it is in the label file, whatever the setting."""
-        return tally(self._of_image.values() if self.setting == "expression" else RefMatte(self.root, self.split)._of_image.values())
+        return tally(
+            self._of_image.values()
+            if self.setting == "expression"
+            else RefMatte(self.root, self.split)._of_image.values()
+        )
 
     @cached_property
     def fingerprint(self) -> str:

@@ -34,7 +34,9 @@ class Example:
         return ", ".join(self.keywords) + " (not in the training pictures)" * (self.split == "test")
 
 
-def example(number: int = 0, split: str = "seen", pool=None, canvas: tuple[int, int] = (240, 320), seed: int = 1) -> Example:
+def example(
+    number: int = 0, split: str = "seen", pool=None, canvas: tuple[int, int] = (240, 320), seed: int = 1
+) -> Example:
     """Scene `number` of a plan of loose scenes, outside groups.
 
     split: "seen" (training's cut-outs in new scenes), "test" (cut-outs that training has not) or "train"; pool: a `Pool`, the
@@ -46,8 +48,22 @@ def example(number: int = 0, split: str = "seen", pool=None, canvas: tuple[int, 
     if number < 0:
         raise RimError(f"scene {number}: scenes are counted from 0")
     pool = open_pool("starter") if pool is None else pool
-    settings = Data(height=canvas[0], width=canvas[1], groups_train=0, groups_test=0, extra_train=number + 1, extra_test=number + 1, seed=seed)
+    settings = Data(
+        height=canvas[0],
+        width=canvas[1],
+        groups_train=0,
+        groups_test=0,
+        extra_train=number + 1,
+        extra_test=number + 1,
+        seed=seed,
+    )
     scene = plan.plan(pool, settings, split)[number]
     picture, mattes = render(pool, scene, canvas)
-    return Example(picture, tuple(mattes), tuple(pool[name].category for name in scene.entities),
-                   tuple(tuple(said.text for said in four) for four in scene.sentences), scene.keyword_clear, split)
+    return Example(
+        picture,
+        tuple(mattes),
+        tuple(pool[name].category for name in scene.entities),
+        tuple(tuple(said.text for said in four) for four in scene.sentences),
+        scene.keyword_clear,
+        split,
+    )

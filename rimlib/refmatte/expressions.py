@@ -3,6 +3,7 @@
 Paper: Sec. 3.2, Tables 3 and 4. A sentence is made as a `Claim` (noun, attributes, place) and spoken from it, so that the
 engine always knows what it said: `referents` asks a claim which entities of the scene it fits.
 """
+
 from __future__ import annotations
 
 import re
@@ -14,15 +15,24 @@ from rimlib.entities.synonyms import indefinite, nouns, number
 from rimlib.refmatte import relations
 from rimlib.refmatte.relations import RELATIONS, Box
 
-KINDS = ("basic", "absolute", "relative", "relative")   # Table 9 calls the last two RPE-1 and RPE-2
+KINDS = ("basic", "absolute", "relative", "relative")  # Table 9 calls the last two RPE-1 and RPE-2
 PICTURE = ("photo", "image", "picture")
-PERSON_ATTRIBUTES = ("gender", "age_group", "transparent", "salient")       # Table 3's att 0 to 3 …
-GARMENT = ("color", "clothes")                                              # … and 4 to 5, which are always said
+PERSON_ATTRIBUTES = ("gender", "age_group", "transparent", "salient")  # Table 3's att 0 to 3 …
+GARMENT = ("color", "clothes")  # … and 4 to 5, which are always said
 THING_ATTRIBUTES = ("color", "transparent", "salient")
-WEARING = ("with the {garment}", "wearing the {garment}", "in the {garment}", "who is dressed in {a_garment}")   # Table 3
-_LIKELIHOOD = {"color": 1.3, "transparent": 0.6, "salient": 0.6}            # of being spoken, next to the others' 0.8
+WEARING = (
+    "with the {garment}",
+    "wearing the {garment}",
+    "in the {garment}",
+    "who is dressed in {a_garment}",
+)  # Table 3
+_LIKELIHOOD = {"color": 1.3, "transparent": 0.6, "salient": 0.6}  # of being spoken, next to the others' 0.8
 _AGE = {"child": "young", "teenager": "teenage", "adult": "adult", "senior": "senior"}
-ADJECTIVES = (*GENDERS, *_AGE.values(), *(f"{no}{name}" for name in ("transparent", "salient") for no in ("", "non-")))   # and colours
+ADJECTIVES = (
+    *GENDERS,
+    *_AGE.values(),
+    *(f"{no}{name}" for name in ("transparent", "salient") for no in ("", "non-")),
+)  # and colours
 _GENDERED = re.compile(r"\b(girl|boy|woman|man|lady|miss|missy)\b")
 _AGED = re.compile(r"\b(baby|little|girl|boy|teenager|adolescent|young|old|senior|pensioner|miss|missy)\b")
 
@@ -52,7 +62,7 @@ class Claim:
     attributes: tuple[tuple[str, object], ...]
     relation: str | None = None
     phrase: str | None = None
-    other: "Claim | None" = None
+    other: Claim | None = None
 
 
 @dataclass(frozen=True)
@@ -75,12 +85,16 @@ def speak(scene: Scene, index: int, rng: Random, fullness: float = 0.7) -> list[
     relation, phrase = _place(scene, index, rng)
     sentences.append(say(replace(describe(entity, rng, fullness), relation=relation, phrase=phrase), "absolute", rng))
     others = [other for other in range(len(scene.entities)) if other != index]
-    for long in (False, True):   # RPE-1 is the shorter form, RPE-2 the one with "which is"
+    for long in (False, True):  # RPE-1 is the shorter form, RPE-2 the one with "which is"
         other = rng.choice(others)
         relation = relation_between(scene, index, other)
         words = RELATIONS[relation].relative
-        claim = replace(describe(entity, rng, fullness), relation=relation, phrase=rng.choice(words),
-                        other=describe(scene.entities[other], rng, fullness))
+        claim = replace(
+            describe(entity, rng, fullness),
+            relation=relation,
+            phrase=rng.choice(words),
+            other=describe(scene.entities[other], rng, fullness),
+        )
         sentences.append(say(claim, "relative", rng, long))
     return sentences
 
@@ -90,10 +104,14 @@ def describe(entity: Entity, rng: Random, fullness: float) -> Claim:
     words = nouns(entity)
     noun = words[0] if rng.random() < 0.4 else rng.choice(words)
     if entity.kind == "person":
-        chosen = [name for name in PERSON_ATTRIBUTES if rng.random() < fullness * _LIKELIHOOD.get(name, 0.8)] + list(GARMENT)
+        chosen = [name for name in PERSON_ATTRIBUTES if rng.random() < fullness * _LIKELIHOOD.get(name, 0.8)] + list(
+            GARMENT
+        )
     else:
-        chosen = [name for name in THING_ATTRIBUTES if rng.random() < fullness * _LIKELIHOOD.get(name, 0.8)] or ["color"]
-        if entity.color in noun.split():        # nobody says "the orange orange": another noun, or no colour
+        chosen = [name for name in THING_ATTRIBUTES if rng.random() < fullness * _LIKELIHOOD.get(name, 0.8)] or [
+            "color"
+        ]
+        if entity.color in noun.split():  # nobody says "the orange orange": another noun, or no colour
             others = [word for word in words if entity.color not in word.split()]
             noun = rng.choice(others) if others else noun
             chosen = chosen if others else [name for name in chosen if name != "color"]
@@ -117,7 +135,9 @@ def say(claim: Claim, kind: str, rng: Random, long: bool | None = None) -> Sente
 def relation_between(scene: Scene, index: int, other: int) -> str:
     """The relation in which `index` stands to `other`; every pair of a laid-out scene has one, most often the scene's own."""
     for name in _order(scene):
-        if name != "middle" and relations.holds(name, scene.boxes[index], scene.boxes[other], scene.depths[index], scene.depths[other]):
+        if name != "middle" and relations.holds(
+            name, scene.boxes[index], scene.boxes[other], scene.depths[index], scene.depths[other]
+        ):
             return name
     raise ValueError("no relation holds between two entities of a scene")
 
@@ -156,14 +176,14 @@ def _person(noun: str, adjectives: list[str], garment: str, long: bool, rng: Ran
         return _article(" ".join(filter(None, (_listed(adjectives), noun, wearing))), noun, rng)
     if wearing.startswith(("with ", "in ")):
         return f"{_article(noun, noun, rng)} {wearing} who is {_listed(adjectives)}"
-    return f"{_article(noun, noun, rng)} who is {_listed([*adjectives, wearing.removeprefix('who is ')])}"   # one "who is" for both
+    return f"{_article(noun, noun, rng)} who is {_listed([*adjectives, wearing.removeprefix('who is ')])}"  # one "who is" for both
 
 
 def _adjectives(noun: str, said: dict) -> list[str]:
     """The words for the spoken attributes, without what the noun has said already ("female woman", "child girl")."""
     words = []
     for name in ("gender", "age_group", *THING_ATTRIBUTES):
-        if name not in said or (name == "color" and "clothes" in said):     # a person's colour is the garment's
+        if name not in said or (name == "color" and "clothes" in said):  # a person's colour is the garment's
             continue
         if (name == "gender" and _GENDERED.search(noun)) or (name == "age_group" and _AGED.search(noun)):
             continue
@@ -188,5 +208,5 @@ def _article(text: str, noun: str, rng: Random) -> str:
 
 
 def _one(garment: str) -> str:
-    """"a blue coat", "a blue dress", but "blue jeans"."""
+    """ "a blue coat", "a blue dress", but "blue jeans"."""
     return garment if re.search(r"[^s]s$", garment) else f"{indefinite(garment)} {garment}"

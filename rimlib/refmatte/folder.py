@@ -1,4 +1,5 @@
 """The folder of a data set: it is ours alone, one build works in it at a time, and nothing is written outside it."""
+
 from __future__ import annotations
 
 import os
@@ -42,7 +43,7 @@ def alone(root: Path) -> Iterator[None]:
         try:
             (root / WORK).rmdir()
         except OSError:
-            pass    # the work of a split that is not finished
+            pass  # the work of a split that is not finished
 
 
 def stays_in(root: Path, path: Path) -> None:
@@ -66,13 +67,15 @@ def _lock(path: Path) -> int:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except FileNotFoundError:
-            continue                       # another build has just ended and tidied up
+            continue  # another build has just ended and tidied up
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             owner = os.read(descriptor, 200).decode(errors="replace").strip()
             os.close(descriptor)
-            raise RimError(f"{path.parents[1]}: another build is at work in this folder ({owner or 'just begun'})") from None
+            raise RimError(
+                f"{path.parents[1]}: another build is at work in this folder ({owner or 'just begun'})"
+            ) from None
         try:
             same = os.stat(path).st_ino == os.fstat(descriptor).st_ino
         except FileNotFoundError:
@@ -81,4 +84,4 @@ def _lock(path: Path) -> int:
             os.truncate(descriptor, 0)
             os.write(descriptor, f"process {os.getpid()} on {os.uname().nodename}\n".encode())
             return descriptor
-        os.close(descriptor)               # the lock of a build that ended in between
+        os.close(descriptor)  # the lock of a build that ended in between

@@ -5,6 +5,7 @@
 The label file is keyed by mask id: {"image_name", "expressions": [4 strings], …}. Unknown keys are kept, and a
 string where a list is expected is accepted, since released copies differ.
 """
+
 from __future__ import annotations
 
 import json
@@ -19,7 +20,6 @@ from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.refmatte import released
 from rimlib.refmatte.plan import ScenePlan
-
 
 ATTRIBUTES = ("color", "salient", "transparent", "gender", "age_group", "clothes")
 
@@ -100,7 +100,9 @@ def write_labels(root: Path, split: str, scenes: Iterable[ScenePlan], pool: Pool
     def rows() -> Iterator[tuple[str, dict]]:
         for scene in scenes:
             if scene.no_target:
-                nothing[scene.name] = [{"sentence": sentence.text, "wrong": sentence.kind} for sentence in scene.no_target]
+                nothing[scene.name] = [
+                    {"sentence": sentence.text, "wrong": sentence.kind} for sentence in scene.no_target
+                ]
             yield from labels_of(scene, [pool[name] for name in scene.entities]).items()
 
     def pour(stream: BinaryIO) -> None:
@@ -122,7 +124,9 @@ def read_no_target(root: Path, split: str) -> dict[str, list[dict]]:
     if not path.is_file():
         return {}
     rows = files.read_json(path)
-    if not isinstance(rows, dict) or not all(isinstance(row, dict) and isinstance(row.get("sentence"), str) for many in rows.values() for row in many):
+    if not isinstance(rows, dict) or not all(
+        isinstance(row, dict) and isinstance(row.get("sentence"), str) for many in rows.values() for row in many
+    ):
         raise RimError(f"{path}: expected a list of sentences for each image name, each an object with a sentence")
     return rows
 
@@ -140,5 +144,5 @@ def read_labels(root: Path, split: str) -> list[Target]:
 def _target(mask_id: str, row: dict) -> Target:
     texts = tuple(row["expressions"])
     extra = {key: value for key, value in row.items() if key not in ("image_name", "expressions", "kinds", "keyword")}
-    kinds = tuple(row.get("kinds") or ("basic", "absolute", "relative", "relative")[:len(texts)])
+    kinds = tuple(row.get("kinds") or ("basic", "absolute", "relative", "relative")[: len(texts)])
     return Target(mask_id, row["image_name"], row.get("keyword") or "", texts, kinds, extra)

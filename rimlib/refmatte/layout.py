@@ -4,6 +4,7 @@ Paper: Sec. 3.2: no occlusion for left, right, top and bottom; front and behind 
 The paper gives no sizes. Here each entity gets a slot of the canvas, larger things a larger one, and fills it as far as its own
 shape and its own pixels allow. So a cup never towers over a bus, and neither is lost: sizes follow the sixth root of the real ones.
 """
+
 from __future__ import annotations
 
 import math
@@ -13,9 +14,9 @@ from random import Random
 
 from rimlib.refmatte import relations
 
-ROOT = 6        # of the real sizes: a bus is 100 cups long, and here two
-REAL = (0.05, 20.0)   # metres: smaller and larger things count as these, so that no fly is lost under the moon
-SLACK = 1.6     # an entity may be so much larger than its place in that order, where its slot has room
+ROOT = 6  # of the real sizes: a bus is 100 cups long, and here two
+REAL = (0.05, 20.0)  # metres: smaller and larger things count as these, so that no fly is lost under the moon
+SLACK = 1.6  # an entity may be so much larger than its place in that order, where its slot has room
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,14 @@ class Placement:
         return (self.left, self.top, self.left + self.width, self.top + self.height)
 
 
-def place(sizes: list[tuple[int, int]], arrangement: tuple[str, str], canvas: tuple[int, int], rng: Random,
-          metres: list[float] | None = None, enlarge: float = 2.0) -> list[Placement]:
+def place(
+    sizes: list[tuple[int, int]],
+    arrangement: tuple[str, str],
+    canvas: tuple[int, int],
+    rng: Random,
+    metres: list[float] | None = None,
+    enlarge: float = 2.0,
+) -> list[Placement]:
     """Boxes for two or three entities, in the order of the relation (left to right, top to bottom, front first).
 
     Args:
@@ -54,9 +61,13 @@ def place(sizes: list[tuple[int, int]], arrangement: tuple[str, str], canvas: tu
     shares = [rng.gammavariate(24.0 * len(sizes) * weight / total, 1.0) for weight in weights]
     edges = [length * edge / sum(shares) for edge in accumulate(shares, initial=0.0)]
     slots = [(breadth, end - start) if along_x else (end - start, breadth) for start, end in zip(edges[:-1], edges[1:])]
-    scales = [rng.uniform(0.75, 0.98) * min(slot[0] / height, slot[1] / width) for slot, (height, width) in zip(slots, sizes)]
+    scales = [
+        rng.uniform(0.75, 0.98) * min(slot[0] / height, slot[1] / width) for slot, (height, width) in zip(slots, sizes)
+    ]
     placements = []
-    for (height, width), scale, start, end in zip(sizes, _believable(scales, sizes, weights, enlarge), edges[:-1], edges[1:]):
+    for (height, width), scale, start, end in zip(
+        sizes, _believable(scales, sizes, weights, enlarge), edges[:-1], edges[1:]
+    ):
         tall, wide = _pixels(height, scale), _pixels(width, scale)
         along, across = (wide, tall) if along_x else (tall, wide)
         first = math.ceil(start) + rng.randrange(max(1, int(end) - math.ceil(start) - along + 1))
@@ -73,16 +84,19 @@ def _believable(scales: list[float], sizes: list[tuple[int, int]], weights: list
     scales = [min(scale, enlarge) for scale in scales]
     # pixels of the longer side for each unit of weight
     yards = [scale * max(size) / weight for scale, size, weight in zip(scales, sizes, weights)]
-    return [min(scale, SLACK * min(yard for yard, other in zip(yards, weights) if other >= weight) * weight / max(size))
-            for scale, size, weight in zip(scales, sizes, weights)]
+    return [
+        min(scale, SLACK * min(yard for yard, other in zip(yards, weights) if other >= weight) * weight / max(size))
+        for scale, size, weight in zip(scales, sizes, weights)
+    ]
 
 
 def _pixels(length: int, scale: float) -> int:
     return max(2, int(length * scale))
 
 
-def _overlapping(sizes: list[tuple[int, int]], canvas: tuple[int, int], rng: Random, weights: list[float],
-                 enlarge: float) -> list[Placement]:
+def _overlapping(
+    sizes: list[tuple[int, int]], canvas: tuple[int, int], rng: Random, weights: list[float], enlarge: float
+) -> list[Placement]:
     """The first one in front of the second, which stays in view for the most part.
 
     Boxes that overlap may hide nothing, at a corner. So each silhouette is taken for the ellipse in its box, and between
@@ -94,7 +108,9 @@ def _overlapping(sizes: list[tuple[int, int]], canvas: tuple[int, int], rng: Ran
         placements = []
         for depth, (height, width), scale in zip((1, 0), sizes, _believable(scales, sizes, weights, enlarge)):
             tall, wide = _pixels(height, scale), _pixels(width, scale)
-            placements.append(Placement(rng.randrange(canvas[1] - wide + 1), rng.randrange(canvas[0] - tall + 1), wide, tall, depth))
+            placements.append(
+                Placement(rng.randrange(canvas[1] - wide + 1), rng.randrange(canvas[0] - tall + 1), wide, tall, depth)
+            )
         hidden = _covered(placements[1].box, placements[0].box)
         error = max(0.12 - hidden, hidden - 0.4, 0)
         if hidden and error < best_error:
@@ -103,9 +119,17 @@ def _overlapping(sizes: list[tuple[int, int]], canvas: tuple[int, int], rng: Ran
             return best
     if best:
         return best
-    back, front = placements[1], placements[0]          # sixty misses in a row: put one on the other's middle
-    return [Placement(min(back.left + back.width // 2, canvas[1] - front.width), min(back.top + back.height // 2, canvas[0] - front.height),
-                      front.width, front.height, 1), back]
+    back, front = placements[1], placements[0]  # sixty misses in a row: put one on the other's middle
+    return [
+        Placement(
+            min(back.left + back.width // 2, canvas[1] - front.width),
+            min(back.top + back.height // 2, canvas[0] - front.height),
+            front.width,
+            front.height,
+            1,
+        ),
+        back,
+    ]
 
 
 # points spread evenly over the unit circle

@@ -4,6 +4,7 @@
 in place. `manifest_<split>.json` lists every file with its size and sha256, and is written last: a split with a manifest is
 complete, one without is not.
 """
+
 from __future__ import annotations
 
 import json
@@ -16,7 +17,7 @@ from rimlib import files
 from rimlib.errors import RimError
 from rimlib.refmatte.format import label_path, no_target_path
 
-WORK = ".build"        # what only an unfinished build needs
+WORK = ".build"  # what only an unfinished build needs
 OWN = (WORK, ".cache", "plan.json")
 
 
@@ -48,7 +49,11 @@ class Report:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        for what, paths in (("missing", self.missing), ("changed", self.changed), ("does not belong here", self.strange)):
+        for what, paths in (
+            ("missing", self.missing),
+            ("changed", self.changed),
+            ("does not belong here", self.strange),
+        ):
             yield from (f"{path}: {what}" for path in paths)
         for split, (done, total) in self.unfinished.items():
             yield f"{split}: not finished, {done} of {total or 'an unknown number of'} scenes; the same `rim build` goes on"
@@ -89,13 +94,19 @@ def check(root: str | Path, splits: Iterable[str] | None = None, workers: int = 
         report.scenes += listed["scenes"]
         with ThreadPoolExecutor(max(1, workers)) as threads:
             found = threads.map(lambda item: (item[0], _state(root / item[0], *item[1])), listed["files"].items())
-            for path, state in tqdm(found, total=len(listed["files"]), desc=f"files of {split}", unit="file", disable=not progress):
+            for path, state in tqdm(
+                found, total=len(listed["files"]), desc=f"files of {split}", unit="file", disable=not progress
+            ):
                 report.files, report.bytes = report.files + 1, report.bytes + listed["files"][path][0]
                 if state:
                     getattr(report, state).append(path)
         report.strange += sorted(path for path in files_of(root, split) if path not in listed["files"])
     if splits is None:
-        known = {*OWN, *asked, *(of(root, split).name for split in asked for of in (manifest_path, label_path, no_target_path))}
+        known = {
+            *OWN,
+            *asked,
+            *(of(root, split).name for split in asked for of in (manifest_path, label_path, no_target_path)),
+        }
         report.strange += sorted(path.name for path in root.iterdir() if path.name not in known)
     return report
 
@@ -105,8 +116,10 @@ def insist(root: str | Path, split: str) -> None:
     stamp = stamp_of(Path(root))
     if stamp and split in stamp["splits"] and not manifest_path(root, split).is_file():
         done, total = finished(root, split)
-        raise RimError(f"{root}: the split {split!r} is not finished, {done} of {total or 'an unknown number of'} scenes are there; "
-                       f"`rim build` with the same profile and `--out {root}` goes on")
+        raise RimError(
+            f"{root}: the split {split!r} is not finished, {done} of {total or 'an unknown number of'} scenes are there; "
+            f"`rim build` with the same profile and `--out {root}` goes on"
+        )
 
 
 def manifest_path(root: str | Path, split: str) -> Path:
@@ -150,6 +163,7 @@ def write(root: Path, split: str, plan: dict, rows: Iterable[list]) -> None:
 
     plan: what `plan.json` says of the split; rows: (path, bytes, sha256) of each file, which gets a line of its own.
     """
+
     def pour(stream) -> None:
         total = mattes = 0
         stream.write(f'{{"plan": {json.dumps(plan, sort_keys=True)},\n"files": {{'.encode())

@@ -3,6 +3,7 @@
 The plan of 47,500 scenes is made one scene at a time and never stands in memory; what stays is one name for each scene. Its hash,
 over labels and orders, tells whether a folder was begun from the same plan.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -17,12 +18,13 @@ from rimlib import files
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.profile import Data
-from rimlib.refmatte import format, plan as planning
+from rimlib.refmatte import format
+from rimlib.refmatte import plan as planning
 from rimlib.refmatte.layout import Placement
 from rimlib.refmatte.plan import ScenePlan
 
-HEAD = 20    # scenes that are planned again to see whether a finished split is still of this plan
-CHUNK = 50   # scenes at most that a worker is given at once
+HEAD = 20  # scenes that are planned again to see whether a finished split is still of this plan
+CHUNK = 50  # scenes at most that a worker is given at once
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,19 @@ class Order:
     def of(cls, scene: ScenePlan) -> Order:
         """Raises RimError for a name that is not plain: it becomes the name of files."""
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,200}", scene.name):
-            raise RimError(f"scene {scene.name!r}: a name has letters, digits, '-' and '_' only, since it becomes the name of files")
+            raise RimError(
+                f"scene {scene.name!r}: a name has letters, digits, '-' and '_' only, since it becomes the name of files"
+            )
         return cls(scene.name, scene.background, tuple(scene.entities), tuple(scene.placements), tuple(scene.mirrored))
 
     def line(self) -> bytes:
         places = [[int(value) for value in astuple(place)] for place in self.placements]
-        return json.dumps([self.name, self.background, self.entities, places, [bool(value) for value in self.mirrored]]).encode() + b"\n"
+        return (
+            json.dumps(
+                [self.name, self.background, self.entities, places, [bool(value) for value in self.mirrored]]
+            ).encode()
+            + b"\n"
+        )
 
     @classmethod
     def of_line(cls, line: bytes) -> Order:
@@ -66,14 +75,20 @@ class Orders:
     @property
     def labels(self) -> list[Path]:
         """The label files that were written: of the sentences, and of those that fit nothing if there are any."""
-        return [path for path in (format.label_path(self.folder, self.split), format.no_target_path(self.folder, self.split)) if path.is_file()]
+        return [
+            path
+            for path in (format.label_path(self.folder, self.split), format.no_target_path(self.folder, self.split))
+            if path.is_file()
+        ]
 
     def head(self) -> str:
         """A hash of the first scenes as they are planned now."""
         hashed = hashlib.sha256()
         for scene in islice(planning.scenes(self.pool, self.settings, self.split), HEAD):
             rows = format.labels_of(scene, [self.pool[name] for name in scene.entities])
-            hashed.update(Order.of(scene).line() + json.dumps([rows, [sentence.text for sentence in scene.no_target]]).encode())
+            hashed.update(
+                Order.of(scene).line() + json.dumps([rows, [sentence.text for sentence in scene.no_target]]).encode()
+            )
         return hashed.hexdigest()
 
     def write(self, progress: bool = True) -> dict:
@@ -98,8 +113,13 @@ class Orders:
                 yield scene
 
         def pour(stream) -> None:
-            scenes = tqdm(planning.scenes(self.pool, self.settings, self.split), f"plan of {self.split}",
-                          planning.count(self.settings, self.split), unit="scene", disable=not progress)
+            scenes = tqdm(
+                planning.scenes(self.pool, self.settings, self.split),
+                f"plan of {self.split}",
+                planning.count(self.settings, self.split),
+                unit="scene",
+                disable=not progress,
+            )
             format.write_labels(self.folder, self.split, noted(scenes, stream), self.pool)
 
         for path in self.labels:

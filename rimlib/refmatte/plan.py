@@ -4,6 +4,7 @@ Paper: Sec. 3.3. Entities are balanced to five people, one animal and one thing 
 group gives a number of scenes; relations come 7:2:1; two or three entities each, always two for front and behind; some more
 scenes draw from all entities at random. `build` renders what a plan says.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -21,11 +22,11 @@ from rimlib.refmatte.expressions import Scene, Sentence, speak
 from rimlib.refmatte.layout import Placement
 from rimlib.refmatte.referents import can_be_told_apart, keyword_is_clear, referents, speak_of_nothing, speak_uniquely
 
-GROUP = {"person": 5, "animal": 1, "thing": 1}   # Paper: Sec. 3.3
+GROUP = {"person": 5, "animal": 1, "thing": 1}  # Paper: Sec. 3.3
 TRIES = 200
-SPLITS = {   # split of the data set → (split of entities, split of backgrounds)
+SPLITS = {  # split of the data set → (split of entities, split of backgrounds)
     "train": ("train", "train"),
-    "seen": ("train", "train"),      # new scenes of entities that training knows; not in the paper
+    "seen": ("train", "train"),  # new scenes of entities that training knows; not in the paper
     "test": ("test", "test"),
 }
 
@@ -41,10 +42,10 @@ class ScenePlan:
     mirrored: tuple[bool, ...]
     relation: str
     sentences: tuple[tuple[Sentence, ...], ...]
-    fits: tuple[tuple[tuple[int, ...], ...], ...]      # for each sentence the entities that it fits
-    evaluated: tuple[int, ...]                         # which of the four is scored, one for each entity
+    fits: tuple[tuple[tuple[int, ...], ...], ...]  # for each sentence the entities that it fits
+    evaluated: tuple[int, ...]  # which of the four is scored, one for each entity
     keyword_clear: bool
-    no_target: tuple[Sentence, ...] = ()               # sentences that fit nothing here; `kind` says why
+    no_target: tuple[Sentence, ...] = ()  # sentences that fit nothing here; `kind` says why
 
 
 def plan(pool: Pool, settings: Data, split: str) -> list[ScenePlan]:
@@ -80,7 +81,9 @@ def scenes(pool: Pool, settings: Data, split: str) -> Iterator[ScenePlan]:
         if not any(entity.kind == kind for entity in entities) and groups:
             raise RimError(f"pool: no {kind} in the {entity_split} split; a group needs {GROUP[kind]}")
     if not backgrounds or len(entities) < 3:
-        raise RimError(f"pool: the {entity_split} split has {len(entities)} entities and {len(backgrounds)} backgrounds; at least 3 and 1 are needed")
+        raise RimError(
+            f"pool: the {entity_split} split has {len(entities)} entities and {len(backgrounds)} backgrounds; at least 3 and 1 are needed"
+        )
     draw = _Drawing(pool, settings, split, backgrounds, entities)
     for number, members in enumerate(balanced_groups(entities, groups, settings.seed, split)):
         for image in range(per_group):
@@ -95,8 +98,12 @@ def balanced_groups(entities: list[Entity], count: int, seed: int = 1, split: st
     Paper: Sec. 3.3 duplicates entities until the kinds stand 5:1:1. Here each kind is gone through in a new random
     order again and again, so that no entity is used more than once more often than another.
     """
-    streams = {kind: _again_and_again([entity for entity in entities if entity.kind == kind], _rng(seed, split, "groups", kind))
-               for kind in GROUP}
+    streams = {
+        kind: _again_and_again(
+            [entity for entity in entities if entity.kind == kind], _rng(seed, split, "groups", kind)
+        )
+        for kind in GROUP
+    }
     for _ in range(count):
         yield [next(streams[kind]) for kind, number in GROUP.items() for _ in range(number)]
 
@@ -109,17 +116,29 @@ def _again_and_again(members: list[Entity], rng: Random) -> Iterator[Entity]:
 def _numbers(settings: Data, split: str) -> tuple[int, int, int]:
     if split not in SPLITS:
         raise RimError(f"split {split!r}: there is none of this name; there are: {', '.join(SPLITS)}")
-    return ((settings.groups_train, settings.images_per_group_train, settings.extra_train) if split == "train"
-            else (settings.groups_test, settings.images_per_group_test, settings.extra_test))
+    return (
+        (settings.groups_train, settings.images_per_group_train, settings.extra_train)
+        if split == "train"
+        else (settings.groups_test, settings.images_per_group_test, settings.extra_test)
+    )
 
 
 class _Drawing:
     """What all scenes of a split share; `scene` draws one of them."""
 
     def __init__(self, pool: Pool, settings: Data, split: str, backgrounds: list[str], strangers: list[Entity]):
-        self.pool, self.settings, self.split, self.backgrounds, self.strangers = pool, settings, split, backgrounds, strangers
+        self.pool, self.settings, self.split, self.backgrounds, self.strangers = (
+            pool,
+            settings,
+            split,
+            backgrounds,
+            strangers,
+        )
         self.first = _rng(settings.seed, split, "names").getrandbits(32)
-        self.shown = {item.name: frozenset(word for category in item.shows for word in words(category)) for item in pool.backgrounds}
+        self.shown = {
+            item.name: frozenset(word for category in item.shows for word in words(category))
+            for item in pool.backgrounds
+        }
 
     def scene(self, candidates: list[Entity], number: int, mixed_shares: tuple[float, ...]) -> ScenePlan:
         settings = self.settings
@@ -133,24 +152,47 @@ class _Drawing:
             if settings.unique and not (can_be_told_apart(chosen) and self._alone(chosen, background)):
                 continue
             mirrored = tuple(rng.random() < 0.5 for _ in range(size))
-            placements = tuple(layout.place([self.pool.size(entity.name) for entity in chosen], arrangement, (settings.height, settings.width),
-                                            rng, [metres(entity) for entity in chosen], settings.enlarge))
-            scene = Scene(tuple(chosen), tuple(place.box for place in placements), tuple(place.depth for place in placements), arrangement)
+            placements = tuple(
+                layout.place(
+                    [self.pool.size(entity.name) for entity in chosen],
+                    arrangement,
+                    (settings.height, settings.width),
+                    rng,
+                    [metres(entity) for entity in chosen],
+                    settings.enlarge,
+                )
+            )
+            scene = Scene(
+                tuple(chosen),
+                tuple(place.box for place in placements),
+                tuple(place.depth for place in placements),
+                arrangement,
+            )
             draw = speak_uniquely if settings.unique else speak
             sentences = tuple(tuple(draw(scene, index, rng, settings.fullness)) for index in range(size))
-            fits = tuple(tuple(tuple(sorted(referents(sentence.claim, scene))) for sentence in four) for four in sentences)
+            fits = tuple(
+                tuple(tuple(sorted(referents(sentence.claim, scene))) for sentence in four) for four in sentences
+            )
             if not settings.unique or all(fitting == (index,) for index, four in enumerate(fits) for fitting in four):
                 break
         else:
             raise RimError(f"pool: no {size} entities that words can tell apart among {len(candidates)} candidates")
-        nothing = (speak_of_nothing(scene, self.strangers, rng, self.shown[background]) for _ in range(settings.no_target))
+        nothing = (
+            speak_of_nothing(scene, self.strangers, rng, self.shown[background]) for _ in range(settings.no_target)
+        )
         return ScenePlan(
-            name=f"rim_{self.split}_{(self.first + number * 2654435761) % 2**32:08x}",     # an odd factor: no two are alike
-            background=background, entities=tuple(entity.name for entity in chosen), placements=placements, mirrored=mirrored,
-            relation="/".join(arrangement), sentences=sentences, fits=fits,
-            evaluated=tuple(rng.randrange(4) for _ in range(size)), keyword_clear=keyword_is_clear(scene),
-            no_target=tuple(sentence for sentence in nothing if sentence is not None))
-
+            name=f"rim_{self.split}_{(self.first + number * 2654435761) % 2**32:08x}",  # an odd factor: no two are alike
+            background=background,
+            entities=tuple(entity.name for entity in chosen),
+            placements=placements,
+            mirrored=mirrored,
+            relation="/".join(arrangement),
+            sentences=sentences,
+            fits=fits,
+            evaluated=tuple(rng.randrange(4) for _ in range(size)),
+            keyword_clear=keyword_is_clear(scene),
+            no_target=tuple(sentence for sentence in nothing if sentence is not None),
+        )
 
     def _alone(self, chosen: list[Entity], background: str) -> bool:
         """Does the background show nothing that an entity's words could mean as well? (A flower before a bed of flowers.)"""
@@ -163,11 +205,13 @@ def _choose(candidates: list[Entity], size: int, mixed: bool, rng: Random) -> li
     for _ in range(TRIES):
         chosen = rng.sample(candidates, size)
         # duplication may have put one entity into a group twice
-        if len({entity.name for entity in chosen}) == size and (not mixed or len({entity.kind for entity in chosen}) == size):
+        if len({entity.name for entity in chosen}) == size and (
+            not mixed or len({entity.kind for entity in chosen}) == size
+        ):
             return chosen
     raise RimError(f"pool: no {size} different entities among {len(candidates)} candidates")
 
 
 def _rng(seed: int, *words) -> Random:
     digest = hashlib.sha256("/".join(str(word) for word in (seed, *words)).encode()).digest()
-    return Random(digest)      # the same numbers on every machine: the standard library promises it
+    return Random(digest)  # the same numbers on every machine: the standard library promises it

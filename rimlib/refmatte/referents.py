@@ -4,6 +4,7 @@ The paper does not check this: two women of one scene can share every attribute 
 sentence knows its referents; `speak_uniquely` re-draws those that fit more than one, and `speak_of_nothing` makes sentences
 that fit none, for a model to learn to answer with an empty matte.
 """
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -16,8 +17,8 @@ from rimlib.refmatte import relations
 from rimlib.refmatte.expressions import Claim, Scene, Sentence, describe, say, speak
 from rimlib.refmatte.relations import RELATIONS
 
-WRONG = ("stranger", "attribute", "relation", "keyword")   # what is untrue in a sentence that fits nothing
-FAR_APART = 40.0                                # CIELAB distance of two colours that nobody takes for each other
+WRONG = ("stranger", "attribute", "relation", "keyword")  # what is untrue in a sentence that fits nothing
+FAR_APART = 40.0  # CIELAB distance of two colours that nobody takes for each other
 
 
 def referents(claim: Claim, scene: Scene) -> set[int]:
@@ -36,10 +37,19 @@ def _fits(claim: Claim, index: int, scene: Scene) -> bool:
         return True
     if claim.other is None:
         return relations.holds_in_picture(claim.relation, index, list(scene.boxes), list(scene.depths))
-    return any(_fits(claim.other, other, scene)
-               and relations.relative_holds(claim.phrase, claim.relation, scene.boxes[index], scene.boxes[other],
-                                            scene.depths[index], scene.depths[other])
-               for other in range(len(scene.entities)) if other != index)
+    return any(
+        _fits(claim.other, other, scene)
+        and relations.relative_holds(
+            claim.phrase,
+            claim.relation,
+            scene.boxes[index],
+            scene.boxes[other],
+            scene.depths[index],
+            scene.depths[other],
+        )
+        for other in range(len(scene.entities))
+        if other != index
+    )
 
 
 def speak_uniquely(scene: Scene, index: int, rng: Random, fullness: float = 0.7, tries: int = 12) -> list[Sentence]:
@@ -50,7 +60,7 @@ def speak_uniquely(scene: Scene, index: int, rng: Random, fullness: float = 0.7,
     """
     chosen: list[Sentence | None] = [None] * 4
     for attempt in range(tries):
-        fuller = min(1.0, fullness + 0.1 * attempt) if attempt < tries - 4 else 2.0   # 2: every attribute is certain
+        fuller = min(1.0, fullness + 0.1 * attempt) if attempt < tries - 4 else 2.0  # 2: every attribute is certain
         for position, sentence in enumerate(speak(scene, index, rng, fuller)):
             if chosen[position] is None or referents(chosen[position].claim, scene) != {index}:
                 chosen[position] = sentence
@@ -59,7 +69,9 @@ def speak_uniquely(scene: Scene, index: int, rng: Random, fullness: float = 0.7,
     return chosen
 
 
-def speak_of_nothing(scene: Scene, strangers: list[Entity], rng: Random, shown: frozenset[str] = frozenset(), tries: int = 20) -> Sentence | None:
+def speak_of_nothing(
+    scene: Scene, strangers: list[Entity], rng: Random, shown: frozenset[str] = frozenset(), tries: int = 20
+) -> Sentence | None:
     """A sentence that could be about this scene and fits nothing in it; its `kind` says what is wrong with it.
 
     `stranger`: it describes an entity that is not there; `keyword`: so does a category alone. `attribute`: one that is there, with a
@@ -75,7 +87,7 @@ def speak_of_nothing(scene: Scene, strangers: list[Entity], rng: Random, shown: 
     wrong = rng.choice(WRONG)
     for attempt in range(tries):
         if attempt and attempt % 5 == 0:
-            wrong = rng.choice(WRONG)       # this scene has no such sentence, it seems
+            wrong = rng.choice(WRONG)  # this scene has no such sentence, it seems
         four = speak(scene, rng.randrange(len(scene.entities)), rng)
         stranger = rng.choice(strangers)
         if wrong == "keyword":
@@ -93,7 +105,11 @@ def speak_of_nothing(scene: Scene, strangers: list[Entity], rng: Random, shown: 
 
 def _with_wrong_attribute(claim: Claim, stranger: Entity, rng: Random) -> Claim | None:
     said = dict(claim.attributes)
-    changes = {"color": stranger.color} if "color" in said and color_distance(said["color"], stranger.color) > FAR_APART else {}
+    changes = (
+        {"color": stranger.color}
+        if "color" in said and color_distance(said["color"], stranger.color) > FAR_APART
+        else {}
+    )
     if "clothes" in said and stranger.clothes not in (None, said["clothes"]):
         changes["clothes"] = stranger.clothes
     if "gender" in said:
@@ -103,7 +119,11 @@ def _with_wrong_attribute(claim: Claim, stranger: Entity, rng: Random) -> Claim 
     name = rng.choice(sorted(changes))
     # "the male woman" would be no sentence: a changed gender needs a noun that any person has
     noun = "person" if name == "gender" else claim.noun
-    return replace(claim, noun=noun, attributes=tuple((key, changes[key] if key == name else value) for key, value in claim.attributes))
+    return replace(
+        claim,
+        noun=noun,
+        attributes=tuple((key, changes[key] if key == name else value) for key, value in claim.attributes),
+    )
 
 
 def _on_the_wrong_side(claim: Claim, rng: Random) -> Claim | None:
@@ -111,7 +131,11 @@ def _on_the_wrong_side(claim: Claim, rng: Random) -> Claim | None:
     if opposite is None:
         return None
     relation = RELATIONS[opposite]
-    words = [phrase for phrase in (relation.absolute if claim.other is None else relation.relative) if phrase not in relation.vague]
+    words = [
+        phrase
+        for phrase in (relation.absolute if claim.other is None else relation.relative)
+        if phrase not in relation.vague
+    ]
     return replace(claim, relation=opposite, phrase=rng.choice(words))
 
 
@@ -122,8 +146,12 @@ def keyword_is_clear(scene: Scene) -> bool:
 
 def can_be_told_apart(entities: list[Entity]) -> bool:
     """Is there a sentence without a place for each of the entities that fits no other of them?"""
+
     def lost(one: Entity, other: Entity) -> bool:
-        alike = all(getattr(one, name) == getattr(other, name) for name in ("color", "salient", "transparent", "gender", "age_group", "clothes"))
+        alike = all(
+            getattr(one, name) == getattr(other, name)
+            for name in ("color", "salient", "transparent", "gender", "age_group", "clothes")
+        )
         return alike and all(denotes(noun, other) for noun in nouns(one))
 
     return not any(lost(one, other) for one in entities for other in entities if one is not other)

@@ -5,6 +5,7 @@ by it, sentences speak by it, the check of a sentence verifies by it, and a mirr
 
 Boxes are (left, top, right, bottom) in pixels, y grows downwards.
 """
+
 from __future__ import annotations
 
 import re
@@ -32,21 +33,42 @@ class Relation:
     vague: tuple[str, ...] = ()
 
 
-RELATIONS: dict[str, Relation] = {relation.name: relation for relation in (
-    Relation("left", "right",
-             ("at the most left side of", "on the far left of", "at the leftmost edge of", "farthest to the left of"),
-             ("to the left of", "on the left side of", "at the left side of", *_NEAR), _NEAR),
-    Relation("right", "left",
-             ("at the most right side of", "on the far right of", "at the rightmost edge of", "farthest to the right of"),
-             ("to the right of", "on the right side of", "at the right side of", *_NEAR), _NEAR),
-    Relation("middle", None, ("in the middle of", "in the center of")),
-    Relation("top", "bottom", ("on top of", "in the upper part of"), ("above", "over", "on top of", "on")),
-    Relation("bottom", "top", ("below", "in the lower part of"), ("below", "under", "underneath")),
-    Relation("front", "behind", ("in front of",), ("in front of",)),
-    Relation("behind", "front", ("behind", "in the back of", "at the back of"), ("behind", "in the back of", "at the back of")),
-)}
+RELATIONS: dict[str, Relation] = {
+    relation.name: relation
+    for relation in (
+        Relation(
+            "left",
+            "right",
+            ("at the most left side of", "on the far left of", "at the leftmost edge of", "farthest to the left of"),
+            ("to the left of", "on the left side of", "at the left side of", *_NEAR),
+            _NEAR,
+        ),
+        Relation(
+            "right",
+            "left",
+            (
+                "at the most right side of",
+                "on the far right of",
+                "at the rightmost edge of",
+                "farthest to the right of",
+            ),
+            ("to the right of", "on the right side of", "at the right side of", *_NEAR),
+            _NEAR,
+        ),
+        Relation("middle", None, ("in the middle of", "in the center of")),
+        Relation("top", "bottom", ("on top of", "in the upper part of"), ("above", "over", "on top of", "on")),
+        Relation("bottom", "top", ("below", "in the lower part of"), ("below", "under", "underneath")),
+        Relation("front", "behind", ("in front of",), ("in front of",)),
+        Relation(
+            "behind",
+            "front",
+            ("behind", "in the back of", "at the back of"),
+            ("behind", "in the back of", "at the back of"),
+        ),
+    )
+}
 
-ARRANGEMENTS = (("left", "right"), ("top", "bottom"), ("front", "behind"))   # in the order of the paper's 7:2:1
+ARRANGEMENTS = (("left", "right"), ("top", "bottom"), ("front", "behind"))  # in the order of the paper's 7:2:1
 _SWAP = {"left": "right", "right": "left", "leftmost": "rightmost", "rightmost": "leftmost"}
 _SIDE_WORDS = re.compile(r"\b(" + "|".join(_SWAP) + r")\b")
 
@@ -84,8 +106,10 @@ def holds_in_picture(name: str, index: int, boxes: list[Box], depths: list[int])
 
     if name != "middle":
         return bool(others) and all(to(name, other) for other in others)
-    return any(any(to(one, other) for other in others) and any(to(opposite, other) for other in others)
-               for one, opposite in ARRANGEMENTS[:2])
+    return any(
+        any(to(one, other) for other in others) and any(to(opposite, other) for other in others)
+        for one, opposite in ARRANGEMENTS[:2]
+    )
 
 
 def relative_holds(phrase: str, name: str, box: Box, other: Box, depth: int, other_depth: int) -> bool:
@@ -108,4 +132,6 @@ def mirror(sentence: str) -> str:
 
 def phrases() -> list[str]:
     """All phrases of Table 4, each once, in its order."""
-    return list(dict.fromkeys(phrase for relation in RELATIONS.values() for phrase in relation.absolute + relation.relative))
+    return list(
+        dict.fromkeys(phrase for relation in RELATIONS.values() for phrase in relation.absolute + relation.relative)
+    )

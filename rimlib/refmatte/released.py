@@ -6,6 +6,7 @@
 Paper: Sec. 3.3. The label file is keyed by mask id. The evaluation index says which of an entity's sentences is scored; it is keyed by
 image name, in some copies by mask id. Data sets that are built here have the first form, our small real-world set the second.
 """
+
 from __future__ import annotations
 
 import os
@@ -19,7 +20,7 @@ from rimlib.errors import RimError
 INNER = ("", "RefMatte", "RefMatte/RefMatte", "RefMatte_RW_100", "RefMatte-RW100", "RefMatte_RW100")
 IMAGE_ENDINGS = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
 MASK_ENDINGS = (".png", ".jpg", ".PNG")
-RW100 = ("rw100", "test")      # names that the real-world set's only split goes by
+RW100 = ("rw100", "test")  # names that the real-world set's only split goes by
 EVAL_INDEX = "eval_index_expression.json"
 
 
@@ -73,14 +74,18 @@ def locate(root: str | Path, split: str, pictures: bool = True) -> Layout:
         missing = next((part for part in (layout.images, layout.masks) if not part.is_dir()), None)
         if missing is None:
             return layout
-        incomplete.append((layout, f"{labels}: its folder {missing} is missing; {inner}/ and mask/ were expected in {folder}"))
+        incomplete.append(
+            (layout, f"{labels}: its folder {missing} is missing; {inner}/ and mask/ were expected in {folder}")
+        )
     if incomplete and pictures:
         raise RimError(incomplete[0][1])
     if incomplete:
         return incomplete[0][0]
     names = f"{root / f'refmatte_{split}_label.json'}" + (" or refmatte_rw100_label.json" if split in RW100 else "")
-    raise RimError(f"{names}: not found; a data set in RefMatte's layout has one label file for each split (`rim build` makes one), "
-                   f"with {split}/img and {split}/mask beside it")
+    raise RimError(
+        f"{names}: not found; a data set in RefMatte's layout has one label file for each split (`rim build` makes one), "
+        f"with {split}/img and {split}/mask beside it"
+    )
 
 
 def splits(root: str | Path) -> list[str]:
@@ -91,8 +96,13 @@ def splits(root: str | Path) -> list[str]:
     """
     if not Path(root).is_dir():
         raise RimError(f"{root}: no such folder; a data set in RefMatte's layout is expected there")
-    found = {match.group(1) for inner in INNER if (Path(root) / inner).is_dir() for path in (Path(root) / inner).iterdir()
-             if (match := re.fullmatch(r"refmatte_(\w+)_label\.json", path.name))}
+    found = {
+        match.group(1)
+        for inner in INNER
+        if (Path(root) / inner).is_dir()
+        for path in (Path(root) / inner).iterdir()
+        if (match := re.fullmatch(r"refmatte_(\w+)_label\.json", path.name))
+    }
     if not found:
         raise RimError(f"{root}: no refmatte_<split>_label.json here; a data set in RefMatte's layout is expected")
     known = ("train", "seen", "test", "rw100")
@@ -111,12 +121,17 @@ def read_rows(layout: Layout) -> dict[str, dict]:
     path = layout.labels
     table = files.read_json(path)
     if not isinstance(table, dict) or not table:
-        raise RimError(f"{path}: expected an object with one entry for each mask, found {type(table).__name__} of length {len(table)}"
-                       if isinstance(table, (dict, list, str)) else f"{path}: expected an object with one entry for each mask, found {table!r}")
+        raise RimError(
+            f"{path}: expected an object with one entry for each mask, found {type(table).__name__} of length {len(table)}"
+            if isinstance(table, (dict, list, str))
+            else f"{path}: expected an object with one entry for each mask, found {table!r}"
+        )
     rows = {}
     for key, row in table.items():
         if not isinstance(row, dict):
-            raise RimError(f"{path}: the entry {key!r} must be an object with image_name and expressions, found {type(row).__name__}")
+            raise RimError(
+                f"{path}: the entry {key!r} must be an object with image_name and expressions, found {type(row).__name__}"
+            )
         mask_id = _without_ending(plain(key, path))
         image_name = row.get("image_name")
         if not isinstance(image_name, str) or not image_name:
@@ -131,7 +146,9 @@ def read_rows(layout: Layout) -> dict[str, dict]:
         scored = layout.scored(mask_id, row["image_name"])
         if scored is not None:
             if not 0 <= scored < len(texts):
-                raise RimError(f"{path.parent / EVAL_INDEX}: the index of {mask_id!r} is {scored}; it has {len(texts)} expressions, counted from 0")
+                raise RimError(
+                    f"{path.parent / EVAL_INDEX}: the index of {mask_id!r} is {scored}; it has {len(texts)} expressions, counted from 0"
+                )
             row["eval_index"] = scored
         rows[mask_id] = row
     return rows
@@ -163,10 +180,18 @@ def check(layout: Layout, sizes: bool = False) -> list[str]:
                 wrong.append(str(error))
                 continue
             if found[0] != found[1]:
-                wrong.append(f"{layout.mask(mask_id)}: {found[1][0]} x {found[1][1]} pixels, its image {name} has {found[0][0]} x {found[0][1]}")
+                wrong.append(
+                    f"{layout.mask(mask_id)}: {found[1][0]} x {found[1][1]} pixels, its image {name} has {found[0][0]} x {found[0][1]}"
+                )
     named = {row["image_name"] for row in rows.values()}
-    wrong += [f"{layout.images / pictures[stem]}: an image without a mask in {layout.labels.name}" for stem in sorted(pictures.keys() - named)]
-    wrong += [f"{layout.masks / masks[stem]}: a mask without an entry in {layout.labels.name}" for stem in sorted(masks.keys() - rows.keys())]
+    wrong += [
+        f"{layout.images / pictures[stem]}: an image without a mask in {layout.labels.name}"
+        for stem in sorted(pictures.keys() - named)
+    ]
+    wrong += [
+        f"{layout.masks / masks[stem]}: a mask without an entry in {layout.labels.name}"
+        for stem in sorted(masks.keys() - rows.keys())
+    ]
     return wrong
 
 
@@ -199,7 +224,10 @@ def _without_ending(name: str) -> str:
 
 
 def _existing(folder: Path, name: str, endings: tuple[str, ...]) -> Path:
-    return next((path for path in (folder / (name + ending) for ending in endings) if path.is_file()), folder / (name + endings[0]))
+    return next(
+        (path for path in (folder / (name + ending) for ending in endings) if path.is_file()),
+        folder / (name + endings[0]),
+    )
 
 
 def _stems(folder: Path) -> dict[str, str]:
@@ -208,7 +236,11 @@ def _stems(folder: Path) -> dict[str, str]:
         names = sorted(os.listdir(folder))
     except OSError as error:
         raise RimError(f"{folder}: cannot be listed: {files.reason(error)}") from error
-    return {Path(name).stem: name for name in names if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_ENDINGS}
+    return {
+        Path(name).stem: name
+        for name in names
+        if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_ENDINGS
+    }
 
 
 def _eval_index(labels: Path, folder: Path) -> dict[str, int]:
@@ -217,10 +249,14 @@ def _eval_index(labels: Path, folder: Path) -> dict[str, int]:
         return {}
     table = files.read_json(path)
     if not isinstance(table, dict):
-        raise RimError(f"{path}: expected an object that gives each image name a position, found {type(table).__name__}")
+        raise RimError(
+            f"{path}: expected an object that gives each image name a position, found {type(table).__name__}"
+        )
     index = {}
     for name, value in table.items():
         if isinstance(value, bool) or not (isinstance(value, int) or isinstance(value, str) and value.isdecimal()):
-            raise RimError(f"{path}: the entry {name!r} must be the position of a sentence, a whole number, found {value!r}")
+            raise RimError(
+                f"{path}: the entry {name!r} must be the position of a sentence, a whole number, found {value!r}"
+            )
         index[_without_ending(name)] = int(value)
     return index

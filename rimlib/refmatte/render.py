@@ -3,6 +3,7 @@
 Paper: Sec. 3.2 and 3.3. A scene is rendered from its own `Order` and from nothing else, so any process, on any machine and at
 any time, writes the same bytes.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -20,8 +21,8 @@ from rimlib.refmatte import composite, format
 from rimlib.refmatte.orders import Order
 from rimlib.refmatte.plan import ScenePlan
 
-QUALITY = 92        # of the JPEG pictures
-ENLARGE = 2.0       # a background that would have to grow more than this is refused
+QUALITY = 92  # of the JPEG pictures
+ENLARGE = 2.0  # a background that would have to grow more than this is refused
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,24 @@ class Written:
 
 def render(pool: Pool, scene: ScenePlan | Order, canvas: tuple[int, int]) -> tuple[np.ndarray, list[np.ndarray]]:
     """The picture, uint8 (H, W, 3), and the visible alpha of each entity, float32 (H, W) in [0, 1], of one planned scene."""
-    return composite.composite(pool.background(scene.background), [pool.cutout(name) for name in scene.entities],
-                               list(scene.placements), canvas, list(scene.mirrored))
+    return composite.composite(
+        pool.background(scene.background),
+        [pool.cutout(name) for name in scene.entities],
+        list(scene.placements),
+        canvas,
+        list(scene.mirrored),
+    )
 
 
 def compose(pool: Pool, order: Order, canvas: tuple[int, int]) -> tuple[np.ndarray, list[np.ndarray]]:
     """As `render`, with uint8 mattes, as they are written; what can be used again for the next scene is kept in the pool."""
-    scene, visible = composite.blend(pool.background(order.background), [_layer(pool, name) for name in order.entities],
-                                     list(order.placements), canvas, list(order.mirrored))
+    scene, visible = composite.blend(
+        pool.background(order.background),
+        [_layer(pool, name) for name in order.entities],
+        list(order.placements),
+        canvas,
+        list(order.mirrored),
+    )
     return scene, [composite.matte(alpha, place, canvas) for alpha, place in zip(visible, order.placements)]
 
 
@@ -55,8 +66,10 @@ def write(pool: Pool, order: Order, root: Path, split: str, canvas: tuple[int, i
     enlarged = composite.enlargement(pool.background(order.background).shape[:2], canvas)
     if enlarged > ENLARGE:
         height, width = pool.background(order.background).shape[:2]
-        raise RimError(f"background {order.background!r}: is {height} x {width} pixels and would be enlarged {enlarged:.1f} times for scenes "
-                       f"of {canvas[0]} x {canvas[1]}; at most {ENLARGE:g} times is accepted")
+        raise RimError(
+            f"background {order.background!r}: is {height} x {width} pixels and would be enlarged {enlarged:.1f} times for scenes "
+            f"of {canvas[0]} x {canvas[1]}; at most {ENLARGE:g} times is accepted"
+        )
     picture, mattes = compose(pool, order, canvas)
     paths = [format.mask_path(root, split, f"{order.name}_{index + 1}") for index in range(len(mattes))]
     stored = [store(path, encode_matte(alpha)) for path, alpha in zip(paths, mattes)]
@@ -73,7 +86,7 @@ def encode_picture(picture: np.ndarray) -> bytes:
 
 def encode_matte(alpha: np.ndarray) -> bytes:
     """uint8 (H, W) as a grey PNG. Run lengths suit mattes: as small as the slowest setting, in two thirds of its time."""
-    return _encode(alpha, "PNG", compress_level=1, compress_type=3)   # 3: zlib's Z_RLE
+    return _encode(alpha, "PNG", compress_level=1, compress_type=3)  # 3: zlib's Z_RLE
 
 
 def store(path: Path, data: bytes) -> tuple[int, str]:

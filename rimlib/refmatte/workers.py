@@ -3,6 +3,7 @@
 A task is a handful of scenes and a small pool of what they use; any worker may do it, twice does no harm, and none waits for
 another. So a worker that dies costs its tasks' time and nothing else.
 """
+
 from __future__ import annotations
 
 import os
@@ -16,9 +17,9 @@ from rimlib.errors import RimError
 from rimlib.refmatte.orders import Order
 from rimlib.refmatte.render import Written, one_thread, write
 
-SECONDS = 20    # to find a Dask scheduler, and a worker of it
+SECONDS = 20  # to find a Dask scheduler, and a worker of it
 
-Task = tuple[Pool, list[Order], Path, str, tuple[int, int]]   # pool, orders, root, split, canvas
+Task = tuple[Pool, list[Order], Path, str, tuple[int, int]]  # pool, orders, root, split, canvas
 
 
 def render_all(tasks: Iterable[Task], workers: int = 1, dask: str | None = None) -> Iterator[list[Written]]:
@@ -53,7 +54,9 @@ def _in_processes(tasks: Iterable[Task], workers: int) -> Iterator[list[Written]
     try:
         yield from run(delayed(_render_chunk_of)(os.getpid(), *task) for task in tasks)
     except TerminatedWorkerError:
-        raise RimError("build: a worker process was killed, perhaps for want of memory; run it again, with fewer --workers, to go on") from None
+        raise RimError(
+            "build: a worker process was killed, perhaps for want of memory; run it again, with fewer --workers, to go on"
+        ) from None
 
 
 def _render_chunk_of(parent: int, *task) -> list[Written]:
@@ -79,13 +82,17 @@ def _on_cluster(tasks: Iterable[Task], address: str) -> Iterator[list[Written]]:
     try:
         client = Client(address, timeout=SECONDS)
     except (OSError, ValueError) as error:
-        raise RimError(f"--dask {address}: no scheduler answers ({error or type(error).__name__}); expected an address such as "
-                       "tcp://10.0.0.1:8786") from None
+        raise RimError(
+            f"--dask {address}: no scheduler answers ({error or type(error).__name__}); expected an address such as "
+            "tcp://10.0.0.1:8786"
+        ) from None
     with client:
         try:
             client.wait_for_workers(1, timeout=SECONDS)
         except TimeoutError:
-            raise RimError(f"--dask {address}: the scheduler has no workers; start some with `dask worker {address}`") from None
+            raise RimError(
+                f"--dask {address}: the scheduler has no workers; start some with `dask worker {address}`"
+            ) from None
         with parallel_config(backend="dask", client=client):
             run = Parallel(n_jobs=-1, return_as="generator_unordered", batch_size=1)
             for written in run(delayed(render_chunk)(*task) for task in tasks):

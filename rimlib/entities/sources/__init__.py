@@ -3,6 +3,7 @@
 Paper: Sec. 3.1 and Table S1. `read("am2k", folder)` gives a `Source`: cut-outs and backgrounds as file names, and a report of what
 was found beside what the paper used.
 """
+
 from __future__ import annotations
 
 import difflib
@@ -15,8 +16,21 @@ from rimlib.entities.sources.long_tail import long_tailed, move_long_tail
 from rimlib.entities.sources.report import Count, Report
 from rimlib.errors import RimError
 
-__all__ = ["READERS", "Backdrop", "Count", "Cutting", "Report", "Source", "check", "long_tailed", "move_long_tail", "open_all", "read",
-           "read_pixels", "shared_files"]
+__all__ = [
+    "READERS",
+    "Backdrop",
+    "Count",
+    "Cutting",
+    "Report",
+    "Source",
+    "check",
+    "long_tailed",
+    "move_long_tail",
+    "open_all",
+    "read",
+    "read_pixels",
+    "shared_files",
+]
 
 READERS = ("am2k", "p3m10k", "aim500", "sim", "dim", "hatt", "bg20k", "folder", "art")
 
@@ -52,7 +66,8 @@ def open_all(specs: list[str], deep: bool = False, least: int | None = None) -> 
 
 def shared_files(sources: list[Source]) -> list[str]:
     """Foregrounds that two sources hold under one file name (SIM has some of DIM's), with a word where one is for training and
-    the other for testing. Names of digits only say nothing and are passed over."""
+    the other for testing. Names of digits only say nothing and are passed over.
+    """
     by_stem = defaultdict(list)
     for source in sources:
         for cutting in source.cuttings:
@@ -70,5 +85,7 @@ def shared_files(sources: list[Source]) -> list[str]:
 def _module(mark: str):
     if mark not in READERS:
         close = difflib.get_close_matches(mark, READERS, n=1, cutoff=0.4)
-        raise RimError(f"source {mark!r}: must be one of {', '.join(READERS)}{f' (did you mean {close[0]}?)' if close else ''}")
+        raise RimError(
+            f"source {mark!r}: must be one of {', '.join(READERS)}{f' (did you mean {close[0]}?)' if close else ''}"
+        )
     return import_module(f"rimlib.entities.sources.{mark}")

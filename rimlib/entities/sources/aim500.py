@@ -3,6 +3,7 @@
 The paper says "all" (Sec. 3.1) and uses 200: just as many as are neither portraits (100) nor animals (200), which AM-2k and
 P3M-10k have enough of. `aim_category_type.json` says which: {"<picture>": {"type": "SO", "category": "plant"}}.
 """
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -17,9 +18,14 @@ from rimlib.errors import RimError
 PUBLIC = {"portrait": 100, "animal": 200, "transparent": 34, "plant": 75, "furniture": 45, "toy": 36, "fruit": 10}
 LEFT_OUT = ("portrait", "animal")
 LAYOUT = public.Layout(
-    mark="aim500", title="AIM-500", roots=("AIM-500", "AIM500"), kind="thing",
-    licence="AIM-500 release agreement", credit="Li et al., Deep automatic natural image matting, IJCAI 2021",
-    parts=(Part("test", "mask", "original", public=500, paper=200),))
+    mark="aim500",
+    title="AIM-500",
+    roots=("AIM-500", "AIM500"),
+    kind="thing",
+    licence="AIM-500 release agreement",
+    credit="Li et al., Deep automatic natural image matting, IJCAI 2021",
+    parts=(Part("test", "mask", "original", public=500, paper=200),),
+)
 
 
 def read(folder: str | Path, deep: bool = False, least: int | None = None) -> Source:
@@ -33,8 +39,11 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None) -> So
     part = LAYOUT.parts[0]
     cuttings = pair(LAYOUT.mark, LAYOUT.kind, root, part, report, LAYOUT.title, LAYOUT.licence, LAYOUT.credit)
     categories = _categories(root)
-    report.missing += [f"aim_category_type.json: speaks of {stem!r}, and there is no such matte"
-                       for stem in categories if stem not in {cutting.name for cutting in cuttings}]
+    report.missing += [
+        f"aim_category_type.json: speaks of {stem!r}, and there is no such matte"
+        for stem in categories
+        if stem not in {cutting.name for cutting in cuttings}
+    ]
     counts = [Count(part.mattes, len(cuttings), part.public)]
     reasons, typed = {}, []
     for cutting in cuttings:
@@ -44,7 +53,10 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None) -> So
         elif category in LEFT_OUT:
             reasons[cutting.path] = f"its category is {category}"
         typed.append(replace(cutting, group=category, weak_category=None if category == "transparent" else category))
-    counts += [Count(category, sum(cutting.group == category for cutting in typed), number) for category, number in PUBLIC.items()]
+    counts += [
+        Count(category, sum(cutting.group == category for cutting in typed), number)
+        for category, number in PUBLIC.items()
+    ]
     return public.finish(LAYOUT, root, report, typed, counts, deep, least, reasons)
 
 
@@ -53,9 +65,18 @@ def check(folder: str | Path, deep: bool = False) -> Report:
 
 
 def _categories(root: Path) -> dict[str, str]:
-    path = next((folder / "aim_category_type.json" for folder in (root, root.parent) if (folder / "aim_category_type.json").is_file()), None)
+    path = next(
+        (
+            folder / "aim_category_type.json"
+            for folder in (root, root.parent)
+            if (folder / "aim_category_type.json").is_file()
+        ),
+        None,
+    )
     if path is None:
-        raise RimError(f"{root}: a part of AIM-500 is missing: the file aim_category_type.json was expected in it; it says what is a portrait")
+        raise RimError(
+            f"{root}: a part of AIM-500 is missing: the file aim_category_type.json was expected in it; it says what is a portrait"
+        )
     rows = files.read_json(path)
     if not isinstance(rows, dict):
         raise RimError(f"{path}: expected an object with one entry for each picture, found {type(rows).__name__}")

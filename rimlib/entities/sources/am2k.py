@@ -1,4 +1,5 @@
 """AM-2k: 2,000 photographs of 20 kinds of animals. Paper: Table S1, all 1,800 training and 200 validation pictures are used."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -8,12 +9,17 @@ from rimlib.entities.sources.common import Part, Source
 from rimlib.entities.sources.report import Report
 
 LAYOUT = public.Layout(
-    mark="am2k", title="AM-2k", roots=("AM-2k", "AM2k", "AM-2K"), kind="animal",
-    licence="AM-2k release agreement", credit="Li et al., Bridging composite and real: towards end-to-end deep image matting, IJCV 2022",
+    mark="am2k",
+    title="AM-2k",
+    roots=("AM-2k", "AM2k", "AM-2K"),
+    kind="animal",
+    licence="AM-2k release agreement",
+    credit="Li et al., Bridging composite and real: towards end-to-end deep image matting, IJCV 2022",
     parts=(
         Part("train", "train/mask", "train/original", "train/fg", optional=True, public=1800, paper=1800),
         Part("test", "validation/mask", "validation/original", public=200, paper=200),
-    ))
+    ),
+)
 
 
 def read(folder: str | Path, deep: bool = False, least: int | None = None) -> Source:

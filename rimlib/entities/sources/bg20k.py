@@ -1,4 +1,5 @@
 """BG-20k: 20,000 photographs without salient things, the paper's backgrounds (Sec. 3.1)."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -24,7 +25,11 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None) -> So
     root = root_of(folder, ROOTS, [part for _, part, _ in PARTS])
     report = Report("BG-20k", str(root))
     source = Source("bg20k", report)
-    found = [(split, part, path) for split, part, _ in PARTS for path in listing(need(root, part, "BG-20k"), root, report).values()]
+    found = [
+        (split, part, path)
+        for split, part, _ in PARTS
+        for path in listing(need(root, part, "BG-20k"), root, report).values()
+    ]
     names = unique({path.relative_to(root).as_posix(): f"bg20k {path.stem}" for _, _, path in found})
     report.counts += [Count(part, sum(item[1] == part for item in found), public) for _, part, public in PARTS]
     for split, part, path in found:
@@ -41,8 +46,17 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None) -> So
         if min(size) < (least or 0):
             report.left_out.append(f"{shown}: {size[0]} x {size[1]} pixels; the shorter side must have {least}")
             continue
-        source.backdrops.append(Backdrop(names[shown], split, "bg20k", shown, path, licence="BG-20k release agreement",
-                                         credit="Li et al., Bridging composite and real, IJCV 2022"))
+        source.backdrops.append(
+            Backdrop(
+                names[shown],
+                split,
+                "bg20k",
+                shown,
+                path,
+                licence="BG-20k release agreement",
+                credit="Li et al., Bridging composite and real, IJCV 2022",
+            )
+        )
     return source
 
 

@@ -2,6 +2,7 @@
 
 Paper: Sec. 3.1. Nothing here decodes a whole picture unless `deep` is asked for: pairing needs names, sizes need headers.
 """
+
 from __future__ import annotations
 
 import re
@@ -146,7 +147,9 @@ def listing(folder: Path, root: Path, report: Report, folders: bool = False) -> 
     return found
 
 
-def pair(mark: str, kind: str, root: Path, part: Part, report: Report, title: str, licence: str = "", credit: str = "") -> list[Cutting]:
+def pair(
+    mark: str, kind: str, root: Path, part: Part, report: Report, title: str, licence: str = "", credit: str = ""
+) -> list[Cutting]:
     """The cut-outs of one part: mattes joined by their stems with pictures, foregrounds, or both.
 
     Raises:
@@ -163,15 +166,34 @@ def pair(mark: str, kind: str, root: Path, part: Part, report: Report, title: st
         others[what] = listing(need(root, where, title), root, report)
     for what, paths in others.items():
         where = part.pictures if what == "picture" else part.foregrounds
-        report.missing += [f"{mattes[stem].relative_to(root).as_posix()}: a matte without a {what} in {where}/"
-                           for stem in mattes if stem not in paths]
-        report.missing += [f"{path.relative_to(root).as_posix()}: a {what} without a matte in {part.mattes}/"
-                           for stem, path in paths.items() if stem not in mattes]
+        report.missing += [
+            f"{mattes[stem].relative_to(root).as_posix()}: a matte without a {what} in {where}/"
+            for stem in mattes
+            if stem not in paths
+        ]
+        report.missing += [
+            f"{path.relative_to(root).as_posix()}: a {what} without a matte in {part.mattes}/"
+            for stem, path in paths.items()
+            if stem not in mattes
+        ]
     main = "picture" if "picture" in others else "foreground"
     stems = [stem for stem in mattes if stem in others[main]]
-    return [Cutting(name=stem, kind=kind, split=part.split, source=mark, path=mattes[stem].relative_to(root).as_posix(), alpha=mattes[stem],
-                    picture=others.get("picture", {}).get(stem), foreground=others.get("foreground", {}).get(stem),
-                    licence=licence, credit=credit, group=part.group) for stem in stems]
+    return [
+        Cutting(
+            name=stem,
+            kind=kind,
+            split=part.split,
+            source=mark,
+            path=mattes[stem].relative_to(root).as_posix(),
+            alpha=mattes[stem],
+            picture=others.get("picture", {}).get(stem),
+            foreground=others.get("foreground", {}).get(stem),
+            licence=licence,
+            credit=credit,
+            group=part.group,
+        )
+        for stem in stems
+    ]
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -199,8 +221,11 @@ def check_sizes(cuttings: list[Cutting], root: Path, report: Report) -> dict[Cut
             continue
         main = cutting.alpha or cutting.foreground
         sizes[cutting] = found[main]
-        report.odd += [f"{path.relative_to(root).as_posix()}: {size[0]} x {size[1]} pixels, its matte has {found[main][0]} x {found[main][1]}"
-                       for path, size in found.items() if size != found[main]]
+        report.odd += [
+            f"{path.relative_to(root).as_posix()}: {size[0]} x {size[1]} pixels, its matte has {found[main][0]} x {found[main][1]}"
+            for path, size in found.items()
+            if size != found[main]
+        ]
     return sizes
 
 
@@ -235,7 +260,9 @@ def read_pixels(cutting: Cutting) -> tuple[np.ndarray | None, np.ndarray | None,
     matte = cutting.alpha or cutting.foreground
     for path, array in ((cutting.picture, picture), (cutting.foreground, foreground)):
         if array is not None and array.shape[:2] != alpha.shape:
-            raise RimError(f"{path}: {array.shape[0]} x {array.shape[1]} pixels, its matte {matte} has {alpha.shape[0]} x {alpha.shape[1]}")
+            raise RimError(
+                f"{path}: {array.shape[0]} x {array.shape[1]} pixels, its matte {matte} has {alpha.shape[0]} x {alpha.shape[1]}"
+            )
     if not (alpha > 0.02).any():
         raise RimError(f"{matte}: its alpha is empty; nothing would be visible")
     return picture, foreground, alpha

@@ -3,6 +3,7 @@
 People are left out (Sec. 3.1): file names tell many of them, a table of corrections (`keep=0`) the rest. The paper calls all that
 it takes from here objects.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -12,14 +13,26 @@ from rimlib.entities.sources.common import Part, Source
 from rimlib.entities.sources.report import Report
 
 LAYOUT = public.Layout(
-    mark="dim", title="DIM", roots=("Combined_Dataset", "Adobe_Deep_Matting_Dataset/Combined_Dataset", "DIM"), kind="thing",
-    licence="Adobe Deep Image Matting dataset licence, on request", credit="Xu et al., Deep image matting, CVPR 2017",
-    people=False, least=512,
+    mark="dim",
+    title="DIM",
+    roots=("Combined_Dataset", "Adobe_Deep_Matting_Dataset/Combined_Dataset", "DIM"),
+    kind="thing",
+    licence="Adobe Deep Image Matting dataset licence, on request",
+    credit="Xu et al., Deep image matting, CVPR 2017",
+    people=False,
+    least=512,
     parts=(
         Part("train", "Training_set/Adobe-licensed images/alpha", foregrounds="Training_set/Adobe-licensed images/fg"),
         Part("train", "Training_set/Other/alpha", foregrounds="Training_set/Other/fg", paper=224),
-        Part("test", "Test_set/Adobe-licensed images/alpha", foregrounds="Test_set/Adobe-licensed images/fg", public=50, paper=38),
-    ))
+        Part(
+            "test",
+            "Test_set/Adobe-licensed images/alpha",
+            foregrounds="Test_set/Adobe-licensed images/fg",
+            public=50,
+            paper=38,
+        ),
+    ),
+)
 
 
 def read(folder: str | Path, deep: bool = False, least: int | None = None) -> Source:

@@ -2,6 +2,7 @@
 
 `fox/one.png` and `fox-2.png` are both foxes. A sub-folder `test/` holds test entities, `backgrounds/` photographs to compose on.
 """
+
 from __future__ import annotations
 
 import re
@@ -38,8 +39,18 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None, kind:
         for stem, path in listing(place, root, report, folders=True).items():
             words = category or re.sub(r"[\W_\d]+", " ", stem).strip().lower() or None
             person = bool(words) and bool(set(words.split()) & set(PEOPLE))
-            cuttings.append(Cutting(name=stem, kind="person" if person else kind, split=split, source=mark, alpha=None,
-                                    path=path.relative_to(root).as_posix(), foreground=path, weak_category="human" if person else words))
+            cuttings.append(
+                Cutting(
+                    name=stem,
+                    kind="person" if person else kind,
+                    split=split,
+                    source=mark,
+                    alpha=None,
+                    path=path.relative_to(root).as_posix(),
+                    foreground=path,
+                    weak_category="human" if person else words,
+                )
+            )
     sizes = check_sizes(cuttings, root, report)
     if deep:
         check_pixels(cuttings, root, report)
@@ -49,12 +60,16 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None, kind:
         small = cutting in sizes and min(sizes[cutting]) < (least or 0)
         (source.left_out if small else source.cuttings).append(named)
         if small:
-            report.left_out.append(f"{cutting.path} ({named.name}): the shorter side has {min(sizes[cutting])} pixels; {least} are asked for")
+            report.left_out.append(
+                f"{cutting.path} ({named.name}): the shorter side has {min(sizes[cutting])} pixels; {least} are asked for"
+            )
     if (root / "backgrounds").is_dir():
         found = listing(root / "backgrounds", root, report)
         bases = unique({stem: f"{mark} bg {stem}" for stem in found})
-        source.backdrops = [Backdrop(bases[stem], "train", mark, path.relative_to(root).as_posix(), path)
-                            for stem, path in found.items()]
+        source.backdrops = [
+            Backdrop(bases[stem], "train", mark, path.relative_to(root).as_posix(), path)
+            for stem, path in found.items()
+        ]
     if not source.cuttings and not source.backdrops:
         raise RimError(f"{root}: no picture in it; RGBA pictures are expected, in it or in folders named by category")
     report.counts.append(Count("cut-outs", len(source.cuttings)))
@@ -68,7 +83,11 @@ def check(folder: str | Path, deep: bool = False) -> Report:
 def _places(root: Path):
     """Each folder that may hold pictures, with its split and category."""
     yield root, "train", None
-    for child in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".") and path.name != "backgrounds"):
+    for child in sorted(
+        path
+        for path in root.iterdir()
+        if path.is_dir() and not path.name.startswith(".") and path.name != "backgrounds"
+    ):
         if child.name not in ("train", "test"):
             yield child, "train", _words(child.name)
             continue
@@ -79,4 +98,3 @@ def _places(root: Path):
 
 def _words(name: str) -> str:
     return re.sub(r"[\W_]+", " ", name).strip().lower() or name
-

@@ -5,6 +5,7 @@ of animals these are 209 and 45 of things, for 1,024 things in all. Were the siz
 (1,024 / 5.9 / rank), the 45th would have 3.8 members: by default a category of fewer than four is long-tailed. That is an estimate;
 the threshold is an argument.
 """
+
 from __future__ import annotations
 
 from collections import Counter
@@ -33,5 +34,9 @@ def move_long_tail(cuttings: list[Cutting], categories: Mapping[str, str], least
         categories: cut-out's name → category, as decided by annotation; a cut-out that is not in it stays where it is.
         least: members that a category needs, training and test together, to stay in the test split.
     """
-    rare = long_tailed({cutting.name: categories[cutting.name] for cutting in cuttings if cutting.name in categories}, least)
-    return [replace(cutting, split="train") if categories.get(cutting.name) in rare else cutting for cutting in cuttings]
+    rare = long_tailed(
+        {cutting.name: categories[cutting.name] for cutting in cuttings if cutting.name in categories}, least
+    )
+    return [
+        replace(cutting, split="train") if categories.get(cutting.name) in rare else cutting for cutting in cuttings
+    ]

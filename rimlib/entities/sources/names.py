@@ -1,4 +1,5 @@
 """Names that are safe as file names, from whatever a data set calls its files."""
+
 from __future__ import annotations
 
 import hashlib
@@ -15,7 +16,10 @@ def safe(text: str) -> str:
         'creme-brulee-1-png'
     """
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:80].strip("-") or "x" + hashlib.sha256(text.encode()).hexdigest()[:8]
+    return (
+        re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:80].strip("-")
+        or "x" + hashlib.sha256(text.encode()).hexdigest()[:8]
+    )
 
 
 def unique(raw: dict[str, str]) -> dict[str, str]:
@@ -29,5 +33,8 @@ def unique(raw: dict[str, str]) -> dict[str, str]:
     groups = defaultdict(list)
     for path, text in raw.items():
         groups[safe(text)].append(path)
-    return {path: name if len(paths) == 1 else f"{name}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
-            for name, paths in groups.items() for path in paths}
+    return {
+        path: name if len(paths) == 1 else f"{name}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+        for name, paths in groups.items()
+        for path in paths
+    }

@@ -1,4 +1,5 @@
 """One way to read all data sets that are folders of pictures beside folders of mattes: a layout says which, `read` does the rest."""
+
 from __future__ import annotations
 
 import re
@@ -11,7 +12,8 @@ from rimlib.entities.sources.report import Count, Report
 
 PERSON = re.compile(  # words of file names; the words that a plant, a toy or a dress may have too are not among them
     r"(?:^|[^a-z])(?:man|men|woman|women|girls?|boys?|lady|ladies|bride|groom|person|people|human|child|children|kids?|model|selfie|"
-    r"portrait|headshots?|dance|dancers?|couple|faces?|beard|hairstyle)(?:$|[^a-z])")
+    r"portrait|headshots?|dance|dancers?|couple|faces?|beard|hairstyle)(?:$|[^a-z])"
+)
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,24 @@ def read(layout: Layout, folder: str | Path, deep: bool = False, least: int | No
     """
     root = root_of(folder, layout.roots, [part.mattes for part in layout.parts])
     report = Report(layout.title, str(root))
-    found = [(part, pair(layout.mark, layout.kind, root, part, report, layout.title, layout.licence, layout.credit)) for part in layout.parts]
+    found = [
+        (part, pair(layout.mark, layout.kind, root, part, report, layout.title, layout.licence, layout.credit))
+        for part in layout.parts
+    ]
     counts = [Count(part.mattes, len(cuttings), part.public) for part, cuttings in found]
     return finish(layout, root, report, [cutting for _, cuttings in found for cutting in cuttings], counts, deep, least)
 
 
-def finish(layout: Layout, root: Path, report: Report, cuttings: list[Cutting], counts: list[Count], deep: bool = False,
-           least: int | None = None, reasons: dict[str, str] | None = None) -> Source:
+def finish(
+    layout: Layout,
+    root: Path,
+    report: Report,
+    cuttings: list[Cutting],
+    counts: list[Count],
+    deep: bool = False,
+    least: int | None = None,
+    reasons: dict[str, str] | None = None,
+) -> Source:
     """Name the cut-outs, check them, and leave out what a filter refuses.
 
     reasons: by path, cut-outs that are left out whatever their size and name are.
@@ -83,7 +96,9 @@ def finish(layout: Layout, root: Path, report: Report, cuttings: list[Cutting], 
     for split in ("train", "test"):
         if parts := [part for part in layout.parts if part.split == split]:
             paper = sum(part.paper or 0 for part in parts)
-            report.counts.append(Count(f"usable for {split}", sum(item.split == split for item in source.cuttings), None, paper))
+            report.counts.append(
+                Count(f"usable for {split}", sum(item.split == split for item in source.cuttings), None, paper)
+            )
     return source
 
 

@@ -1,4 +1,5 @@
 """The report of a source: what was found, beside what the public release has and what the paper used (S2.1, Table 1)."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -39,10 +40,18 @@ class Report:
         """The report as text; of each list at most `most` lines and how many more there are."""
         text = [f"{self.source}: {self.folder}"]
         for count in self.counts:
-            wanted = [f"{number:,} {what}" for number, what in ((count.public, "in the public release"), (count.paper, "used by the paper"))
-                      if number is not None]
+            wanted = [
+                f"{number:,} {what}"
+                for number, what in ((count.public, "in the public release"), (count.paper, "used by the paper"))
+                if number is not None
+            ]
             text.append(f"  {count.part}: {count.found:,} found" + (f" ({', '.join(wanted)})" if wanted else ""))
-        for title, items in (("note", self.notes), ("missing", self.missing), ("odd", self.odd), ("left out", self.left_out)):
+        for title, items in (
+            ("note", self.notes),
+            ("missing", self.missing),
+            ("odd", self.odd),
+            ("left out", self.left_out),
+        ):
             text += [f"  {title}: {item}" for item in items[:most]]
             if len(items) > most:
                 text.append(f"  {title}: … and {len(items) - most:,} more")

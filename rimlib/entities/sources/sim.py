@@ -4,6 +4,7 @@ The split is that of the list of its own test scenes, `SIMD_composition_test_fil
 looked for in the folder and the one above it; `train/` and `test/` with the classes in them are read too. A foreground may lie in
 two classes: its second name is listed, and it is used once. `hair_easy` and `hair_hard` are people, and are left out.
 """
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -15,14 +16,49 @@ from rimlib.entities.sources.common import Cutting, Part, Source, pair, root_of
 from rimlib.entities.sources.report import Count, Report
 from rimlib.errors import RimError
 
-CLASSES = ("defocus", "fire", "fur", "glass_ice", "hair_easy", "hair_hard", "insect", "motion", "net", "plant_flower", "plant_leaf",
-           "plant_tree", "plastic_bag", "sharp", "smoke_cloud", "spider_web", "texture_holed", "texture_smooth", "water_drop", "water_spray")
+CLASSES = (
+    "defocus",
+    "fire",
+    "fur",
+    "glass_ice",
+    "hair_easy",
+    "hair_hard",
+    "insect",
+    "motion",
+    "net",
+    "plant_flower",
+    "plant_leaf",
+    "plant_tree",
+    "plastic_bag",
+    "sharp",
+    "smoke_cloud",
+    "spider_web",
+    "texture_holed",
+    "texture_smooth",
+    "water_drop",
+    "water_spray",
+)
 PEOPLE = ("hair_easy", "hair_hard")
-LOOKS = ("defocus", "fur", "motion", "sharp", "texture_holed", "texture_smooth")   # classes that say how a matte looks, not what it is of
+LOOKS = (
+    "defocus",
+    "fur",
+    "motion",
+    "sharp",
+    "texture_holed",
+    "texture_smooth",
+)  # classes that say how a matte looks, not what it is of
 TEST_LIST = "SIMD_composition_test_filelist.txt"
 LAYOUT = public.Layout(
-    mark="sim", title="SIM", roots=("SIMD", "SIM"), kind="thing", licence="SIMD terms; a part of it on request from Adobe",
-    credit="Sun et al., Semantic image matting, CVPR 2021", people=False, least=512, parts=(Part("train", "", paper=271), Part("test", "", paper=41)))
+    mark="sim",
+    title="SIM",
+    roots=("SIMD", "SIM"),
+    kind="thing",
+    licence="SIMD terms; a part of it on request from Adobe",
+    credit="Sun et al., Semantic image matting, CVPR 2021",
+    people=False,
+    least=512,
+    parts=(Part("train", "", paper=271), Part("test", "", paper=41)),
+)
 
 
 def read(folder: str | Path, deep: bool = False, least: int | None = None) -> Source:
@@ -46,7 +82,9 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None) -> So
             part = Part(split or "train", f"{where}/alpha", foregrounds=f"{where}/fg", group=name)
             found = pair(LAYOUT.mark, LAYOUT.kind, root, part, report, LAYOUT.title, LAYOUT.licence, LAYOUT.credit)
             if not split:
-                found = [replace(item, split="test" if item.name in listed.get(name, ()) else "train") for item in found]
+                found = [
+                    replace(item, split="test" if item.name in listed.get(name, ()) else "train") for item in found
+                ]
             counts.append(Count(where, len(found)))
             for cutting in found:
                 if name in PEOPLE:
@@ -57,11 +95,16 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None) -> So
                     seen[cutting.name] = cutting.path
             cuttings += [replace(item, weak_category=None if name in (*PEOPLE, *LOOKS) else name) for item in found]
     if not counts:
-        raise RimError(f"{root}: a part of SIM is missing: folders of its classes, such as {CLASSES[0]}/alpha and {CLASSES[0]}/fg, were expected")
+        raise RimError(
+            f"{root}: a part of SIM is missing: folders of its classes, such as {CLASSES[0]}/alpha and {CLASSES[0]}/fg, were expected"
+        )
     if not parted and not listed:
         report.notes.append(f"{TEST_LIST} is not there; every picture counts as a training picture")
-    report.odd += [f"{TEST_LIST}: names {name}/{stem}, and there is no such matte" for name, stems in listed.items()
-                   for stem in sorted(stems - {item.name for item in cuttings if item.group == name})]
+    report.odd += [
+        f"{TEST_LIST}: names {name}/{stem}, and there is no such matte"
+        for name, stems in listed.items()
+        for stem in sorted(stems - {item.name for item in cuttings if item.group == name})
+    ]
     return public.finish(LAYOUT, root, report, cuttings, counts, deep, least, reasons)
 
 
@@ -77,7 +120,9 @@ def _test_list(root: Path) -> dict[str, set[str]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise RimError(f"{path}: cannot be read: {files.reason(error) if isinstance(error, OSError) else 'it is not text'}") from error
+        raise RimError(
+            f"{path}: cannot be read: {files.reason(error) if isinstance(error, OSError) else 'it is not text'}"
+        ) from error
     found: dict[str, set[str]] = {}
     for number, line in enumerate(lines, 1):
         fields = line.split(":")
