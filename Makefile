@@ -37,7 +37,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "setup: $$(( $$(date +%s) - $(STARTED) )) s"
 
 train: $(STAMP) ## train the model of PROFILE and write its record under runs/
-	@"$(BIN)/rim" notebook 04_train --profile "$(PROFILE)" -o "runs/notebooks/04_train-$(PROFILE).ipynb"
+	@"$(BIN)/python" -m course run 04_train --profile "$(PROFILE)" -o "runs/notebooks/04_train-$(PROFILE).ipynb"
 	@echo "make train: $$($(CLOCK))"
 
 test: $(STAMP) ## run every test, the notebooks, the book and the browser included
@@ -51,7 +51,7 @@ demo: $(STAMP) ## open the demo: type a sentence, get a matte
 	@"$(BIN)/rim" demo
 
 book: $(STAMP) ## run every chapter and build the pages, _build/html/index.html
-	@"$(BIN)/rim" book
+	@"$(BIN)/python" -m course book
 	@echo "make book: $$($(CLOCK))"
 
 lock: $(STAMP) ## find new exact versions for requirements.lock (needs uv)

@@ -35,11 +35,12 @@ from statistics import median
 
 import numpy as np
 
-from rimlib import images, profile
+from rimlib import profile
 from rimlib.entities import starter
 from rimlib.entities.pool import Pool
+from rimlib.io import images
 from rimlib.refmatte import plan, render, workers
-from rimlib.refmatte.orders import Order
+from rimlib.refmatte.jobs import Order
 
 CANVAS = (1080, 1620)
 LONGER_SIDE, BACKGROUND_WIDTH = 1000, 2000

@@ -35,7 +35,7 @@ from rimlib import profile as profiles
 from rimlib.clipmat import CLIPMat
 from rimlib.clipmat.details import DetailsExtractor
 from rimlib.clipmat.losses import clipmat_loss
-from rimlib.experiment.loop import autocast
+from rimlib.training.loop import autocast
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import literal  # noqa: E402

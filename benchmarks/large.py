@@ -29,7 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rimlib import images
+from rimlib.io import images
 from rimlib.refmatte.example import example
 
 RUNS = {"": (), "_plain": ("--no-refine",), "_cutout": ("--cutout",), "_composite": ("--background", "white")}
@@ -59,7 +59,7 @@ def main() -> int:
             }
             peaks.append(peak)
             out.unlink()
-    from rimlib.asking.matting import shipped_refiner
+    from rimlib.predict.predictor import shipped_refiner
 
     print(
         json.dumps(
@@ -77,7 +77,7 @@ def main() -> int:
 
 def make(path: Path, size: tuple[int, int]) -> str:
     """Write the picture of a dozen in which the shipped model finds the largest thing; returns the sentence that it was found by."""
-    from rimlib.asking.matting import Matting
+    from rimlib.predict.predictor import Matting
 
     matting, best, share = Matting.shipped(refiner=None), None, 0.0
     for number in range(12):

@@ -4,7 +4,7 @@
     python benchmarks/refiner.py --large          # and a picture of 40 million pixels, in a process of its own
 
 Two sorts of coarse mattes are refined: what the shipped CLIPMat says (all of it, and where it found the right entity), and the truth
-made worse (`rimlib.experiment.coarse`). `seen` are new scenes of entities that training knows, `unseen` are scenes of others. A ratio is a
+made worse (`rimlib.training.coarse`). `seen` are new scenes of entities that training knows, `unseen` are scenes of others. A ratio is a
 sum of errors after refining over the same sum before: below 1 is better. Progress goes to stderr; the last line of stdout is one JSON
 object.
 
@@ -27,10 +27,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rimlib import images
 from rimlib import profile as profiles
 from rimlib.errors import RimError
-from rimlib.files import write_json
+from rimlib.io import images
+from rimlib.io.files import write_json
 
 
 def main() -> int:
@@ -53,19 +53,19 @@ def main() -> int:
         print(json.dumps(large(refiner, options.alone)))
         return 0
     from rimlib.clipmat.model import CLIPMat
-    from rimlib.experiment import refined
+    from rimlib.evaluation import refiner as scoring
     from rimlib.refmatte.dataset import RefMatte
 
     model, root, scores = CLIPMat.shipped(), folder(options.data), {}
-    for name, split in refined.SPLITS.items():
-        scores[name] = refined.scores(refiner, model, RefMatte(root, split), options.limit, progress=True)
+    for name, split in scoring.SPLITS.items():
+        scores[name] = scoring.scores(refiner, model, RefMatte(root, split), options.limit, progress=True)
         for label, row in scores[name].items():
-            pairs = ((key, row["before"][key], row["after"][key]) for key in refined.MEASURES) if row["mattes"] else ()
+            pairs = ((key, row["before"][key], row["after"][key]) for key in scoring.MEASURES) if row["mattes"] else ()
             say(
                 f"{name:7}{label:12}{row['mattes']:5} mattes  "
                 + "  ".join(f"{key} {before:.4f} -> {after:.4f}" for key, before, after in pairs)
             )
-    found = {**refined.ratios(scores), "seam": seam(refiner)}
+    found = {**scoring.ratios(scores), "seam": seam(refiner)}
     if options.large:
         command = [sys.executable, __file__, "--alone", "40", *(["--model", options.model] if options.model else [])]
         found["large"] = json.loads(
@@ -97,7 +97,7 @@ def folder(data) -> Path:
 
 def seam(refiner) -> dict:
     """A scene of 512 x 768 pixels, whole and in tiles."""
-    from rimlib import tiles
+    from rimlib.matting import tiles
     from rimlib.refmatte.example import example
 
     scene = example(2, canvas=(512, 768))

@@ -27,12 +27,13 @@ from rimlib import profile as profiles
 from rimlib.clipmat.model import CLIPMat
 from rimlib.entities import drawn, rwmini
 from rimlib.errors import RimError
-from rimlib.experiment import metrics, record
-from rimlib.experiment.evaluate import evaluate, predict
-from rimlib.images import resize
+from rimlib.evaluation.evaluate import evaluate, predict
+from rimlib.io.images import resize
+from rimlib.matting import metrics
 from rimlib.refmatte.build import build, folder_of, render
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.plan import plan
+from rimlib.training import record
 
 SOFT = (0.05, 0.95)  # of the true alpha
 DRAWN_SCENES = 24

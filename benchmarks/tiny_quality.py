@@ -20,11 +20,11 @@ from rimlib import profile as profiles
 from rimlib.clipmat import prompt
 from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
-from rimlib.experiment.evaluate import evaluate
-from rimlib.experiment.train import train
-from rimlib.files import write_json
+from rimlib.evaluation.evaluate import evaluate
+from rimlib.io.files import write_json
 from rimlib.refmatte.build import build, folder_of
 from rimlib.refmatte.dataset import RefMatte
+from rimlib.training.clipmat import train
 
 SPLITS = {"seen": "seen", "unseen": "test"}  # our names → splits of the data set
 

@@ -34,11 +34,12 @@ import time
 
 import numpy as np
 
-from rimlib import CLIPMat, Matting, images, profile, show
+from rimlib import CLIPMat, Matting, profile, show
+from rimlib.io import images
 from rimlib.clipmat.prompt import pre_context
-from rimlib.clipmat.trimap import trimap_from_alpha
+from rimlib.matting.trimap import trimap_from_alpha
 from rimlib.entities import starter
-from rimlib.experiment import metrics
+from rimlib.matting import metrics
 from rimlib.refmatte.build import render
 from rimlib.refmatte.composite import fit_background
 from rimlib.refmatte.plan import plan

@@ -46,12 +46,15 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
-from rimlib import files, images, show
-from rimlib.entities import annotate, color, corrections, drawn, foreground, gather, nature, propose, sources, starter, synonyms, wordnet
+from rimlib import show
+from rimlib.io import files, images
+from rimlib.entities import annotate, color, corrections, drawn, propose, sources, starter, synonyms, wordnet
+from rimlib.matting import foreground
+from rimlib.entities import build_pool, salience
 from rimlib.entities.clean import blur_faces
 from rimlib.entities.sources import aim500, am2k, dim, hatt, long_tail, p3m10k, public, sim
 from rimlib.errors import RimError
-from rimlib.refmatte import paper
+from rimlib.refmatte import paper_pool
 
 pool = starter.load()
 KINDS = ("person", "animal", "thing")
@@ -86,7 +89,7 @@ for kind in KINDS:
     rows.append({"kind": kind, "shipped pool": len(entities), "categories": len({entity.category for entity in entities}),
                  "of them for testing": len(pool.of(kind, "test")),
                  "wispy or transparent": sum(entity.wispy or entity.transparent for entity in entities),
-                 "paper's pool": sum(paper.ENTITIES[split][kind] for split in ("train", "test"))})
+                 "paper's pool": sum(paper_pool.ENTITIES[split][kind] for split in ("train", "test"))})
 rows.append({"kind": "all", **{key: sum(row[key] for row in rows) for key in rows[0] if key != "kind"}})
 show.table(rows)
 
@@ -407,7 +410,7 @@ show.table([{"column": column, "machine": "–" if answer.proposed[column] is No
 
 # %%
 try:
-    gather.gather([animal_source], folder / "pool", long_tail=0, progress=False)
+    build_pool.gather([animal_source], folder / "pool", long_tail=0, progress=False)
 except RimError as error:
     say([f"RimError: {error}", "", (folder / "pool/wanted.csv").read_text()])
 
@@ -417,7 +420,7 @@ except RimError as error:
 # %%
 words = [{"name": name, "category": pool[ours].category, "color": "black" if ours == "koala-on-log" else ""} for name, (ours, _, _) in truths.items()]
 corrections.write(folder / "table.csv", words)
-made = gather.gather([animal_source], folder / "pool", corrections=folder / "table.csv", long_tail=0, progress=False)
+made = build_pool.gather([animal_source], folder / "pool", corrections=folder / "table.csv", long_tail=0, progress=False)
 print(f"{made.entities} entities; pictures read again: {made.computed}")
 gathered = {row["name"]: row for row in files.read_json(folder / "pool/pool.json")["entities"]}
 show.table([{"entity": name, "category": row["category"], "its proposal": row["proposed"]["category"] or "–", "color": row["color"],
@@ -532,7 +535,7 @@ figure.tight_layout()
 # words (supplement Sec. 2.2): whatever has a listed word among its names.
 
 # %%
-listed = {"transparent": nature.TRANSPARENT, "not salient": nature.NON_SALIENT}
+listed = {"transparent": salience.TRANSPARENT, "not salient": salience.NON_SALIENT}
 show.table([{"attribute": name, "words": len(words), "the list": ", ".join(words)} for name, words in listed.items()])
 
 # %% [markdown]
@@ -549,7 +552,7 @@ show.table([{"entity": row["name"], "column": row["column"], "by the list": say_
 # the eye goes with the foliage; a bubble and a feather are on neither list:
 
 # %%
-show.table([{"category": category, "salient": nature.propose(category)[0], "transparent": nature.propose(category)[1]}
+show.table([{"category": category, "salient": salience.propose(category)[0], "transparent": salience.propose(category)[1]}
             for category in ("leaf", "glass", "wine glass", "bubble", "feather", "candle", "cobweb", "dog")])
 
 # %% [markdown]
@@ -702,7 +705,7 @@ assert np.mean([row["gathered, from I as JPEG"] for row in errors]) < np.mean([r
 
 # %%
 total = table_1[-1]
-assert total["in RefMatte, train"] == sum(paper.ENTITIES["train"].values()) and total["in RefMatte, test"] == sum(paper.ENTITIES["test"].values())
+assert total["in RefMatte, train"] == sum(paper_pool.ENTITIES["train"].values()) and total["in RefMatte, test"] == sum(paper_pool.ENTITIES["test"].values())
 assert any("m_00000001" in line for line in report.missing) and any("m_00000000" in line for line in report.odd)
 assert not animal_source.report.complete and {cutting.split for cutting in animal_source.cuttings} == {"train", "test"}
 assert made.computed == 0, "a changed table costs no new foreground"

@@ -40,10 +40,12 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch, Rectangle
 
-from rimlib import images, profile, show
+from rimlib import profile, show
+from rimlib.io import images
 from rimlib.entities import starter
 from rimlib.entities.synonyms import metres
-from rimlib.refmatte import composite, layout, relations
+from rimlib.refmatte import composite, layout
+from rimlib.matting import relations
 
 pool = starter.load()
 data = profile.load("tiny").data
@@ -506,7 +508,7 @@ assert np.abs(images.resize(other, target)[seen].astype(float) - images.resize(s
 # * Colours travel weighted by alpha, or edges get a fringe.
 # * Ground, light and shadow are nobody's business here, and it shows.
 #
-# Next: [](02b_expressions) says sentences about such scenes. The code: `rimlib.refmatte.relations`, `rimlib.refmatte.layout`,
+# Next: [](02b_expressions) says sentences about such scenes. The code: `rimlib.matting.relations`, `rimlib.refmatte.layout`,
 # `rimlib.refmatte.composite`, `rimlib.refmatte.render`.
 
 # %% [markdown]

@@ -45,7 +45,9 @@ from matplotlib.patches import Rectangle
 from rimlib import profile, show
 from rimlib.entities import rwmini, starter, synonyms
 from rimlib.entities.entity import Entity
-from rimlib.refmatte import composite, expressions, format, layout, paper, plan, referents, relations, statistics
+from rimlib.refmatte import composite, expressions, format, layout, plan, referents, statistics
+from rimlib.refmatte import paper_pool
+from rimlib.matting import relations
 from rimlib.refmatte.expressions import Claim, Scene, say
 from rimlib.refmatte.render import render
 
@@ -266,8 +268,8 @@ print(dict(mistaken))
 # [](02c_refmatte)), a scene's people are drawn from hundreds, and there it is rarer:
 
 # %%
-small = paper.settings(groups_test=groups, extra_test=0, seed=seed)
-papers = paper.pool()
+small = paper_pool.settings(groups_test=groups, extra_test=0, seed=seed)
+papers = paper_pool.pool()
 theirs = tally_of(papers, plan.scenes(papers, small, "test"))
 show.table([{"plan (the paper's counts, attributes drawn)": "as it falls", "scenes": theirs.entities_in_scene.total(),
              **{f"{kind}, fits several (%)": 100 * theirs.ambiguity()[kind] for kind in statistics.KINDS}}], digits=2)
@@ -305,7 +307,7 @@ show.table([{"what is wrong": kind, "sentences in the plan": wrong[kind], "share
             for kind in referents.WRONG], digits=1)
 
 # %%
-print(f"sentences that fit nothing, for each scene: {data.no_target} in the profile tiny, {paper.settings().no_target} in the paper's settings")
+print(f"sentences that fit nothing, for each scene: {data.no_target} in the profile tiny, {paper_pool.settings().no_target} in the paper's settings")
 
 # %% [markdown]
 # A false colour is one that nobody takes for the true one, at least `referents.FAR_APART` away in CIELAB.
@@ -504,7 +506,7 @@ assert sum(ours == text for text, ours in compared) == 7
 # * True does not mean well said.
 #
 # Next: [](02c_refmatte) makes a data set of all this. The code: `rimlib.refmatte.expressions`, `rimlib.refmatte.referents`,
-# `rimlib.refmatte.relations`, `rimlib.entities.synonyms`.
+# `rimlib.matting.relations`, `rimlib.entities.synonyms`.
 
 # %% [markdown]
 # ## Exercises

@@ -47,15 +47,18 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from rimlib import RefMatte, files, profile, show
+from rimlib import RefMatte, profile, show
+from rimlib.io import files
 from rimlib.entities import rwmini, starter, trimaps
 from rimlib.errors import RimError
-from rimlib.refmatte import format, manifest, paper, plan, relations, statistics
+from rimlib.refmatte import format, manifest, plan, statistics
+from rimlib.refmatte import paper_pool
+from rimlib.matting import relations
 from rimlib.refmatte.build import build
 from rimlib.refmatte.render import render
 
 pool = starter.load()
-shares = {name: getattr(paper.settings(), name) for name in ("three_share", "mixed_shares")}   # the paper's; tiny has simpler scenes
+shares = {name: getattr(paper_pool.settings(), name) for name in ("three_share", "mixed_shares")}   # the paper's; tiny has simpler scenes
 data = dataclasses.replace(profile.load("tiny").data, groups_train=planned, extra_train=round(planned * 2800 / 2110), seed=seed, **shares)
 canvas = (data.height, data.width)
 TRAIN, TEST = ({row["setting"]: row for row in statistics.TABLE_5 if (row["data"], row["split"]) == ("RefMatte", split)}
@@ -84,7 +87,7 @@ show.grid([render(pool, one, canvas)[0] for one in scenes[:8]], columns=4);
 
 # %%
 for split, (total, per_group, extra) in {"train": (10550, 20, 2800), "test": (1055, 10, 390)}.items():
-    entities = paper.ENTITIES[split]
+    entities = paper_pool.ENTITIES[split]
     groups = total // plan.GROUP["person"]
     images = groups * per_group + extra
     print(f"{split}: {entities} → {total} : {groups} : {groups} = {groups:,} groups; {groups:,} x {per_group} + {extra:,} = {images:,} images")
@@ -95,12 +98,12 @@ for split, (total, per_group, extra) in {"train": (10550, 20, 2800), "test": (10
 # entity is used more than once more often than another of its kind. With the paper's own counts:
 
 # %%
-paper_pool = paper.pool()
+planned_pool = paper_pool.pool()
 rows = []
 for split, groups in (("train", 2110), ("test", 211)):
-    used = Counter(entity.name for members in plan.balanced_groups(paper_pool.of(split=split), groups, seed, split) for entity in members)
+    used = Counter(entity.name for members in plan.balanced_groups(planned_pool.of(split=split), groups, seed, split) for entity in members)
     for kind in plan.GROUP:
-        times = [used[entity.name] for entity in paper_pool.of(kind, split)]
+        times = [used[entity.name] for entity in planned_pool.of(kind, split)]
         rows.append({"split": split, "kind": kind, "entities": len(times), "in groups": sum(times),
                      "each used": f"{min(times)} to {max(times)} times"})
 show.table(rows)
@@ -154,7 +157,7 @@ show.table([{"scenes of": size, "left after an even draw (%)": 100 * even[size],
 # $m + (1 - m)\, p_\text{even}$. The 2,800 extra scenes draw from all entities, mostly people, and lose more:
 
 # %%
-people, all_entities = paper.ENTITIES["train"]["person"], sum(paper.ENTITIES["train"].values())
+people, all_entities = paper_pool.ENTITIES["train"]["person"], sum(paper_pool.ENTITIES["train"].values())
 in_groups = 2110 * 20 / images
 at_random = {size: sum(comb(people, some) * comb(all_entities - people, size - some) for some in (0, 1)) / comb(all_entities, size)
              for size in (2, 3)}
@@ -163,20 +166,20 @@ print("share of different kinds:", {size: round(share, 3) for size, share in mix
 
 # %% mystnb={"figure": {"name": "refmatte-filter", "caption": "Scenes that pass the keyword filter, by the number of entities: after an even draw, in the paper, and in a plan with the two shares."}, "image": {"alt": "Bars in two groups. For two entities the three bars are about equal; for three the even draw is far lower than the paper and the plan, which agree.", "width": "75%"}}
 started = time.perf_counter()
-whole = paper.settings(seed=seed)
+whole = paper_pool.settings(seed=seed)
 wanted = whole if full else dataclasses.replace(whole, groups_train=papers, extra_train=round(papers * whole.extra_train / whole.groups_train))
 counts, passed = Counter(), Counter()
 
 
 def targets_of(one):
     """A scene as the reader would see it; counts on the way whether it passes the filter."""
-    targets = format.targets_of(one, [paper_pool[name] for name in one.entities])
+    targets = format.targets_of(one, [planned_pool[name] for name in one.entities])
     counts[len(targets)] += 1
     passed[len(targets)] += statistics.keywords_clear(targets)
     return targets
 
 
-train = statistics.tally(map(targets_of, plan.scenes(paper_pool, wanted, "train")))
+train = statistics.tally(map(targets_of, plan.scenes(planned_pool, wanted, "train")))
 ours = {size: passed[size] / counts[size] for size in (2, 3)}
 figure, axis = plt.subplots(figsize=(show.WIDTH * 0.75, 2.6))
 for place, (name, values) in enumerate({"even draw out of 5:1:1": even, "paper, Table 1": kept, f"plan of {counts.total():,} scenes": ours}.items()):
@@ -195,7 +198,7 @@ print(f"planned and counted in {time.perf_counter() - started:.0f} s")
 # `rim plan --paper`). A longer plan begins with the scenes of a shorter one, so a part tells of the whole.
 
 # %%
-test = tally_of(paper_pool, plan.scenes(paper_pool, whole, "test"))
+test = tally_of(planned_pool, plan.scenes(planned_pool, whole, "test"))
 
 
 PAPER = "paper: test, 2,500 scenes; training, 45,000"
@@ -247,8 +250,8 @@ print(f"printed: {texts:,} training texts; four for each of {mattes:,} mattes ar
 # %%
 lengths = {}
 for fullness in (0.4, 0.7, 1.0, 1.3, 1.6, 2.0):
-    few = paper.settings(seed=seed, groups_test=15, extra_test=0, fullness=fullness)
-    lengths[fullness] = tally_of(paper_pool, plan.scenes(paper_pool, few, "test")).row("expression")["length"]
+    few = paper_pool.settings(seed=seed, groups_test=15, extra_test=0, fullness=fullness)
+    lengths[fullness] = tally_of(planned_pool, plan.scenes(planned_pool, few, "test")).row("expression")["length"]
 
 # %% mystnb={"figure": {"name": "refmatte-fullness", "caption": "Mean number of words in a sentence against fullness, with the paper's means as lines. Where the curve is flat, every attribute is always said."}, "image": {"alt": "A rising curve that flattens; two horizontal lines, one near 17 words for RefMatte and one at 12 for RefMatte-RW100.", "width": "75%"}}
 figure, axis = plt.subplots(figsize=(show.WIDTH * 0.75, 2.6))
@@ -265,7 +268,7 @@ figure.tight_layout()
 
 # %%
 meet = float(np.interp(TEST["expression"]["length"], list(lengths.values()), list(lengths)))
-print(f"at a fullness of {meet:.2f}; paper.settings has {whole.fullness}, and its test split {test.row('expression')['length']:.2f} words, "
+print(f"at a fullness of {meet:.2f}; paper_pool.settings has {whole.fullness}, and its test split {test.row('expression')['length']:.2f} words, "
       f"the paper's {TEST['expression']['length']:.2f}")
 
 # %% [markdown]
@@ -578,7 +581,7 @@ for name in real.image_names:
 # * On disk all lies as in the released RefMatte; keywords and expressions are two ways to read it.
 # * RW-mini is real: photographs with drawn trimaps, closed-form mattes, and sentences that no template made.
 #
-# Next: [](03a_clip_features). The code: `rimlib.refmatte.plan`, `rimlib.refmatte.paper`, `rimlib.refmatte.build`, `rimlib.refmatte.manifest`,
+# Next: [](03a_clip_features). The code: `rimlib.refmatte.plan`, `rimlib.refmatte.paper_pool`, `rimlib.refmatte.build`, `rimlib.refmatte.manifest`,
 # `rimlib.refmatte.released`, `rimlib.refmatte.dataset`, `rimlib.refmatte.statistics`, `rimlib.entities.rwmini`.
 
 # %% [markdown]

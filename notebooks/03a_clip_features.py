@@ -44,11 +44,13 @@ import torch
 import torch.nn.functional as F
 from timm.layers import resample_patch_embed
 
-from rimlib import images, profile, show
-from rimlib.clipmat import CLIPMat, backbone, table11
+from rimlib import profile, show
+from rimlib.io import images
+from rimlib.clipmat import CLIPMat, backbone
+from rimlib.evaluation import table11
 from rimlib.clipmat.backbone import PATCH, Backbone, create_clip, normalise, resize_visual
 from rimlib.clipmat.prompt import pre_context
-from rimlib.experiment import contrast
+from rimlib.training import contrast
 from rimlib.refmatte.example import example
 
 torch.set_grad_enabled(False)  # this chapter looks, it does not train
@@ -560,7 +562,7 @@ show.table([{"": row, **{title: column[row] for title, column in columns.items()
 # %% [markdown]
 # ### Table 11, the encoders' rows
 #
-# The paper's supplement lists the size of every output in its Table 11. `python -m rimlib.clipmat.table11` builds the
+# The paper's supplement lists the size of every output in its Table 11. `python -m rimlib.evaluation.table11` builds the
 # model of the profile `paper-b16` with random weights, sends a picture through it and holds each row against the real
 # module. Here are the rows of this chapter; [](03e_clipmat) shows the others.
 
@@ -667,7 +669,7 @@ assert columns["ViT-B/16"]["tokens, 1 + N"] == encoder_rows[-1].table[0]
 #   another matter; the code is the same.
 #
 # Before: [](02c_refmatte) makes the pictures and sentences. Next: [](03b_context_prompt), on what is put before and
-# behind a sentence. The code: `rimlib.clipmat.backbone`, `rimlib.clipmat.attention`, `rimlib.experiment.contrast`.
+# behind a sentence. The code: `rimlib.clipmat.backbone`, `rimlib.clipmat.attention`, `rimlib.training.contrast`.
 #
 # ## Exercises
 #

@@ -44,13 +44,14 @@ import torch
 import torch.nn.functional as F
 from matplotlib.patches import FancyBboxPatch
 
-from rimlib import images, profile, show
+from rimlib import profile, show
+from rimlib.io import images
 from rimlib.clipmat import CLIPMat, attention, backbone, prompt
 from rimlib.clipmat.tokenizer import Tokenizer
 from rimlib.entities import synonyms
 from rimlib.errors import RimError
-from rimlib.experiment import contrast
-from rimlib.experiment.samples import Samples
+from rimlib.training import contrast
+from rimlib.training.samples import Samples
 from rimlib.refmatte import plan
 from rimlib.refmatte.build import open_pool
 from rimlib.refmatte.example import example

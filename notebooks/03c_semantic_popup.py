@@ -45,13 +45,15 @@ import webcolors
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from rimlib import images, profile, show
-from rimlib.clipmat import CLIPMat, match, popup
+from rimlib import profile, show
+from rimlib.io import images
+from rimlib.clipmat import CLIPMat, popup
+from rimlib.clipmat import score_map
 from rimlib.clipmat.collaboration import collaborate
 from rimlib.clipmat.model import TextFeatures
 from rimlib.clipmat.popup import PlainFusion, TextDrivenPopup
 from rimlib.errors import RimError
-from rimlib.experiment import augment
+from rimlib.training import augment
 from rimlib.refmatte import plan
 from rimlib.refmatte.build import open_pool
 from rimlib.refmatte.example import example
@@ -369,7 +371,7 @@ show.table([{"fusion": name, **{f"right map, asked for: {what}": share for what,
 # too. DenseCLIP does the like {cite:p}`denseclip`. The paper's model has none, and the paper's profiles keep it off.
 
 # %%
-show.source(match.Match.forward)
+show.source(score_map.Match.forward)
 
 # %% mystnb={"figure": {"name": "popup-match", "caption": "The match of each patch and each sentence in the trained model, as a probability, dark blue 0 and yellow 1."}, "image": {"alt": "The picture, and for each sentence a coarse map over it that is bright where the sentence fits.", "width": "100%"}}
 probable = output.match[:, 0].sigmoid().numpy() if model.match else []
@@ -591,7 +593,7 @@ assert abs(counted - stated) < 0.001 * stated
 # * The pop-up costs about a hundredth of what the paper's image encoder does, or less.
 #
 # Before: [](03b_context_prompt). Next: [](03d_details_extractor), which brings back what a map of patches has lost:
-# edges. The code: `rimlib.clipmat.popup`, `rimlib.clipmat.attention`, `rimlib.clipmat.match`.
+# edges. The code: `rimlib.clipmat.popup`, `rimlib.clipmat.attention`, `rimlib.clipmat.score_map`.
 #
 # ## Exercises
 #
@@ -599,7 +601,7 @@ assert abs(counted - stated) < 0.001 * stated
 #    this chapter on it, and look at which of them its sentences find.
 #
 # :::{dropdown} Answer
-# `rim notebook 03c_semantic_popup -p scene 12`. The colours and the places should matter, for the noun no longer tells
+# `python -m course run 03c_semantic_popup -p scene 12`. The colours and the places should matter, for the noun no longer tells
 # the two apart. The shipped model finds one of the fish well and the other badly: it goes by the colour where that
 # helps, and does not hear the places.
 # :::

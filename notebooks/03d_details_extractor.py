@@ -44,11 +44,12 @@ import torch.nn.functional as F
 from matplotlib.patches import FancyBboxPatch
 from torch.utils.flop_counter import FlopCounterMode
 
-from rimlib import images, profile, show
+from rimlib import profile, show
+from rimlib.io import images
 from rimlib.clipmat import CLIPMat, backbone, details, upsampled
 from rimlib.clipmat.backbone import PATCH, normalise
 from rimlib.clipmat.decoders import DetailsDecoder, upsample
-from rimlib.clipmat.trimap import trimap_from_alpha
+from rimlib.matting.trimap import trimap_from_alpha
 from rimlib.errors import RimError
 from rimlib.refmatte.build import open_pool
 from rimlib.refmatte.example import example

@@ -45,10 +45,13 @@ import torch.nn.functional as F
 from IPython.display import SVG
 from torch.utils.flop_counter import FlopCounterMode
 
-from rimlib import images, profile, show
-from rimlib.clipmat import CLIPMat, collaboration, decoders, losses, switches, table11
+from rimlib import profile, show
+from rimlib.io import images
+from rimlib.clipmat import CLIPMat, collaboration, decoders, losses
+from rimlib.clipmat import ablation
+from rimlib.evaluation import table11
 from rimlib.clipmat.decoders import upsample
-from rimlib.clipmat.trimap import trimap_from_alpha
+from rimlib.matting.trimap import trimap_from_alpha
 from rimlib.clipmat.upsampled import convolve_upsampled
 from rimlib.errors import RimError
 from rimlib.refmatte.example import example
@@ -528,7 +531,7 @@ for number, text in enumerate(reasons, start=1):
 print(table11.summary(table))
 
 # %% [markdown]
-# `python -m rimlib.clipmat.table11` prints the same, with `--profile paper-l14` for the larger backbone, whose widths are others.
+# `python -m rimlib.evaluation.table11` prints the same, with `--profile paper-l14` for the larger backbone, whose widths are others.
 #
 # ### Three places where the words do not fit
 #
@@ -649,12 +652,12 @@ figure.tight_layout()
 on = {True: "on", False: "off"}
 show.table([{"switch": row["name"], "what": row["what"], "paper": row["paper"], "in the paper's model": on[row["in_paper"]],
              "in the shipped one": on[getattr(model.profile.model, row["name"])], "instead": row["without"],
-             "parameters": f"{row['parameters']:,}"} for row in switches.table(profile.load(paper_profile))])
+             "parameters": f"{row['parameters']:,}"} for row in ablation.table(profile.load(paper_profile))])
 
 # %%
 tick = {True: "yes", False: "–"}
 show.table([{name: tick[value] if isinstance(value, bool) else f"{value / 1e6:.1f}" for name, value in row.items()}
-            for row in switches.table_3(profile.load(paper_profile))])
+            for row in ablation.table_3(profile.load(paper_profile))])
 
 # %% [markdown]
 # The rows are those of Table 3, from nothing to everything, `parameters` in millions. The three last switches of the first
@@ -741,7 +744,7 @@ assert repr(conv1) == repr(embeddings["CLIP: 16 x 16, stride 16"])
 #
 # Before: [](03d_details_extractor). Next: [](03f_refiner) looks at the matte once more, at the picture's own size. The code:
 # `rimlib.clipmat.model`, `rimlib.clipmat.decoders`, `rimlib.clipmat.collaboration`, `rimlib.clipmat.losses`,
-# `rimlib.clipmat.switches`, `rimlib.clipmat.table11`.
+# `rimlib.clipmat.ablation`, `rimlib.evaluation.table11`.
 #
 # ## Exercises
 #
@@ -779,7 +782,7 @@ assert repr(conv1) == repr(embeddings["CLIP: 16 x 16, stride 16"])
 # :::
 #
 # 4. Which rows of Table 11 change when the backbone is ViT-L/14, and which part of the model does not change at all? Guess,
-#    then run `python -m rimlib.clipmat.table11 --profile paper-l14`.
+#    then run `python -m rimlib.evaluation.table11 --profile paper-l14`.
 #
 # :::{dropdown} Answer
 # All that has CLIP's own widths: the encoders' rows, and the first two rows of each level of MDE, which have half the image

@@ -23,7 +23,7 @@
 # :::
 #
 # In the paper: Sec. 5.1 ("Matting refiner"), supplement Sec. 4.1, Table 6 {cite:p}`rim`. The network is that of P3M {cite:p}`p3m`. The
-# code is `rimlib/clipmat/refiner.py`, `rimlib/clipmat/p3m.py` and `rimlib/tiles.py`; training is `rimlib/experiment/refine.py`.
+# code is `rimlib/clipmat/refiner.py`, `rimlib/clipmat/p3m.py` and `rimlib/matting/tiles.py`; training is `rimlib/training/refiner.py`.
 
 # %% tags=["parameters"]
 weights: str = "shipped"  # the refiner: "shipped", or the path of a checkpoint of yours
@@ -42,12 +42,15 @@ import numpy as np
 import torch
 from matplotlib.patches import Rectangle
 
-from rimlib import images, show, tiles
+from rimlib import show
+from rimlib.io import images
+from rimlib.matting import tiles
 from rimlib.clipmat import CLIPMat
 from rimlib.clipmat.p3m import P3MNet, ShallowIntegration, TripartiteIntegration, unpool
 from rimlib.clipmat.refiner import Refiner, own_size, steps, trimap_of
-from rimlib.experiment import coarse as coarse_alphas
-from rimlib.experiment import metrics, refine
+from rimlib.training import coarse as coarse_alphas
+from rimlib.matting import metrics
+from rimlib.training import refiner
 from rimlib.refmatte.example import example
 from rimlib.repository import repository
 
@@ -213,7 +216,7 @@ show.grid([truth, *worse], ["the truth", *(f"SAD {metrics.sad(matte, truth):.1f}
 # none, and neither has this. $\mathcal L_\alpha$ and $\mathcal L_{lap}$ are those of chapter [](03e_clipmat).
 
 # %%
-show.source(refine.refiner_loss)
+show.source(refiner.refiner_loss)
 
 # %% mystnb={"figure": {"name": "refiner-training", "caption": "The mean error of the coarse alphas that training showed, and of what the refiner made of them."}, "image": {"alt": "Two lines over minutes: one stays level, the other falls below it within the first minutes.", "width": "100%"}}
 log = record["log"]
@@ -366,8 +369,8 @@ assert (refiner.refine(picture, enlarged)[far] - enlarged[far] == 0).mean() > 0.
 # * Large pictures are refined in steps of twice the size, only in tiles that hold an edge.
 # * Overlap, smooth weights and a grid of 32 pixels: no seam is seen.
 #
-# Next: [](03g_rivals). The code: `rimlib.clipmat.refiner`, `rimlib.clipmat.p3m`, `rimlib.tiles`, `rimlib.experiment.refine`,
-# `rimlib.experiment.coarse`.
+# Next: [](03g_rivals). The code: `rimlib.clipmat.refiner`, `rimlib.clipmat.p3m`, `rimlib.matting.tiles`, `rimlib.training.refiner`,
+# `rimlib.training.coarse`.
 
 # %% [markdown]
 # ## Exercises

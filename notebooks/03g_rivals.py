@@ -23,7 +23,7 @@
 # :::
 #
 # In the paper: Sec. 5.1, Table 2, supplement S4.1 and Table 6 {cite:p}`rim`. The code is `rimlib/baselines/`, and
-# `rimlib/experiment/train_rival.py` for training.
+# `rimlib/training/baselines.py` for training.
 
 # %% tags=["parameters"]
 scene: int = 18  # which scene of the split below, from 0
@@ -42,13 +42,15 @@ import numpy as np
 import torch
 from matplotlib.patches import Rectangle
 
-from rimlib import baselines, images, show
-from rimlib.baselines import cost, matching, vitmatte
+from rimlib import baselines, show
+from rimlib.io import images
+from rimlib.baselines import matching, vitmatte
+from rimlib.evaluation import cost
 from rimlib.baselines.grounded import Grounded
 from rimlib.baselines.mdetr import Found
-from rimlib.baselines.rival import Answer, normalise
+from rimlib.baselines.baseline import Answer, normalise
 from rimlib.clipmat.model import CLIPMat
-from rimlib.experiment import metrics
+from rimlib.matting import metrics
 from rimlib.refmatte.example import example
 from rimlib.repository import repository
 
@@ -453,7 +455,7 @@ assert np.diff(missed, axis=1).max() < 1e-6 and np.diff(unknown, axis=1).min() >
 # * The tiny baselines of this book are worse than empty mattes: no comparison yet.
 # * In the paper both rivals have more error than CLIPMat in every column, and on real pictures the order of the two turns round.
 #
-# Next: [](04_train) trains CLIPMat. The code: `rimlib.baselines`, `rimlib.experiment.train_rival`, `rimlib.experiment.evaluate`.
+# Next: [](04_train) trains CLIPMat. The code: `rimlib.baselines`, `rimlib.training.baselines`, `rimlib.evaluation.evaluate`.
 
 # %% [markdown]
 # ## Exercises

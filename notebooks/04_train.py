@@ -123,7 +123,7 @@ show.grid(
 # Ctrl-C is safe: the same command goes on where it stopped.
 
 # %%
-from rimlib.experiment.train import train
+from rimlib.training.clipmat import train
 
 record = train(settings, root, run_folder, minutes=minutes or None, resume=not fresh)
 show.table(
@@ -152,7 +152,7 @@ show.table(
 # %%
 from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
-from rimlib.experiment import record as records
+from rimlib.training import record as records
 
 live = CLIPMat.load(run_folder)
 model, shown = live, record
@@ -249,7 +249,7 @@ show.curves(smooth, "step", parts, ylabel="loss");
 
 # %%
 from rimlib.clipmat import prompt
-from rimlib.experiment.evaluate import evaluate
+from rimlib.evaluation.evaluate import evaluate
 
 started = time.perf_counter()
 scores = {
@@ -302,7 +302,7 @@ show.table(
 # By the model that is shown.
 
 # %% mystnb={"figure": {"caption": "New scenes: the picture, the true matte, the model's trimap and its matte, with the sentence that was asked.", "name": "fig-train-mattes"}, "image": {"alt": "Four rows of four pictures: a composed photograph, its true matte, the model's trimap in three grey levels, and the model's matte.", "width": "100%"}}
-from rimlib.asking.matting import Matting
+from rimlib.predict.predictor import Matting
 
 matting, pictures, titles = Matting(model, threshold=0), [], []
 for image in splits["seen"].image_names[:: max(1, len(splits["seen"].image_names) // 4)][:4]:

@@ -43,8 +43,8 @@ from rimlib import profile as profiles
 from rimlib import show
 from rimlib.clipmat import prompt
 from rimlib.clipmat.model import CLIPMat
-from rimlib.experiment import metrics
-from rimlib.experiment.evaluate import evaluate
+from rimlib.matting import metrics
+from rimlib.evaluation.evaluate import evaluate
 from rimlib.refmatte.build import build, folder_of
 from rimlib.refmatte.dataset import RefMatte
 
@@ -205,7 +205,7 @@ show.table(
 # Rows are sorted by SAD against the empty matte's; these stand at a tenth, at the middle, at nine tenths and at the very end.
 
 # %% mystnb={"figure": {"caption": "Four places of the ranking, expression setting, known entities in new scenes. From left: the picture with the sentence, the truth, the trimap, the matte.", "name": "fig-ranking"}, "image": {"alt": "Four rows of four pictures, from a matte close to the truth in the first row to a wrong one in the last.", "width": "100%"}}
-from rimlib.asking.matting import Matting
+from rimlib.predict.predictor import Matting
 
 ranked = sorted(
     (row for row in runs["seen", "expression"]["rows"]),
@@ -233,7 +233,7 @@ show.grid(pictures, titles, columns=4);
 # true sentence gets a higher score than one that fits nothing: 0.5 is a coin.
 
 # %%
-from rimlib.experiment.refusal import refusal
+from rimlib.evaluation.no_target import refusal
 
 refused = {
     split: refusal(
@@ -394,7 +394,7 @@ show.grid(
 # from 0 or 1.
 
 # %%
-from rimlib import files
+from rimlib.io import files
 from rimlib.repository import repository
 
 limits = files.read_json(repository() / "results" / "runs" / "shipped-tiny-limits.json")["metrics"]

@@ -34,7 +34,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rimlib import CLIPMat, Matting, images, show
+from rimlib import CLIPMat, Matting, show
+from rimlib.io import images
 from rimlib.demo import Demo
 
 # %% [markdown]

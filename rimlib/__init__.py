@@ -13,19 +13,19 @@ from rimlib.errors import RimError
 __version__ = "0.1.0"
 
 _HOMES = {  # name of the package: (module, name there)
-    "matte": ("rimlib.asking.matting", "matte"),
-    "ask": ("rimlib.asking.matting", "ask"),
-    "cut_out": ("rimlib.asking.matting", "cut_out"),
-    "Matting": ("rimlib.asking.matting", "Matting"),
+    "matte": ("rimlib.predict.predictor", "matte"),
+    "ask": ("rimlib.predict.predictor", "ask"),
+    "cut_out": ("rimlib.predict.predictor", "cut_out"),
+    "Matting": ("rimlib.predict.predictor", "Matting"),
     "CLIPMat": ("rimlib.clipmat.model", "CLIPMat"),
     "RefMatte": ("rimlib.refmatte.dataset", "RefMatte"),
     "load_profile": ("rimlib.profile", "load"),
-    "read_picture": ("rimlib.images", "read_picture"),
-    "read_cutout": ("rimlib.images", "read_cutout"),
-    "read_matte": ("rimlib.images", "read_matte"),
-    "write_picture": ("rimlib.images", "write_picture"),
-    "write_matte": ("rimlib.images", "write_matte"),
-    "write_cutout": ("rimlib.images", "write_cutout"),
+    "read_picture": ("rimlib.io.images", "read_picture"),
+    "read_cutout": ("rimlib.io.images", "read_cutout"),
+    "read_matte": ("rimlib.io.images", "read_matte"),
+    "write_picture": ("rimlib.io.images", "write_picture"),
+    "write_matte": ("rimlib.io.images", "write_matte"),
+    "write_cutout": ("rimlib.io.images", "write_cutout"),
 }
 
 __all__ = ["RimError", "__version__", *_HOMES]

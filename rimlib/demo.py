@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rimlib import images, show
+from rimlib import show
 from rimlib.errors import RimError
+from rimlib.io import images
 
 LONGER_SIDE = 1024  # pixels; a larger upload is made smaller, since four pictures of it go to the browser
 SCENES = (  # seed, split and number in its plan; those of `test` hold entities that training never saw
@@ -82,7 +83,7 @@ class Demo:
 
     def __init__(self, matting=None, pool=None, scenes: list[Example] | None = None):
         if matting is None:
-            from rimlib.asking.matting import Matting
+            from rimlib.predict.predictor import Matting
 
             matting = Matting.shipped()
         if pool is None:

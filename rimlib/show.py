@@ -10,8 +10,8 @@ from collections import Counter
 
 import numpy as np
 
-from rimlib import images
 from rimlib.errors import RimError
+from rimlib.io import images
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito's
 WIDTH = 9.0  # inches of every figure

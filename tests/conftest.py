@@ -11,7 +11,7 @@ WORDS = {"red": (220, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 220), "y
 @pytest.fixture(scope="session")
 def make_scenes():
     """A function that draws a small data set in the released layout: a disc and a box in each picture."""
-    from rimlib.images import write_matte, write_picture
+    from rimlib.io.images import write_matte, write_picture
 
     def make(root, count, split="train", height=72, width=96, seed=0):
         rng = np.random.default_rng(seed)
@@ -66,10 +66,10 @@ def shipped():
 @pytest.fixture
 def one_load(shipped, monkeypatch):
     """Whoever asks for the shipped model gets the one of the test file."""
-    from rimlib.asking import matting
     from rimlib.clipmat.model import CLIPMat
+    from rimlib.predict import predictor
 
     monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": shipped))
-    matting._shipped.cache_clear()
+    predictor._shipped.cache_clear()
     yield
-    matting._shipped.cache_clear()
+    predictor._shipped.cache_clear()

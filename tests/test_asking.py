@@ -8,15 +8,15 @@ import pytest
 from PIL import Image
 
 import rimlib
-from rimlib.asking import folder
-from rimlib.asking import matting as module
-from rimlib.asking import sentences as words
-from rimlib.asking.matting import Matting, NothingFound
 from rimlib.clipmat.backbone import CHECKPOINTS
 from rimlib.clipmat.collaboration import THRESHOLD
 from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
-from rimlib.images import resize
+from rimlib.io.images import resize
+from rimlib.predict import folder
+from rimlib.predict import predictor as module
+from rimlib.predict import prompts as words
+from rimlib.predict.predictor import Matting, NothingFound
 from rimlib.refmatte.example import example
 
 
@@ -280,7 +280,7 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    code = "import sys, rimlib, rimlib.cli, rimlib.asking.sentences, rimlib.asking.folder\n"
+    code = "import sys, rimlib, rimlib.cli, rimlib.predict.prompts, rimlib.predict.folder\n"
     code += "print([name for name in ('torch', 'open_clip', 'cv2', 'matplotlib') if name in sys.modules])"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

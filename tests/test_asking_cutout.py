@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rimlib.asking import cutout
-from rimlib.asking.answer import Result
 from rimlib.errors import RimError
+from rimlib.predict import cutout
+from rimlib.predict.result import Result
 
 SIDE = 200
 

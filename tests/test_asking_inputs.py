@@ -9,11 +9,12 @@ import torch
 from PIL import Image
 
 import rimlib
-from rimlib import cli, images
-from rimlib.asking import matting as module
-from rimlib.asking import sentences as words
-from rimlib.asking.matting import NothingFound
+from rimlib import cli
 from rimlib.errors import RimError
+from rimlib.io import images
+from rimlib.predict import predictor as module
+from rimlib.predict import prompts as words
+from rimlib.predict.predictor import NothingFound
 from rimlib.refmatte.example import example
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from rimlib.baselines import clipseg
+from rimlib.baselines.baseline import normalise
 from rimlib.baselines.clipseg import CLIPSeg
-from rimlib.baselines.rival import normalise
 from rimlib.clipmat.backbone import create_clip
 
 SENTENCES = ["the red disc", "a box", "the thing on the left", "lower right ball"]
@@ -61,7 +61,7 @@ def test_the_shipped_clip_is_the_same_under_the_other_names():
 
 def test_the_words_are_not_drowned_at_the_start():
     """What two sentences make of one picture differs, through the whole fresh decoder on the shipped CLIP, by much of what is there."""
-    from rimlib.images import resize
+    from rimlib.io.images import resize
     from rimlib.refmatte.example import example
 
     torch.manual_seed(0)

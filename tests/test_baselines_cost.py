@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from rimlib.baselines import METHODS, cost
+from rimlib.baselines import METHODS
 from rimlib.errors import RimError
+from rimlib.evaluation import cost
 
 
 def test_products_are_counted_by_formula():

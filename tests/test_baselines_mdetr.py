@@ -12,8 +12,8 @@ from transformers.models.detr import modeling_detr
 from rimlib.baselines import matching, mdetr_weights
 from rimlib.baselines.mask_head import AttentionMap, SmallConv
 from rimlib.baselines.mdetr import MDETR, _shares
+from rimlib.baselines.tokenizers import OwnWords
 from rimlib.baselines.transformer import DecoderLayer, EncoderLayer, Fusion, sine_places
-from rimlib.baselines.words import OwnWords
 from rimlib.errors import RimError
 
 SENTENCES = ["the red disc", "a box", "the thing on the left", "lower right ball"]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from rimlib.baselines import grounded_tiny, rival, vitmatte
+from rimlib.baselines import baseline, grounded_tiny, vitmatte
 from rimlib.baselines.grounded import Grounded, phrase
 from rimlib.baselines.refined import Refined
 from rimlib.baselines.vitmatte import ViTMatte, automatic_trimap, prepare
@@ -96,7 +96,7 @@ def test_the_trimap_of_a_large_mask_is_that_of_the_small_one_enlarged(monkeypatc
 def test_refined_sharpens_the_rivals_mask():
     mask, asked = disc(75, 110, 25), []
 
-    class Half(rival.Method):
+    class Half(baseline.Method):
         name = "half"
 
         def ask(self, picture, sentences):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rimlib import baselines
-from rimlib.baselines import hub, rival
+from rimlib.baselines import baseline, hub
 from rimlib.baselines.clipseg import CLIPSeg
 from rimlib.errors import RimError
 
@@ -112,7 +112,7 @@ def test_what_was_stored_comes_back(name, tmp_path):
     with pytest.raises(RimError, match=f"weights of {name} in size tiny, not of {other}"):
         baselines.get(other, "tiny", str(path))
     with pytest.raises(RimError, match="not of .* in size paper"):
-        rival.read_header(path, name, "paper")
+        baseline.read_header(path, name, "paper")
     with pytest.raises(RimError, match="no such file"):
         baselines.get(name, "tiny", str(tmp_path / "none.safetensors"))
     with pytest.raises(RimError, match="expected .safetensors"):
@@ -171,7 +171,7 @@ def test_training_mode_and_gradients_are_as_before_after_a_matte():
 
 def test_many_sentences_give_what_each_gives_alone():
     method = baselines.get("clipseg", "tiny", "random")
-    sentences = [f"the thing number {number}" for number in range(rival.TOGETHER + 3)]
+    sentences = [f"the thing number {number}" for number in range(baseline.TOGETHER + 3)]
     together = method.mattes(PICTURE, sentences)
     for sentence, alpha in zip(sentences, together, strict=True):
         assert np.abs(method.mattes(PICTURE, [sentence])[0] - alpha).max() < 1e-5
@@ -185,7 +185,7 @@ def test_several_pictures_in_parts_give_what_each_gives_alone(name, monkeypatch)
         for seed, shape in enumerate([(50, 70, 3), (40, 30, 3), (64, 64, 3)])
     ]
     index, sentences = [0, 0, 2, 1, 1], ["a dog", "a cat", "a dog", "a bird", "the left one"]
-    monkeypatch.setattr(rival, "TOGETHER", 2 / 16)  # two sentences of 128 x 128 at once
+    monkeypatch.setattr(baseline, "TOGETHER", 2 / 16)  # two sentences of 128 x 128 at once
     mattes, scores = method.predict(pictures, index, sentences)
     assert len(mattes) == len(scores) == 5
     for number, sentence, matte, score in zip(index, sentences, mattes, scores):

@@ -103,8 +103,8 @@ def test_mdetrs_frozen_towers_stay_as_they_are_and_do_not_drop_out():
 
 @pytest.mark.parametrize("name", baselines.TRAINABLE)
 def test_they_take_the_samples_of_clipmat(name, scenes):
-    from rimlib.experiment.samples import Samples
     from rimlib.refmatte.dataset import RefMatte
+    from rimlib.training.samples import Samples
 
     batch = Samples(RefMatte(scenes, split="train"), 64, cache=False, workers=1).batch(
         np.random.default_rng(0), images=2, sentences=2

@@ -11,12 +11,12 @@ import time
 
 import pytest
 
-from rimlib import book, notebooks
+from course import build, chapters
 
 SESSION = time.time()
 PAGES = [
     "intro",
-    *(f"chapters/{name}" for name in notebooks.names()),
+    *(f"chapters/{name}" for name in chapters.names()),
     "notation",
     "glossary",
     "datasheet",
@@ -52,12 +52,12 @@ PROBE = """<script>addEventListener("load", () => setTimeout(() => {
 @pytest.fixture(scope="session")
 def pages():
     """The folder of the built pages. Chapters that this session has run already are not run again."""
-    if not notebooks.names():
+    if not chapters.names():
         pytest.skip("there are no chapters yet")
-    book.execute(since=SESSION)
+    build.execute(since=SESSION)
     log = io.StringIO()
     try:
-        return book.build(log)
+        return build.build(log)
     except Exception:
         print(log.getvalue()[-8000:])
         raise
@@ -109,7 +109,7 @@ def test_the_book_builds_without_a_warning(pages):
 @pytest.mark.book
 def test_the_status_page_has_a_row_for_each_chapter(pages):
     text = (pages / "status.html").read_text(encoding="utf-8")
-    for name in notebooks.names():
+    for name in chapters.names():
         assert f"chapters/{name}.html" in text
 
 

@@ -21,7 +21,7 @@ from rimlib.entities import drawn, starter
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.profile import Data, load
-from rimlib.refmatte import build, format, manifest, orders, plan, render, workers
+from rimlib.refmatte import build, format, jobs, manifest, plan, render, workers
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.layout import Placement
 
@@ -165,9 +165,9 @@ def test_another_plan_is_refused_and_nothing_is_changed(pool, root, tmp_path, mo
 def test_an_engine_that_changes_late_scenes_only_is_refused_too(pool, tmp_path, monkeypatch, change):
     stopped(pool, tmp_path, monkeypatch, 1)
     before, scenes = bytes_of(tmp_path), plan.scenes
-    monkeypatch.setattr(orders, "HEAD", 2)
+    monkeypatch.setattr(jobs, "HEAD", 2)
     stamp = json.loads((tmp_path / "plan.json").read_text())
-    stamp["splits"]["train"]["head"] = orders.Orders(tmp_path, "train", SMALL, pool).head()
+    stamp["splits"]["train"]["head"] = jobs.Orders(tmp_path, "train", SMALL, pool).head()
     (tmp_path / "plan.json").write_text(json.dumps(stamp))
     monkeypatch.setattr(
         plan,
@@ -253,7 +253,7 @@ def test_entities_and_backgrounds_that_cannot_be_used_are_named(pool, tmp_path, 
     part = pool.only(["fox-red-standing", "koala-on-log"], ["bg-green-meadow"])
     size = part.background("bg-green-meadow").shape[:2]
     places = (Placement(0, 0, 50, 40), Placement(60, 0, 50, 40))
-    order = orders.Order("a", "bg-green-meadow", ("fox-red-standing", "koala-on-log"), places, (False, False))
+    order = jobs.Order("a", "bg-green-meadow", ("fox-red-standing", "koala-on-log"), places, (False, False))
     with pytest.raises(RimError, match="bg-green-meadow.*would be enlarged 2.1 times"):
         render.write(part, order, tmp_path, "train", (int(size[0] * 2.1), 200))
     assert render.write(part, order, tmp_path, "train", (int(size[0] * 1.5), 200)).enlarged == pytest.approx(
@@ -387,7 +387,7 @@ def test_a_folder_that_cannot_be_made_is_named(pool, tmp_path):
 def test_a_full_disk_stops_the_build_with_one_line_and_it_goes_on_later(pool, root, tmp_path, monkeypatch):
     import errno
 
-    from rimlib import files
+    from rimlib.io import files
 
     written, whole = [], files._write_beside
 

@@ -42,7 +42,7 @@ def test_an_interruption_is_status_130(monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rimlib.notebooks.run", interrupted)
+    monkeypatch.setattr("course.chapters.run", interrupted)
     assert cli.main(["notebook", "00_start"]) == 130
 
 

@@ -14,14 +14,15 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from rimlib import cli, images
+from rimlib import cli
 from rimlib import profile as profiles
-from rimlib.asking.matting import Matting
-from rimlib.cli_matte import paths_of
+from rimlib.cli.matte import paths_of
 from rimlib.clipmat.backbone import CHECKPOINTS
 from rimlib.clipmat.checkpoint import FORMAT
 from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
+from rimlib.io import images
+from rimlib.predict.predictor import Matting
 from rimlib.refmatte.example import example
 
 pytestmark = pytest.mark.usefixtures("one_load")
@@ -137,13 +138,13 @@ def test_refining_is_chosen(rim, photo, tmp_path, monkeypatch, options, used):
         def refine(self, picture, alpha):
             return np.full(picture.shape[:2], 0.2, np.float32)
 
-    monkeypatch.setattr("rimlib.asking.matting.shipped_refiner", lambda device="cpu": Grey())
+    monkeypatch.setattr("rimlib.predict.predictor.shipped_refiner", lambda device="cpu": Grey())
     assert rim(photo, "the violin", "-o", tmp_path / "out.png", *options)[0] == 0
     assert (np.asarray(Image.open(tmp_path / "out.png")) == 51).all() == used
 
 
 def test_a_refiner_that_is_not_there_cannot_be_asked_for(rim, photo, tmp_path, monkeypatch):
-    monkeypatch.setattr("rimlib.asking.matting.shipped_refiner", lambda device="cpu": None)
+    monkeypatch.setattr("rimlib.predict.predictor.shipped_refiner", lambda device="cpu": None)
     assert refused(rim(photo, "the violin", "-o", tmp_path / "out.png", "--refine"), "no refiner")
 
 

@@ -18,10 +18,10 @@ from huggingface_hub import ModelCard, PyTorchModelHubMixin, hub_mixin
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 from safetensors.torch import load_file, save_file
 
-from rimlib import files
 from rimlib import profile as profiles
 from rimlib.clipmat import CLIPMat, hub
 from rimlib.errors import RimError
+from rimlib.io import files
 
 PROFILE = profiles.load("tiny", model__image_size=32)
 FILES = ["README.md", "config.json", "model.safetensors"]

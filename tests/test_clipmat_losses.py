@@ -9,9 +9,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rimlib.clipmat import losses, trimap
+from rimlib.clipmat import losses
 from rimlib.errors import RimError
-from rimlib.experiment.samples import CLASSES
+from rimlib.matting import trimap
+from rimlib.training.samples import CLASSES
 
 
 def blur(x, kernel, mode):

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from rimlib import profile as profiles
-from rimlib.clipmat import CLIPMat, prompt, switches
+from rimlib.clipmat import CLIPMat, ablation, prompt
+from rimlib.clipmat.ablation import SWITCHES, TABLE_3
 from rimlib.clipmat.backbone import create_clip
 from rimlib.clipmat.losses import clipmat_loss
-from rimlib.clipmat.switches import SWITCHES, TABLE_3
 from rimlib.errors import RimError
 
 SIZE = 32
@@ -156,7 +156,7 @@ def test_without_the_post_embedding_context_the_words_are_read_alone():
 
 @pytest.mark.parametrize("on", [True, False])
 def test_training_asks_with_templates_or_with_the_bare_keyword(on, make_scenes, tmp_path, monkeypatch):
-    from rimlib.experiment import samples, train
+    from rimlib.training import clipmat, samples
 
     real, drawn, texts = samples.Samples.batch, [], []
 
@@ -172,13 +172,15 @@ def test_training_asks_with_templates_or_with_the_bare_keyword(on, make_scenes, 
         model=replace(TINY.model, pre_context=on),
         train=replace(TINY.train, keyword_share=1.0, images=8, no_target=0.0),
     )
-    train.train(profile, make_scenes(tmp_path / "data", 4), tmp_path / "out", steps=1, weights="random", progress=False)
+    clipmat.train(
+        profile, make_scenes(tmp_path / "data", 4), tmp_path / "out", steps=1, weights="random", progress=False
+    )
     assert set(drawn) == {prompt.templates(profile.model)}
     assert (set(texts) == {"disc", "box"}) is not on
 
 
 def test_the_table_counts_what_each_switch_adds():
-    rows = {row["name"]: row for row in switches.table(TINY)}
+    rows = {row["name"]: row for row in ablation.table(TINY)}
     model = build(TINY.model)
     count = lambda part: sum(value.numel() for value in part.parameters())
     attentions = count(model.popup.cross_attn) + count(model.popup.self_attn)
@@ -188,14 +190,14 @@ def test_the_table_counts_what_each_switch_adds():
     assert rows["details_text"]["parameters"] == count(model.details_text)
     assert rows["pre_context"]["parameters"] == rows["popup_residual"]["parameters"] == 0
     assert [row["on"] for row in rows.values()] == [getattr(TINY.model, name) for name in rows]
-    assert switches.parameters(TINY.model) == count(model)
+    assert ablation.parameters(TINY.model) == count(model)
 
 
 def test_the_rows_of_table_3():
     """Its check marks: TSP, MDE, Pre-CP, Post-CP."""
     marks = ["", "T", "TM", "TM1", "TM2", "TM12"]
     assert ["".join(letter for letter, on in zip("TM12", row) if on) for row in TABLE_3] == marks
-    rows = switches.table_3(PAPER)
+    rows = ablation.table_3(PAPER)
     counted = [row.pop("parameters") for row in rows]
     assert [tuple(row.values()) for row in rows] == list(TABLE_3) and list(rows[0]) == [
         "tsp",
@@ -210,5 +212,5 @@ def test_the_rows_of_table_3():
         == counted[3]
         < counted[4]
         == counted[5]
-        == switches.parameters(PAPER.model)
+        == ablation.parameters(PAPER.model)
     )

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from rimlib.entities import drawn
-from rimlib.images import resize_cutout
+from rimlib.io.images import resize_cutout
 from rimlib.refmatte.composite import blend, composite, enlargement, fit_background, layer, matte
 from rimlib.refmatte.layout import Placement
 

@@ -5,10 +5,11 @@ from collections import Counter
 
 import pytest
 
-from rimlib import files, profile
+from rimlib import profile
 from rimlib.entities import annotate, rwmini, starter
 from rimlib.entities.entity import AGE_GROUPS, GENDERS
-from rimlib.refmatte import paper, plan
+from rimlib.io import files
+from rimlib.refmatte import paper_pool, plan
 from rimlib.repository import repository
 
 TEXT = (repository() / "book" / "datasheet.md").read_text(encoding="utf-8")
@@ -80,8 +81,12 @@ def sizes() -> list[list[str]]:
         ["RW-mini, entities", "–", number(len(labels))],
         ["RW-mini, sentences", "–", number(sum(len(row["expressions"]) for row in labels.values()))],
     ]
-    rows.append(["full build, entities", *(number(sum(paper.ENTITIES[split].values())) for split in ("train", "test"))])
-    rows.append(["full build, scenes", *(number(plan.count(paper.settings(), split)) for split in ("train", "test"))])
+    rows.append(
+        ["full build, entities", *(number(sum(paper_pool.ENTITIES[split].values())) for split in ("train", "test"))]
+    )
+    rows.append(
+        ["full build, scenes", *(number(plan.count(paper_pool.settings(), split)) for split in ("train", "test"))]
+    )
     return rows
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rimlib.asking.answer import Result
 from rimlib.demo import LONGER_SIDE, Demo, Example, examples
 from rimlib.entities import drawn
 from rimlib.errors import RimError
+from rimlib.predict.result import Result
 
 WORDS = ("left", "right")
 

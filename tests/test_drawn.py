@@ -11,7 +11,7 @@ import pytest
 
 from rimlib.entities import color, drawn, painters
 from rimlib.errors import RimError
-from rimlib.images import resize
+from rimlib.io.images import resize
 
 SIZE = 64
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from rimlib.errors import RimError
-from rimlib.experiment import metrics
-from rimlib.experiment.evaluate import evaluate
-from rimlib.images import resize
+from rimlib.evaluation.evaluate import evaluate
+from rimlib.io.images import resize
+from rimlib.matting import metrics
 from rimlib.refmatte.dataset import RefMatte
 
 SIZE = 48

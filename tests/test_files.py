@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from rimlib.errors import RimError
-from rimlib.files import read_json, sha256, write_atomically, write_json
+from rimlib.io.files import read_json, sha256, write_atomically, write_json
 
 
 def message(function, *arguments):
@@ -139,7 +139,7 @@ def test_a_write_protected_file_stays(open_folder):
     open_folder.chmod(0o777)
     # os.access asks for the real user, so this needs a process of its own.
     program = (
-        "import os, sys; sys.path[:] = eval(sys.argv[2]); from rimlib.files import write_atomically\n"
+        "import os, sys; sys.path[:] = eval(sys.argv[2]); from rimlib.io.files import write_atomically\n"
         "if not os.getuid(): os.setuid(65534)\n"
         "write_atomically(sys.argv[1], b'new')"
     )
@@ -234,9 +234,9 @@ def test_an_error_is_one_line_here_and_in_a_notebook():
 
 def test_importing_rimlib_is_light():
     program = (
-        "import sys; sys.path[:] = eval(sys.argv[1]); import rimlib, rimlib.files\n"
+        "import sys; sys.path[:] = eval(sys.argv[1]); import rimlib, rimlib.io.files\n"
         "heavy = {'torch', 'cv2', 'open_clip', 'numpy', 'PIL', 'matplotlib', 'pymatting'} & set(sys.modules)\n"
-        "import rimlib.images, rimlib.entities.drawn\n"
+        "import rimlib.io.images, rimlib.entities.drawn\n"
         "sys.exit(repr(heavy | {'torch'} & set(sys.modules)) if heavy or 'torch' in sys.modules else 0)"
     )
     run = subprocess.run([sys.executable, "-c", program, repr(sys.path)], capture_output=True, text=True)

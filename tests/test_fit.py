@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rimlib.errors import RimError
-from rimlib.experiment import fit, loop
 from rimlib.profile import Train
+from rimlib.training import fit, loop
 
 TRUTH = torch.tensor([[1.0, -2.0, 3.0, 0.5]])
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rimlib.entities.foreground import MARGIN, METHODS, _around, estimate
 from rimlib.errors import RimError
+from rimlib.matting.foreground import MARGIN, METHODS, _around, estimate
 
 SIDE = 48
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rimlib import files, images
-from rimlib.entities import corrections, kept, sources, starter
-from rimlib.entities import gather as gathering
-from rimlib.entities.gather import gather
+from rimlib.entities import build_pool as gathering
+from rimlib.entities import corrections, cutout_cache, sources, starter
+from rimlib.entities.build_pool import gather
 from rimlib.entities.sources.common import Backdrop, Cutting, Source
 from rimlib.entities.sources.report import Report
 from rimlib.errors import RimError
+from rimlib.io import files, images
 
 H, W = 24, 32
 DISC = np.clip((8 - np.hypot(*(np.mgrid[:H, :W] - [[[12]], [[16]]]))) / 4 + 0.5, 0, 1)
@@ -105,8 +105,8 @@ def write_table(path, rows):
 
 def computed(monkeypatch):
     """The names of the cut-outs whose pixels are computed from now on, as they come."""
-    names, before = [], kept.read_pixels
-    monkeypatch.setattr(kept, "read_pixels", lambda cutting: (names.append(cutting.name), before(cutting))[1])
+    names, before = [], cutout_cache.read_pixels
+    monkeypatch.setattr(cutout_cache, "read_pixels", lambda cutting: (names.append(cutting.name), before(cutting))[1])
     return names
 
 
@@ -192,7 +192,7 @@ def test_a_changed_file_or_method_is_computed_again(make, tmp_path, monkeypatch)
 
 
 def test_an_interrupted_call_goes_on_and_leaves_no_pool_behind(make, tmp_path, monkeypatch):
-    names, before = [], kept.read_pixels
+    names, before = [], cutout_cache.read_pixels
 
     def stop(cutting):
         names.append(cutting.name)
@@ -200,7 +200,7 @@ def test_an_interrupted_call_goes_on_and_leaves_no_pool_behind(make, tmp_path, m
             raise KeyboardInterrupt
         return before(cutting)
 
-    monkeypatch.setattr(kept, "read_pixels", stop)
+    monkeypatch.setattr(cutout_cache, "read_pixels", stop)
     with pytest.raises(KeyboardInterrupt):
         make()
     assert not (tmp_path / "pool/pool.json").exists()
@@ -213,7 +213,7 @@ def test_an_interrupted_call_goes_on_and_leaves_no_pool_behind(make, tmp_path, m
 def test_what_was_complete_is_not_while_something_of_it_is_made_again(make, tmp_path, monkeypatch):
     make()
     images.write_matte(tmp_path / "source/2-a.png", DISC * 0.5)
-    monkeypatch.setattr(kept, "read_pixels", lambda cutting: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(cutout_cache, "read_pixels", lambda cutting: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         make()
     assert not (tmp_path / "pool/pool.json").exists()
@@ -223,7 +223,7 @@ def test_a_full_disk_is_an_error_even_where_bad_files_are_skipped(make, monkeypa
     def full(path, data, durable=True):
         raise RimError(f"{path}: cannot be written: the disk is full")
 
-    monkeypatch.setattr(kept.files, "write_atomically", full)
+    monkeypatch.setattr(cutout_cache.files, "write_atomically", full)
     with pytest.raises(RimError, match="disk is full"):
         make(skip_bad=True)
     assert not (tmp_path / "pool/pool.json").exists()
@@ -429,7 +429,7 @@ def test_it_gathers_what_the_readers_read(tmp_path):
 KILLED = """
 import sys
 from rimlib.entities import sources
-from rimlib.entities.gather import gather
+from rimlib.entities.build_pool import gather
 gather(sources.open_all([f"folder={sys.argv[1]}"]), sys.argv[2], long_tail=0, progress=False)
 """
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rimlib.entities import starter, synonyms
+from rimlib.matting import relations
 from rimlib.profile import load
-from rimlib.refmatte import layout, plan, relations
+from rimlib.refmatte import layout, plan
 from rimlib.refmatte.expressions import Scene, speak
 
 POOL = starter.load()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from rimlib import decode
 from rimlib.errors import RimError
-from rimlib.images import read_cutout, read_matte, read_picture, resize, write_cutout, write_matte, write_picture
+from rimlib.io import decode
+from rimlib.io.images import read_cutout, read_matte, read_picture, resize, write_cutout, write_matte, write_picture
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from rimlib import files
 from rimlib.entities import starter
 from rimlib.errors import RimError
+from rimlib.io import files
 from rimlib.profile import load
 from rimlib.refmatte import build, manifest
 

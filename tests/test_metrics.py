@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from rimlib.errors import RimError
-from rimlib.experiment import metrics
+from rimlib.matting import metrics
 
 MATTES = arrays(np.float32, (5, 7), elements=st.floats(0, 1, width=32))
 

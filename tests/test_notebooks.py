@@ -11,12 +11,12 @@ import jupytext
 import nbformat
 import pytest
 
-from rimlib import book, notebooks
+from course import build, chapters
 from rimlib.errors import RimError
 from rimlib.repository import repository
 
 FOLDER = repository() / "notebooks"
-CHAPTERS = notebooks.names()
+CHAPTERS = chapters.names()
 
 every_chapter = pytest.mark.parametrize("name", CHAPTERS)
 
@@ -87,7 +87,7 @@ def test_parameters_are_commented_literals(name):
     cells = [cell for cell in chapter(name) if "parameters" in cell.metadata.get("tags", [])]
     assert len(cells) == 1, "one cell is tagged parameters"
     lines = [node for node in ast.parse(cells[0].source).body if not isinstance(node, ast.Expr)]
-    known = notebooks.parameters_of(cells[0].source)
+    known = chapters.parameters_of(cells[0].source)
     assert len(known) == len(lines) > 0, "only annotated literals belong into the parameters cell"
     for parameter in known.values():
         assert parameter.help, f"{parameter.name} has no comment"
@@ -116,7 +116,7 @@ def test_only_check_cells_keep_outputs(name):
 
 @every_chapter
 def test_every_chapter_is_in_the_book(name):
-    assert name in book.chapters()
+    assert name in build.chapters()
 
 
 @pytest.mark.notebook
@@ -124,7 +124,7 @@ def test_every_chapter_is_in_the_book(name):
 def test_runs(name, tmp_path, monkeypatch):
     # Another working directory than notebooks/ and the repository: a chapter finds its files from anywhere.
     monkeypatch.chdir(tmp_path)
-    (path,) = book.execute(only=[name], since=SESSION)
+    (path,) = build.execute(only=[name], since=SESSION)
     assert all(output.output_type != "error" for cell in cells_of(path) for output in cell.get("outputs", []))
 
 
@@ -186,10 +186,10 @@ def small(tmp_path):
 def test_run_passes_parameters_and_streams(small, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     before = small.read_bytes()
-    out = notebooks.run(small, tmp_path / "new {folder}" / "out.ipynb", {"word": "007", "count": "2"})
+    out = chapters.run(small, tmp_path / "new {folder}" / "out.ipynb", {"word": "007", "count": "2"})
     printed = capsys.readouterr()
     assert "'007007'" in printed.out and f"here {tmp_path}" in printed.out and "bar" in printed.err
-    assert dict(notebooks.seconds_by_section(out))["Work"] >= 0.1
+    assert dict(chapters.seconds_by_section(out))["Work"] >= 0.1
     assert small.read_bytes() == before
 
 
@@ -199,27 +199,27 @@ def test_run_refuses_before_it_starts(small, tmp_path):
         ({"count": "two"}, "count: int is expected, found 'two'"),
     ]:
         with pytest.raises(RimError, match=message):
-            notebooks.run(small, tmp_path / "out.ipynb", parameters)
+            chapters.run(small, tmp_path / "out.ipynb", parameters)
     with pytest.raises(RimError, match="never executed in place"):
-        notebooks.run(small, small)
+        chapters.run(small, small)
     with pytest.raises(RimError, match="no such notebook"):
-        notebooks.run(tmp_path / "none.ipynb", tmp_path / "out.ipynb")
+        chapters.run(tmp_path / "none.ipynb", tmp_path / "out.ipynb")
     assert not (tmp_path / "out.ipynb").exists()
 
 
 def test_a_refusal_in_a_cell_is_one_line(small, tmp_path):
     with pytest.raises(RimError, match="^word: refuse is no word$"):
-        notebooks.run(small, tmp_path / "out.ipynb", {"word": "refuse"})
+        chapters.run(small, tmp_path / "out.ipynb", {"word": "refuse"})
 
 
 def test_another_error_keeps_its_traceback(small, tmp_path):
-    with pytest.raises(notebooks.NotebookError, match="ZeroDivisionError"):
-        notebooks.run(small, tmp_path / "out.ipynb", {"word": "fall"})
+    with pytest.raises(chapters.NotebookError, match="ZeroDivisionError"):
+        chapters.run(small, tmp_path / "out.ipynb", {"word": "fall"})
 
 
 def test_a_chapter_is_found_by_its_name_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in CHAPTERS:
-        assert notebooks.find(name) == notebooks.find(name.partition("_")[2]) == FOLDER / f"{name}.ipynb"
+        assert chapters.find(name) == chapters.find(name.partition("_")[2]) == FOLDER / f"{name}.ipynb"
         with pytest.raises(RimError, match=f"did you mean {name}"):
-            notebooks.find(name + "x")
+            chapters.find(name + "x")

@@ -9,7 +9,7 @@ import pytest
 from rimlib.entities import drawn, starter
 from rimlib.errors import RimError
 from rimlib.profile import Data, load
-from rimlib.refmatte import format, paper, plan, statistics
+from rimlib.refmatte import format, paper_pool, plan, statistics
 
 SMALL = load(
     "tiny",
@@ -109,11 +109,11 @@ def test_entities_keep_to_their_own_pixels_and_to_a_believable_order_of_sizes(po
 
 
 def test_the_papers_counts_to_the_last_image():
-    pool, settings = paper.pool(), paper.settings()
+    pool, settings = paper_pool.pool(), paper_pool.settings()
     for split, images, entities in (("train", 45000, 11799), ("test", 2500, 1388)):
         assert plan.count(settings, split) == images
-        assert len(pool.of(split=split)) == entities == sum(paper.ENTITIES[split].values())
-        assert len(pool.categories(split)) == paper.CATEGORIES[split]
+        assert len(pool.of(split=split)) == entities == sum(paper_pool.ENTITIES[split].values())
+        assert len(pool.categories(split)) == paper_pool.CATEGORIES[split]
     assert (
         settings.groups_train * settings.images_per_group_train,
         settings.groups_test * settings.images_per_group_test,
@@ -125,7 +125,7 @@ def test_the_papers_counts_to_the_last_image():
 
 
 def test_the_papers_test_split_has_its_images_mattes_and_keywords():
-    pool, settings = paper.pool(), paper.settings()
+    pool, settings = paper_pool.pool(), paper_pool.settings()
     counted = statistics.tally(
         format.targets_of(scene, [pool[name] for name in scene.entities])
         for scene in plan.scenes(pool, settings, "test")

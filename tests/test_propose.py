@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from rimlib.entities import caffe, propose, propose_category, propose_people, synonyms, zeroshot
+from rimlib.entities.find_weights import NoWeights
 from rimlib.entities.propose import Proposers
-from rimlib.entities.weights import NoWeights
 from rimlib.errors import RimError
 
 torch = pytest.importorskip("torch")

@@ -5,8 +5,8 @@ import zlib
 
 import pytest
 
-from rimlib.entities import qrc
 from rimlib.errors import RimError
+from tools import qrc
 
 
 def collection(version: int, flags: int, content: bytes) -> bytes:

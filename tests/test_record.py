@@ -6,7 +6,7 @@ import pytest
 
 from rimlib import profile
 from rimlib.errors import RimError
-from rimlib.experiment import record
+from rimlib.training import record
 
 
 def test_a_record_says_what_was_run_and_what_it_cost(tmp_path):
@@ -92,5 +92,5 @@ def test_git_may_be_missing(monkeypatch):
 
 
 def test_commands_show_no_folder_of_the_machine():
-    words = ["/home/someone/rimlib/experiment/train.py", "--data", "/secret/place/data", "--minutes", "3"]
-    assert record.this_command(words) == "python -m rimlib.experiment.train --data data --minutes 3"
+    words = ["/home/someone/rimlib/training/clipmat.py", "--data", "/secret/place/data", "--minutes", "3"]
+    assert record.this_command(words) == "python -m rimlib.training.clipmat --data data --minutes 3"

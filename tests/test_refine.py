@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 
 from rimlib.clipmat.refiner import Output, Refiner
 from rimlib.errors import RimError
-from rimlib.experiment import coarse, fit, refine
-from rimlib.experiment.coarse import Predictions, worsen
-from rimlib.experiment.refine import WEIGHTS, Crops, Settings, refiner_loss
 from rimlib.refmatte.dataset import RefMatte
+from rimlib.training import coarse, fit, refiner
+from rimlib.training.coarse import Predictions, worsen
+from rimlib.training.refiner import WEIGHTS, Crops, Settings, refiner_loss
 
 SETTINGS = Settings(crops=((32, 4), (64, 2)), predictions=0, lr=3e-3, ema=0.9, noise=0.0, checkpoint_seconds=1e9)
 
@@ -93,7 +93,7 @@ def test_predictions_are_kept_where_the_model_is_right(scenes, tmp_path, monkeyp
     refmatte = RefMatte(scenes, "train")
 
     def predict(model, pictures, index, sentences, device):
-        from rimlib.images import resize
+        from rimlib.io.images import resize
 
         firsts = [
             resize(refmatte.matte(refmatte.targets_of(name)[0].mask_id), (48, 48))
@@ -103,10 +103,10 @@ def test_predictions_are_kept_where_the_model_is_right(scenes, tmp_path, monkeyp
         return np.stack([firsts[number] for number in index]), np.ones(len(index), np.float32)
 
     names, predict.done = refmatte.image_names[:6], 0
-    monkeypatch.setattr("rimlib.experiment.evaluate.predict", predict)
+    monkeypatch.setattr("rimlib.evaluation.evaluate.predict", predict)
     made = Predictions.make(Says(), refmatte, 6, tmp_path / "kept.npz", batch=4, progress=False)
     assert made.names == names and made.mask_ids == [refmatte.targets_of(name)[0].mask_id for name in names]
-    monkeypatch.setattr("rimlib.experiment.evaluate.predict", None)  # not asked again
+    monkeypatch.setattr("rimlib.evaluation.evaluate.predict", None)  # not asked again
     kept = Predictions.make(Says(), refmatte, 6, tmp_path / "kept.npz")
     np.testing.assert_array_equal(kept.alphas, made.alphas)
     name, mask_id, alpha = kept.draw(np.random.default_rng(0))
@@ -136,7 +136,7 @@ def test_the_loss_is_its_parts():
 
 def test_few_samples_are_learnt(make_scenes, tmp_path):
     """By one that does not follow the coarse alpha, and so has all to learn."""
-    record = refine.train(
+    record = refiner.train(
         make_scenes(tmp_path / "data", 2),
         tmp_path / "out",
         steps=120,
@@ -165,11 +165,11 @@ def test_few_samples_are_learnt(make_scenes, tmp_path):
 
 
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(scenes, tmp_path, monkeypatch):
-    run = lambda out: refine.train(
+    run = lambda out: refiner.train(
         scenes, tmp_path / out, steps=6, settings=SETTINGS, clipmat="none", refiner=small(), progress=False
     )
     run("whole")
-    real, calls = refine.refiner_loss, []
+    real, calls = refiner.refiner_loss, []
 
     def loss(*args):
         calls.append(1)
@@ -177,10 +177,10 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(scenes, tmp_pat
             signal.raise_signal(signal.SIGINT)
         return real(*args)
 
-    monkeypatch.setattr(refine, "refiner_loss", loss)
+    monkeypatch.setattr(refiner, "refiner_loss", loss)
     with pytest.raises(KeyboardInterrupt):
         run("parts")
-    monkeypatch.setattr(refine, "refiner_loss", real)
+    monkeypatch.setattr(refiner, "refiner_loss", real)
     assert (tmp_path / "parts" / "refine-state.safetensors").exists()
     record = run("parts")
     assert record["metrics"]["steps"] == 6
@@ -192,9 +192,9 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(scenes, tmp_pat
 def test_another_runs_state_is_refused(scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(fit, "_steps", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        refine.train(scenes, tmp_path, steps=2, settings=SETTINGS, clipmat="none", refiner=small(), progress=False)
+        refiner.train(scenes, tmp_path, steps=2, settings=SETTINGS, clipmat="none", refiner=small(), progress=False)
     with pytest.raises(RimError, match="other settings"):
-        refine.train(
+        refiner.train(
             scenes,
             tmp_path,
             steps=2,
@@ -209,20 +209,22 @@ def test_a_folder_that_cannot_be_written_is_found_before_training(scenes, tmp_pa
     (tmp_path / "out").write_text("a file")
     monkeypatch.setattr(fit, "_steps", lambda *_: pytest.fail("training began"))
     with pytest.raises(RimError, match="out"):
-        refine.train(
+        refiner.train(
             scenes, tmp_path / "out", steps=1, settings=SETTINGS, clipmat="none", refiner=small(), progress=False
         )
 
 
 def test_steps_whose_loss_is_no_number_are_left_out(scenes, tmp_path, monkeypatch):
-    real, calls = refine.refiner_loss, []
+    real, calls = refiner.refiner_loss, []
 
     def loss(*args):
         calls.append(1)
         return {name: value * (float("nan") if len(calls) in (2, 3) else 1) for name, value in real(*args).items()}
 
-    monkeypatch.setattr(refine, "refiner_loss", loss)
-    record = refine.train(scenes, tmp_path, steps=5, settings=SETTINGS, clipmat="none", refiner=small(), progress=False)
+    monkeypatch.setattr(refiner, "refiner_loss", loss)
+    record = refiner.train(
+        scenes, tmp_path, steps=5, settings=SETTINGS, clipmat="none", refiner=small(), progress=False
+    )
     assert all(np.isfinite(list(record["log"][-1].values()))) and {"coarse", "images_per_second", *WEIGHTS} - {
         "match"
     } <= set(record["log"][-1])
@@ -230,13 +232,13 @@ def test_steps_whose_loss_is_no_number_are_left_out(scenes, tmp_path, monkeypatc
 
 
 def test_the_command(scenes, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(refine.Refiner, "tiny", staticmethod(small))
-    assert refine.main(["--data", str(scenes), "--out", str(tmp_path), "--steps", "1", "--clipmat", "none"]) == 0
+    monkeypatch.setattr(refiner.Refiner, "tiny", staticmethod(small))
+    assert refiner.main(["--data", str(scenes), "--out", str(tmp_path), "--steps", "1", "--clipmat", "none"]) == 0
     assert json.loads(capsys.readouterr().out)["steps"] == 1
-    assert refine.main(["--data", str(tmp_path / "none"), "--out", str(tmp_path), "--steps", "1"]) == 2
+    assert refiner.main(["--data", str(tmp_path / "none"), "--out", str(tmp_path), "--steps", "1"]) == 2
     assert "rim: error:" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        refine.main(["--data", str(scenes), "--out", str(tmp_path)])
+        refiner.main(["--data", str(scenes), "--out", str(tmp_path)])
     assert "--minutes or --steps" in capsys.readouterr().err
 
 

@@ -9,11 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rimlib import images, tiles
 from rimlib.clipmat import refiner as module
 from rimlib.clipmat.p3m import P3MNet
 from rimlib.clipmat.refiner import FORMAT, Refiner, own_size, steps
 from rimlib.errors import RimError
+from rimlib.io import images
+from rimlib.matting import tiles
 from rimlib.refmatte.example import example
 
 SMALL = {"widths": (4, 4, 6, 8, 8), "blocks": (1, 1, 1, 1)}

@@ -6,9 +6,9 @@ import torch
 
 from rimlib.clipmat.model import Output
 from rimlib.errors import RimError
-from rimlib.experiment import refusal as module
-from rimlib.experiment.refusal import refusal
-from rimlib.files import write_json
+from rimlib.evaluation import no_target as module
+from rimlib.evaluation.no_target import refusal
+from rimlib.io.files import write_json
 from rimlib.refmatte import format
 from rimlib.refmatte.dataset import RefMatte
 

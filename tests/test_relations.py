@@ -5,7 +5,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rimlib.refmatte import layout, relations
+from rimlib.matting import relations
+from rimlib.refmatte import layout
 
 SIZES = st.tuples(st.integers(20, 400), st.integers(20, 400))
 CANVAS = (240, 320)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rimlib import images
 from rimlib.errors import RimError
+from rimlib.io import images
 from rimlib.refmatte import released
 
 FOUR = ["the red cup", "the cup on the left", "the cup left of the plate", "my cup"]

@@ -5,9 +5,9 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from rimlib import files, images
 from rimlib.entities import rwmini, trimaps
 from rimlib.errors import RimError
+from rimlib.io import files, images
 
 LABELS = rwmini.labels()
 OF_PICTURE = defaultdict(list)

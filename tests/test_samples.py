@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from rimlib.errors import RimError
-from rimlib.experiment import augment, loop
-from rimlib.experiment.pairs import Pairs
-from rimlib.experiment.samples import Samples
-from rimlib.files import write_json
-from rimlib.images import resize
+from rimlib.io.files import write_json
+from rimlib.io.images import resize
 from rimlib.refmatte import format
 from rimlib.refmatte.dataset import RefMatte
+from rimlib.training import augment, loop
+from rimlib.training.pairs import Pairs
+from rimlib.training.samples import Samples
 
 SIZE = 48
 
@@ -143,7 +143,7 @@ def test_one_entity_is_asked_twice_in_other_words(make_scenes, tmp_path):
 
 
 def test_the_cache_is_used_and_a_new_rendering_refreshes_it(make_scenes, tmp_path, monkeypatch):
-    from rimlib.experiment import samples as module
+    from rimlib.training import samples as module
 
     root = make_scenes(tmp_path, 2)
     first = Samples(RefMatte(root), 32)

@@ -6,12 +6,13 @@ import json
 import numpy as np
 import pytest
 
-from rimlib import cli, images
+from rimlib import cli
 from rimlib.entities import starter
 from rimlib.entities.clean import blur_faces, clean_cutout
 from rimlib.entities.color import color_name, dominant_color
 from rimlib.entities.entity import Entity
 from rimlib.errors import RimError
+from rimlib.io import images
 
 
 @pytest.fixture(scope="module")

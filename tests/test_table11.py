@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from rimlib import profile
-from rimlib.clipmat import table11
 from rimlib.clipmat.model import CLIPMat
+from rimlib.evaluation import table11
 
 
 @pytest.fixture(scope="module")

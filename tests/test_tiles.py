@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rimlib import tiles
 from rimlib.errors import RimError
+from rimlib.matting import tiles
 
 sizes = st.tuples(st.sampled_from([64, 128, 256, 512]), st.sampled_from([1, 2, 4])).map(
     lambda pair: (pair[0], max(32, pair[0] // pair[1] // 2 // 32 * 32))

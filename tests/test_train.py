@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 
 from rimlib.clipmat import backbone, model
 from rimlib.errors import RimError
-from rimlib.experiment import contrast, fit, loop, pretrain, state, train
-from rimlib.experiment.evaluate import evaluate
+from rimlib.evaluation.evaluate import evaluate
 from rimlib.profile import Profile
 from rimlib.refmatte.dataset import RefMatte
+from rimlib.training import clip, clipmat, contrast, fit, loop, state
 
 create_clip = backbone.create_clip  # the tests put a smaller one in its place
 
@@ -73,7 +73,7 @@ def profile(monkeypatch):
 
 def test_four_samples_are_learnt_by_heart(profile, make_scenes, tmp_path):
     root = make_scenes(tmp_path / "data", 4)
-    record = train.train(profile, root, tmp_path / "out", steps=100, weights="random", progress=False)
+    record = clipmat.train(profile, root, tmp_path / "out", steps=100, weights="random", progress=False)
     first, last = record["log"][0]["total"], record["log"][-1]["total"]
     assert last < first / 3
     learnt = evaluate(model.CLIPMat.load(tmp_path / "out"), RefMatte(root), every=True)["metrics"]
@@ -90,7 +90,7 @@ def weights_of(folder):
     return load_file(folder / "clipmat.safetensors")
 
 
-def interrupt_at(monkeypatch, step, module=train, name="clipmat_loss"):
+def interrupt_at(monkeypatch, step, module=clipmat, name="clipmat_loss"):
     """Ctrl-C in the given step's loss; the function that is returned ends this."""
     real, calls = getattr(module, name), []
 
@@ -106,51 +106,51 @@ def interrupt_at(monkeypatch, step, module=train, name="clipmat_loss"):
 
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(profile, scenes, tmp_path, monkeypatch):
     profile = dataclasses.replace(profile, model=dataclasses.replace(profile.model, dropout=0.2))
-    train.train(profile, scenes, tmp_path / "whole", steps=12, weights="random", progress=False)
+    clipmat.train(profile, scenes, tmp_path / "whole", steps=12, weights="random", progress=False)
     undo = interrupt_at(monkeypatch, 6)
     with pytest.raises(KeyboardInterrupt):
-        train.train(profile, scenes, tmp_path / "parts", steps=12, weights="random", progress=False)
+        clipmat.train(profile, scenes, tmp_path / "parts", steps=12, weights="random", progress=False)
     undo()
     assert (tmp_path / "parts" / "train-state.safetensors").exists()
-    record = train.train(profile, scenes, tmp_path / "parts", steps=12, weights="random", progress=False)
+    record = clipmat.train(profile, scenes, tmp_path / "parts", steps=12, weights="random", progress=False)
     assert record["metrics"]["steps"] == 12
     whole, parts = weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts")
     assert all(torch.equal(parts[name], whole[name]) for name in whole)
 
 
 def test_a_finished_run_is_left_alone_and_fresh_begins_anew(profile, scenes, tmp_path):
-    first = train.train(profile, scenes, tmp_path, steps=2, weights="random", progress=False)
-    assert train.train(profile, scenes, tmp_path, steps=2, weights="random", progress=False) == first
-    again = train.train(profile, scenes, tmp_path, steps=2, weights="random", progress=False, resume=False)
+    first = clipmat.train(profile, scenes, tmp_path, steps=2, weights="random", progress=False)
+    assert clipmat.train(profile, scenes, tmp_path, steps=2, weights="random", progress=False) == first
+    again = clipmat.train(profile, scenes, tmp_path, steps=2, weights="random", progress=False, resume=False)
     assert again["seconds"] != first["seconds"]
 
 
 def test_another_profiles_state_is_refused(profile, scenes, tmp_path, monkeypatch):
     undo = interrupt_at(monkeypatch, 2)
     with pytest.raises(KeyboardInterrupt):
-        train.train(profile, scenes, tmp_path, steps=4, weights="random", progress=False)
+        clipmat.train(profile, scenes, tmp_path, steps=4, weights="random", progress=False)
     undo()
     other = dataclasses.replace(profile, seed=4)
     with pytest.raises(RimError, match="other settings.*--fresh"):
-        train.train(other, scenes, tmp_path, steps=4, weights="random", progress=False)
-    train.train(other, scenes, tmp_path, steps=1, weights="random", progress=False, resume=False)
+        clipmat.train(other, scenes, tmp_path, steps=4, weights="random", progress=False)
+    clipmat.train(other, scenes, tmp_path, steps=1, weights="random", progress=False, resume=False)
 
 
 def test_a_broken_state_is_refused_by_name(profile, scenes, tmp_path):
     (tmp_path / "train-state.safetensors").write_bytes(b"half a file")
     with pytest.raises(RimError, match="train-state.safetensors"):
-        train.train(profile, scenes, tmp_path, steps=1, weights="random", progress=False)
+        clipmat.train(profile, scenes, tmp_path, steps=1, weights="random", progress=False)
 
 
 def test_a_folder_that_cannot_be_written_is_found_before_training(profile, scenes, tmp_path, monkeypatch):
     (tmp_path / "out").write_text("a file")
     monkeypatch.setattr(fit, "_steps", lambda *_: pytest.fail("training began"))
     with pytest.raises(RimError, match="out"):
-        train.train(profile, scenes, tmp_path / "out", steps=1, weights="random", progress=False)
+        clipmat.train(profile, scenes, tmp_path / "out", steps=1, weights="random", progress=False)
 
 
 def test_losses_that_are_no_numbers_are_left_out_then_named(profile, scenes, tmp_path, monkeypatch):
-    real, broken = train.clipmat_loss, set(range(3, 6))
+    real, broken = clipmat.clipmat_loss, set(range(3, 6))
     calls = []
 
     def loss(*args):
@@ -158,20 +158,20 @@ def test_losses_that_are_no_numbers_are_left_out_then_named(profile, scenes, tmp
         parts = real(*args)
         return {name: value * float("nan") for name, value in parts.items()} if len(calls) in broken else parts
 
-    monkeypatch.setattr(train, "clipmat_loss", loss)
-    train.train(profile, scenes, tmp_path / "some", steps=8, weights="random", progress=False)
+    monkeypatch.setattr(clipmat, "clipmat_loss", loss)
+    clipmat.train(profile, scenes, tmp_path / "some", steps=8, weights="random", progress=False)
     assert all(
         torch.isfinite(value).all() for value in weights_of(tmp_path / "some").values() if value.is_floating_point()
     )
     broken |= set(range(0, 200))
     with pytest.raises(RimError, match="20 steps in a row"):
-        train.train(profile, scenes, tmp_path / "all", steps=100, weights="random", progress=False)
+        clipmat.train(profile, scenes, tmp_path / "all", steps=100, weights="random", progress=False)
 
 
 def test_each_parameter_has_one_rate(profile):
-    clipmat = model.CLIPMat.from_profile(profile)
-    names = {id(value): name for name, value in clipmat.named_parameters()}
-    image, text, new = train.groups(clipmat, profile.train)
+    built = model.CLIPMat.from_profile(profile)
+    names = {id(value): name for name, value in built.named_parameters()}
+    image, text, new = clipmat.groups(built, profile.train)
     assert sorted(names[id(value)] for part in (image, text, new) for value in part["params"]) == sorted(names.values())
     assert {names[id(value)].split(".")[1] for value in image["params"]} == {"visual"}
     assert any("token_embedding" in names[id(value)] for value in text["params"])
@@ -250,11 +250,11 @@ def test_pretraining_learns_goes_on_and_is_read_by_train(profile, scenes, tmp_pa
     out = tmp_path / "clip"
     undo = interrupt_at(monkeypatch, 5, contrast, "contrastive_loss")
     with pytest.raises(KeyboardInterrupt):
-        pretrain.pretrain_clip(profile, scenes, out, steps=60, progress=False)
+        clip.pretrain_clip(profile, scenes, out, steps=60, progress=False)
     assert (out / "pretrain-state.safetensors").exists()
     undo()
-    record = pretrain.pretrain_clip(profile, scenes, out, steps=60, progress=False)
-    whole = pretrain.pretrain_clip(profile, scenes, tmp_path / "whole", steps=60, progress=False)
+    record = clip.pretrain_clip(profile, scenes, out, steps=60, progress=False)
+    whole = clip.pretrain_clip(profile, scenes, tmp_path / "whole", steps=60, progress=False)
     assert (
         record["metrics"]["steps"] == 60
         and record["kind"] == "pretrain"
@@ -265,9 +265,9 @@ def test_pretraining_learns_goes_on_and_is_read_by_train(profile, scenes, tmp_pa
     )
     assert record["log"][-1]["loss"] < record["log"][0]["loss"]
     assert {path.name for path in out.iterdir()} == {"rim-tiny-clip.safetensors", "rim-tiny-clip.json", "pretrain.json"}
-    clipmat = model.CLIPMat.from_profile(profile, out / "rim-tiny-clip.safetensors")
+    built = model.CLIPMat.from_profile(profile, out / "rim-tiny-clip.safetensors")
     stored = load_file(out / "rim-tiny-clip.safetensors")
-    assert torch.equal(clipmat.backbone.token_embedding.weight, stored["token_embedding.weight"])
+    assert torch.equal(built.backbone.token_embedding.weight, stored["token_embedding.weight"])
 
 
 def test_pretraining_leaves_out_what_is_no_number_and_keeps_clips_bound(profile, scenes, tmp_path, monkeypatch):
@@ -280,19 +280,19 @@ def test_pretraining_leaves_out_what_is_no_number_and_keeps_clips_bound(profile,
 
     monkeypatch.setattr(contrast, "contrastive_loss", loss)
     eager = dataclasses.replace(profile, clip=dataclasses.replace(profile.clip, lr=3.0))
-    pretrain.pretrain_clip(eager, scenes, tmp_path, steps=6, progress=False)
+    clip.pretrain_clip(eager, scenes, tmp_path, steps=6, progress=False)
     assert max(calls) == pytest.approx(100, rel=1e-4)
     assert all(value.isfinite().all() for value in load_file(tmp_path / "rim-tiny-clip.safetensors").values())
     (tmp_path / "out").write_text("a file")
     monkeypatch.setattr(fit, "_steps", lambda *_: pytest.fail("training began"))
     with pytest.raises(RimError, match="out"):
-        pretrain.pretrain_clip(profile, scenes, tmp_path / "out", steps=1, progress=False)
+        clip.pretrain_clip(profile, scenes, tmp_path / "out", steps=1, progress=False)
 
 
 def test_unknown_weights_are_refused():
     for weights in ("nowhere.safetensors", "nowhere"):
         with pytest.raises(RimError, match=f"{weights}.*random"):
-            train.Training(Profile.from_dict(SETTINGS), Fingerprint, weights).build()
+            clipmat.Training(Profile.from_dict(SETTINGS), Fingerprint, weights).build()
 
 
 class Fingerprint:
@@ -306,7 +306,7 @@ def test_a_clip_of_another_image_size_can_be_trained(tmp_path):
     changed = Profile.from_dict({**SETTINGS, "model": {**SETTINGS["model"], "image_size": 64}})
     clip, _ = create_clip(changed.model, "random")
     save_file(clip.state_dict(), tmp_path / "clip.safetensors")
-    built = train.Training(Profile.from_dict(SETTINGS), Fingerprint, tmp_path / "clip.safetensors").build()
+    built = clipmat.Training(Profile.from_dict(SETTINGS), Fingerprint, tmp_path / "clip.safetensors").build()
     assert built.backbone.visual.positional_embedding.shape[0] == 1 + 3 * 3
     assert torch.equal(built.backbone.token_embedding.weight, clip.token_embedding.weight), (
         "the file's weights, not fresh ones"
@@ -315,7 +315,9 @@ def test_a_clip_of_another_image_size_can_be_trained(tmp_path):
 
 def test_commands_answer_with_one_line(tmp_path, capsys):
     assert (
-        train.main(["--profile", "tiny", "--data", str(tmp_path), "--out", str(tmp_path / "o"), "--weights", "random"])
+        clipmat.main(
+            ["--profile", "tiny", "--data", str(tmp_path), "--out", str(tmp_path / "o"), "--weights", "random"]
+        )
         == 2
     )
     error = capsys.readouterr().err.strip().splitlines()

@@ -12,13 +12,13 @@ from safetensors.torch import load_file
 from rimlib import baselines
 from rimlib import profile as profiles
 from rimlib.baselines import clipseg
-from rimlib.baselines.ours import Ours
-from rimlib.baselines.rival import Method
+from rimlib.baselines.baseline import Method
+from rimlib.baselines.clipmat import Ours
 from rimlib.errors import RimError
-from rimlib.experiment import evaluate as evaluation
-from rimlib.experiment import train_rival
-from rimlib.experiment.evaluate import evaluate
+from rimlib.evaluation import evaluate as evaluation
+from rimlib.evaluation.evaluate import evaluate
 from rimlib.refmatte.dataset import RefMatte
+from rimlib.training import baselines as training
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def small(monkeypatch):
     tiny = dataclasses.replace(
         tiny, train=dataclasses.replace(tiny.train, **settings), model=dataclasses.replace(tiny.model, image_size=64)
     )
-    monkeypatch.setattr(train_rival.profiles, "load", lambda name: tiny)
+    monkeypatch.setattr(baselines.profiles, "load", lambda name: tiny)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -37,7 +37,7 @@ def small(monkeypatch):
 
 
 def run(rival, data, out, steps, **more):
-    return train_rival.train_rival(rival, "tiny", data, out, steps=steps, progress=False, **more)
+    return training.train_rival(rival, "tiny", data, out, steps=steps, progress=False, **more)
 
 
 def test_clipseg_learns_four_scenes_and_is_scored_like_clipmat(make_scenes, tmp_path):
@@ -99,8 +99,8 @@ def test_a_finished_run_is_left_alone_and_another_rivals_is_not_taken_for_it(sce
 
 def test_both_are_asked_in_one_form_of_keyword_and_learn_what_fits_nothing(scenes, monkeypatch, tmp_path):
     asked = []
-    batch = train_rival.Samples.batch
-    monkeypatch.setattr(train_rival.Samples, "batch", lambda self, *given: asked.append(given) or batch(self, *given))
+    batch = baselines.Samples.batch
+    monkeypatch.setattr(baselines.Samples, "batch", lambda self, *given: asked.append(given) or batch(self, *given))
     run("mdetr", scenes, tmp_path, 1)
     assert (
         asked[0][7] == ("a photo of a {keyword}",) and asked[0][8] == 0.1
@@ -113,9 +113,7 @@ def test_what_cannot_be_trained_is_refused(scenes, tmp_path, capsys):
     with pytest.raises(RimError, match="no public weights|must be"):
         run("mdetr", scenes, tmp_path, 1, weights="towers")
     assert (
-        train_rival.main(
-            ["--rival", "clipseg", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--steps", "1"]
-        )
+        training.main(["--rival", "clipseg", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--steps", "1"])
         == 2
     )
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith("rim: error:")
@@ -129,13 +127,11 @@ def test_the_papers_sizes_are_asked_for(monkeypatch, tmp_path):
 
     monkeypatch.setattr(baselines, "get", get)
     with pytest.raises(RimError, match=r"\('mdetr', 'paper', None\) {'image_size': 512}"):
-        train_rival.train_rival("mdetr", "paper", tmp_path, tmp_path)
-    assert (
-        train_rival.CHANGES["clipseg", "paper"]["images"] == 32 and train_rival.CHANGES["mdetr", "paper"]["images"] == 8
-    )
+        training.train_rival("mdetr", "paper", tmp_path, tmp_path)
+    assert training.CHANGES["clipseg", "paper"]["images"] == 32 and training.CHANGES["mdetr", "paper"]["images"] == 8
     paper = profiles.load("paper-b16").train
     assert (paper.lr, paper.optimizer, paper.schedule, paper.sentences) == (1e-4, "adam", "fixed", 1)
-    assert train_rival.CHANGES["clipseg", "paper"]["steps"] == 50 * 45000 // 32 and clipseg.IMAGE_SIZE["paper"] == 512
+    assert training.CHANGES["clipseg", "paper"]["steps"] == 50 * 45000 // 32 and clipseg.IMAGE_SIZE["paper"] == 512
 
 
 class Boxes(Method):
@@ -174,7 +170,7 @@ def test_a_method_of_the_pictures_own_size_is_scored_too(scenes):
 
 
 def test_a_rival_is_scored_by_the_command_and_its_record_has_the_scores(scenes, make_scenes, tmp_path, capsys):
-    from rimlib.experiment import evaluate as command
+    from rimlib.evaluation import evaluate as command
 
     path = baselines.get("clipseg", "tiny", "random").save(tmp_path / "clipseg.safetensors")
     assert (
@@ -199,7 +195,7 @@ def test_a_rival_is_scored_by_the_command_and_its_record_has_the_scores(scenes, 
     root = make_scenes(make_scenes(make_scenes(tmp_path / "d", 4), 2, split="seen", seed=3), 2, split="test", seed=4)
     record = tmp_path / "record.json"
     assert (
-        train_rival.main(
+        training.main(
             [
                 "--rival",
                 "clipseg",
@@ -220,13 +216,11 @@ def test_a_rival_is_scored_by_the_command_and_its_record_has_the_scores(scenes, 
     kept = json.loads(record.read_text())
     assert list(kept["scores"]) == ["keyword, seen", "expression, seen", "keyword, unseen", "expression, unseen"]
     assert kept["scores"]["expression, seen"]["entities"] == 4 and set(kept["scores"]["keyword, seen"]) == set(
-        train_rival.SCORES
+        baselines.SCORES
     )
     assert set(kept["settings"]) == {"name", "seed", "train", "evaluate", "model"} and kept["metrics"]["steps"] == 1
     with pytest.raises(SystemExit):
-        train_rival.main(
-            ["--rival", "clipseg", "--data", str(root), "--out", str(tmp_path / "o"), "--score", str(root)]
-        )
+        training.main(["--rival", "clipseg", "--data", str(root), "--out", str(tmp_path / "o"), "--score", str(root)])
 
 
 def test_clipmat_alone_and_behind_the_interface_score_the_same(scenes):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from rimlib import files
 from rimlib.entities import trimaps
 from rimlib.errors import RimError
+from rimlib.io import files
 
 
 def test_an_outline_leaves_a_band_open_on_both_sides():

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from rimlib import show
-from rimlib.asking.matting import Matting
 from rimlib.demo import examples
 from rimlib.entities import starter
+from rimlib.predict.predictor import Matting
 from rimlib.refmatte.composite import fit_background
 
 SCENE, SENTENCE, PLACE = 0, 1, "bg-beach-malibu"

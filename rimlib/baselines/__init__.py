@@ -9,7 +9,7 @@ from importlib import import_module
 from rimlib.errors import RimError
 
 _HOMES = {  # name of a method: (module, class)
-    "clipmat": ("rimlib.baselines.ours", "Ours"),
+    "clipmat": ("rimlib.baselines.clipmat", "Ours"),
     "clipseg": ("rimlib.baselines.clipseg", "CLIPSeg"),
     "mdetr": ("rimlib.baselines.mdetr", "MDETR"),
     "grounded": ("rimlib.baselines.grounded", "Grounded"),

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from rimlib.baselines import hub
-from rimlib.baselines.rival import Answer, Trainable, check_size, none_published, normalise, read_header
+from rimlib.baselines.baseline import Answer, Trainable, check_size, none_published, normalise, read_header
 from rimlib.clipmat.backbone import PATCH, create_clip
 from rimlib.clipmat.tokenizer import CONFIGS, Tokenizer
 from rimlib.errors import RimError

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from rimlib.baselines import grounded_tiny, hub
-from rimlib.baselines.rival import Method, check_size
+from rimlib.baselines.baseline import Method, check_size
 from rimlib.baselines.vitmatte import BAND, ViTMatte, matte_of_mask
 from rimlib.errors import RimError
 

@@ -23,10 +23,10 @@ from torch import nn
 from torchvision.models._utils import IntermediateLayerGetter
 
 from rimlib.baselines import matching, mdetr_weights
+from rimlib.baselines.baseline import Trainable, check_size, none_published, normalise, read_header
 from rimlib.baselines.mask_head import AttentionMap, SmallConv
-from rimlib.baselines.rival import Trainable, check_size, none_published, normalise, read_header
+from rimlib.baselines.tokenizers import HubWords, OwnWords
 from rimlib.baselines.transformer import Fusion, sine_places
-from rimlib.baselines.words import HubWords, OwnWords
 from rimlib.errors import RimError
 
 KINDS = 256  # places for the sentence's tokens, the last for "nothing"

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rimlib.baselines import hub
-from rimlib.baselines.words import HubWords, OwnWords
+from rimlib.baselines.tokenizers import HubWords, OwnWords
 from rimlib.clipmat.checkpoint import open_safetensors
 from rimlib.errors import RimError
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from rimlib.baselines.baseline import Method
 from rimlib.baselines.clipseg import CLIPSeg
-from rimlib.baselines.rival import Method
 from rimlib.baselines.vitmatte import BAND, ViTMatte, matte_of_mask
-from rimlib.images import resize
+from rimlib.io.images import resize
 
 
 class Refined(Method):

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from rimlib.baselines import hub
-from rimlib.baselines.rival import check_size
-from rimlib.clipmat.trimap import trimap_from_alpha
+from rimlib.baselines.baseline import check_size
 from rimlib.errors import RimError
-from rimlib.images import resize
+from rimlib.io.images import resize
+from rimlib.matting.trimap import trimap_from_alpha
 
 PUBLIC = "hustvl/vitmatte-small-composition-1k"
 BAND = 0.03  # width of an automatic trimap's unknown band, as a share of the picture's longer side

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 from rimlib.errors import RimError
-from rimlib.files import write_atomically, write_json
+from rimlib.io.files import write_atomically, write_json
 
 FORMAT = "rimlib-clipmat-1"
 

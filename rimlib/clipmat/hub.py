@@ -20,7 +20,7 @@ from huggingface_hub import ModelCard, PyTorchModelHubMixin
 
 from rimlib.clipmat import checkpoint
 from rimlib.errors import RimError
-from rimlib.files import read_json, reason, write_json
+from rimlib.io.files import read_json, reason, write_json
 
 WEIGHTS, CONFIG, README = "model.safetensors", "config.json", "README.md"
 

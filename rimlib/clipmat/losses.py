@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 
-from rimlib.clipmat.match import match_loss
+from rimlib.clipmat.score_map import match_loss
 from rimlib.errors import RimError
 
 PARTS = ("ce", "alpha_unknown", "laplacian_unknown", "alpha", "laplacian", "match")  # the last where a model has one

@@ -21,9 +21,9 @@ from rimlib.clipmat.collaboration import collaborate, confidence
 from rimlib.clipmat.decoders import DetailsDecoder, SemanticDecoder
 from rimlib.clipmat.details import DetailsExtractor, PlainSkip
 from rimlib.clipmat.hub import Hosted
-from rimlib.clipmat.match import Match
 from rimlib.clipmat.popup import PlainFusion, TextDrivenPopup
 from rimlib.clipmat.prompt import PostContext
+from rimlib.clipmat.score_map import Match
 from rimlib.clipmat.tokenizer import Tokenizer
 from rimlib.errors import RimError
 

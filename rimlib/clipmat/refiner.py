@@ -17,13 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rimlib import tiles
 from rimlib.clipmat.checkpoint import open_safetensors, read_tensors
 from rimlib.clipmat.collaboration import collaborate
 from rimlib.clipmat.p3m import BLOCKS, WIDTHS, P3MNet
 from rimlib.errors import RimError
-from rimlib.files import write_atomically, write_json
-from rimlib.images import resize
+from rimlib.io.files import write_atomically, write_json
+from rimlib.io.images import resize
+from rimlib.matting import tiles
 
 FORMAT = "rimlib-refiner-1"
 CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
@@ -221,7 +221,7 @@ def _checked(picture, alpha) -> tuple[np.ndarray, np.ndarray]:
         or not picture.size
     ):
         found = f"{getattr(picture, 'dtype', type(picture).__name__)} {getattr(picture, 'shape', '')}"
-        raise RimError(f"picture: expected uint8 (H, W, 3), found {found}; see rimlib.images.read_picture")
+        raise RimError(f"picture: expected uint8 (H, W, 3), found {found}; see rimlib.io.images.read_picture")
     alpha = np.asarray(alpha)
     if alpha.ndim != 2 or alpha.dtype.kind != "f" or not alpha.size:
         raise RimError(f"alpha: expected float (h, w) in [0, 1], found {alpha.dtype} {alpha.shape}")

@@ -18,7 +18,7 @@ import torch
 from open_clip import tokenizer as open_clip_tokenizer
 
 from rimlib.errors import RimError
-from rimlib.files import write_atomically
+from rimlib.io.files import write_atomically
 
 CONFIGS = Path(__file__).parent / "configs"
 BASE = 2 * 256 + 2  # every byte, every byte that ends a word, start and end of text

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rimlib import files
-from rimlib.entities import nature, synonyms
+from rimlib.entities import salience, synonyms
 from rimlib.entities.entity import AGE_GROUPS, GENDERS, KINDS
 from rimlib.entities.propose import Proposers
 from rimlib.errors import RimError
+from rimlib.io import files
 
 COLUMNS = ("category", "color", "salient", "transparent", "gender", "age_group", "clothes")
 PERSON_ONLY = ("gender", "age_group", "clothes")
@@ -102,7 +102,7 @@ def annotate(
         "human" if kind == "person" else table.get("category") or _best(weak_category, proposed["category"])
     )
     if values["category"]:
-        proposed["salient"], proposed["transparent"] = nature.propose(values["category"])
+        proposed["salient"], proposed["transparent"] = salience.propose(values["category"])
     for column in COLUMNS[1:]:
         if kind == "person" or column not in PERSON_ONLY:
             values[column] = table.get(column, proposed[column])
@@ -133,7 +133,7 @@ def starter_annotations(folder: str | Path | None = None) -> list[dict[str, obje
 
     rows = []
     for row in files.read_json(Path(folder or starter.FOLDER) / "pool.json")["entities"]:
-        salient, transparent = nature.propose(row["category"])
+        salient, transparent = salience.propose(row["category"])
         for column, proposal in (("color", row["color_proposed"]), ("salient", salient), ("transparent", transparent)):
             rows.append(
                 {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rimlib import images
 from rimlib.errors import RimError
+from rimlib.io import images
 
 
 def clean_cutout(

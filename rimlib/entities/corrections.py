@@ -12,9 +12,9 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from rimlib import files
 from rimlib.entities.entity import KINDS
 from rimlib.errors import RimError
+from rimlib.io import files
 
 WORDS = ("category", "color", "gender", "age_group", "clothes", "salient", "transparent")  # what the annotation decides
 OTHERS = ("kind", "split", "wispy", "person", "keep")

@@ -14,7 +14,7 @@ import numpy as np
 
 from rimlib.entities import propose_category, propose_people, zeroshot
 from rimlib.entities.color import color_name, dominant_color
-from rimlib.entities.weights import NoWeights
+from rimlib.entities.find_weights import NoWeights
 from rimlib.entities.zeroshot import Scorer
 from rimlib.errors import RimError
 

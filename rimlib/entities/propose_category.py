@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rimlib.entities import synonyms
-from rimlib.entities.weights import find
+from rimlib.entities.find_weights import find
 from rimlib.entities.zeroshot import Scorer
 
 COCO_NAMES = {"mouse": "computer mouse"}  # COCO's word is our animal's

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from rimlib.entities import caffe
+from rimlib.entities.find_weights import find
 from rimlib.entities.synonyms import with_article
-from rimlib.entities.weights import find
 from rimlib.entities.zeroshot import Scorer
 from rimlib.errors import RimError
 

@@ -19,10 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rimlib import files, images
-from rimlib.entities import qrc, starter, trimaps
+from rimlib.entities import starter, trimaps
 from rimlib.entities.clean import blur_faces
 from rimlib.errors import RimError
+from rimlib.io import files, images
+from tools import qrc
 
 FOLDER = Path(__file__).parent.parent / "rwmini"
 LABELS, EVALUATED, MANIFEST = "refmatte_rw100_label.json", "eval_index_expression.json", "manifest.json"

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rimlib import files, images
 from rimlib.entities.clean import blur_faces, clean_cutout
 from rimlib.entities.color import color_name, dominant_color
 from rimlib.entities.entity import Background, Entity
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
+from rimlib.io import files, images
 
 FOLDER = Path(__file__).parent.parent / "starter"
 LONGER_SIDE = 384  # pixels of a shipped cut-out

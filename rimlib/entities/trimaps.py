@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rimlib import files
 from rimlib.errors import RimError
+from rimlib.io import files
 
 LABELS = {"background": 0, "unknown": 128, "foreground": 255}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rimlib.entities.weights import NoWeights, find
+from rimlib.entities.find_weights import NoWeights, find
 from rimlib.errors import RimError
 
 CLIP = "ViT-B-16-quickgelu"  # OpenAI's weights need the name with QuickGELU

@@ -14,16 +14,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from rimlib import files
 from rimlib.entities import synonyms
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
+from rimlib.io import files
 from rimlib.profile import Data
 from rimlib.refmatte import manifest
 from rimlib.refmatte import plan as planning
 from rimlib.refmatte.folder import alone, stays_in, sweep
+from rimlib.refmatte.jobs import Orders
 from rimlib.refmatte.manifest import WORK
-from rimlib.refmatte.orders import Orders
 from rimlib.refmatte.render import render  # noqa: F401  (render: where one scene is wanted without files)
 from rimlib.refmatte.workers import render_all
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rimlib import files, images
 from rimlib.errors import RimError
+from rimlib.io import files, images
 from rimlib.refmatte import manifest, released
 from rimlib.refmatte.format import Target, read_labels, read_no_target
 from rimlib.refmatte.statistics import Tally, keywords_clear, tally

@@ -12,8 +12,8 @@ from random import Random
 
 from rimlib.entities.entity import GENDERS, Entity
 from rimlib.entities.synonyms import indefinite, nouns, number
-from rimlib.refmatte import relations
-from rimlib.refmatte.relations import RELATIONS, Box
+from rimlib.matting import relations
+from rimlib.matting.relations import RELATIONS, Box
 
 KINDS = ("basic", "absolute", "relative", "relative")  # Table 9 calls the last two RPE-1 and RPE-2
 PICTURE = ("photo", "image", "picture")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rimlib import files
 from rimlib.errors import RimError
+from rimlib.io import files
 from rimlib.refmatte import manifest
 from rimlib.refmatte.manifest import WORK
 

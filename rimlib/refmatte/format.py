@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from rimlib import files
 from rimlib.entities.entity import Entity
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
+from rimlib.io import files
 from rimlib.refmatte import released
 from rimlib.refmatte.plan import ScenePlan
 

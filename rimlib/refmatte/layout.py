@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 
-from rimlib.refmatte import relations
+from rimlib.matting import relations
 
 ROOT = 6  # of the real sizes: a bus is 100 cups long, and here two
 REAL = (0.05, 20.0)  # metres: smaller and larger things count as these, so that no fly is lost under the moon

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rimlib import files
 from rimlib.errors import RimError
+from rimlib.io import files
 from rimlib.refmatte.format import label_path, no_target_path
 
 WORK = ".build"  # what only an unfinished build needs

@@ -16,8 +16,9 @@ from rimlib.entities.entity import Entity
 from rimlib.entities.pool import Pool
 from rimlib.entities.synonyms import metres, nouns, words
 from rimlib.errors import RimError
+from rimlib.matting import relations
 from rimlib.profile import Data
-from rimlib.refmatte import layout, relations
+from rimlib.refmatte import layout
 from rimlib.refmatte.expressions import Scene, Sentence, speak
 from rimlib.refmatte.layout import Placement
 from rimlib.refmatte.referents import can_be_told_apart, keyword_is_clear, referents, speak_of_nothing, speak_uniquely

@@ -13,9 +13,9 @@ from random import Random
 from rimlib.entities.color import color_distance
 from rimlib.entities.entity import GENDERS, Entity
 from rimlib.entities.synonyms import denotes, nouns
-from rimlib.refmatte import relations
+from rimlib.matting import relations
+from rimlib.matting.relations import RELATIONS
 from rimlib.refmatte.expressions import Claim, Scene, Sentence, describe, say, speak
-from rimlib.refmatte.relations import RELATIONS
 
 WRONG = ("stranger", "attribute", "relation", "keyword")  # what is untrue in a sentence that fits nothing
 FAR_APART = 40.0  # CIELAB distance of two colours that nobody takes for each other

@@ -14,8 +14,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rimlib import files
 from rimlib.errors import RimError
+from rimlib.io import files
 
 INNER = ("", "RefMatte", "RefMatte/RefMatte", "RefMatte_RW_100", "RefMatte-RW100", "RefMatte_RW100")
 IMAGE_ENDINGS = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rimlib import files
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
+from rimlib.io import files
 from rimlib.refmatte import composite, format
-from rimlib.refmatte.orders import Order
+from rimlib.refmatte.jobs import Order
 from rimlib.refmatte.plan import ScenePlan
 
 QUALITY = 92  # of the JPEG pictures

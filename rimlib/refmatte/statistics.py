@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 
-from rimlib.refmatte import relations
+from rimlib.matting import relations
 from rimlib.refmatte.expressions import ADJECTIVES
 from rimlib.refmatte.format import Target
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
-from rimlib.refmatte.orders import Order
+from rimlib.refmatte.jobs import Order
 from rimlib.refmatte.render import Written, one_thread, write
 
 SECONDS = 20  # to find a Dask scheduler, and a worker of it

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from rimlib import files
 from rimlib.entities.sources import public
 from rimlib.entities.sources.common import Part, Source, pair, root_of
 from rimlib.entities.sources.report import Count, Report
 from rimlib.errors import RimError
+from rimlib.io import files
 
 PUBLIC = {"portrait": 100, "animal": 200, "transparent": 34, "plant": 75, "furniture": 45, "toy": 36, "fruit": 10}
 LEFT_OUT = ("portrait", "animal")

@@ -37,7 +37,7 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None) -> So
         try:
             size = size_of(path)
             if deep:
-                from rimlib import images
+                from rimlib.io import images
 
                 images.read_picture(path)
         except RimError as error:

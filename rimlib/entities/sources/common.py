@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rimlib import files, images
 from rimlib.entities.sources.names import safe
 from rimlib.entities.sources.report import Report
 from rimlib.errors import RimError
+from rimlib.io import files, images
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 

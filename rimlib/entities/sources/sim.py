@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from rimlib import files
 from rimlib.entities.sources import public
 from rimlib.entities.sources.common import Cutting, Part, Source, pair, root_of
 from rimlib.entities.sources.report import Count, Report
 from rimlib.errors import RimError
+from rimlib.io import files
 
 CLASSES = (
     "defocus",

@@ -1,0 +1,187 @@
+"""Build the book: run every chapter, write the status page, then let Jupyter Book make the pages.
+
+Jupyter Book itself executes nothing. Its cache looks at cells only, so a change in rimlib would leave old numbers on a
+page; here every chapter is executed by papermill, and a number that never ran is a warning, which fails the build.
+"""
+
+import datetime
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from course import chapters as runner
+from rimlib.errors import RimError
+from rimlib.io.files import write_atomically
+from rimlib.repository import repository
+
+# Packages whose versions decide what a chapter shows.
+_STAMPED = (
+    "numpy",
+    "pillow",
+    "opencv-python",
+    "torch",
+    "torchvision",
+    "open_clip_torch",
+    "pymatting",
+    "matplotlib",
+    "papermill",
+    "jupyter-book",
+)
+
+
+def folder() -> Path:
+    """Where the executed chapters go: `book/chapters/` of the repository."""
+    return repository() / "book" / "chapters"
+
+
+def chapters() -> list[str]:
+    """The chapters' names in the order of the table of contents, `book/_toc.yml`."""
+    toc = _yaml(repository() / "book" / "_toc.yml")
+    entries = [entry for part in toc.get("parts", []) for entry in part["chapters"]]
+    return [entry["file"].removeprefix("chapters/") for entry in entries if entry["file"].startswith("chapters/")]
+
+
+def parameters(name: str, profile: str = "tiny") -> dict:
+    """The parameters of a chapter in the book: its row of `book/chapters.yml`, with `{profile}` filled in.
+
+    The tests run the chapters with the same ones. A chapter without a row runs with its own defaults.
+    """
+    row = (_yaml(repository() / "book" / "chapters.yml") or {}).get(name) or {}
+    return {key: value.replace("{profile}", profile) if isinstance(value, str) else value for key, value in row.items()}
+
+
+def execute(profile: str = "tiny", only=None, since: float | None = None, log: TextIO | None = None) -> list[Path]:
+    """Run chapters into `book/chapters/` and return the executed notebooks.
+
+    profile: settings of the runs. only: chapters to run (names, see `notebooks.find`); all if None.
+    since: seconds since the epoch; a chapter that has run to its end after this moment, with the same parameters, is kept.
+    Raises RimError or runner.NotebookError, as `notebooks.run` does, at the first chapter that fails.
+    """
+    done = []
+    for name in chapters() if only is None else [runner.find(name).stem for name in only]:
+        target, values = folder() / f"{name}.ipynb", parameters(name, profile)
+        if since is None or not _ran(target, values, since):
+            print(f"running {name}", file=log or sys.stdout, flush=True)
+            target.unlink(missing_ok=True)
+            # A chapter that was stopped half-way must not be taken for one that ran.
+            runner.run(name, folder() / "unfinished" / target.name, values, log).replace(target)
+        done.append(target)
+    return done
+
+
+def status() -> Path:
+    """Write `book/status.md`: the versions, and when and how long each chapter ran, read from the executed notebooks.
+
+    Raises RimError naming a chapter that has not run, or not to its end.
+    """
+    rows = []
+    for name in chapters():
+        run = _run(folder() / f"{name}.ipynb")
+        if not run:
+            raise RimError(f"chapter {name} has not run to its end; `python -m course book --only {name}` runs it")
+        given = ", ".join(f"`{key}={value!r}`" for key, value in (run.get("parameters") or {}).items())
+        rows.append(
+            f"| [](chapters/{name}) | {run['end_time'][:16].replace('T', ' ')} | {run['duration']:.1f} | {given} |"
+        )
+    lines = [
+        "# Status",
+        "",
+        "Each chapter of this book was executed, start to end, before the pages were made.",
+        "This page is written by that build.",
+        "",
+        "## Chapters",
+        "",
+        "| Chapter | Ran (UTC) | Seconds | Parameters |",
+        "|:--|:--|--:|:--|",
+        *rows,
+        "",
+        "## Environment",
+        "",
+        "| What | Which |",
+        "|:--|:--|",
+        *(f"| {key} | {value} |" for key, value in _environment()),
+        "",
+    ]
+    return write_atomically(repository() / "book" / "status.md", "\n".join(lines))
+
+
+def build(log: TextIO | None = None) -> Path:
+    """Make the pages from the executed chapters and return their folder, `_build/html`. Any warning is an error.
+
+    log: where the builder's output goes; if None, to this process's own.
+    Raises RimError for a chapter that has not run, and when the build fails.
+    """
+    root = repository()
+    status()
+    start = "from jupyter_book.cli.main import main; main()"
+    options = ["build", "book", "--config", "_config.yml", "--path-output", ".", "--all", "-W", "-n", "--keep-going"]
+    result = subprocess.run(
+        [sys.executable, "-c", start, *options],
+        cwd=root,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )
+    text = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout)  # without the colours
+    (log or sys.stdout).write(text)
+    if result.returncode != 0:
+        warnings = [line for line in text.splitlines() if "WARNING" in line or "ERROR" in line]
+        raise RimError(f"the book has not been built: {warnings[0].strip() if warnings else 'see the lines above'}")
+    return root / "_build" / "html"
+
+
+def _environment() -> list[tuple[str, str]]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    import rimlib
+
+    rows = [("rimlib", rimlib.__version__), ("commit", _commit()), ("Python", platform.python_version())]
+    for name in _STAMPED:
+        try:
+            rows.append((name, version(name)))
+        except PackageNotFoundError:
+            continue
+    rows.append(("system", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"))
+    rows.append(("accelerator", _accelerator()))
+    rows.append(("built (UTC)", f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M}"))
+    return rows
+
+
+def _commit() -> str:
+    root = repository()
+    try:
+        ask = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _accelerator() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+
+
+def _run(path: Path) -> dict:
+    return runner.read(path).metadata.get("papermill", {}) if path.is_file() else {}
+
+
+def _ran(path: Path, values: dict, since: float) -> bool:
+    run = _run(path)
+    if not run or run.get("parameters") != values:
+        return False
+    return datetime.datetime.fromisoformat(run["start_time"]).timestamp() >= since
+
+
+def _yaml(path: Path):
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise RimError(f"{path}: cannot be read: {error}") from error

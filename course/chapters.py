@@ -1,0 +1,213 @@
+"""Run a chapter: one notebook from its first cell to its last, with parameters, by papermill.
+
+`python -m course run`, `python -m course book` and the tests all run chapters through `run`. What a chapter prints appears while it runs;
+the executed copy, with its outputs and times, is written elsewhere: the notebook itself is never changed.
+"""
+
+import ast
+import difflib
+import io
+import re
+import sys
+import tokenize
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from rimlib.errors import RimError
+from rimlib.repository import repository
+
+
+class NotebookError(Exception):
+    """A cell of a chapter failed for a reason that is no RimError; the message is the kernel's traceback."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a chapter's parameters cell: `name: kind = default  # help`."""
+
+    name: str
+    kind: str
+    default: Any
+    help: str = ""
+
+
+def names() -> list[str]:
+    """The chapters' names in reading order, such as `00_start`."""
+    return sorted(path.stem for path in (repository() / "notebooks").glob("[0-9]*.ipynb"))
+
+
+def find(name_or_path) -> Path:
+    """The notebook file of a chapter.
+
+    name_or_path: a chapter's name (`04_train`), its name without the number (`train`), or a path to any .ipynb file.
+    Raises RimError with the nearest name for a name that is no chapter.
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".ipynb" and path.is_file():
+        return path.resolve()
+    if path.parent != Path("."):
+        raise RimError(f"{path}: there is no such notebook")
+    wanted, chapters = path.name.removesuffix(".ipynb"), names()
+    matches = [name for name in chapters if wanted in (name, name.partition("_")[2])]
+    if len(matches) != 1:
+        # A close call decides between names with and without their numbers.
+        known = {key: name for name in chapters for key in (name, name.partition("_")[2])}
+        near = difflib.get_close_matches(wanted, known, n=1)
+        hint = f"did you mean {known[near[0]]}?" if near else f"there are: {', '.join(chapters) or 'none yet'}"
+        raise RimError(f"there is no chapter {wanted!r}; {hint}")
+    return repository() / "notebooks" / f"{matches[0]}.ipynb"
+
+
+def parameters_of(source: str) -> dict[str, Parameter]:
+    """The parameters that a cell of annotated literals defines, by name. Other lines define none.
+
+    source: the text of the cell that is tagged `parameters`.
+
+    >>> cell = 'profile: str = "tiny"  # settings of the run\\nminutes: float | None = None  # None: the profile says'
+    >>> [(p.name, p.kind, p.default, p.help) for p in parameters_of(cell).values()]
+    [('profile', 'str', 'tiny', 'settings of the run'), ('minutes', 'float | None', None, 'None: the profile says')]
+    """
+    comments = {
+        token.start[0]: token.string.lstrip("# ").strip()
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    }
+    found = {}
+    for line in ast.parse(source).body:
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value is not None:
+            try:
+                default = ast.literal_eval(line.value)
+            except ValueError:
+                continue
+            name, kind = line.target.id, ast.unparse(line.annotation)
+            found[name] = Parameter(name, kind, default, comments.get(line.end_lineno, ""))
+    return found
+
+
+def convert(text: str, parameter: Parameter) -> Any:
+    """A value typed on the command line, as the parameter's kind says: text stays text, even where it looks like a number.
+
+    Raises RimError where the text does not fit.
+
+    >>> convert("007", Parameter("name", "str", "a")), convert("7", Parameter("minutes", "float | None", None))
+    ('007', 7.0)
+    """
+    kinds = {kind.strip() for kind in parameter.kind.split("|")}
+    if "None" in kinds and text.lower() in ("none", "null", ""):
+        return None
+    if "bool" in kinds and text.lower() in ("true", "yes", "1", "false", "no", "0"):
+        return text.lower() in ("true", "yes", "1")
+    for kind, read in (("int", int), ("float", float), ("str", str)):
+        if kind in kinds:
+            try:
+                return read(text)
+            except ValueError:
+                continue
+    try:
+        if kinds & {"int", "float", "bool"}:
+            raise ValueError
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        raise RimError(f"{parameter.name}: {parameter.kind} is expected, found {text!r}") from None
+
+
+def check_parameters(path: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """The given parameters, with text converted to each one's kind.
+
+    Raises RimError for a notebook without a parameters cell and, with the nearest name, for an unknown parameter.
+    """
+    if not given:
+        return {}
+    cells = [cell for cell in read(path).cells if "parameters" in cell.metadata.get("tags", [])]
+    known = parameters_of(cells[0].source) if cells else {}
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(known) or 'none'}"
+            raise RimError(f"{path.stem} has no parameter {name!r}; {hint}")
+    return {name: convert(value, known[name]) if isinstance(value, str) else value for name, value in given.items()}
+
+
+def run(name_or_path, output=None, parameters: dict[str, Any] | None = None, log: TextIO | None = None) -> Path:
+    """Execute a chapter and return the path of the executed copy.
+
+    name_or_path: see `find`. output: the copy's path; `runs/notebooks/NAME.ipynb` in the repository if None.
+    parameters: values for names of the parameters cell. log: where the kernel's stdout and stderr go; if None, to this
+    process's own. The kernel works in the caller's folder, so a relative path means the same in a parameter as in the shell.
+    Raises RimError for an unknown name or parameter, or with the message of a RimError that stopped a cell;
+    NotebookError with the traceback for any other error. What ran until then is in the copy.
+    """
+    path = find(name_or_path)
+    values = check_parameters(path, parameters or {})
+    output = Path(output) if output is not None else repository() / "runs" / "notebooks" / path.name
+    if output.suffix != ".ipynb":
+        raise RimError(f"{output}: the executed copy is a notebook; a name ending in .ipynb is expected")
+    if output.resolve() == path:
+        raise RimError(f"{output}: a notebook is never executed in place; name another file")
+    _folder(output.parent)
+
+    import nbclient
+    import papermill
+
+    try:
+        papermill.execute_notebook(
+            *map(_literal, (path, output)),
+            parameters=values,
+            progress_bar=False,
+            log_output=False,
+            stdout_file=log or sys.stdout,
+            stderr_file=log or sys.stderr,
+            start_timeout=180,
+            # Widgets are dead on a page; their state would be large and draws scripts from elsewhere.
+            store_widget_state=False,
+            # Its warning that a kernel listens on this machine says nothing about the chapter.
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        )
+    except papermill.exceptions.PapermillExecutionError as error:
+        if error.ename == RimError.__name__:
+            raise RimError(error.evalue) from None
+        raise NotebookError(
+            f"{str(error).strip()}\n\n{path.name} stopped; the cells until then are in {output}"
+        ) from None
+    except nbclient.exceptions.DeadKernelError:
+        raise NotebookError(
+            f"{path.name} stopped: its process was ended from outside, most often for lack of memory"
+        ) from None
+    return output
+
+
+def read(path):
+    """The notebook in a file. Raises RimError naming a file that is no notebook."""
+    import nbformat
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
+        raise RimError(f"{path}: cannot be read as a notebook: {error}") from error
+
+
+def seconds_by_section(path) -> list[tuple[str, float]]:
+    """How long each section of an executed notebook took: its second-level headings and their cells' seconds, in order.
+
+    Sections whose cells took no time that shows (under 0.05 s) are left out.
+    """
+    sections: list[list] = [["start", 0.0]]
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            sections.extend([title.strip(), 0.0] for title in re.findall(r"^## +(.+)$", cell.source, re.MULTILINE))
+        else:
+            sections[-1][1] += cell.metadata.get("papermill", {}).get("duration") or 0.0
+    return [(title, seconds) for title, seconds in sections if seconds >= 0.05]
+
+
+def _folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RimError(f"{path}: this folder cannot be made: {error.strerror}") from error
+
+
+def _literal(path: Path) -> str:
+    # papermill fills {names} in paths; a folder may be called that.
+    return str(path).replace("{", "{{").replace("}", "}}")

@@ -1,0 +1,182 @@
+"""Pictures, cut-outs and mattes: every format in, one convention out, and what cannot be used is refused by name.
+
+A picture is uint8 RGB (H, W, 3). A matte is float32 (H, W) in [0, 1], and an 8-bit grey PNG on disk. A cut-out is
+a foreground picture with its matte, and one RGBA file on disk, colours not multiplied by alpha.
+
+A source is a path, a Pillow image, a NumPy array or a torch tensor. Arrays are grey (H, W), RGB (H, W, 3) or RGBA
+(H, W, 4), of bool, uint8, uint16, or floats in [0, 1]; tensors may put the channels first and be a batch of one.
+OpenCV's BGR and BGRA cannot be told from RGB and RGBA: turn them first, by `cv2.cvtColor` or `picture[..., ::-1]`. Files are
+turned upright by their EXIF orientation; of an animation the first frame counts; 16 bits are scaled to 8.
+Colour profiles are not applied. Files of more than 200 million pixels (`rimlib.io.decode.LARGEST`) are refused.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from rimlib.errors import RimError
+from rimlib.io.decode import name_of, pixels_of
+from rimlib.io.files import write_atomically
+
+_FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
+
+
+def read_picture(source) -> np.ndarray:
+    """A picture, uint8 RGB (H, W, 3). What is transparent is laid on white.
+
+    Raises RimError for a source that cannot be used, and for NaN or values out of range in an array.
+
+    >>> read_picture(np.array([[0.0, 0.5, 1.0]]))[..., 0]
+    array([[  0, 128, 255]], dtype=uint8)
+    """
+    pixels = _to_uint8(pixels_of(source))
+    if pixels.shape[2] == 1:
+        return np.repeat(pixels, 3, axis=2)  # (H, W, 3)
+    if pixels.shape[2] == 4:
+        cutout = Image.fromarray(pixels)
+        pixels = np.asarray(Image.alpha_composite(Image.new("RGBA", cutout.size, "white"), cutout))
+    return np.array(pixels[..., :3], order="C")  # a copy: neither Pillow's read-only memory nor the caller's own array
+
+
+def read_cutout(source) -> tuple[np.ndarray, np.ndarray]:
+    """A cut-out: its foreground, uint8 RGB (H, W, 3), and its alpha, float32 (H, W) in [0, 1].
+
+    Raises RimError as `read_picture` does, and for a source without an alpha channel.
+    """
+    import cv2
+
+    pixels = pixels_of(source)
+    if pixels.shape[2] != 4:
+        raise RimError(f"{name_of(source)}: has no alpha channel; a cut-out is RGBA, such as a PNG with transparency")
+    return cv2.cvtColor(np.ascontiguousarray(_to_uint8(pixels)), cv2.COLOR_RGBA2RGB), _to_float(pixels[..., 3])
+
+
+def read_matte(source) -> np.ndarray:
+    """A matte, float32 (H, W) in [0, 1]; 0 is background and 1 is foreground.
+
+    RGB is taken for grey where its channels agree to two levels of 255 (what JPEG makes of grey).
+    Raises RimError as `read_picture` does, for colour, and for a source with transparency of its own.
+    """
+    pixels = pixels_of(source)
+    if pixels.shape[2] == 4:
+        if _to_float(pixels[..., 3]).min() < 1:
+            raise RimError(
+                f"{name_of(source)}: is a cut-out with transparency; a matte is plain grey (see read_cutout)"
+            )
+        pixels = pixels[..., :3]
+    if pixels.shape[2] == 3:
+        values = _to_uint8(pixels)
+        if np.any(values.max(axis=2) - values.min(axis=2) > 2):
+            raise RimError(f"{name_of(source)}: is a colour picture; a matte is grey, black for background")
+    return _to_float(pixels[..., 0])
+
+
+def write_picture(path, picture, quality=92, durable=True) -> Path:
+    """Write a picture, whole or not at all, in the format of the path's ending.
+
+    picture: any source that `read_picture` takes; quality: 1 to 100, for JPEG and WebP; durable: see
+    `files.write_atomically`. Raises RimError.
+    """
+    return _write(path, Image.fromarray(read_picture(picture)), "a picture", _FORMATS, durable, quality=quality)
+
+
+def write_matte(path, alpha, durable=True) -> Path:
+    """Write a matte as an 8-bit grey PNG, whole or not at all; alpha is float (H, W) in [0, 1]. Raises RimError."""
+    return _write(path, Image.fromarray(_to_uint8(read_matte(alpha))), "a matte", [".png"], durable)
+
+
+def write_cutout(path, foreground, alpha, quality=None) -> Path:
+    """Write a foreground, uint8 (H, W, 3), and its alpha, float (H, W) in [0, 1], as one RGBA file.
+
+    Without loss, or in a `.webp` with the quality given (1 to 100), where alpha still loses nothing but its steps
+    below 1/255. Colours under alpha 0 are kept. Raises RimError.
+    """
+    foreground, alpha = read_picture(foreground), read_matte(alpha)
+    if foreground.shape[:2] != alpha.shape:
+        raise RimError(
+            f"{path}: the foreground has the shape {foreground.shape} and the alpha {alpha.shape}; H and W must agree"
+        )
+    image = Image.fromarray(np.dstack([foreground, _to_uint8(alpha)]))
+    options = {"lossless": True} if quality is None else {"quality": quality}
+    return _write(path, image, "a cut-out", [".png", ".webp", ".tif", ".tiff"], exact=True, **options)
+
+
+def resize(array, size) -> np.ndarray:
+    """An array at another size, by averaging where it shrinks, so that thin strands fade and do not break.
+
+    array: (H, W) or (H, W, C), uint8 or float; size: (height, width) in pixels. Where it grows, uint8 colour is
+    cubic and all else linear; floats stay within the range that they had. Returns the same dtype and layout.
+
+    >>> resize(np.array([[0.0, 1.0]]), (1, 1))
+    array([[0.5]])
+    """
+    import cv2
+
+    height, width = (int(length) for length in size)
+    if height < 1 or width < 1:
+        raise RimError(f"size is {height} x {width}; both must be 1 or more")
+    array = np.asarray(array)
+    if array.dtype != np.uint8 and array.dtype.kind != "f" or array.ndim not in (2, 3) or not array.size:
+        raise RimError(
+            f"an array {array.shape} of {array.dtype} cannot be resized; expected (H, W) or (H, W, C), uint8 or float"
+        )
+    result = np.ascontiguousarray(array, np.float32 if array.dtype == np.float16 else None)
+    # One axis may shrink while the other grows, and OpenCV averages only where both shrink.
+    small = min(height, array.shape[0]), min(width, array.shape[1])
+    grow = cv2.INTER_CUBIC if array.dtype == np.uint8 and array.shape[2:] == (3,) else cv2.INTER_LINEAR
+    for (rows, columns), method in ((small, cv2.INTER_AREA), ((height, width), grow)):
+        if result.shape[:2] != (rows, columns):
+            result = cv2.resize(result, (columns, rows), interpolation=method)
+    if array.dtype.kind == "f":
+        result = np.clip(result, array.min(), array.max())
+    return result.reshape(height, width, *array.shape[2:]).astype(array.dtype)  # (H, W) or (H, W, C)
+
+
+def resize_cutout(foreground: np.ndarray, alpha: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Resize a cut-out without pulling the colours of invisible pixels into its edge.
+
+    Returns float32 foreground (h, w, 3) in 0..255 and alpha (h, w). Colours are weighted by alpha, since
+    a plain resize would mix in whatever lies under alpha 0.
+    """
+    if alpha.shape == tuple(size):
+        return foreground.astype(np.float32), alpha
+    weighted = resize(foreground.astype(np.float32) * alpha[..., None], size)
+    alpha = np.clip(resize(np.ascontiguousarray(alpha), size), 0, 1)
+    return np.clip(weighted / np.maximum(alpha, 1e-3)[..., None], 0, 255), alpha
+
+
+def _write(path, image: Image.Image, what: str, endings, durable: bool = True, **options) -> Path:
+    ending = Path(path).suffix.lower()
+    if ending not in endings:
+        raise RimError(f"{path}: {what} cannot be stored with the ending {ending!r}; expected {', '.join(endings)}")
+    if not 1 <= options.get("quality", 1) <= 100:
+        raise RimError(f"{path}: quality is {options['quality']}; it goes from 1 to 100")
+    stream = io.BytesIO()
+    try:
+        image.save(stream, _FORMATS[ending], **options)
+    except (OSError, ValueError) as error:  # such as more pixels on a side than the format has numbers for
+        raise RimError(
+            f"{path}: {image.width} x {image.height} pixels cannot be stored as {ending}: {error}"
+        ) from error
+    return write_atomically(path, stream.getvalue(), durable)
+
+
+def _to_uint8(values: np.ndarray) -> np.ndarray:
+    if values.dtype == np.uint16:
+        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return values if values.dtype == np.uint8 else np.rint(values * np.float32(255)).astype(np.uint8)
+
+
+def _to_float(values: np.ndarray) -> np.ndarray:
+    scale = {"uint8": 255, "uint16": 65535}.get(values.dtype.name, 1)
+    return np.array(values, np.float32) / np.float32(scale)

@@ -1,0 +1,1 @@
+"""What the field of matting shares: composition, foregrounds, trimaps, tiles, relations, metrics."""

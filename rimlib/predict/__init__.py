@@ -1,0 +1,1 @@
+"""A trained model asked by people: one image and one sentence in, one matte out."""

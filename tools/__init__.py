@@ -1,0 +1,1 @@
+"""Programs of the maintainers: they build what the package ships. Not in the wheel."""
