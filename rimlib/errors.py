@@ -1,21 +1,30 @@
 """The one error that a user of rimlib meets: a single line that names what is wrong and what would be right."""
 
+import os
 import re
 
 
 class RimError(ValueError):
-    """A file, a setting or a sentence that cannot be used.
+    r"""A file, a setting or a sentence that cannot be used.
 
-    The message is one line: it names the file or the setting, what was found, and what would be right.
-    A line break in it (from a file name, or from another library's message) becomes a space.
+    The message is one line: it names the file or the setting, what was found, and what would be right. A line break in
+    it (from a file name, or from another library's message) becomes a space. Programs read the fields, people the
+    message.
 
-    >>> str(RimError("profile.yaml: batch is -1,\\n it must be 1 or more"))
-    'profile.yaml: batch is -1, it must be 1 or more'
+    Attributes:
+        path: the file or folder that cannot be used, or None.
+        setting: the setting, option or argument that cannot be used, such as `train.images`, or None.
+
+    >>> error = RimError("profile.yaml: train.images is -1,\n it must be 1 or more", setting="train.images")
+    >>> str(error), error.setting
+    ('profile.yaml: train.images is -1, it must be 1 or more', 'train.images')
     """
 
-    def __init__(self, message):
+    def __init__(self, message: object, *, path: str | os.PathLike[str] | None = None, setting: str | None = None):
         super().__init__(re.sub(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]\s*", " ", str(message)).strip())
+        self.path = None if path is None else os.fspath(path)
+        self.setting = setting
 
-    def _render_traceback_(self):
+    def _render_traceback_(self) -> list[str]:
         """The lines that a notebook shows in place of a traceback: the frames inside rimlib say nothing to its user."""
         return [f"RimError: {self}"]
