@@ -10,7 +10,7 @@ STARTED := $(shell date +%s)
 CLOCK    = echo "$$(( $$(date +%s) - $(STARTED) )) s altogether"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lab demo book lock clean
+.PHONY: help setup train test check lab demo book lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,14 @@ test: $(STAMP) ## run every test, the notebooks, the book and the browser includ
 	@"$(BIN)/python" -m pytest --durations=15 $(PYTEST)
 	@echo "make test: $$($(CLOCK))"
 
+check: $(STAMP) ## the formatter, the linters, the types and the floors
+	@"$(BIN)/ruff" format --check .
+	@"$(BIN)/ruff" check .
+	@"$(BIN)/mypy"
+	@"$(BIN)/lint-imports"
+	@"$(BIN)/codespell"
+	@echo "make check: $$($(CLOCK))"
+
 lab: $(STAMP) ## open the notebooks in JupyterLab
 	@"$(BIN)/python" -m jupyterlab notebooks
 
@@ -57,7 +65,7 @@ book: $(STAMP) ## run every chapter and build the pages, _build/html/index.html
 lock: $(STAMP) ## find new exact versions for requirements.lock (needs uv)
 	@command -v uv >/dev/null || { echo "make: uv is not there; install it: pip install uv" >&2; exit 1; }
 	@sed -n '/^#/!q;p' requirements.lock > requirements.lock.new
-	@uv pip compile pyproject.toml --no-config --extra test --universal --python-version 3.11 --generate-hashes \
+	@uv pip compile pyproject.toml --no-config --all-extras --universal --python-version 3.11 --generate-hashes \
 	  --upgrade --no-header --quiet >> requirements.lock.new
 	@mv requirements.lock.new requirements.lock
 

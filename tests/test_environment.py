@@ -1,6 +1,7 @@
 """environment.yml, pyproject.toml and requirements.lock name the same packages, in versions that fit each other."""
 
 import ast
+import itertools
 import re
 import sys
 import tomllib
@@ -18,8 +19,8 @@ ROOT = repository()
 
 def declared() -> dict[str, Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = project["dependencies"] + project["optional-dependencies"]["test"]
-    return by_name(map(Requirement, lines))
+    extras = project["optional-dependencies"].values()
+    return by_name(map(Requirement, [*project["dependencies"], *itertools.chain(*extras)]))
 
 
 def by_name(requirements) -> dict[str, Requirement]:
@@ -52,7 +53,7 @@ def test_everything_but_python_and_pip_comes_from_pip():
     assert environment["channels"] == ["conda-forge"]
 
 
-@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
 @pytest.mark.parametrize("platform, machine", [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64")])
 def test_the_lock_has_one_fitting_version_of_each_package(python, platform, machine):
     system = {"linux": "Linux", "darwin": "Darwin"}[platform]
@@ -115,17 +116,17 @@ def imported(folder: str) -> dict[str, str]:
 
 
 OWN = {path.stem for path in (ROOT / "tests").glob("*.py")}  # what the tests share
-# Optional on purpose: their importers say how to get them.
-OPTIONAL = {"transformers", "dask", "lightning"}
 # What a declared package always brings, in every version of our ranges.
 BROUGHT = {"nbclient": "papermill", "docutils": "jupyter-book", "sphinx": "jupyter-book", "IPython": "ipykernel"}
 
 
-@pytest.mark.parametrize("folder", ["rimlib", "tests", "book/_ext", "notebooks"])
+@pytest.mark.parametrize(
+    "folder", ["rimlib", "course", "tools", "tests", "benchmarks", "book/_ext", "book/figures", "notebooks"]
+)
 def test_every_import_is_declared(folder):
     homes, names = packages_distributions(), declared()
     for module, path in imported(folder).items():
-        if module in sys.stdlib_module_names or module in {"rimlib", "tests", "__future__"} | OWN | OPTIONAL:
+        if module in sys.stdlib_module_names or module in {"rimlib", "course", "tools", "tests", "__future__"} | OWN:
             continue
         if module in BROUGHT:
             assert canonicalize_name(BROUGHT[module]) in names
