@@ -1,35 +1,23 @@
 """Run a chapter: one notebook from its first cell to its last, with parameters, by papermill.
 
-`python -m course run`, `python -m course book` and the tests all run chapters through `run`. What a chapter prints appears while it runs;
+`python -m course` and the tests all run chapters through `run`. What a chapter prints appears while it runs;
 the executed copy, with its outputs and times, is written elsewhere: the notebook itself is never changed.
 """
 
-import ast
 import difflib
-import io
 import re
 import sys
-import tokenize
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from rimlib.errors import RimError
 from rimlib.repository import repository
 
+KINDS = {"str": str, "int": int, "float": float, "bool": bool}  # what a parameters cell may be annotated with
+
 
 class NotebookError(Exception):
     """A cell of a chapter failed for a reason that is no RimError; the message is the kernel's traceback."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One line of a chapter's parameters cell: `name: kind = default  # help`."""
-
-    name: str
-    kind: str
-    default: Any
-    help: str = ""
 
 
 def names() -> list[str]:
@@ -59,74 +47,34 @@ def find(name_or_path) -> Path:
     return repository() / "notebooks" / f"{matches[0]}.ipynb"
 
 
-def parameters_of(source: str) -> dict[str, Parameter]:
-    """The parameters that a cell of annotated literals defines, by name. Other lines define none.
+def parameters_of(path: Path) -> dict[str, dict[str, str]]:
+    """What papermill knows of the parameters cell: by name, each one's `inferred_type_name`, `default` and `help`."""
+    import papermill
 
-    source: the text of the cell that is tagged `parameters`.
-
-    >>> cell = 'profile: str = "tiny"  # settings of the run\\nminutes: float | None = None  # None: the profile says'
-    >>> [(p.name, p.kind, p.default, p.help) for p in parameters_of(cell).values()]
-    [('profile', 'str', 'tiny', 'settings of the run'), ('minutes', 'float | None', None, 'None: the profile says')]
-    """
-    comments = {
-        token.start[0]: token.string.lstrip("# ").strip()
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type == tokenize.COMMENT
-    }
-    found = {}
-    for line in ast.parse(source).body:
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value is not None:
-            try:
-                default = ast.literal_eval(line.value)
-            except ValueError:
-                continue
-            name, kind = line.target.id, ast.unparse(line.annotation)
-            found[name] = Parameter(name, kind, default, comments.get(line.end_lineno, ""))
-    return found
-
-
-def convert(text: str, parameter: Parameter) -> Any:
-    """A value typed on the command line, as the parameter's kind says: text stays text, even where it looks like a number.
-
-    Raises RimError where the text does not fit.
-
-    >>> convert("007", Parameter("name", "str", "a")), convert("7", Parameter("minutes", "float | None", None))
-    ('007', 7.0)
-    """
-    kinds = {kind.strip() for kind in parameter.kind.split("|")}
-    if "None" in kinds and text.lower() in ("none", "null", ""):
-        return None
-    if "bool" in kinds and text.lower() in ("true", "yes", "1", "false", "no", "0"):
-        return text.lower() in ("true", "yes", "1")
-    for kind, read in (("int", int), ("float", float), ("str", str)):
-        if kind in kinds:
-            try:
-                return read(text)
-            except ValueError:
-                continue
-    try:
-        if kinds & {"int", "float", "bool"}:
-            raise ValueError
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        raise RimError(f"{parameter.name}: {parameter.kind} is expected, found {text!r}") from None
+    return papermill.inspect_notebook(_literal(path))
 
 
 def check_parameters(path: Path, given: dict[str, Any]) -> dict[str, Any]:
-    """The given parameters, with text converted to each one's kind.
+    """The given parameters; text becomes what the parameter's annotation names, and stays text where that is `str`.
 
-    Raises RimError for a notebook without a parameters cell and, with the nearest name, for an unknown parameter.
+    Raises:
+        RimError: a parameter that the chapter has not (with the nearest name), or text that does not fit.
     """
-    if not given:
-        return {}
-    cells = [cell for cell in read(path).cells if "parameters" in cell.metadata.get("tags", [])]
-    known = parameters_of(cells[0].source) if cells else {}
-    for name in given:
+    from pydantic import TypeAdapter, ValidationError
+
+    known = parameters_of(path) if given else {}
+    values = {}
+    for name, value in given.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(known) or 'none'}"
-            raise RimError(f"{path.stem} has no parameter {name!r}; {hint}")
-    return {name: convert(value, known[name]) if isinstance(value, str) else value for name, value in given.items()}
+            raise RimError(f"{path.stem} has no parameter {name!r}; {hint}", path=path, setting=name)
+        kind = known[name]["inferred_type_name"]
+        try:
+            values[name] = TypeAdapter(KINDS[kind]).validate_python(value) if isinstance(value, str) else value
+        except (KeyError, ValidationError):
+            raise RimError(f"{name}: {kind} is expected, found {value!r}", path=path, setting=name) from None
+    return values
 
 
 def run(name_or_path, output=None, parameters: dict[str, Any] | None = None, log: TextIO | None = None) -> Path:

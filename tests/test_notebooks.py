@@ -87,10 +87,11 @@ def test_parameters_are_commented_literals(name):
     cells = [cell for cell in chapter(name) if "parameters" in cell.metadata.get("tags", [])]
     assert len(cells) == 1, "one cell is tagged parameters"
     lines = [node for node in ast.parse(cells[0].source).body if not isinstance(node, ast.Expr)]
-    known = chapters.parameters_of(cells[0].source)
+    known = chapters.parameters_of(FOLDER / f"{name}.ipynb")
     assert len(known) == len(lines) > 0, "only annotated literals belong into the parameters cell"
     for parameter in known.values():
-        assert parameter.help, f"{parameter.name} has no comment"
+        assert parameter["help"], f"{parameter['name']} has no comment"
+        assert parameter["inferred_type_name"] in chapters.KINDS
 
 
 @every_chapter
