@@ -41,7 +41,7 @@ from rimlib.matting.trimap import trimap_from_alpha
 from rimlib.entities import starter
 from rimlib.matting import metrics
 from rimlib.refmatte.build import render
-from rimlib.refmatte.composite import fit_background
+from rimlib.matting.composition import fit_background
 from rimlib.refmatte.plan import plan
 
 # %% [markdown]

@@ -45,7 +45,7 @@ from rimlib.io import images
 from rimlib.entities import starter
 from rimlib.entities.synonyms import metres
 from rimlib.refmatte import composite, layout
-from rimlib.matting import relations
+from rimlib.matting import composition, relations
 
 pool = starter.load()
 data = profile.load("tiny").data
@@ -240,7 +240,7 @@ def hidden(rule) -> list[tuple]:
         names = [entity.name for entity in rng.sample(pool.entities, 2)]
         with mock.patch.object(layout, "_covered", rule):
             front, back = laid(names, ("front", "behind"), rng)
-        layers = [composite.layer(*pool.cutout(name)) for name in names]
+        layers = [composition.premultiply(*pool.cutout(name)) for name in names]
         seen = composite.blend(pool.background("bg-hill"), layers, [front, back], canvas)[1][1]
         alone = composite.blend(pool.background("bg-hill"), layers[1:], [back], canvas)[1][0]
         scenes.append((1 - float(seen.sum(dtype=float) / alone.sum(dtype=float)), names, [front, back]))
@@ -300,7 +300,7 @@ smoke, fox = max(trials, key=lambda places: float((stages(places)[1] - stages(pl
 step, whole, picture, near, visible = stages([smoke, fox])
 
 # %% mystnb={"figure": {"name": "scenes-visible", "caption": "The background, the far entity, the near one; the far one's whole alpha, its visible alpha, and what the near one took from it."}, "image": {"alt": "Six pictures: a scene in three steps, and below the alpha of the far entity alone, with the part in front removed, and the difference.", "width": "100%"}}
-meadow = composite.fit_background(pool.background("bg-green-meadow"), canvas)
+meadow = composition.fit_background(pool.background("bg-green-meadow"), canvas)
 show.grid([meadow, step, picture, whole, visible, whole - visible],
           ["background", "the far one", "the near one", "far: whole alpha", "far: visible alpha", "hidden"], columns=3);
 
@@ -343,27 +343,27 @@ show.grid([screened, *shown], ["what the file may hold", "tail, plain resize", "
 # nothing. Blending then needs no division either.
 
 # %%
-show.source(composite.layer)
+show.source(composition.premultiply)
 
 # %% [markdown]
 # ## Backgrounds
 #
 # A background gives the largest window of the canvas's shape around its middle, resized. One that is only a little too large, less than
-# `composite.LITTLE` times, is cropped instead: a little of it is lost, and none of it is blurred. One that would have to grow much is no
+# `composition.CROP_ONLY` times, is cropped instead: a little of it is lost, and none of it is blurred. One that would have to grow much is no
 # background for that canvas: a build refuses more than twice, and says so once when it grows at all.
 
 # %% mystnb={"figure": {"name": "scenes-backgrounds", "caption": "One background of each shape in the shipped pool. The frame is the window that a large canvas takes, and the number how much it has to grow."}, "image": {"alt": "Landscape photographs of several shapes, each with a frame that leaves out strips at the sides or at top and bottom.", "width": "100%"}}
 photos = list({photo.shape: photo for photo in (pool.background(item.name) for item in pool.backgrounds)}.values())  # one of each shape
-figure = show.grid(photos, [f"{composite.enlargement(photo.shape[:2], large):.1f} times" for photo in photos], columns=3)
+figure = show.grid(photos, [f"{composition.enlargement(photo.shape[:2], large):.1f} times" for photo in photos], columns=3)
 for axis, photo in zip(figure.axes, photos):
     height, width = photo.shape[:2]
-    tall, wide = (side / composite.enlargement((height, width), large) for side in large)
+    tall, wide = (side / composition.enlargement((height, width), large) for side in large)
     axis.add_patch(Rectangle(((width - wide) / 2, (height - tall) / 2), wide, tall, fill=False, edgecolor=show.PALETTE[1], linewidth=2))
 
 # %%
-growth = {size: [composite.enlargement(pool.background(item.name).shape[:2], size) for item in pool.backgrounds] for size in (canvas, large)}
+growth = {size: [composition.enlargement(pool.background(item.name).shape[:2], size) for item in pool.backgrounds] for size in (canvas, large)}
 show.table([{"canvas": f"{size[1]} x {size[0]}", "enlarged least": min(values), "enlarged most": max(values),
-             "backgrounds only cropped": sum(1 / composite.LITTLE < value <= 1 for value in values),
+             "backgrounds only cropped": sum(1 / composition.CROP_ONLY < value <= 1 for value in values),
              "backgrounds refused": sum(value > 2 for value in values)} for size, values in growth.items()], digits=2)
 
 # %% [markdown]
@@ -485,9 +485,9 @@ for name, place, seen in zip(smoky, (smoke, fox), (near, visible)):
     blended[window] += seen[window][..., None] * colors
 off = np.abs(blended - picture)
 assert np.quantile(off, 0.99) <= 1.5, "the sum over visible alphas is the picture, but for rounding"
-cropped = next(photo for photo in photos if 1 / composite.LITTLE < composite.enlargement(photo.shape[:2], canvas) < 1)
+cropped = next(photo for photo in photos if 1 / composition.CROP_ONLY < composition.enlargement(photo.shape[:2], canvas) < 1)
 top, left = ((have - want) // 2 for have, want in zip(cropped.shape, canvas))
-assert (composite.fit_background(cropped, canvas) == cropped[top:top + canvas[0], left:left + canvas[1]]).all(), "cut, and not resized"
+assert (composition.fit_background(cropped, canvas) == cropped[top:top + canvas[0], left:left + canvas[1]]).all(), "cut, and not resized"
 assert (visible <= whole + 1e-6).all() and (near + visible <= 1 + 2e-5).all() and (whole - visible).max() > 0.5
 
 # %%
@@ -495,7 +495,7 @@ other = np.where(alpha[..., None] > 0, foreground, np.uint8([255, 0, 255]))
 again = images.resize_cutout(other, alpha, target)
 seen = again[1] > 0.05
 assert np.abs(again[0] - weighted[0])[seen].max() < 1e-2, "colours that nobody sees change nothing"
-assert (composite.layer(other, alpha) == composite.layer(screened, alpha)).all()
+assert (composition.premultiply(other, alpha) == composition.premultiply(screened, alpha)).all()
 assert np.abs(images.resize(other, target)[seen].astype(float) - images.resize(screened, target)[seen]).max() > 50, "a plain resize lets them in"
 
 # %% [markdown]

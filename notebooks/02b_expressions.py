@@ -47,7 +47,7 @@ from rimlib.entities import rwmini, starter, synonyms
 from rimlib.entities.entity import Entity
 from rimlib.refmatte import composite, expressions, format, layout, plan, referents, statistics
 from rimlib.refmatte import paper_pool
-from rimlib.matting import relations
+from rimlib.matting import composition, relations
 from rimlib.refmatte.expressions import Claim, Scene, say
 from rimlib.refmatte.render import render
 
@@ -320,7 +320,7 @@ print(f"sentences that fit nothing, for each scene: {data.no_target} in the prof
 # %% mystnb={"figure": {"name": "expressions-shows", "caption": "Six backgrounds and what the table says that they show."}, "image": {"alt": "Six photographs: a flower bed, a forest, a kitchen, a stadium, a city at night under the moon, and a blackboard, with the listed categories above each.", "width": "100%"}}
 views = {item.name: item for item in pool.backgrounds}
 six = ("bg-flower-bed", "bg-forest", "bg-kitchen", "bg-baseball-field", "bg-city-with-water", "bg-chalkboard")
-show.grid([composite.fit_background(pool.background(name), canvas) for name in six],
+show.grid([composition.fit_background(pool.background(name), canvas) for name in six],
           [", ".join(views[name].shows) or "nothing listed" for name in six], columns=3);
 
 # %%

@@ -236,7 +236,7 @@ class Demo:
     def _background(self, shape: tuple[int, int]):
         from PIL import ImageColor
 
-        from rimlib.refmatte.composite import fit_background
+        from rimlib.matting.composition import fit_background
 
         if self.background_box.value == COLOR:
             return ImageColor.getrgb(self.color_box.value)[:3]

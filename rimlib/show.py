@@ -12,6 +12,7 @@ import numpy as np
 
 from rimlib.errors import RimError
 from rimlib.io import images
+from rimlib.matting import composition
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito's
 WIDTH = 9.0  # inches of every figure
@@ -25,12 +26,7 @@ def checkerboard(height: int, width: int, cell: int = 12) -> np.ndarray:
 
 def over(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray | tuple | None = None) -> np.ndarray:
     """A foreground (uint8 (H, W, 3)) blended by alpha over a background, a colour, or the checkerboard."""
-    if background is None:
-        background = checkerboard(*alpha.shape)
-    elif isinstance(background, tuple):
-        background = np.broadcast_to(np.array(background, np.uint8), (*alpha.shape, 3))
-    blended = background + alpha[..., None] * (foreground.astype(np.float32) - background)
-    return np.clip(np.round(blended), 0, 255).astype(np.uint8)
+    return composition.over(foreground, alpha, checkerboard(*alpha.shape) if background is None else background)
 
 
 def gray(alpha: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from rimlib.errors import RimError
+from rimlib.matting import composition
 from rimlib.predict import cutout
 from rimlib.predict.result import Result
 
@@ -58,8 +59,9 @@ def test_strips_do_not_show(soft, monkeypatch):
     whole = None
     for rows in (10**6, 64, 7):
         monkeypatch.setattr(cutout, "STRIP", rows)
+        monkeypatch.setattr(composition, "STRIP", rows)
         found = cutout.colors(picture, alpha)
-        laid = cutout.lay(found, alpha, background)
+        laid = composition.over(found, alpha, background)
         if whole is None:
             whole = found, laid
         assert (found == whole[0]).all() and (laid == whole[1]).all()

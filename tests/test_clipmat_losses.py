@@ -3,7 +3,6 @@
 import math
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -11,7 +10,6 @@ import torch.nn.functional as F
 
 from rimlib.clipmat import losses
 from rimlib.errors import RimError
-from rimlib.matting import trimap
 from rimlib.training.samples import CLASSES
 
 
@@ -212,44 +210,3 @@ def test_all_parts_add_up_and_weights_are_named():
     assert set(losses.clipmat_loss(output, true, classes)) == {"total", *losses.PARTS} - {"match"}
     with pytest.raises(RimError, match="laplacian_unknown"):
         losses.clipmat_loss(output, true, classes, {"ce": 1.0})
-
-
-def alphas(count=6, size=40):
-    rng = np.random.default_rng(3)
-    soft = [
-        cv2.GaussianBlur((rng.random((size, size)) > 0.6).astype(np.float32) * 3 - 1, (0, 0), 4) for _ in range(count)
-    ]
-    flat = [np.zeros((size, size)), np.ones((size, size)), np.eye(size)]
-    return np.stack([*(np.clip(8 * x, 0, 1) for x in soft), *flat]).astype(np.float32)
-
-
-@pytest.mark.parametrize("kernel", [1, 3, 5, 7, 9, 15, 25, 31])
-def test_the_batched_trimap_is_opencvs(kernel):
-    assert (
-        trimap.ellipse_widths(kernel) == cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (kernel, kernel)).sum(1).tolist()
-    )
-    batch = alphas()
-    classes = trimap.trimaps_from_alphas(torch.from_numpy(batch)[:, None], kernel).numpy()
-    for alpha, ours in zip(batch, classes, strict=True):
-        assert (np.array([0, 128, 255])[ours] == trimap.trimap_from_alpha(alpha, kernel)).all()
-
-
-def test_the_trimap_by_looking_at_each_pixel():
-    alpha, kernel = alphas(1)[0], 7
-    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (kernel, kernel))
-    found = trimap.trimap_from_alpha(alpha, kernel)
-    for row in range(alpha.shape[0]):
-        for column in range(alpha.shape[1]):
-            near = [
-                round(255 * alpha[row + i - 3, column + j - 3])
-                for i in range(7)
-                for j in range(7)
-                if ellipse[i, j] and 0 <= row + i - 3 < alpha.shape[0] and 0 <= column + j - 3 < alpha.shape[1]
-            ]
-            assert found[row, column] == (0 if max(near) == 0 else 255 if min(near) == 255 else 128)
-
-
-@pytest.mark.parametrize("kernel", [0, 4, -3])
-def test_a_kernel_without_a_centre_is_refused(kernel):
-    with pytest.raises(RimError, match="odd"):
-        trimap.trimaps_from_alphas(torch.zeros(1, 1, 8, 8), kernel)

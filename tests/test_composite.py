@@ -6,7 +6,8 @@ import pytest
 
 from rimlib.entities import drawn
 from rimlib.io.images import resize_cutout
-from rimlib.refmatte.composite import blend, composite, enlargement, fit_background, layer, matte
+from rimlib.matting.composition import enlargement, fit_background, over, premultiply
+from rimlib.refmatte.composite import blend, composite, matte_on_canvas
 from rimlib.refmatte.layout import Placement
 
 RNG = np.random.default_rng(0)
@@ -100,12 +101,26 @@ def test_the_fast_way_is_within_one_level_of_floating_point(size, mirrored):
         assert np.abs(scene - np.rint(true_scene)).max() <= 1
         assert np.abs(np.array(visible) - true_visible).max() < 1e-4
         fast_scene, parts = blend(
-            background, [layer(*one) for one in cutouts], placements, (120, 160), [*mirrored, True]
+            background, [premultiply(*one) for one in cutouts], placements, (120, 160), [*mirrored, True]
         )
         assert (fast_scene == scene).all()
         for part, place, true in zip(parts, placements, true_visible):
-            written = matte(part, place, (120, 160))
+            written = matte_on_canvas(part, place, (120, 160))
             assert written.dtype == np.uint8 and np.abs(written - 255 * true).max() < 0.53
+
+
+def test_over_equals_the_compositing_equation_whatever_the_background_is(monkeypatch):
+    foreground, alpha = cutout(40, 30)
+    picture = RNG.integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    for background in (picture, (0, 128, 255), 128, picture.astype(np.float32)):
+        under = np.broadcast_to(np.asarray(background, np.float64), foreground.shape)
+        true = alpha[..., None].astype(np.float64) * foreground + (1 - alpha[..., None].astype(np.float64)) * under
+        found = over(foreground, alpha, background)
+        assert found.dtype == np.uint8 and np.abs(found - true).max() <= 0.5 + 1e-4
+        monkeypatch.setattr("rimlib.matting.composition.STRIP", 7)
+        np.testing.assert_array_equal(over(foreground, alpha, background), found)
+        monkeypatch.undo()
+    np.testing.assert_array_equal(over(foreground, np.ones((40, 30), np.float32), 0), foreground)
 
 
 def test_what_is_solid_is_copied_and_what_is_clear_is_left():

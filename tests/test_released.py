@@ -175,7 +175,7 @@ def test_a_broken_index_is_refused_by_entry(rw100, text, words):
             lambda root: images.write_matte(root / "mask/a1_2.png", np.zeros((9, 10))),
             "mask/a1_2.png: 9 x 10 pixels, its image a1 has 8 x 10",
         ),
-        (lambda root: (root / "mask/a1_2.png").write_bytes(b"x"), "mask/a1_2.png: is not a picture"),
+        (lambda root: (root / "mask/a1_2.png").write_bytes(b"x"), "mask/a1_2.png: is not an image"),
     ],
 )
 def test_what_does_not_fit_together_is_named(rw100, spoil, words):

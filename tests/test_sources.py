@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from rimlib.entities import sources, starter
-from rimlib.entities.sources import common, names, sim
+from rimlib.entities.sources import names, sim
 from rimlib.entities.sources.common import Cutting
 from rimlib.errors import RimError
+from rimlib.io.images import size_of
 
 DISC = np.clip(6 - np.hypot(*(np.mgrid[:12, :16] - [[[6]], [[8]]])), 0, 1)  # soft edge, shape (12, 16)
 
@@ -218,7 +219,7 @@ def test_odd_files_are_named(tmp_path):
     cheap, deep = sources.check("am2k", root), sources.check("am2k", root, deep=True)
     text = "\n".join(cheap.odd)
     assert "train/original/m_00a1b2c3.jpg: 8 x 8 pixels" in text
-    assert "train/mask/m_00a1b2c4.png: is not a picture" in text
+    assert "train/mask/m_00a1b2c4.png: is not an image" in text
     assert "a quote, a space" in text and "'..'" in text
     assert "train/mask/Readme.txt: no picture" in text and "DS_Store" not in text
     assert "has the name of plain.jpg" in text
@@ -239,7 +240,7 @@ def test_a_photograph_that_lies_on_its_side_is_measured_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(np.zeros((10, 20, 3), np.uint8)).save(tmp_path / "a.jpg", exif=exif)
-    assert common.size_of(tmp_path / "a.jpg") == (20, 10)
+    assert size_of(tmp_path / "a.jpg") == (20, 10)
 
 
 def test_people_and_small_pictures_are_left_out_of_dim_sim_and_hatt(tmp_path):

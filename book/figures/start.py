@@ -5,8 +5,8 @@ from pathlib import Path
 from rimlib import show
 from rimlib.demo import examples
 from rimlib.entities import starter
+from rimlib.matting.composition import fit_background
 from rimlib.predict.predictor import Matting
-from rimlib.refmatte.composite import fit_background
 
 SCENE, SENTENCE, PLACE = 0, 1, "bg-beach-malibu"
 

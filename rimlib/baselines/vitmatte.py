@@ -15,7 +15,7 @@ from rimlib.baselines import hub
 from rimlib.baselines.baseline import check_size
 from rimlib.errors import RimError
 from rimlib.io.images import resize
-from rimlib.matting.trimap import trimap_from_alpha
+from rimlib.matting.trimap import kernel_for, trimap_from_alpha
 
 PUBLIC = "hustvl/vitmatte-small-composition-1k"
 BAND = 0.03  # width of an automatic trimap's unknown band, as a share of the picture's longer side
@@ -84,7 +84,7 @@ def automatic_trimap(mask: np.ndarray, band: float = BAND) -> np.ndarray:
 
     scale = min(1.0, LARGEST / max(mask.shape))  # a wide ellipse on a large picture takes minutes
     small = tuple(max(1, round(length * scale)) for length in mask.shape)
-    kernel = 2 * max(1, round(band * max(small) / 2)) + 1
+    kernel = kernel_for(band * max(small), least=3)
     trimap = trimap_from_alpha((resize(mask.astype(np.float32), small) >= 0.5).astype(np.float32), kernel)
     return cv2.resize(trimap, mask.shape[::-1], interpolation=cv2.INTER_NEAREST)
 

@@ -19,6 +19,7 @@ from rimlib.baselines.clipmat import PROFILES, Ours
 from rimlib.clipmat import prompt
 from rimlib.io.images import resize
 from rimlib.matting import metrics
+from rimlib.matting.trimap import kernel_for
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.training import loop, record
 
@@ -98,8 +99,9 @@ def _score_images(model, refmatte, names, template, every, device, profile) -> l
     for (number, target, sentence, kind), alpha, score in zip(asked, alphas, scores):
         true = truths[target.mask_id]
         # The band of the training's kernel, brought to the image's size.
-        scale = max(true.shape) / profile.model.image_size if profile else 1
-        kernel = 2 * round(profile.train.trimap_kernel * scale / 2) + 1 if profile else 25
+        kernel = 25
+        if profile:
+            kernel = kernel_for(profile.train.trimap_kernel * max(true.shape) / profile.model.image_size)
         rows.append(
             {
                 "image": names[number],

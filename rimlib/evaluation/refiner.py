@@ -18,6 +18,7 @@ from rimlib.evaluation.evaluate import predict
 from rimlib.io.files import read_json, write_json
 from rimlib.io.images import resize
 from rimlib.matting import metrics
+from rimlib.matting.trimap import kernel_for
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.repository import repository
 from rimlib.training import loop
@@ -55,9 +56,7 @@ def scores(
         truths = [refmatte.matte(target.mask_id) for target in targets]
         with torch.inference_mode():
             said, _ = predict(model, [picture], [0] * len(targets), [refmatte.sentence(target) for target in targets])
-        kernel = (
-            2 * round(model.profile.train.trimap_kernel * max(truths[0].shape) / model.image_size / 2) + 1
-        )  # as in `evaluate`
+        kernel = kernel_for(model.profile.train.trimap_kernel * max(truths[0].shape) / model.image_size)
         for number, truth in enumerate(truths):
             worse = worsen(truth, rng, truths[:number] + truths[number + 1 :])
             for coarse, label in ((said[number], "all"), (worse, "degraded")):

@@ -11,6 +11,8 @@ Colour profiles are not applied. Files of more than 200 million pixels (`rimlib.
 """
 
 import io
+import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +155,21 @@ def resize_cutout(foreground: np.ndarray, alpha: np.ndarray, size: tuple[int, in
     weighted = resize(foreground.astype(np.float32) * alpha[..., None], size)
     alpha = np.clip(resize(np.ascontiguousarray(alpha), size), 0, 1)
     return np.clip(weighted / np.maximum(alpha, 1e-3)[..., None], 0, 255), alpha
+
+
+def size_of(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """(height, width) of an image file by its header, upright as its EXIF says; no pixel is decoded.
+
+    Raises RimError for a file that is no image.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                turned = image.getexif().get(0x0112, 1) >= 5
+                return image.size if turned else image.size[::-1]
+    except Exception as error:  # decoders let all kinds of errors out of broken files
+        raise RimError(f"{path}: is not an image that can be read ({type(error).__name__})", path=path) from error
 
 
 def _write(path, image: Image.Image, what: str, endings, durable: bool = True, **options) -> Path:

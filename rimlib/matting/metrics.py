@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from rimlib.errors import RimError
+from rimlib.matting.trimap import trimap_from_alpha
 
 # What `summarise` averages, where a row has it.
 AVERAGED = ("sad", "mse", "mad", "sad_in_band", "iou", "localised", "chance")
@@ -69,8 +70,6 @@ def transition_band(true, kernel: int = 25):
     true: float (H, W) in [0, 1]; kernel: diameter in pixels of the elliptical kernel (25 in the earlier works, for
     images of about a megapixel). Returns bool (H, W).
     """
-    from rimlib.matting.trimap import trimap_from_alpha
-
     return trimap_from_alpha(np.asarray(true), kernel) == 128
 
 

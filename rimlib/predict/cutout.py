@@ -16,7 +16,7 @@ import numpy as np
 
 from rimlib.errors import RimError
 from rimlib.io import images
-from rimlib.matting import foreground
+from rimlib.matting import composition, foreground
 
 PIXELS = 1_000_000  # of the picture in which F₀ and B₀ are solved
 STRIP = 64  # rows at a time; each float32 array of them is small
@@ -48,16 +48,6 @@ def colors(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return result
 
 
-def lay(fore: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """A foreground over a background, uint8 (H, W, 3) each, by alpha, float32 (H, W); strip by strip."""
-    result = np.empty_like(fore)
-    for start in range(0, len(alpha), STRIP):
-        strip = slice(start, start + STRIP)
-        under = background[strip].astype(np.float32)
-        result[strip] = np.rint(under + alpha[strip][..., None] * (fore[strip] - under))
-    return result
-
-
 def background(source, size: tuple[int, int]) -> np.ndarray:
     """A background of `size` (height, width), uint8 (H, W, 3), read only.
 
@@ -66,9 +56,7 @@ def background(source, size: tuple[int, int]) -> np.ndarray:
     """
     if (color := color_of(source)) is not None:
         return np.broadcast_to(np.array(color, np.uint8), (*size, 3))
-    from rimlib.refmatte.composite import fit_background
-
-    return fit_background(images.read_picture(source), size)
+    return composition.fit_background(images.read_picture(source), size)
 
 
 def color_of(source) -> tuple[int, int, int] | None:

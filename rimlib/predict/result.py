@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rimlib.errors import RimError
+from rimlib.matting import composition
 from rimlib.predict import cutout
 
 
@@ -51,4 +52,4 @@ class Result:
         largest centred part of this picture's shape is taken. Raises RimError for what is neither.
         """
         foreground, alpha = self.cutout()
-        return cutout.lay(foreground, alpha, cutout.background(background, alpha.shape))
+        return composition.over(foreground, alpha, cutout.background(background, alpha.shape))

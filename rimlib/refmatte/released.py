@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rimlib.errors import RimError
 from rimlib.io import files
+from rimlib.io.images import size_of
 
 INNER = ("", "RefMatte", "RefMatte/RefMatte", "RefMatte_RW_100", "RefMatte-RW100", "RefMatte_RW100")
 IMAGE_ENDINGS = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
@@ -162,8 +163,6 @@ def check(layout: Layout, sizes: bool = False) -> list[str]:
     Raises:
         RimError: as `read_rows`.
     """
-    from rimlib.entities.sources.common import size_of
-
     rows = read_rows(layout)
     pictures, masks = _stems(layout.images), _stems(layout.masks)
     wrong = []

@@ -17,6 +17,7 @@ import numpy as np
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.io import files
+from rimlib.matting.composition import enlargement, premultiply
 from rimlib.refmatte import composite, format
 from rimlib.refmatte.jobs import Order
 from rimlib.refmatte.plan import ScenePlan
@@ -54,7 +55,7 @@ def compose(pool: Pool, order: Order, canvas: tuple[int, int]) -> tuple[np.ndarr
         canvas,
         list(order.mirrored),
     )
-    return scene, [composite.matte(alpha, place, canvas) for alpha, place in zip(visible, order.placements)]
+    return scene, [composite.matte_on_canvas(alpha, place, canvas) for alpha, place in zip(visible, order.placements)]
 
 
 def write(pool: Pool, order: Order, root: Path, split: str, canvas: tuple[int, int]) -> Written:
@@ -63,7 +64,7 @@ def write(pool: Pool, order: Order, root: Path, split: str, canvas: tuple[int, i
     Raises:
         RimError: a file that cannot be written, an entity with empty alpha, a background that is too small; each is named.
     """
-    enlarged = composite.enlargement(pool.background(order.background).shape[:2], canvas)
+    enlarged = enlargement(pool.background(order.background).shape[:2], canvas)
     if enlarged > ENLARGE:
         height, width = pool.background(order.background).shape[:2]
         raise RimError(
@@ -115,7 +116,7 @@ def _layer(pool: Pool, name: str) -> np.ndarray:
         foreground, alpha = pool.cutout(name, keep=False)
         if not alpha.any():
             raise RimError(f"entity {name!r}: its alpha is empty, so there is nothing to see of it")
-        return composite.layer(foreground, alpha)
+        return premultiply(foreground, alpha)
 
     return pool.keep("layer", name, make)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rimlib.entities.sources.common import Backdrop, Source, listing, need, root_of, size_of
+from rimlib.entities.sources.common import Backdrop, Source, listing, need, root_of
 from rimlib.entities.sources.names import unique
 from rimlib.entities.sources.report import Count, Report
 from rimlib.errors import RimError
+from rimlib.io.images import size_of
 
 PARTS = (("train", "train", 15000), ("test", "testval", 5000))
 ROOTS = ("BG-20k", "BG20k", "BG-20K")

@@ -6,7 +6,6 @@ Paper: Sec. 3.1. Nothing here decodes a whole picture unless `deep` is asked for
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from rimlib.entities.sources.names import safe
 from rimlib.entities.sources.report import Report
 from rimlib.errors import RimError
 from rimlib.io import files, images
+from rimlib.io.images import size_of
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
@@ -194,20 +194,6 @@ def pair(
         )
         for stem in stems
     ]
-
-
-def size_of(path: Path) -> tuple[int, int]:
-    """Height and width from a picture's header, upright as its EXIF says. Raises RimError for a file that is no picture."""
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                turned = image.getexif().get(0x0112, 1) >= 5
-                return image.size if turned else image.size[::-1]
-    except Exception as error:  # decoders let all kinds of errors out of broken files
-        raise RimError(f"{path}: is not a picture that can be read ({type(error).__name__})") from error
 
 
 def check_sizes(cuttings: list[Cutting], root: Path, report: Report) -> dict[Cutting, tuple[int, int]]:
