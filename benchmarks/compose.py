@@ -3,13 +3,14 @@
     python benchmarks/compose.py                # about a minute on two CPU cores
     python benchmarks/compose.py --groups 12    # steadier
 
-The pool is the shipped one, enlarged beforehand: cut-outs of 1000 pixels as PNG, backgrounds 2000 pixels wide as JPEG. Scenes are
-planned and rendered as `rim build` does it, 1080 x 1620 pixels, a group of twenty from seven entities at a time. The last line is
-one JSON object:
+The pool is the shipped one, enlarged beforehand: cut-outs of 1000 pixels as PNG, backgrounds 2000 pixels wide as JPEG.
+Scenes are planned and rendered as `rim build` does it, 1080 x 1620 pixels, a group of twenty from seven entities at a
+time. The last line is one JSON object:
 
-    write_ratio         composing, encoding and writing a scene, over encoding and writing the same files alone; each cut-out is
-                        read once for its group, as in a build, and that is counted
-    write_ratio_read    the same, and each background is read from its file for one scene only, as with the paper's 15,000
+    write_ratio         composing, encoding and writing a scene, over encoding and writing the same files alone; each
+                        cut-out is read once for its group, as in a build, and that is counted
+    write_ratio_read    the same, and each background is read from its file for one scene only, as with the paper's
+                        15,000
     write_ratio_decoded the same with nothing to read, as with a pool that fits into memory
     scenes_per_second   on one core, with all reading
     hours_47500_16_cores
@@ -27,7 +28,6 @@ import os
 import sys
 import tempfile
 import time
-import uuid
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -37,10 +37,11 @@ import numpy as np
 
 from rimlib import profile
 from rimlib.entities import starter
+from rimlib.entities.entity import Background, Entity
 from rimlib.entities.pool import Pool
 from rimlib.io import images
 from rimlib.refmatte import plan, render, workers
-from rimlib.refmatte.jobs import Order
+from rimlib.refmatte.jobs import RenderJob
 
 CANVAS = (1080, 1620)
 LONGER_SIDE, BACKGROUND_WIDTH = 1000, 2000
@@ -64,24 +65,15 @@ def main() -> int:
             data__images_per_group_train=GROUP,
             data__extra_train=0,
         ).data
-        orders = [Order.of(scene) for scene in plan.scenes(pool, settings, "train")]
-        groups = [orders[start : start + GROUP] for start in range(0, len(orders), GROUP)]
-        tasks = [
-            (
-                pool.only((name for order in group for name in order.entities), (order.background for order in group)),
-                group,
-                folder / "out",
-                "train",
-                CANVAS,
-            )
-            for group in groups
-        ]
-        say(f"{len(orders)} scenes, {sum(len(order.entities) for order in orders) / len(orders):.2f} mattes each")
+        jobs = [RenderJob.of(scene) for scene in plan.scenes(pool, settings, "train")]
+        groups = [jobs[start : start + GROUP] for start in range(0, len(jobs), GROUP)]
+        tasks = [(part_of(pool, group), group, folder / "out", "train", CANVAS) for group in groups]
+        log(f"{len(jobs)} scenes, {sum(len(job.entities) for job in jobs) / len(jobs):.2f} mattes each")
         with render.one_thread():
             render.write(tasks[0][0], tasks[0][1][0], *tasks[0][2:])  # whatever is loaded on first use
-            one = [time_group(*task) for task in tasks]
-        two = [time_processes(tasks) for _ in range(3)]
-        size = sum(path.stat().st_size for path in (folder / "out").rglob("*.*")) / len(orders)
+            one = [time_group(folder / "pool", *task) for task in tasks]
+        two = [time_processes(folder / "pool", tasks) for _ in range(3)]
+        size = sum(path.stat().st_size for path in (folder / "out").rglob("*.*")) / len(jobs)
 
     def ratio(*parts: str) -> float:
         return round(median(sum(row[part] for part in parts) / row["files"] for row in one), 3)
@@ -99,7 +91,7 @@ def main() -> int:
                 "speedup_2_best": round(min(alone for alone, _ in two) / min(both for _, both in two), 2),
                 "milliseconds": {name: round(1000 * median(row[name] for row in one) / GROUP, 1) for name in one[0]},
                 "bytes_per_scene": round(size),
-                "scenes": len(orders),
+                "scenes": len(jobs),
                 "load": [round(value, 1) for value in os.getloadavg()],
             }
         )
@@ -125,12 +117,22 @@ def enlarged_pool(folder: Path) -> Pool:
         picture = shipped.background(background.name)
         size = (round(picture.shape[0] * BACKGROUND_WIDTH / picture.shape[1]), BACKGROUND_WIDTH)
         images.write_picture(folder / f"{background.name}.jpg", grain(images.resize(picture, size), rng))
+    return pool_of(folder, entities, backgrounds)
+
+
+def pool_of(folder: Path, entities: list[Entity], backgrounds: list[Background]) -> Pool:
+    """A pool of the enlarged files, with nothing decoded, here or in any process."""
     return Pool(
         entities,
         backgrounds,
         partial(read, images.read_cutout, folder, "png"),
         partial(read, images.read_picture, folder, "jpg"),
     )
+
+
+def part_of(pool: Pool, jobs: list[RenderJob]) -> Pool:
+    """What some scenes use of a pool."""
+    return pool.only((name for job in jobs for name in job.entities), (job.background for job in jobs))
 
 
 def read(reader, folder: Path, ending: str, item):
@@ -142,50 +144,41 @@ def grain(picture: np.ndarray, rng: np.random.Generator, where: np.ndarray | boo
     return np.clip(picture + where * rng.normal(0, 3, picture.shape), 0, 255).astype(np.uint8)
 
 
-def time_group(pool: Pool, orders: list[Order], root: Path, split: str, canvas: tuple[int, int]) -> dict[str, float]:
-    """Seconds for a group's scenes: for reading, for composing and writing, and for the files alone; scene by scene, in turns."""
+def time_group(
+    folder: Path, pool: Pool, jobs: list[RenderJob], root: Path, split: str, canvas: tuple[int, int]
+) -> dict[str, float]:
+    """Seconds for a group's scenes: reading, composing and writing, and the files alone; scene by scene, in turns."""
     seconds = dict.fromkeys(("backgrounds", "cutouts", "write", "files"), 0.0)
-    fresh = unread(pool)
-    for order in orders:
+    unread = pool_of(folder, pool.entities, pool.backgrounds)
+    for job in jobs:
         with timed(seconds, "backgrounds"):
-            fresh.background(order.background)
+            unread.background(job.background)
         with timed(seconds, "cutouts"):
-            for name in order.entities:
-                render._layer(fresh, name)
+            for name in job.entities:
+                render.layer_of(unread, name)
         with timed(seconds, "write"):
-            render.write(fresh, order, root, split, canvas)
-        picture, mattes = render.compose(fresh, order, canvas)
+            render.write(unread, job, root, split, canvas)
+        image, mattes = render.compose(unread, job, canvas)
         with timed(seconds, "files"):
-            for index, alpha in enumerate(mattes):
-                render.store(
-                    render.format.mask_path(root, split, f"{order.name}_{index + 1}"), render.encode_matte(alpha)
-                )
-            render.store(render.format.image_path(root, split, order.name), render.encode_picture(picture))
-    say(
-        "  ".join(f"{name} {1000 * value / len(orders):6.1f} ms" for name, value in seconds.items())
-        + f"  load {os.getloadavg()[0]:.1f}"
-    )
+            encoded = [*map(render.encode_matte, mattes), render.encode_image(image)]
+            for path, data in zip(job.files(split), encoded):
+                render.store(root / path, data)
+    milliseconds = "  ".join(f"{name} {1000 * value / len(jobs):6.1f} ms" for name, value in seconds.items())
+    log(f"{milliseconds}  load {os.getloadavg()[0]:.1f}")
     return seconds
 
 
-def time_processes(tasks: list[tuple]) -> tuple[float, float]:
+def time_processes(folder: Path, tasks: list[workers.Task]) -> tuple[float, float]:
     """Seconds for all tasks in one process and in two, both started before, as in the middle of a long build."""
     seconds = []
     for number in (1, 2):
         list(workers.render_all(tasks[:number], number))
-        unread_tasks = [(unread(pool), *rest) for pool, *rest in tasks]
+        unread = [(pool_of(folder, pool.entities, pool.backgrounds), *rest) for pool, *rest in tasks]
         started = time.perf_counter()
-        list(workers.render_all(unread_tasks, number))
+        list(workers.render_all(unread, number))
         seconds.append(time.perf_counter() - started)
-    say(f"one process {seconds[0]:.2f} s, two {seconds[1]:.2f} s  load {os.getloadavg()[0]:.1f}")
-    return tuple(seconds)
-
-
-def unread(pool: Pool) -> Pool:
-    """The same pool, with nothing decoded, here or in any process."""
-    fresh = pool.only([entity.name for entity in pool.entities], [item.name for item in pool.backgrounds])
-    fresh._mark, fresh._kept = uuid.uuid4().hex, type(fresh._kept)()
-    return fresh
+    log(f"one process {seconds[0]:.2f} s, two {seconds[1]:.2f} s  load {os.getloadavg()[0]:.1f}")
+    return seconds[0], seconds[1]
 
 
 @contextmanager
@@ -195,7 +188,7 @@ def timed(seconds: dict[str, float], name: str):
     seconds[name] += time.perf_counter() - started
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 

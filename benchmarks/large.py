@@ -3,9 +3,9 @@
     python benchmarks/large.py                  # a few minutes on two CPU cores
     python benchmarks/large.py --width 4000 --height 2500
 
-The picture is made: a scene of the shipped photographs, enlarged to 8000 x 5000 pixels with a photograph's grain, stored as JPEG.
-`rim matte` runs on it in processes of its own, from the start of Python to the written file; the system says how much memory each held
-at most. The last line is one JSON object:
+The image is synthetic: a scene of the shipped photographs, enlarged to 8000 x 5000 pixels with a photograph's grain,
+stored as JPEG. `rim matte` runs on it in processes of its own, from the start of Python to the written file; the peak
+of memory is the operating system's figure. The last line is one JSON object:
 
     peak_gib, seconds   of `rim matte` as it stands: refined, where a refiner is shipped (`refined` says so)
     *_plain             of `rim matte --no-refine`
@@ -13,7 +13,7 @@ at most. The last line is one JSON object:
     *_composite         of `rim matte --background white`, written as JPEG
     largest_gib         the largest of the four
 
-`cpu_seconds` beside `seconds` is what the processor worked: on a machine that others use too, it says more.
+`cpu_seconds` beside `seconds` is the processor's time, which a busy machine changes less.
 """
 
 from __future__ import annotations
@@ -42,15 +42,16 @@ def main() -> int:
     options = parser.parse_args()
     measured, peaks = {}, []
     with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "large.jpg"
-        sentence = make(picture, (options.height, options.width))
-        say(f"{picture.stat().st_size / 1e6:.0f} MB of JPEG; asked for “{sentence}”")
+        image = Path(folder) / "large.jpg"
+        sentence = make(image, (options.height, options.width))
+        log(f"{image.stat().st_size / 1e6:.0f} MB of JPEG, “{sentence}”")
         for name, extra in RUNS.items():
             out = Path(folder) / ("out.jpg" if name == "_composite" else "out.png")
-            command = [sys.executable, "-m", "rimlib.cli", "matte", str(picture), sentence, "-o", str(out), *extra]
+            command = [sys.executable, "-m", "rimlib.cli", "matte", str(image), sentence, "-o", str(out), *extra]
             peak, seconds, cpu = run([*command, "--threshold", "0"])
-            say(
-                f"rim matte {' '.join(extra)}: {peak:.2f} GiB, {seconds:.1f} s, {cpu:.1f} of the processor, {out.stat().st_size / 1e6:.1f} MB written"
+            written = out.stat().st_size / 1e6
+            log(
+                f"rim matte {' '.join(extra)}: {peak:.2f} GiB, {seconds:.1f} s, {cpu:.1f} of CPU, {written:.1f} MB written"
             )
             measured |= {
                 f"peak_gib{name}": round(peak, 2),
@@ -76,7 +77,7 @@ def main() -> int:
 
 
 def make(path: Path, size: tuple[int, int]) -> str:
-    """Write the picture of a dozen in which the shipped model finds the largest thing; returns the sentence that it was found by."""
+    """Write the image of a dozen with the largest entity that the shipped model finds; returns its sentence."""
     from rimlib.predict.predictor import Matting
 
     matting, best, share = Matting.shipped(refiner=None), None, 0.0
@@ -107,7 +108,7 @@ def run(command: list[str]) -> tuple[float, float, float]:
     return peak, time.perf_counter() - started, usage.ru_utime + usage.ru_stime
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 

@@ -40,7 +40,7 @@ from rimlib.clipmat.prompt import pre_context
 from rimlib.matting.trimap import trimap_from_alpha
 from rimlib.entities import starter
 from rimlib.matting import metrics
-from rimlib.refmatte.build import render
+from rimlib.refmatte.render import render
 from rimlib.matting.composition import fit_background
 from rimlib.refmatte.plan import plan
 

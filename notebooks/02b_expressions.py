@@ -109,7 +109,7 @@ HTML("<table>" + "".join(f"<tr><td>{one.kind}</td><td style='text-align: left'>{
 # %%
 def in_short(claim) -> str:
     said = ", ".join(f"{name} = {value}" for name, value in claim.attributes)
-    place = "" if claim.relation is None else f"; {claim.relation} of " + ("the picture" if claim.other is None else f"[{in_short(claim.other)}]")
+    place = "" if not claim.relation else f"; {claim.relation} of " + ("the picture" if claim.other is None else f"[{in_short(claim.other)}]")
     return f"{claim.noun} ({said}){place}"
 
 

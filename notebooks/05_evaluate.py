@@ -317,7 +317,7 @@ show.grid(pictures, titles, columns=3);
 import dataclasses
 
 from rimlib.entities import drawn
-from rimlib.refmatte.build import render
+from rimlib.refmatte.render import render
 from rimlib.refmatte.plan import plan
 
 pool = drawn.load()

@@ -48,8 +48,8 @@ def examples(pool, scenes=SCENES, canvas: tuple[int, int] = (240, 320)) -> list[
     scenes: (seed, split, number) of each, see `refmatte.plan`; canvas: (height, width) in pixels.
     """
     from rimlib.profile import Data
-    from rimlib.refmatte.build import render
     from rimlib.refmatte.plan import plan
+    from rimlib.refmatte.render import render
 
     found = []
     for seed, split, number in scenes:

@@ -1,7 +1,9 @@
 """The one error that a user of rimlib meets: a single line that names what is wrong and what would be right."""
 
+import difflib
 import os
 import re
+from collections.abc import Iterable
 
 
 class RimError(ValueError):
@@ -28,3 +30,13 @@ class RimError(ValueError):
     def _render_traceback_(self) -> list[str]:
         """The lines that a notebook shows in place of a traceback: the frames inside rimlib say nothing to its user."""
         return [f"RimError: {self}"]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The hint of a message that refuses a word: the known word nearest to it, or an empty string where none is near.
+
+    >>> nearest("tinny", ["tiny", "small"]), nearest("xyz", ["tiny", "small"])
+    (' (did you mean tiny?)', '')
+    """
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -40,7 +40,7 @@ def test_a_plan_is_counted_without_pixels(mini, capsys):
 
 def test_what_was_built_is_complete_and_counts_as_planned(mini, built, capsys):
     assert cli.main(["check", str(built)]) == 0
-    assert "complete and unharmed" in capsys.readouterr().out
+    assert "complete and intact" in capsys.readouterr().out
     cli.main(["stats", str(built), "--json"])
     counted = last_json(capsys)
     cli.main(["plan", "--profile", mini, "--json"])
@@ -52,7 +52,7 @@ def test_what_was_built_is_complete_and_counts_as_planned(mini, built, capsys):
     assert "train expression images" in capsys.readouterr().out
 
 
-def test_a_harmed_data_set_is_told_and_mended(mini, built, capsys):
+def test_a_corrupted_file_is_reported(mini, built, capsys):
     victim = next((built / "train" / "mask").iterdir())
     whole = victim.read_bytes()
     victim.write_bytes(whole[:-3])

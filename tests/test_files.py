@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from rimlib.errors import RimError
-from rimlib.io.files import read_json, sha256, write_atomically, write_json
+from rimlib.io.files import find_by_stem, read_json, replace_folder, sha256, write_atomically, write_json
 
 
 def message(function, *arguments):
@@ -241,3 +241,55 @@ def test_importing_rimlib_is_light():
     )
     run = subprocess.run([sys.executable, "-c", program, repr(sys.path)], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+def test_a_folder_is_replaced_as_a_whole_or_stays(tmp_path):
+    path = tmp_path / "new" / "set"
+    with replace_folder(path) as new:
+        (new / "a").write_text("1")
+        assert not path.exists()
+    with replace_folder(path) as new:
+        (new / "b").write_text("2")
+        assert [item.name for item in path.iterdir()] == ["a"]
+    assert [item.name for item in path.iterdir()] == ["b"]
+    for error in (RuntimeError, KeyboardInterrupt):
+        with pytest.raises(error):
+            with replace_folder(path) as new:
+                (new / "c").write_text("3")
+                raise error
+    assert [item.name for item in path.iterdir()] == ["b"]
+    assert [item.name for item in path.parent.iterdir()] == ["set"], "nothing is left beside it"
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "set"
+    path.mkdir()
+    (path / "a").write_text("1")
+    rename = Path.rename
+
+    def refuse(self, target):
+        if self.name.endswith(".part"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(RimError) as caught:
+        with replace_folder(path) as new:
+            (new / "b").write_text("2")
+    assert caught.value.path == str(path)
+    assert [str(item.relative_to(tmp_path)) for item in sorted(tmp_path.rglob("*"))] == ["set", "set/a"]
+
+
+def test_a_file_is_not_replaced_by_a_folder(tmp_path):
+    (tmp_path / "set").write_text("a file")
+    with pytest.raises(RimError) as caught:
+        with replace_folder(tmp_path / "set"):
+            raise AssertionError("nothing is begun")
+    assert caught.value.path == str(tmp_path / "set")
+    assert (tmp_path / "set").read_text() == "a file"
+
+
+def test_a_file_is_found_by_the_first_ending_that_is_there(tmp_path):
+    (tmp_path / "b.png").touch()
+    assert find_by_stem(tmp_path, "b", (".webp", ".png")) == tmp_path / "b.png"
+    assert find_by_stem(tmp_path, "a", (".webp", ".png")) == tmp_path / "a.webp"

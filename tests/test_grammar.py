@@ -12,7 +12,7 @@ from rimlib.entities import starter, synonyms
 from rimlib.matting import relations
 from rimlib.profile import load
 from rimlib.refmatte import layout, plan
-from rimlib.refmatte.expressions import Scene, speak
+from rimlib.refmatte.expressions import Scene, generate
 
 POOL = starter.load()
 CANVAS = (240, 320)
@@ -152,13 +152,13 @@ def test_every_sentence_is_true_of_the_picture_and_its_mirror_image(seed, arrang
     )
     flipped = [(CANVAS[1] - right, top, CANVAS[1] - left, bottom) for left, top, right, bottom in scene.boxes]
     for index in range(size):
-        for sentence in speak(scene, index, rng):
+        for sentence in generate(scene, index, rng):
             for text, boxes in ((sentence.text, scene.boxes), (relations.mirror(sentence.text), flipped)):
                 is_true(text, sentence.claim.phrase, boxes, index, scene, sentence)
 
 
 def is_true(text, phrase, boxes, index, scene, sentence):
-    if phrase is None:
+    if not phrase:
         return
     phrase = phrase if f" {phrase} " in text else relations.mirror(phrase)
     assert f" {phrase} " in text

@@ -53,7 +53,7 @@ def test_a_whole_data_set_is_complete_and_counted(whole):
     assert report.files == len(on_disk) == sum(len(one["files"]) for one in listed)
     assert report.bytes == sum(path.stat().st_size for path in on_disk) == sum(one["bytes"] for one in listed)
     assert sum(one["mattes"] for one in listed) == len(list(whole.glob("*/mask/*.png")))
-    assert "complete and unharmed" in str(report)
+    assert "complete and intact" in str(report)
     for path, (size, digest) in listed[0]["files"].items():
         assert (whole / path).stat().st_size == size and files.sha256(whole / path) == digest
     assert {"refmatte_train_label.json", "refmatte_train_no_target.json"} <= listed[0]["files"].keys()
@@ -73,27 +73,30 @@ def test_one_flipped_bit_one_lost_file_and_one_strange_file_are_named(root, patt
     name = path.relative_to(root).as_posix()
     flip_a_byte(path)
     report = check(root)
-    assert report.changed == [name] and not report.complete and f"{name}: changed" in str(report).splitlines()
+    assert report.corrupted == [name] and not report.complete and f"{name}: corrupted" in str(report).splitlines()
     path.unlink()
     report = check(root)
     assert report.missing == [name] and not report.complete and f"{name}: missing" in str(report).splitlines()
     strange = path.with_name("strange.txt")
     strange.write_text("x")
     report = check(root)
-    assert report.strange == [strange.relative_to(root).as_posix()] and not report.complete
+    assert report.unexpected == [strange.relative_to(root).as_posix()] and not report.complete
 
 
-def test_a_split_that_is_not_finished_is_told(pool, root):
+def test_a_split_that_is_not_finished_is_reported(pool, root):
     manifest.manifest_path(root, "test").unlink()
+    assert check(root).unfinished == {"test": (1, 1)}, "an image that is there is a scene that is done"
+    next((root / "test" / "img").iterdir()).unlink()
     report = check(root)
     assert report.unfinished == {"test": (0, 1)} and not report.complete and "not finished" in str(report)
-    with pytest.raises(RimError, match="'test' is not finished, 0 of 1 scenes are there; `rim build`"):
-        manifest.insist(root, "test")
-    manifest.insist(root, "train")
+    with pytest.raises(RimError, match="0 of 1 scenes") as caught:
+        manifest.require_complete(root, "test")
+    assert (caught.value.path, caught.value.setting) == (str(root), "split")
+    manifest.require_complete(root, "train")
     assert check(root, splits=["train"]).complete
     build.build(TINY, root, splits=SPLITS, pool=pool, progress=False)
     assert check(root).complete
-    manifest.insist(root, "test")
+    manifest.require_complete(root, "test")
 
 
 def test_a_split_that_was_asked_for_and_never_begun_is_told(pool, root):
@@ -102,7 +105,7 @@ def test_a_split_that_was_asked_for_and_never_begun_is_told(pool, root):
     files.write_json(root / "plan.json", stamp)
     assert check(root).unfinished == {"seen": (0, 0)} and "unknown" in str(check(root))
     with pytest.raises(RimError, match="not finished"):
-        manifest.insist(root, "seen")
+        manifest.require_complete(root, "seen")
 
 
 def test_a_build_repairs_what_is_lost_and_the_bytes_are_the_same(pool, whole, root):
@@ -114,11 +117,20 @@ def test_a_build_repairs_what_is_lost_and_the_bytes_are_the_same(pool, whole, ro
         assert path.is_dir() or path.read_bytes() == (root / path.relative_to(whole)).read_bytes()
 
 
+def test_a_repair_does_not_certify_a_file_that_is_corrupted(pool, root):
+    """What is there keeps the hash that it was written with; only what is rendered again gets a new one."""
+    corrupted, *_, lost = sorted((root / "train" / "mask").iterdir())  # of two scenes
+    flip_a_byte(corrupted)
+    lost.unlink()
+    build.build(TINY, root, splits=SPLITS, pool=pool, progress=False)
+    assert lost.is_file() and check(root).corrupted == [corrupted.relative_to(root).as_posix()]
+
+
 def test_a_manifest_of_another_plan_is_told(root):
     stamp = files.read_json(root / "plan.json")
     stamp["splits"]["train"]["plan"] = "0" * 64
     files.write_json(root / "plan.json", stamp)
-    assert check(root).changed == ["plan.json"]
+    assert check(root).corrupted == ["plan.json"]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +161,6 @@ def test_a_split_that_is_not_there_is_named(root):
 
 
 def test_a_data_set_of_others_passes_unseen(scenes):
-    manifest.insist(scenes, "train")
+    manifest.require_complete(scenes, "train")
     with pytest.raises(RimError, match="did not make it"):
         check(scenes)

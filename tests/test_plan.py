@@ -148,5 +148,6 @@ def test_the_drawn_pool_makes_scenes_too_but_no_groups():
 
 
 def test_an_unknown_split_is_refused(pool):
-    with pytest.raises(RimError, match="'val'.*train, seen, test"):
+    with pytest.raises(RimError, match="'val'.*train, seen, test") as caught:
         plan.plan(pool, SMALL, "val")
+    assert caught.value.setting == "split"

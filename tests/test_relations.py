@@ -44,7 +44,7 @@ def test_front_and_behind_overlap_and_stay_in_view(seed, sizes):
 def test_middle_needs_company_on_two_sides():
     row = [(0, 0, 10, 10), (20, 0, 30, 10), (40, 0, 50, 10)]
     found = [
-        [name for name in ("left", "middle", "right") if relations.holds_in_picture(name, index, row, [0, 0, 0])]
+        [name for name in ("left", "middle", "right") if relations.holds_in_image(name, index, row, [0, 0, 0])]
         for index in range(3)
     ]
     assert found == [["left"], ["middle"], ["right"]]

@@ -115,9 +115,9 @@ def test_pictures_may_have_other_endings(rw100):
     "text, words",
     [
         ("{", "broken JSON"),
-        ("[]", "found list of length 0"),
-        ("{}", "dict of length 0"),
-        ("3", "found 3"),
+        ("[]", "found list"),
+        ("{}", "one entry for each mask"),
+        ("3", "found int"),
         ('{"a1_1": 3}', "'a1_1' must be an object"),
         ('{"a1_1": {"image_name": "a1"}}', "'a1_1' needs expressions"),
         ('{"a1_1": {"image_name": "a1", "expressions": [1]}}', "needs expressions"),
@@ -191,7 +191,7 @@ def test_missing_folders_are_named(rw100, refmatte, tmp_path):
     shutil.rmtree(refmatte / "train/img")
     with pytest.raises(RimError, match="train/img is missing"):
         released.locate(refmatte, "train")
-    assert released.read_rows(released.locate(refmatte, "train", pictures=False)), "sentences need no pictures"
+    assert released.read_rows(released.locate(refmatte, "train", need_images=False)), "sentences need no images"
     with pytest.raises(RimError, match="no such folder"):
         released.locate(tmp_path / "nowhere", "train")
 

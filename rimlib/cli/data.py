@@ -1,11 +1,18 @@
 """The data engine's part of the `rim` command: pool, plan, build, check and stats. Each command imports what it needs."""
 
+from __future__ import annotations
+
+import argparse
 import json
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rimlib.errors import RimError
+
+if TYPE_CHECKING:  # each command imports what it needs, so that `rim --help` does not wait
+    from rimlib.profile import Data
 
 
 def add_commands(commands, add) -> None:
@@ -54,7 +61,7 @@ def add_commands(commands, add) -> None:
         "--dask", metavar="ADDRESS", help="the scheduler of a Dask cluster to render on, such as tcp://10.0.0.1:8786"
     )
 
-    check = add(commands, "check", _check, "prove that a data set is complete and unharmed")
+    check = add(commands, "check", _check, "verify that a data set is complete and intact")
     check.add_argument("folder", metavar="DIR", help="the data set")
     check.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
 
@@ -101,18 +108,21 @@ def _add_settings(parser) -> None:
         help="draw each sentence again until it singles out its entity",
     )
     unique.add_argument(
-        "--no-unique", dest="unique", action="store_false", help="take sentences as they fall, as the paper does"
+        "--no-unique",
+        dest="unique",
+        action="store_false",
+        help="keep sentences that fit several entities, as the paper does",
     )
     parser.add_argument(
         "--no-target", type=int, metavar="N", help="so many sentences for each scene that fit nothing in it"
     )
 
 
-def _changes(options) -> dict:
-    asked = {"unique": options.unique, "no_target": options.no_target}
+def _changes(options: argparse.Namespace) -> dict:
+    given = {"unique": options.unique, "no_target": options.no_target}
     if options.no_target is not None and options.no_target < 0:
-        raise RimError(f"--no-target: 0 or more is expected, found {options.no_target}")
-    return {name: value for name, value in asked.items() if value is not None}
+        raise RimError(f"--no-target: 0 or more is expected, found {options.no_target}", setting="data.no_target")
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _shipped(options):
@@ -176,22 +186,27 @@ def _pool_gather(options) -> None:
     )
 
 
-def _plan(options) -> None:
+def _settings(options: argparse.Namespace) -> Data:
     from rimlib import profile
+
+    changes = {f"data__{name}": value for name, value in _changes(options).items()}
+    return profile.load(options.profile or "tiny", **changes).data
+
+
+def _plan(options: argparse.Namespace) -> None:
     from rimlib.refmatte import format, paper_pool, plan, statistics
     from rimlib.refmatte.build import open_pool
 
     started = time.perf_counter()
     if options.paper and options.profile:
         raise RimError(
-            f"--paper has settings of its own and takes no --profile; leave out one of --paper and --profile {options.profile}"
+            f"--paper has settings of its own and takes no --profile; leave out --paper or --profile {options.profile}",
+            setting="profile",
         )
     if options.paper:
         settings, pool = paper_pool.settings(**_changes(options)), paper_pool.pool()
     else:
-        settings = profile.load(
-            options.profile or "tiny", **{f"data__{name}": value for name, value in _changes(options).items()}
-        ).data
+        settings = _settings(options)
         pool = open_pool(settings.pool)
     counted = {
         split: statistics.tally(
@@ -204,43 +219,37 @@ def _plan(options) -> None:
     _print({**counted, "seconds": round(time.perf_counter() - started, 3)}, options.json)
 
 
-def _build(options) -> None:
-    from rimlib import profile
+def _build(options: argparse.Namespace) -> None:
     from rimlib.refmatte.build import build
 
     if options.workers < 1 and options.workers != -1:
-        raise RimError(f"--workers: 1 or more is expected, or -1 for one on each core, found {options.workers}")
-    settings = profile.load(
-        options.profile or "tiny", **{f"data__{name}": value for name, value in _changes(options).items()}
-    ).data
-    print(build(settings, options.out, workers=options.workers, dask=options.dask))
+        raise RimError(
+            f"--workers: 1 or more is expected, or -1 for one on each core, found {options.workers}", setting="workers"
+        )
+    print(build(_settings(options), options.out, workers=options.workers, dask=options.dask))
 
 
-def _check(options) -> int:
+def _check(options: argparse.Namespace) -> int:
     from rimlib.refmatte import manifest, released
 
     if manifest.stamp_of(Path(options.folder)) is not None:
         report = manifest.check(options.folder, workers=options.workers)
         print(report)
         return 0 if report.complete else 1
-    # a data set of somebody else's has no hashes: see that it fits together
+    # a released data set has no hashes: compare its files with its labels
     wrong = [
         line
         for split in released.splits(options.folder)
         for line in released.check(released.locate(options.folder, split), sizes=True)
     ]
+    print(*wrong, sep="\n", end="\n" if wrong else "")
     print(
-        "\n".join(
-            [
-                *wrong,
-                f"{options.folder}: {len(wrong) or 'no'} files that do not fit; it has no manifest to compare their contents with",
-            ]
-        )
+        f"{options.folder}: {len(wrong) or 'no'} files that do not fit; there is no manifest to compare contents with"
     )
     return 1 if wrong else 0
 
 
-def _stats(options) -> None:
+def _stats(options: argparse.Namespace) -> None:
     from rimlib.refmatte import released
     from rimlib.refmatte.dataset import RefMatte
 

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, fields
 
 from rimlib.errors import RimError
 
+ATTRIBUTES = ("category", "color", "salient", "transparent", "gender", "age_group", "clothes")
+# all that a sentence can say of an entity itself; the last three are a person's
 KINDS = ("person", "animal", "thing")
 GENDERS = ("female", "male")
 AGE_GROUPS = ("child", "teenager", "adult", "senior")  # Paper: Table 2; "15-20" is called teenager here
@@ -68,8 +70,8 @@ class Entity:
                 refuse("clothes", "a garment")
 
     def looks(self) -> tuple:
-        """All that a sentence can say of the entity itself; two entities alike in it can't be told apart by words."""
-        return (self.category, self.color, self.salient, self.transparent, self.gender, self.age_group, self.clothes)
+        """The values of `ATTRIBUTES`; two entities with the same values can't be told apart by what they are."""
+        return tuple(getattr(self, name) for name in ATTRIBUTES)
 
     def to_dict(self) -> dict:
         return {key: value for key, value in asdict(self).items() if value is not None}

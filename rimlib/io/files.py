@@ -9,8 +9,10 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -67,6 +69,48 @@ def write_atomically(path, data: bytes | str | Callable[[BinaryIO], None], durab
     except OSError as error:
         raise RimError(f"{path}: cannot be written: {reason(error)}") from error
     return path
+
+
+@contextmanager
+def replace_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """An empty folder to fill, which then takes the place of `path` as a whole; after an error `path` is as it was.
+
+    Raises RimError, naming the path, where it is a file or the system refuses.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "set"
+    >>> with replace_folder(path) as new:
+    ...     _ = write_json(new / "index.json", [])
+    >>> [item.name for item in path.iterdir()]
+    ['index.json']
+    """
+    target = Path(os.path.realpath(_path(path)))
+    new, old = (target.with_name(f".{target.name}-{secrets.token_hex(4)}.{end}") for end in ("part", "old"))
+    try:
+        if target.exists() and not target.is_dir():
+            raise NotADirectoryError(errno.EEXIST, "it is a file")
+        new.mkdir(parents=True)
+    except OSError as error:
+        raise RimError(f"{path}: this folder cannot be made: {reason(error)}", path=path) from error
+    try:
+        yield new
+        try:
+            if target.exists():
+                target.rename(old)
+            new.rename(target)
+        except OSError as error:
+            raise RimError(f"{path}: cannot be replaced: {reason(error)}", path=path) from error
+    finally:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        for left in (new, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def find_by_stem(folder: Path, stem: str, endings: Iterable[str]) -> Path:
+    """The file `folder/stem` with the first of some endings that is there; with the first of all where none is."""
+    paths = [folder / (stem + ending) for ending in endings]
+    return next((path for path in paths if path.is_file()), paths[0])
 
 
 def read_json(path) -> Any:

@@ -46,8 +46,9 @@ def premultiply(foreground: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         foreground: uint8 (h, w, 3).
         alpha: float32 (h, w) in [0, 1].
     """
-    alpha = cv2.multiply(np.ascontiguousarray(alpha, np.float32), float(FULL), dtype=cv2.CV_16U)  # rounded
-    return cv2.merge([*cv2.split(attenuate(foreground, alpha)), alpha])
+    alpha = np.ascontiguousarray(alpha, np.float32)
+    rounded = cv2.multiply(alpha, float(FULL), dtype=cv2.CV_16U)  # type: ignore[call-overload]
+    return cv2.merge([*cv2.split(attenuate(foreground, rounded)), rounded])
 
 
 def attenuate(colors: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -5,7 +5,10 @@ A matte of the wrong entity and a soft edge in the wrong place are different fai
 (does the matte cover the right entity?) is reported beside the error.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -18,10 +21,15 @@ AVERAGED = ("sad", "mse", "mad", "sad_in_band", "iou", "localised", "chance")
 BY_IMAGE = ("sad", "mse", "mad")
 
 
-def sad(pred, true) -> float:
+def sad(pred: np.ndarray, true: np.ndarray) -> float:
     """Sum of absolute differences, in thousands.
 
-    pred, true: float (H, W) in [0, 1]. Raises RimError where the shapes differ.
+    Args:
+        pred: the matte, float (H, W) in [0, 1].
+        true: the truth, of the same shape.
+
+    Raises:
+        RimError: the shapes differ.
 
     >>> sad(np.ones((50, 40)), np.zeros((50, 40)))
     2.0
@@ -29,7 +37,7 @@ def sad(pred, true) -> float:
     return float(np.abs(_difference(pred, true)).sum() / 1000)
 
 
-def mse(pred, true) -> float:
+def mse(pred: np.ndarray, true: np.ndarray) -> float:
     """Mean squared error over all pixels; arguments as in `sad`.
 
     >>> mse(np.full((2, 2), 0.5), np.zeros((2, 2)))
@@ -38,7 +46,7 @@ def mse(pred, true) -> float:
     return float(np.square(_difference(pred, true)).mean())
 
 
-def mad(pred, true) -> float:
+def mad(pred: np.ndarray, true: np.ndarray) -> float:
     """Mean absolute difference over all pixels; arguments as in `sad`.
 
     >>> mad(np.full((2, 2), 0.5), np.zeros((2, 2)))
@@ -47,7 +55,7 @@ def mad(pred, true) -> float:
     return float(np.abs(_difference(pred, true)).mean())
 
 
-def iou(pred, true, threshold: float = 0.5) -> float:
+def iou(pred: np.ndarray, true: np.ndarray, threshold: float = 0.5) -> float:
     """Intersection over union of the two mattes, each cut at `threshold`; 1 where both are empty.
 
     >>> iou(np.array([[0.9, 0.9]]), np.array([[0.8, 0.1]]))
@@ -59,29 +67,33 @@ def iou(pred, true, threshold: float = 0.5) -> float:
     return float(np.count_nonzero(pred & true) / union) if union else 1.0
 
 
-def localised(pred, true) -> bool:
+def localised(pred: np.ndarray, true: np.ndarray) -> bool:
     """Is the matte of the right entity: is its IoU with the truth, both cut at 0.5, above 0.5?"""
     return iou(pred, true) > 0.5
 
 
-def transition_band(true, kernel: int = 25):
+def transition_band(true: np.ndarray, kernel: int = 25) -> np.ndarray:
     """Where the matte is hard: between the dilated [a > 0] and the eroded [a = 1].
 
-    true: float (H, W) in [0, 1]; kernel: diameter in pixels of the elliptical kernel (25 in the earlier works, for
-    images of about a megapixel). Returns bool (H, W).
+    Args:
+        true: float (H, W) in [0, 1].
+        kernel: diameter in pixels of the elliptical kernel (25 in the earlier works, for images of about a megapixel).
+
+    Returns:
+        bool (H, W).
     """
     return trimap_from_alpha(np.asarray(true), kernel) == 128
 
 
-def sad_in_band(pred, true, kernel: int = 25) -> float:
+def sad_in_band(pred: np.ndarray, true: np.ndarray, kernel: int = 25) -> float:
     """SAD, in thousands, inside the true transition band alone: the quality of the edge."""
     return float(np.abs(_difference(pred, true))[transition_band(true, kernel)].sum() / 1000)
 
 
-def score(pred, true, band_kernel: int = 25) -> dict:
-    """All measures of one matte, as a row for `summarise`.
+def score(pred: np.ndarray, true: np.ndarray, band_kernel: int = 25) -> dict:
+    """All measures of one matte, as a row for `summarise`; arguments as in `sad`.
 
-    pred, true: float (H, W) in [0, 1]. `sad_empty` is the SAD of an empty matte: what saying nothing costs.
+    `sad_empty` is the SAD of an empty matte.
     """
     covered = iou(pred, true)
     return {
@@ -98,10 +110,16 @@ def score(pred, true, band_kernel: int = 25) -> dict:
 def summarise(rows: list[dict]) -> dict:
     """The means of many rows.
 
-    rows: one dict for each entity scored, as `score` gives, with "image" (which image it is of) added.
-    Returns the mean over entities of each measure; `sad_e`, `mse_e`, `mad_e`: the mean over the entities of an
-    image first, then over images (Paper: Eq. 11); `sad_ratio`: the sum of SAD over that of empty mattes (below 1 is
-    better than saying nothing); and the counts `entities` and `images`. Raises RimError where there is no row.
+    Args:
+        rows: one dict for each entity scored, as `score` gives, with "image" (which image it is of) added.
+
+    Returns:
+        The mean over entities of each measure; `sad_e`, `mse_e`, `mad_e`: the mean over the entities of an image first,
+        then over images (Paper: Eq. 11); `sad_ratio`: the sum of SAD over that of empty mattes (below 1 is better than
+        an empty matte); and the counts `entities` and `images`.
+
+    Raises:
+        RimError: there is no row.
 
     >>> rows = [{"image": "a", "sad": 1.0}, {"image": "a", "sad": 3.0}, {"image": "b", "sad": 8.0}]
     >>> summary = summarise(rows)
@@ -116,7 +134,7 @@ def summarise(rows: list[dict]) -> dict:
             result[name] = _mean([row[name] for row in rows])
     for name in BY_IMAGE:
         if name in result:
-            images: dict = {}
+            images: dict[str, list[float]] = {}
             for row in rows:
                 images.setdefault(row["image"], []).append(row[name])
             result[f"{name}_e"] = _mean([_mean(values) for values in images.values()])
@@ -133,7 +151,7 @@ def by(rows: list[dict], key: str) -> dict[str, dict]:
     return {value: summarise([row for row in rows if str(row.get(key)) == value]) for value in values}
 
 
-def _difference(pred, true):
+def _difference(pred: np.ndarray, true: np.ndarray) -> np.ndarray:
     # float64: a float32 sum over two million pixels is wrong in the digits that a table shows.
     pred, true = np.asarray(pred, dtype=np.float64), np.asarray(true, dtype=np.float64)
     if pred.shape != true.shape:
@@ -141,6 +159,6 @@ def _difference(pred, true):
     return pred - true
 
 
-def _mean(values) -> float:
+def _mean(values: Iterable[float]) -> float:
     values = list(values)
     return math.fsum(float(value) for value in values) / len(values)

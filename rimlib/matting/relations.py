@@ -1,7 +1,7 @@
 """The six relations (and the middle): what each means as geometry, and which words name it.
 
-Paper: Sec. 3.2 and Table 4 (whose "n the center of" lost its first letter). This is their only home: the layout places
-by it, sentences speak by it, the check of a sentence verifies by it, and a mirrored picture has its words mirrored by it.
+Paper: Sec. 3.2 and Table 4 (whose "n the center of" lost its first letter). The layout places entities by this table,
+sentences are realised from it and verified against it, and the words of a mirrored image are mirrored by it.
 
 Boxes are (left, top, right, bottom) in pixels, y grows downwards.
 """
@@ -17,17 +17,17 @@ _NEAR = ("beside", "next to", "close to", "near")
 
 @dataclass(frozen=True)
 class Relation:
-    """One relation of an entity to another, or to the picture.
+    """One relation of an entity to another, or to the image.
 
     Attributes:
         name: `left`, `right`, `top`, `bottom`, `front`, `behind`, `middle`.
-        opposite: the relation of the other one; `middle` has none.
-        absolute: phrases before "the picture"; relative: phrases before another entity.
+        opposite: the relation of the other one; empty for `middle`.
+        absolute: phrases before "the image"; relative: phrases before another entity.
         vague: those of `relative` that hold for either side.
     """
 
     name: str
-    opposite: str | None
+    opposite: str
     absolute: tuple[str, ...]
     relative: tuple[str, ...] = ()
     vague: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ RELATIONS: dict[str, Relation] = {
             ("to the right of", "on the right side of", "at the right side of", *_NEAR),
             _NEAR,
         ),
-        Relation("middle", None, ("in the middle of", "in the center of")),
+        Relation("middle", "", ("in the middle of", "in the center of")),
         Relation("top", "bottom", ("on top of", "in the upper part of"), ("above", "over", "on top of", "on")),
         Relation("bottom", "top", ("below", "in the lower part of"), ("below", "under", "underneath")),
         Relation("front", "behind", ("in front of",), ("in front of",)),
@@ -78,11 +78,13 @@ def holds(name: str, box: Box, other: Box, depth: int = 0, other_depth: int = 0)
 
     Args:
         name: a relation other than `middle`.
-        box, other: of the entity and of the one that it is related to.
-        depth, other_depth: order in the picture, larger is nearer to the viewer.
+        box: of the entity.
+        other: box of the one that it is related to.
+        depth: order in the image, larger is nearer to the viewer.
+        other_depth: of the other one.
 
-    Left, right, top and bottom need boxes that do not overlap along that axis, so that nobody would argue;
-    front and behind need boxes that do overlap.
+    Left, right, top and bottom need boxes that do not overlap along that axis, so that there is no doubt; front and
+    behind need boxes that do overlap.
     """
     if name in ("right", "bottom"):
         return holds(RELATIONS[name].opposite, other, box, other_depth, depth)
@@ -94,8 +96,8 @@ def holds(name: str, box: Box, other: Box, depth: int = 0, other_depth: int = 0)
     return overlap and (depth > other_depth if name == "front" else depth < other_depth)
 
 
-def holds_in_picture(name: str, index: int, boxes: list[Box], depths: list[int]) -> bool:
-    """Is entity `index` at this place of the picture, compared with all the others of the scene?
+def holds_in_image(name: str, index: int, boxes: list[Box], depths: list[int]) -> bool:
+    """Is entity `index` at this place of the image, compared with all the others of the scene?
 
     `left` means left of every other one; `middle` means that another stands on each of two opposite sides.
     """
@@ -121,7 +123,7 @@ def relative_holds(phrase: str, name: str, box: Box, other: Box, depth: int, oth
 
 
 def mirror(sentence: str) -> str:
-    """The sentence for the picture flipped from left to right.
+    """The sentence for the image flipped from left to right.
 
     Example:
         >>> mirror("the dog at the leftmost edge of the photo")

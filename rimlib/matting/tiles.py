@@ -1,15 +1,17 @@
-"""Large pictures in tiles: which tiles have work in them, and how their results are joined without a seam.
+"""Large images in tiles: which tiles have work in them, and how their results are joined without a seam.
 
-A network that looks far around each pixel answers worse near a tile's border, where it sees less. So tiles overlap, a tile's
-outermost pixels do not count, and over the rest of the overlap one tile's answer turns smoothly into the next one's. Tiles
-begin at multiples of 32 pixels: a network that halves five times then halves each tile as it would have halved the picture.
+A network with a large receptive field is worse near a tile's border, where it lacks context. So tiles overlap, a tile's
+outermost pixels do not count, and over the rest of the overlap one tile's result fades into the next one's. Tiles begin
+at multiples of 32 pixels: a network that halves five times then halves each tile as it would have halved the image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+import cv2
 import numpy as np
+from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
 from rimlib.errors import RimError
 
@@ -29,9 +31,18 @@ def run(
 ) -> np.ndarray:
     """One map from the tiles' maps, float32 (H, W); 0 where no tile was.
 
-    work: called with the rows and columns of a tile, gives its map, float32 of that shape; size: (H, W); wanted: (H, W), tiles
-    without a pixel above 0 in it are left out; tile, overlap: pixels, multiples of 32; progress: the title of a bar, None for none.
-    Holds two maps of the whole size besides what `work` holds. Raises RimError for sizes that do not fit each other.
+    Holds two maps of the whole size besides what `work` holds.
+
+    Args:
+        work: called with the rows and columns of a tile, gives its map, float32 of that shape.
+        size: (H, W).
+        wanted: (H, W); tiles without a pixel above 0 in it are left out.
+        tile: side in pixels, a multiple of 32.
+        overlap: pixels, a multiple of 32, at most half a tile.
+        progress: the title of a bar, None for none.
+
+    Raises:
+        RimError: sizes that do not fit each other.
     """
     places = [(rows, columns) for rows in cuts(size[0], tile, overlap) for columns in cuts(size[1], tile, overlap)]
     if wanted is not None:
@@ -51,14 +62,17 @@ def run(
 def cuts(length: int, tile: int = TILE, overlap: int = OVERLAP) -> list[slice]:
     """Slices of `tile` pixels that cover a side, evenly spread; neighbours share at least `overlap` pixels.
 
-    A side no longer than a tile is one slice; the last slice ends where the side does, and may be up to 31 pixels shorter.
+    A side no longer than a tile is one slice; the last slice ends where the side does, and may be up to 31 pixels
+    shorter.
 
     >>> cuts(1000, 512, 128)
     [slice(0, 512, None), slice(256, 768, None), slice(512, 1000, None)]
     """
     if tile % GRID or overlap % GRID or not 0 < 2 * overlap <= tile:
         raise RimError(
-            f"tiles of {tile} pixels with an overlap of {overlap}: both must be multiples of {GRID}, the overlap at most half a tile"
+            f"tiles of {tile} pixels with an overlap of {overlap}: both must be multiples of {GRID}, the overlap at "
+            "most half a tile",
+            setting="tile",
         )
     if length <= tile:
         return [slice(0, length)]
@@ -69,45 +83,47 @@ def cuts(length: int, tile: int = TILE, overlap: int = OVERLAP) -> list[slice]:
 
 
 def window(cut: slice, length: int, overlap: int = OVERLAP) -> np.ndarray:
-    """How much each pixel of a slice counts, float32: 0 over the first quarter of the overlap, then half a cosine up to 1.
+    """How much each pixel of a slice counts, float32.
 
-    At the ends of the side itself, where no neighbour takes over, it stays 1.
+    0 over the first quarter of the overlap, then half a cosine up to 1. At the ends of the side itself, where there is
+    no neighbour, it stays 1.
     """
     count = cut.stop - cut.start
     quiet = overlap // 4
     place = np.arange(count) + 0.5
-    rise = lambda distance: 0.5 - 0.5 * np.cos(np.pi * np.clip((distance - quiet) / (overlap - 2 * quiet), 0, 1))
+    rise = 0.5 - 0.5 * np.cos(np.pi * np.clip((place - quiet) / (overlap - 2 * quiet), 0, 1))
     weight = np.ones(count)
     if cut.start > 0:
-        weight *= rise(place)
+        weight *= rise
     if cut.stop < length:
-        weight *= rise(place[::-1])
+        weight *= rise[::-1]
     return weight.astype(np.float32)
 
 
 def near(alpha: np.ndarray, reach: int = 24) -> np.ndarray:
-    """Where a matte is not plainly 0 or 1, and what lies around: 255 up to `reach` pixels from there, 0 from twice that on.
+    """Where a matte is not plainly 0 or 1, and what lies around, in squares of 8 pixels, smoothly enlarged.
 
-    alpha: float32 (H, W) in [0, 1]; the edge of a hard mask counts too. In squares of 8 pixels, smoothly enlarged. uint8 (H, W).
+    Args:
+        alpha: float32 (H, W) in [0, 1]; the edge of a hard mask counts too.
+        reach: the weight is 255 up to so many pixels from there, and 0 from twice as many on.
+
+    Returns:
+        uint8 (H, W).
     """
-    import cv2
-
     rows, columns = (np.arange(0, length, CELL) for length in alpha.shape)
     most = np.maximum.reduceat(np.maximum.reduceat(alpha, rows, axis=0), columns, axis=1)  # (H/8, W/8)
     least = np.minimum.reduceat(np.minimum.reduceat(alpha, rows, axis=0), columns, axis=1)
     around = np.ones((3, 3), np.uint8)  # an edge may lie between two squares
-    unsure = (cv2.dilate(most, around) > PLAIN) & (cv2.erode(least, around) < 1 - PLAIN)
-    if not unsure.any():
+    uncertain = (cv2.dilate(most, around) > PLAIN) & (cv2.erode(least, around) < 1 - PLAIN)
+    if not uncertain.any():
         return np.zeros(alpha.shape, np.uint8)
-    distance = cv2.distanceTransform((~unsure).astype(np.uint8), cv2.DIST_L2, 5) * CELL
+    distance = cv2.distanceTransform((~uncertain).astype(np.uint8), cv2.DIST_L2, 5) * CELL
     weight = np.rint(255 * np.clip(2 - distance / reach, 0, 1)).astype(np.uint8)
     whole = cv2.resize(weight, (len(columns) * CELL, len(rows) * CELL), interpolation=cv2.INTER_LINEAR)
     return whole[: alpha.shape[0], : alpha.shape[1]]
 
 
-def _bar(places, progress):
+def _bar(places: list[tuple[slice, slice]], progress: str | None) -> Iterable[tuple[slice, slice]]:
     if progress is None:
         return places
-    from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
-
     return tqdm(places, desc=progress, unit="tile")

@@ -1,48 +1,47 @@
-"""Rendering a plan to disk: on one core, on all, or on many machines; stopped at any moment, it goes on where it was.
+"""Rendering a plan to disk: on one core, on all, or on many machines; a build that was stopped is resumed.
 
-The plan is made first, one scene after the other, into the labels and the orders that the renderer needs. Its hash stands in
-`plan.json`: a folder that was begun from another plan is refused. Then chunks of scenes are rendered, each from its orders and
-from a small pool that holds what they use, and the journal notes what is in place. The labels and the manifest come last.
+The plan is made first, one scene after the other, into the labels and the jobs that the renderer needs. Its hash stands
+in `plan.json`: a folder that was begun from another plan is refused. Then chunks of scenes are rendered, each from its
+jobs and from a small pool that holds what they use. Files are written whole or not at all, so a scene whose files are
+there is done. The labels and the manifest come last.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
-from rimlib.entities import synonyms
+from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
+
+from rimlib.entities import drawn, starter, synonyms
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.io import files
-from rimlib.profile import Data
+from rimlib.profile import Data, Profile
 from rimlib.refmatte import manifest
 from rimlib.refmatte import plan as planning
-from rimlib.refmatte.folder import alone, stays_in, sweep
-from rimlib.refmatte.jobs import Orders
-from rimlib.refmatte.manifest import WORK
-from rimlib.refmatte.render import render  # noqa: F401  (render: where one scene is wanted without files)
-from rimlib.refmatte.workers import render_all
+from rimlib.refmatte.folder import exclusive, reject_links_outside, remove_partial_files
+from rimlib.refmatte.jobs import RenderJob, RenderPlan
+from rimlib.refmatte.manifest import WORK, Row
+from rimlib.refmatte.workers import Task, render_all
+from rimlib.repository import repository
+
+_LAST_BYTES = {".jpg": b"\xff\xd9", ".png": b"IEND\xaeB\x60\x82"}
 
 
 def open_pool(name: str) -> Pool:
     """The pool that `profile.data.pool` names."""
-    from rimlib.entities import starter
-
     if name == "drawn":
-        from rimlib.entities import drawn
-
         return drawn.load()
     return starter.load() if name == "starter" else starter.load(name)
 
 
-def folder_of(profile, parent: str | Path | None = None) -> Path:
-    """Where a profile's data set lives: `data/<profile>-<8 hex of its data settings>` of the repository, or below `parent`."""
-    from rimlib.repository import repository
-
+def folder_of(profile: Profile, parent: str | Path | None = None) -> Path:
+    """Where a profile's data set lives: `data/<profile>-<8 hex of its data settings>`, or below another parent."""
     mark = hashlib.sha256(repr(profile.data).encode()).hexdigest()[:8]
     return Path(parent or repository() / "data") / f"{profile.name}-{mark}"
 
@@ -56,31 +55,34 @@ def build(
     progress: bool = True,
     dask: str | None = None,
 ) -> Path:
-    """Make a data set in RefMatte's layout, or finish or repair one that was begun.
+    """Make a data set in RefMatte's layout, or resume or repair one that was begun.
 
     Args:
         settings: `profile.data`.
         root: the folder; made when missing. One that holds anything else, or another plan's data, is refused.
+        splits: those to make.
         workers: processes; -1 for all cores. Any number gives the same bytes.
+        pool: what scenes are made of; the one that the settings name if None.
+        progress: whether to show bars.
         dask: address of a Dask scheduler, whose workers render instead. They must see `root` under the same path.
 
     Returns:
         The folder.
 
     Raises:
-        RimError: a folder that is refused or in use, a setting, picture or file that cannot be used, a full disk.
+        RimError: a folder that is refused or in use, a setting, image or file that cannot be used, a full disk.
     """
     root = Path(root).absolute()
     if workers < 1 and workers != -1:
-        raise RimError(f"workers: 1 or more is expected, or -1 for all cores, found {workers}")
+        raise RimError(f"workers: 1 or more is expected, or -1 for all cores, found {workers}", setting="workers")
     for split in splits:
-        planning.count(settings, split)  # refuses a split that there is not
+        planning.count(settings, split)  # refuses an unknown split
     pool = pool or open_pool(settings.pool)
     _note_categories(pool)
-    with alone(root):
+    with exclusive(root):
         stamp = _begin(root, settings, pool, splits)
         for split in splits:
-            _build_split(root, split, Orders(root / WORK, split, settings, pool), stamp, workers, dask, progress)
+            _build_split(root, RenderPlan(root / WORK, split, settings, pool), stamp, workers, dask, progress)
     return root
 
 
@@ -88,156 +90,118 @@ def _note_categories(pool: Pool) -> None:
     for category in synonyms.unknown(pool.categories()):
         names = [entity.name for entity in pool.entities if entity.category == category]
         print(
-            f"note: the category {category!r} ({len(names)} entities, such as {names[0]}) has no synonyms in rimlib/entities/categories.json; "
-            "sentences use the word alone",
+            f"note: the category {category!r} ({len(names)} entities, such as {names[0]}) has no synonyms in "
+            "rimlib/entities/categories.json; sentences use the word alone",
             file=sys.stderr,
         )
 
 
 def _begin(root: Path, settings: Data, pool: Pool, splits: tuple[str, ...]) -> dict:
-    """`plan.json`, made or compared."""
-    made_from = {"pool": pool.fingerprint(), "settings": hashlib.sha256(repr(settings).encode()).hexdigest()}
+    """`plan.json`, made or compared: pool, settings and version of the engine decide every plan."""
+    made_from = {
+        "engine": planning.VERSION,
+        "pool": pool.fingerprint(),
+        "settings": hashlib.sha256(repr(settings).encode()).hexdigest(),
+    }
     stamp = manifest.stamp_of(root)
     if stamp is None and (root / "plan.json").is_file():
         raise _other_plan(root)
     if stamp is None or not any(stamp["splits"].values()):  # nothing was planned yet, so nothing is lost
         stamp = {**made_from, "splits": {}}
-    if {key: stamp.get(key) for key in made_from} != made_from:
+    if {key: stamp.get(key, 1) for key in made_from} != made_from:  # the first version wrote none
         raise _other_plan(root)
-    stamp["splits"] = {
-        name: stamp["splits"].get(name) for name in planning.SPLITS if name in splits or name in stamp["splits"]
-    }
+    known = stamp["splits"]
+    stamp["splits"] = {name: known.get(name) for name in planning.SPLITS if name in splits or name in known}
     files.write_json(root / "plan.json", stamp)
     return stamp
 
 
-def _build_split(
-    root: Path, split: str, orders: Orders, stamp: dict, workers: int, dask: str | None, progress: bool
-) -> None:
-    known = stamp["splits"][split]
-    if known and orders.head() != known["head"]:
-        raise _other_plan(root)
-    journal = manifest.journal_path(root, split)
-    if not _is_complete(root, split):
-        plan = orders.write(progress)
-        if known and plan != known:
-            raise _other_plan(root)
-        stamp["splits"][split] = plan
-        files.write_json(root / "plan.json", stamp)
-        for folder in ("img", "mask"):
-            path = root / split / folder
-            path.mkdir(parents=True, exist_ok=True)
-            stays_in(root, path)
-        done = _done(root, split)
-        _render(root, split, orders, done, plan["scenes"], workers, dask, progress)
-        sweep(root, split)
-        _finish(root, split, orders, done, plan)
-    orders.remove()
-    journal.unlink(missing_ok=True)
-
-
-def _is_complete(root: Path, split: str) -> bool:
-    """Is there a manifest, and are its files? If some are not, it becomes the journal of those that are."""
+def _build_split(root: Path, jobs: RenderPlan, stamp: dict, workers: int, dask: str | None, progress: bool) -> None:
+    split = jobs.split
     listed = manifest.read(root, split)
-    if listed is None:
-        return False
-    if manifest.is_whole(root, ([path, *row] for path, row in listed["files"].items())):
-        return True
-    scenes: dict[str, list] = {}
-    for path, row in listed["files"].items():
-        if path.startswith(f"{split}/"):
-            name = Path(path).stem if "/img/" in path else Path(path).stem.rpartition("_")[0]
-            scenes.setdefault(name, []).append([path, *row])
-    files.write_atomically(
-        manifest.journal_path(root, split), "".join(json.dumps([name, rows]) + "\n" for name, rows in scenes.items())
-    )
-    manifest.manifest_path(root, split).unlink()
-    return False
-
-
-def _done(root: Path, split: str) -> dict[str, int]:
-    """The scenes whose files are in place → the start of their line in the journal, which is cut after its last good line."""
-    done, end = {}, 0
-    for start, end, name, rows in manifest.read_journal(root, split):
-        if manifest.is_whole(root, rows):
-            done[name] = start
-    if (journal := manifest.journal_path(root, split)).is_file():
-        os.truncate(journal, end)
-    return done
+    rows: dict[str, Row] = {path: (size, digest) for path, (size, digest) in (listed or {"files": {}})["files"].items()}
+    if listed is None or not all(manifest.has_size(root / path, size) for path, (size, _) in rows.items()):
+        plan = jobs.write(progress)
+        known = stamp["splits"][split] or plan
+        if {**known, **plan} != known:
+            raise _other_plan(root)
+        stamp["splits"][split] = known
+        files.write_json(root / "plan.json", stamp)
+        for folder in (root / split / "img", root / split / "mask"):
+            folder.mkdir(parents=True, exist_ok=True)
+            reject_links_outside(root, folder)
+        _render(root, jobs, known["scenes"], rows, workers, dask, progress)
+        remove_partial_files(root, split)
+        _finish(root, jobs, known, rows)
+    jobs.remove()
 
 
 def _render(
-    root: Path,
-    split: str,
-    orders: Orders,
-    done: dict[str, int],
-    total: int,
-    workers: int,
-    dask: str | None,
-    progress: bool,
+    root: Path, jobs: RenderPlan, total: int, rows: dict[str, Row], workers: int, dask: str | None, progress: bool
 ) -> None:
-    """Render what is left; each scene whose files are in place joins `done` and the journal."""
-    from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
+    """Render the scenes that are not done; what is written joins `rows`, those of an earlier manifest."""
+    done = {job.name for job in jobs if _is_done(root, jobs.split, job, rows)}
+    canvas, noted = (jobs.settings.height, jobs.settings.width), False
 
-    canvas, said = (orders.settings.height, orders.settings.width), False
-    tasks = (
-        (
-            orders.pool.only(
-                (name for order in chunk for name in order.entities), (order.background for order in chunk)
-            ),
-            chunk,
-            root,
-            split,
-            canvas,
-        )
-        for chunk in orders.left(done)
-    )
-    with (
-        open(manifest.journal_path(root, split), "ab") as journal,
-        tqdm(desc=f"scenes of {split}", total=total, initial=len(done), unit="scene", disable=not progress) as bar,
-    ):
-        for chunk in render_all(tasks, workers, dask):
-            if not (root / chunk[-1].files[-1][0]).is_file():
+    def tasks() -> Iterator[Task]:
+        for chunk in jobs.pending(done):
+            entities, backgrounds = (name for job in chunk for name in job.entities), (job.background for job in chunk)
+            yield jobs.pool.only(entities, backgrounds), chunk, root, jobs.split, canvas
+
+    bar = tqdm(desc=f"scenes of {jobs.split}", total=total, initial=len(done), unit="scene", disable=not progress)
+    with bar:
+        for chunk in render_all(tasks(), workers, dask):
+            last = chunk[-1].files[-1][0]
+            if not (root / last).is_file():
                 raise RimError(
-                    f"{root}: {chunk[-1].files[-1][0]} was written by a worker and is not here; all machines of a cluster "
-                    "must share this folder"
+                    f"{root}: {last} was written by a worker and is not here; all machines of a cluster must share "
+                    "this folder",
+                    path=root / last,
                 )
-            if not said and (scene := max(chunk, key=lambda scene: scene.enlarged)).enlarged > 1:
-                said = True
-                tqdm.write(
-                    f"note: the background of {scene.name} is smaller than the scene and was enlarged {scene.enlarged:.2f} times; "
-                    "others may be too",
+            scene = max(chunk, key=lambda scene: scene.enlarged)
+            if not noted and scene.enlarged > 1:
+                noted = True
+                bar.write(
+                    f"note: the background of {scene.name} is smaller than the scene and was enlarged "
+                    f"{scene.enlarged:.2f} times; others may be too",
                     file=sys.stderr,
                 )
-            lines = [json.dumps([scene.name, scene.files]).encode() + b"\n" for scene in chunk]
-            start = journal.tell()
-            journal.writelines(lines)
-            journal.flush()
-            for scene, line in zip(chunk, lines):
-                done[scene.name], start = start, start + len(line)
+            rows.update(row for scene in chunk for row in scene.files)
             bar.update(len(chunk))
 
 
-def _finish(root: Path, split: str, orders: Orders, done: dict[str, int], plan: dict) -> None:
-    """The labels, and when all is on the disk, the manifest."""
-    labels = []
-    for path in orders.labels:
-        labels.append([path.name, path.stat().st_size, files.sha256(path)])
-        os.replace(path, root / path.name)
+def _is_done(root: Path, split: str, job: RenderJob, rows: dict[str, Row]) -> bool:
+    """Are the files of a scene there, and whole?"""
+    return all(
+        manifest.has_size(root / path, rows[path][0]) if path in rows else _is_whole(root / path)
+        for path in job.files(split)
+    )
+
+
+def _is_whole(path: Path) -> bool:
+    """Does an image end as its format does? After a power cut a name can be there without all of its bytes."""
+    try:
+        with open(path, "rb") as stream:
+            stream.seek(-8, os.SEEK_END)
+            return stream.read().endswith(_LAST_BYTES[path.suffix]) and not path.is_symlink()
+    except OSError:
+        return False
+
+
+def _finish(root: Path, jobs: RenderPlan, plan: dict, rows: dict[str, Row]) -> None:
+    """The labels, and when all is on the disk, the manifest; what an earlier call wrote is hashed here."""
+    labels = [path.name for path in jobs.labels]
+    for name in labels:
+        os.replace(jobs.folder / name, root / name)
+        rows[name] = manifest.row_of(root / name)
     os.sync()
-
-    def rows() -> Iterator[list]:
-        yield from labels
-        with open(manifest.journal_path(root, split), "rb") as journal:
-            for order in orders:
-                journal.seek(done[order.name])
-                yield from json.loads(journal.readline())[1]
-
-    manifest.write(root, split, plan, rows())
+    paths = chain(labels, (path for job in jobs for path in job.files(jobs.split)))
+    manifest.write(root, jobs.split, plan, ((path, rows.get(path) or manifest.row_of(root / path)) for path in paths))
 
 
 def _other_plan(root: Path) -> RimError:
     return RimError(
-        f"{root}: holds a data set made from another plan (other settings, another pool, or another version of the engine); "
-        "choose another folder or delete this one"
+        f"{root}: holds a data set made from another plan (other settings, another pool, or another version of the "
+        "engine); choose another folder or delete this one",
+        path=root,
     )

@@ -23,7 +23,7 @@ class RefMatte:
     Args:
         root: the folder that holds `refmatte_<split>_label.json`, or the one above it.
         split: `train`, `test`, ours: `seen`, or `rw100` for a real-world set.
-        setting: `keyword` leaves out pictures in which a keyword means more than one entity.
+        setting: `keyword` leaves out images in which a keyword means more than one entity.
 
     Raises:
         RimError: the folder or its label file is missing or broken, or `rim build` has not finished the split.
@@ -31,12 +31,12 @@ class RefMatte:
 
     def __init__(self, root: str | Path, split: str = "train", setting: str = "expression"):
         if setting not in SETTINGS:
-            raise RimError(f"setting {setting!r}: must be {' or '.join(SETTINGS)}")
+            raise RimError(f"setting {setting!r}: must be {' or '.join(SETTINGS)}", setting="setting")
         self.root, self.split, self.setting = Path(root), split, setting
-        manifest.insist(self.root, split)
-        self.layout = released.locate(self.root, split, pictures=False)
+        manifest.require_complete(self.root, split)
+        self.layout = released.locate(self.root, split, need_images=False)
         targets = read_labels(self.root, split)
-        grouped = defaultdict(list)
+        grouped: dict[str, list[Target]] = defaultdict(list)
         for target in targets:
             grouped[target.image_name].append(target)
         if setting == "keyword":
@@ -49,23 +49,24 @@ class RefMatte:
         return len(self.targets)
 
     def targets_of(self, image_name: str) -> list[Target]:
+        """The targets of one image."""
         return self._of_image[image_name]
 
     def sentence(self, target: Target) -> str:
-        """What the setting asks for this target: its keyword, or its one scored expression."""
+        """The text of the setting for this target: its keyword, or its one scored expression."""
         return target.keyword if self.setting == "keyword" else target.evaluated
 
     def image(self, image_name: str) -> np.ndarray:
-        """uint8 (H, W, 3)."""
+        """An image, uint8 (H, W, 3)."""
         return images.read_picture(self.layout.image(image_name))
 
     def matte(self, mask_id: str) -> np.ndarray:
-        """float32 (H, W) in [0, 1]."""
+        """A matte, float32 (H, W) in [0, 1]."""
         return images.read_matte(self.layout.mask(mask_id))
 
     @cached_property
     def no_target(self) -> dict[str, list[dict]]:
-        """Sentences that fit nothing in their picture, by image name; empty where the data set has none (see `referents`)."""
+        """Sentences that fit nothing in their image, by image name; empty where the data set has none."""
         return read_no_target(self.root, self.split)
 
     @cached_property
@@ -79,5 +80,5 @@ class RefMatte:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of the label file: another plan gives another one."""
+        """The sha256 of the label file: another plan gives another one."""
         return files.sha256(self.layout.labels)

@@ -14,23 +14,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from rimlib.entities.entity import Entity
+from rimlib.entities.entity import ATTRIBUTES, Entity
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.io import files
 from rimlib.refmatte import released
 from rimlib.refmatte.plan import ScenePlan
 
-ATTRIBUTES = ("color", "salient", "transparent", "gender", "age_group", "clothes")
+LABELLED = tuple(name for name in ATTRIBUTES if name != "category")  # the category is the keyword
 
 
 @dataclass(frozen=True)
 class Target:
-    """One entity of one picture, to be found by its sentences.
+    """One entity of one image, to be found by its sentences.
 
     Attributes:
         mask_id, image_name: file names without their endings.
-        keyword: the entry-level category, or "" where the data set does not say.
+        keyword: the entry-level category, or "" where the data set has none.
         expressions: the sentences; kinds: the kind of each.
         extra: all other keys of the label file.
     """
@@ -49,18 +49,22 @@ class Target:
 
 
 def label_path(root: Path, split: str) -> Path:
+    """Where the sentences of a split are."""
     return Path(root) / f"refmatte_{split}_label.json"
 
 
 def image_path(root: Path, split: str, image_name: str) -> Path:
+    """Where an image is."""
     return Path(root) / split / "img" / f"{image_name}.jpg"
 
 
 def mask_path(root: Path, split: str, mask_id: str) -> Path:
+    """Where a matte is."""
     return Path(root) / split / "mask" / f"{mask_id}.png"
 
 
 def no_target_path(root: Path, split: str) -> Path:
+    """Where the sentences of a split are that fit nothing in their image."""
     return Path(root) / f"refmatte_{split}_no_target.json"
 
 
@@ -77,7 +81,7 @@ def labels_of(scene: ScenePlan, entities: list[Entity]) -> dict[str, dict]:
             "keyword_clear": scene.keyword_clear,
             "entity": scene.entities[index],
             "entity_kind": entity.kind,
-            "attributes": {name: getattr(entity, name) for name in ATTRIBUTES if getattr(entity, name) is not None},
+            "attributes": {name: getattr(entity, name) for name in LABELLED if getattr(entity, name) is not None},
             "relation": scene.relation,
             "box": [place.left, place.top, place.width, place.height],
             "depth": place.depth,
@@ -94,15 +98,14 @@ def targets_of(scene: ScenePlan, entities: list[Entity]) -> list[Target]:
 
 
 def write_labels(root: Path, split: str, scenes: Iterable[ScenePlan], pool: Pool) -> None:
-    """Write the label file of a split, and a file of its no-target sentences where it has any; scene by scene, whole or not at all."""
-    nothing: dict[str, list[dict]] = {}
+    """Write the label file of a split, scene by scene, and a file of its no-target sentences where it has any."""
+    no_target: dict[str, list[dict]] = {}
 
     def rows() -> Iterator[tuple[str, dict]]:
         for scene in scenes:
             if scene.no_target:
-                nothing[scene.name] = [
-                    {"sentence": sentence.text, "wrong": sentence.kind} for sentence in scene.no_target
-                ]
+                untrue = [{"sentence": sentence.text, "wrong": sentence.kind} for sentence in scene.no_target]
+                no_target[scene.name] = untrue
             yield from labels_of(scene, [pool[name] for name in scene.entities]).items()
 
     def pour(stream: BinaryIO) -> None:
@@ -114,8 +117,8 @@ def write_labels(root: Path, split: str, scenes: Iterable[ScenePlan], pool: Pool
         stream.write(b"{}\n" if empty else b"\n}\n")
 
     files.write_atomically(label_path(root, split), pour)
-    if nothing:
-        files.write_json(no_target_path(root, split), nothing)
+    if no_target:
+        files.write_json(no_target_path(root, split), no_target)
 
 
 def read_no_target(root: Path, split: str) -> dict[str, list[dict]]:
@@ -127,7 +130,9 @@ def read_no_target(root: Path, split: str) -> dict[str, list[dict]]:
     if not isinstance(rows, dict) or not all(
         isinstance(row, dict) and isinstance(row.get("sentence"), str) for many in rows.values() for row in many
     ):
-        raise RimError(f"{path}: expected a list of sentences for each image name, each an object with a sentence")
+        raise RimError(
+            f"{path}: expected a list of sentences for each image name, each an object with a sentence", path=path
+        )
     return rows
 
 
@@ -135,9 +140,9 @@ def read_labels(root: Path, split: str) -> list[Target]:
     """All targets of a split, in the file's order; the released data sets are read too (see `released`).
 
     Raises:
-        RimError: no label file, broken JSON, or a row without picture or sentences; the row is named.
+        RimError: no label file, broken JSON, or a row without image or sentences; the row is named.
     """
-    layout = released.locate(root, split, pictures=False)
+    layout = released.locate(root, split, need_images=False)
     return [_target(mask_id, row) for mask_id, row in released.read_rows(layout).items()]
 
 

@@ -1,7 +1,7 @@
-"""A plan laid out for a build: the label files, and one `Order` for each scene, in files of the working folder.
+"""A plan laid out for a build: the label files, and one `RenderJob` for each scene, in files of the working folder.
 
-The plan of 47,500 scenes is made one scene at a time and never stands in memory; what stays is one name for each scene. Its hash,
-over labels and orders, tells whether a folder was begun from the same plan.
+The plan of 47,500 scenes is made one scene at a time and never stands in memory; what stays is one name for each scene.
+Its hash, over labels and jobs, shows whether a folder was begun from the same plan.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ import json
 import re
 from collections.abc import Container, Iterator
 from dataclasses import astuple, dataclass
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
+from typing import BinaryIO
+
+from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
@@ -23,13 +26,12 @@ from rimlib.refmatte import plan as planning
 from rimlib.refmatte.layout import Placement
 from rimlib.refmatte.plan import ScenePlan
 
-HEAD = 20  # scenes that are planned again to see whether a finished split is still of this plan
 CHUNK = 50  # scenes at most that a worker is given at once
 
 
 @dataclass(frozen=True)
-class Order:
-    """What the renderer needs of a `ScenePlan`: all but its sentences. `line` and `of_line` store it as one line of JSON."""
+class RenderJob:
+    """What the renderer needs of a `ScenePlan`: all but its sentences."""
 
     name: str
     background: str
@@ -38,81 +40,77 @@ class Order:
     mirrored: tuple[bool, ...]
 
     @classmethod
-    def of(cls, scene: ScenePlan) -> Order:
-        """Raises RimError for a name that is not plain: it becomes the name of files."""
+    def of(cls, scene: ScenePlan) -> RenderJob:
+        """The job of a planned scene. Raises RimError for a name that is not plain: it becomes the name of files."""
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,200}", scene.name):
             raise RimError(
-                f"scene {scene.name!r}: a name has letters, digits, '-' and '_' only, since it becomes the name of files"
+                f"scene {scene.name!r}: a name has letters, digits, '-' and '_' only, since files are named by it"
             )
-        return cls(scene.name, scene.background, tuple(scene.entities), tuple(scene.placements), tuple(scene.mirrored))
+        return cls(scene.name, scene.background, scene.entities, scene.placements, scene.mirrored)
 
-    def line(self) -> bytes:
-        places = [[int(value) for value in astuple(place)] for place in self.placements]
-        return (
-            json.dumps(
-                [self.name, self.background, self.entities, places, [bool(value) for value in self.mirrored]]
-            ).encode()
-            + b"\n"
-        )
+    def to_line(self) -> bytes:
+        """The job as one line of JSON."""
+        places = [astuple(place) for place in self.placements]
+        return json.dumps([self.name, self.background, self.entities, places, self.mirrored]).encode() + b"\n"
 
     @classmethod
-    def of_line(cls, line: bytes) -> Order:
+    def from_line(cls, line: bytes) -> RenderJob:
+        """The job that `to_line` wrote."""
         name, background, entities, places, mirrored = json.loads(line)
         return cls(name, background, tuple(entities), tuple(Placement(*place) for place in places), tuple(mirrored))
 
+    def files(self, split: str) -> list[str]:
+        """The files of the scene, below the root of the data set: a mask for each entity, and the image last."""
+        masks = [format.mask_path(Path(), split, f"{self.name}_{index + 1}") for index in range(len(self.entities))]
+        return [path.as_posix() for path in (*masks, format.image_path(Path(), split, self.name))]
 
-class Orders:
+
+class RenderPlan:
     """The plan of one split, laid out in a folder.
 
     Args:
         folder: the working folder; the label files get their usual names in it.
+        split: one of `plan.SPLITS`.
+        settings: `profile.data`.
+        pool: what the plan draws from.
     """
 
     def __init__(self, folder: Path, split: str, settings: Data, pool: Pool):
         self.folder, self.split, self.settings, self.pool = folder, split, settings, pool
-        self.path = folder / f"orders_{split}.jsonl"
+        self.path = folder / f"jobs_{split}.jsonl"
 
     @property
     def labels(self) -> list[Path]:
         """The label files that were written: of the sentences, and of those that fit nothing if there are any."""
-        return [
-            path
-            for path in (format.label_path(self.folder, self.split), format.no_target_path(self.folder, self.split))
-            if path.is_file()
-        ]
-
-    def head(self) -> str:
-        """A hash of the first scenes as they are planned now."""
-        hashed = hashlib.sha256()
-        for scene in islice(planning.scenes(self.pool, self.settings, self.split), HEAD):
-            rows = format.labels_of(scene, [self.pool[name] for name in scene.entities])
-            hashed.update(
-                Order.of(scene).line() + json.dumps([rows, [sentence.text for sentence in scene.no_target]]).encode()
-            )
-        return hashed.hexdigest()
+        paths = (format.label_path(self.folder, self.split), format.no_target_path(self.folder, self.split))
+        return [path for path in paths if path.is_file()]
 
     def write(self, progress: bool = True) -> dict:
-        """Plan the split and write its files. Returns what tells this plan from others: scenes, head, plan (hashes).
+        """Plan the split and write its files.
+
+        Returns:
+            What marks this plan: the number of `scenes`, and its hash, `plan`.
 
         Raises:
             RimError: what the plan raises, two scenes of one name, a file that cannot be written.
         """
-        from tqdm import tqdm
-
         names: set[str] = set()
         hashed = hashlib.sha256()
 
-        def noted(scenes: Iterator[ScenePlan], stream) -> Iterator[ScenePlan]:
+        def noted(scenes: Iterator[ScenePlan], stream: BinaryIO) -> Iterator[ScenePlan]:
             for scene in scenes:
                 if scene.name in names:
-                    raise RimError(f"plan of {self.split}: two scenes have the name {scene.name}; change data.seed")
+                    raise RimError(
+                        f"plan of {self.split}: two scenes have the name {scene.name}; change data.seed",
+                        setting="data.seed",
+                    )
                 names.add(scene.name)
-                line = Order.of(scene).line()
+                line = RenderJob.of(scene).to_line()
                 hashed.update(line)
                 stream.write(line)
                 yield scene
 
-        def pour(stream) -> None:
+        def pour(stream: BinaryIO) -> None:
             scenes = tqdm(
                 planning.scenes(self.pool, self.settings, self.split),
                 f"plan of {self.split}",
@@ -127,20 +125,21 @@ class Orders:
         files.write_atomically(self.path, pour, durable=False)
         for path in self.labels:
             hashed.update(files.sha256(path).encode())
-        return {"scenes": len(names), "head": self.head(), "plan": hashed.hexdigest()}
+        return {"scenes": len(names), "plan": hashed.hexdigest()}
 
-    def __iter__(self) -> Iterator[Order]:
+    def __iter__(self) -> Iterator[RenderJob]:
         with open(self.path, "rb") as lines:
-            yield from map(Order.of_line, lines)
+            yield from map(RenderJob.from_line, lines)
 
-    def left(self, done: Container[str]) -> Iterator[list[Order]]:
-        """Chunks of orders that are not done; a group's scenes stay together, so that their entities are read once."""
+    def pending(self, done: Container[str]) -> Iterator[list[RenderJob]]:
+        """Chunks of jobs that are not done; a group's scenes stay together, so that their entities are read once."""
         size = self.settings.images_per_group_train if self.split == "train" else self.settings.images_per_group_test
         size = min(max(size, 1), CHUNK)
         for _, chunk in groupby(enumerate(self), key=lambda item: item[0] // size):
-            if orders := [order for _, order in chunk if order.name not in done]:
-                yield orders
+            if jobs := [job for _, job in chunk if job.name not in done]:
+                yield jobs
 
     def remove(self) -> None:
-        for path in (self.path, *self.labels):
+        """Remove the files of the working folder."""
+        for path in (*self.folder.glob(f"*_{self.split}.jsonl"), *self.labels):
             path.unlink(missing_ok=True)

@@ -1,8 +1,7 @@
-"""What makes a data set trustworthy: a journal while it grows, a manifest when it is complete, and a check against both.
+"""What makes a data set trustworthy: a manifest when it is complete, and a check against it.
 
-`plan.json` says what the data set was planned from. `.build/journal_<split>.jsonl` has one line for each scene whose files are
-in place. `manifest_<split>.json` lists every file with its size and sha256, and is written last: a split with a manifest is
-complete, one without is not.
+`plan.json` holds what the data set was planned from. `manifest_<split>.json` lists every file with its size and sha256,
+and is written last: a split with a manifest is complete, one without is not.
 """
 
 from __future__ import annotations
@@ -10,15 +9,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
+
+from tqdm import tqdm
 
 from rimlib.errors import RimError
 from rimlib.io import files
-from rimlib.refmatte.format import label_path, no_target_path
+from rimlib.refmatte.format import image_path, label_path, no_target_path
 
 WORK = ".build"  # what only an unfinished build needs
 OWN = (WORK, ".cache", "plan.json")
+Row = tuple[int, str]  # size in bytes and sha256 of a file
 
 
 @dataclass
@@ -26,8 +30,9 @@ class Report:
     """What `check` found. Lists hold paths below the root.
 
     Attributes:
-        splits: those that the data set was asked to have; unfinished: of these, (scenes done, scenes planned).
-        missing, changed: files of the manifest; strange: files that no manifest knows.
+        splits: those that the data set is meant to have; unfinished: of these, (scenes done, scenes planned).
+        scenes, files, bytes: of the splits that are finished.
+        missing, corrupted: files of the manifest; unexpected: files that no manifest lists.
     """
 
     splits: list[str] = field(default_factory=list)
@@ -35,30 +40,26 @@ class Report:
     files: int = 0
     bytes: int = 0
     missing: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    strange: list[str] = field(default_factory=list)
+    corrupted: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
     unfinished: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
         """All splits finished, each file as it was written, and no others."""
-        return not (self.unfinished or self.missing or self.changed or self.strange)
+        return not (self.unfinished or self.missing or self.corrupted or self.unexpected)
 
     def __str__(self) -> str:
         """One line for each file that is not as it should be, then one for the whole."""
-        return "\n".join(self._lines())
-
-    def _lines(self) -> Iterator[str]:
-        for what, paths in (
-            ("missing", self.missing),
-            ("changed", self.changed),
-            ("does not belong here", self.strange),
-        ):
-            yield from (f"{path}: {what}" for path in paths)
+        lines = [
+            f"{path}: {state}" for state in ("missing", "corrupted", "unexpected") for path in getattr(self, state)
+        ]
         for split, (done, total) in self.unfinished.items():
-            yield f"{split}: not finished, {done} of {total or 'an unknown number of'} scenes; the same `rim build` goes on"
-        state = "complete and unharmed" if self.complete else "not finished" if self.unfinished else "harmed"
-        yield f"{state}: {', '.join(self.splits)}; {self.scenes} scenes, {self.files} files, {self.bytes} bytes"
+            lines.append(f"{split}: not finished, {_of_total(done, total)}; the same `rim build` resumes it")
+        state = "complete and intact" if self.complete else "not finished" if self.unfinished else "corrupted"
+        return "\n".join(
+            [*lines, f"{state}: {', '.join(self.splits)}; {self.scenes} scenes, {self.files} files, {self.bytes} bytes"]
+        )
 
 
 def check(root: str | Path, splits: Iterable[str] | None = None, workers: int = 1, progress: bool = True) -> Report:
@@ -66,68 +67,58 @@ def check(root: str | Path, splits: Iterable[str] | None = None, workers: int = 
 
     Args:
         root: its folder.
-        splits: those to check; all that were asked for when not given. Only with all of them is the root looked through too.
+        splits: those to check; all if None. Only with all of them is the root looked through too.
         workers: threads that read.
+        progress: whether to show a bar.
 
     Raises:
-        RimError: the folder is not one of ours, a split that it does not have, or a manifest that cannot be read.
+        RimError: the folder has no plan, or not this split, or a manifest that cannot be read.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
-    from tqdm import tqdm
-
     root = Path(root)
     stamp = stamp_of(root)
     if stamp is None:
-        raise RimError(f"{root}: has no plan.json, so `rim build` did not make it; there is nothing to compare it with")
-    asked = list(stamp["splits"])
-    report = Report(splits=asked if splits is None else list(splits))
+        raise RimError(f"{root}: has no plan.json, so `rim build` did not make it and there are no hashes", path=root)
+    planned = list(stamp["splits"])
+    report = Report(splits=planned if splits is None else list(splits))
     for split in report.splits:
-        if split not in asked:
-            raise RimError(f"{root}: has no split {split!r}; it has: {', '.join(asked)}")
+        if split not in planned:
+            raise RimError(f"{root}: has no split {split!r}; it has: {', '.join(planned)}", path=root, setting="split")
         listed = read(root, split)
         if listed is None:
             report.unfinished[split] = finished(root, split)
             continue
         if listed["plan"] != stamp["splits"][split]:
-            report.changed.append("plan.json")
+            report.corrupted.append("plan.json")
         report.scenes += listed["scenes"]
         with ThreadPoolExecutor(max(1, workers)) as threads:
-            found = threads.map(lambda item: (item[0], _state(root / item[0], *item[1])), listed["files"].items())
-            for path, state in tqdm(
-                found, total=len(listed["files"]), desc=f"files of {split}", unit="file", disable=not progress
-            ):
-                report.files, report.bytes = report.files + 1, report.bytes + listed["files"][path][0]
+            states = threads.map(lambda item: _state(root / item[0], *item[1]), listed["files"].items())
+            bar = tqdm(states, f"files of {split}", len(listed["files"]), unit="file", disable=not progress)
+            for state, (path, (size, _)) in zip(bar, listed["files"].items()):
+                report.files, report.bytes = report.files + 1, report.bytes + size
                 if state:
                     getattr(report, state).append(path)
-        report.strange += sorted(path for path in files_of(root, split) if path not in listed["files"])
+        report.unexpected += sorted(path for path in files_of(root, split) if path not in listed["files"])
     if splits is None:
-        known = {
-            *OWN,
-            *asked,
-            *(of(root, split).name for split in asked for of in (manifest_path, label_path, no_target_path)),
-        }
-        report.strange += sorted(path.name for path in root.iterdir() if path.name not in known)
+        named = (of(root, split).name for split in planned for of in (manifest_path, label_path, no_target_path))
+        report.unexpected += sorted({path.name for path in root.iterdir()} - {*OWN, *planned, *named})
     return report
 
 
-def insist(root: str | Path, split: str) -> None:
+def require_complete(root: str | Path, split: str) -> None:
     """Refuse a split that `rim build` began and did not finish. A data set that it did not make passes."""
     stamp = stamp_of(Path(root))
     if stamp and split in stamp["splits"] and not manifest_path(root, split).is_file():
-        done, total = finished(root, split)
         raise RimError(
-            f"{root}: the split {split!r} is not finished, {done} of {total or 'an unknown number of'} scenes are there; "
-            f"`rim build` with the same profile and `--out {root}` goes on"
+            f"{root}: the split {split!r} is not finished, {_of_total(*finished(root, split))}; "
+            f"`rim build` with the same profile and `--out {root}` resumes it",
+            path=root,
+            setting="split",
         )
 
 
 def manifest_path(root: str | Path, split: str) -> Path:
+    """Where the manifest of a split is."""
     return Path(root) / f"manifest_{split}.json"
-
-
-def journal_path(root: str | Path, split: str) -> Path:
-    return Path(root) / WORK / f"journal_{split}.jsonl"
 
 
 def stamp_of(root: Path) -> dict | None:
@@ -139,9 +130,10 @@ def stamp_of(root: Path) -> dict | None:
 
 
 def finished(root: str | Path, split: str) -> tuple[int, int]:
-    """(scenes that the journal knows, scenes planned); 0 for a number that is not known yet."""
+    """(scenes whose images are there, scenes planned); 0 for a number that is not known yet."""
     stamp = stamp_of(Path(root)) or {"splits": {}}
-    return sum(1 for _ in read_journal(root, split)), (stamp["splits"].get(split) or {}).get("scenes", 0)
+    images = image_path(Path(root), split, "*")  # the image of a scene is written last
+    return sum(1 for _ in images.parent.glob(images.name)), (stamp["splits"].get(split) or {}).get("scenes", 0)
 
 
 def read(root: Path, split: str) -> dict | None:
@@ -151,23 +143,27 @@ def read(root: Path, split: str) -> dict | None:
         return None
     listed = files.read_json(path)
     if not isinstance(listed, dict) or {"plan", "scenes", "files"} - listed.keys():
-        raise RimError(f"{path}: is no manifest; delete it, and `rim build` makes it again")
+        raise RimError(f"{path}: is no manifest; delete it, and `rim build` makes it again", path=path)
     for name in listed["files"]:
         if name.startswith("/") or ".." in Path(name).parts:
-            raise RimError(f"{path}: names {name!r}, which is not below its folder")
+            raise RimError(f"{path}: lists {name!r}, which is not below its folder", path=path)
     return listed
 
 
-def write(root: Path, split: str, plan: dict, rows: Iterable[list]) -> None:
+def write(root: Path, split: str, plan: dict, rows: Iterable[tuple[str, Row]]) -> None:
     """Write a split's manifest, to the disk and in one step; call it when all files are in place.
 
-    plan: what `plan.json` says of the split; rows: (path, bytes, sha256) of each file, which gets a line of its own.
+    Args:
+        root: the data set's folder.
+        split: the split.
+        plan: what `plan.json` holds of the split.
+        rows: path and row of each file, which gets a line of its own.
     """
 
-    def pour(stream) -> None:
+    def pour(stream: BinaryIO) -> None:
         total = mattes = 0
         stream.write(f'{{"plan": {json.dumps(plan, sort_keys=True)},\n"files": {{'.encode())
-        for number, (path, size, digest) in enumerate(rows):
+        for number, (path, (size, digest)) in enumerate(rows):
             stream.write(f'{"," if number else ""}\n{json.dumps(path)}: [{size}, "{digest}"]'.encode())
             total, mattes = total + size, mattes + ("/mask/" in path)
         stream.write(f'}},\n"scenes": {plan["scenes"]}, "mattes": {mattes}, "bytes": {total}}}\n'.encode())
@@ -175,26 +171,15 @@ def write(root: Path, split: str, plan: dict, rows: Iterable[list]) -> None:
     files.write_atomically(manifest_path(root, split), pour)
 
 
-def read_journal(root: str | Path, split: str) -> Iterator[tuple[int, int, str, list[list]]]:
-    """(start, end, scene, [[path, bytes, sha256], …]) of each line; what follows a torn or broken line is not believed."""
-    end = 0
-    try:
-        with open(journal_path(root, split), "rb") as stream:
-            for line in stream:
-                try:
-                    name, rows = json.loads(line if line.endswith(b"\n") else b"")
-                except (ValueError, TypeError):
-                    return
-                start, end = end, end + len(line)
-                yield start, end, name, rows
-    except FileNotFoundError:
-        return
+def row_of(path: Path) -> Row:
+    """Size and hash of a file."""
+    return path.stat().st_size, files.sha256(path)
 
 
-def is_whole(root: Path, rows: Iterable[list]) -> bool:
-    """Are all files there with their sizes? Cheap; `check` compares contents."""
+def has_size(path: Path, size: int) -> bool:
+    """Is the file there, and of this size? Cheap; `check` compares contents."""
     try:
-        return all(os.lstat(root / path).st_size == size for path, size, _ in rows)
+        return os.lstat(path).st_size == size
     except OSError:
         return False
 
@@ -205,7 +190,11 @@ def files_of(root: Path, split: str) -> Iterator[str]:
         yield from ((Path(folder) / name).relative_to(root).as_posix() for name in names)
 
 
+def _of_total(done: int, total: int) -> str:
+    return f"{done} of {total or 'an unknown number of'} scenes are there"
+
+
 def _state(path: Path, size: int, digest: str) -> str | None:
     if not path.is_file():
         return "missing"
-    return None if path.stat().st_size == size and files.sha256(path) == digest else "changed"
+    return None if row_of(path) == (size, digest) else "corrupted"

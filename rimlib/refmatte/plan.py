@@ -1,8 +1,8 @@
 """The plan: every scene and sentence of a data set, drawn from a pool and a seed, without a pixel.
 
-Paper: Sec. 3.3. Entities are balanced to five people, one animal and one thing by duplication, cut into groups, and each
-group gives a number of scenes; relations come 7:2:1; two or three entities each, always two for front and behind; some more
-scenes draw from all entities at random. `build` renders what a plan says.
+Paper: Sec. 3.3. Entities are balanced to five people, one animal and one thing by duplication, cut into groups, and
+each group gives a number of scenes; relations come 7:2:1; two or three entities each, always two for front and behind;
+some more scenes draw from all entities at random. `build` renders a plan.
 """
 
 from __future__ import annotations
@@ -19,10 +19,17 @@ from rimlib.errors import RimError
 from rimlib.matting import relations
 from rimlib.profile import Data
 from rimlib.refmatte import layout
-from rimlib.refmatte.expressions import Scene, Sentence, speak
+from rimlib.refmatte.expressions import Scene, Sentence, generate
 from rimlib.refmatte.layout import Placement
-from rimlib.refmatte.referents import can_be_told_apart, keyword_is_clear, referents, speak_of_nothing, speak_uniquely
+from rimlib.refmatte.referents import (
+    can_be_told_apart,
+    generate_no_target,
+    generate_unique,
+    keyword_is_clear,
+    referents,
+)
 
+VERSION = 1  # of the engine: raised with every change by which the same pool and settings give another plan
 GROUP = {"person": 5, "animal": 1, "thing": 1}  # Paper: Sec. 3.3
 TRIES = 200
 SPLITS = {  # split of the data set → (split of entities, split of backgrounds)
@@ -34,7 +41,18 @@ SPLITS = {  # split of the data set → (split of entities, split of backgrounds
 
 @dataclass(frozen=True)
 class ScenePlan:
-    """One scene: what to blend where, and its sentences, four for each entity."""
+    """One scene: what to blend where, and its sentences, four for each entity.
+
+    Attributes:
+        name: of its files.
+        background, entities: names in the pool.
+        placements, mirrored: of each entity.
+        relation: the arrangement, such as `left/right`.
+        sentences: four for each entity; fits: for each sentence the entities that it fits.
+        evaluated: which of the four is scored, one for each entity.
+        keyword_clear: whether each category means one entity.
+        no_target: sentences that fit nothing here; `kind` is what is wrong with them.
+    """
 
     name: str
     background: str
@@ -43,10 +61,10 @@ class ScenePlan:
     mirrored: tuple[bool, ...]
     relation: str
     sentences: tuple[tuple[Sentence, ...], ...]
-    fits: tuple[tuple[tuple[int, ...], ...], ...]  # for each sentence the entities that it fits
-    evaluated: tuple[int, ...]  # which of the four is scored, one for each entity
+    fits: tuple[tuple[tuple[int, ...], ...], ...]
+    evaluated: tuple[int, ...]
     keyword_clear: bool
-    no_target: tuple[Sentence, ...] = ()  # sentences that fit nothing here; `kind` says why
+    no_target: tuple[Sentence, ...] = ()
 
 
 def plan(pool: Pool, settings: Data, split: str) -> list[ScenePlan]:
@@ -56,41 +74,43 @@ def plan(pool: Pool, settings: Data, split: str) -> list[ScenePlan]:
 
 def count(settings: Data, split: str) -> int:
     """How many scenes a split has."""
-    groups, per_group, extra = _numbers(settings, split)
+    groups, per_group, extra = _sizes_of(settings, split)
     return groups * per_group + extra
 
 
 def scenes(pool: Pool, settings: Data, split: str) -> Iterator[ScenePlan]:
-    """The scenes of one split, one by one: a group's twenty stand together, the random extra ones come last.
+    """The scenes of one split, one by one: those of a group stand together, the random extra ones come last.
+
+    Each scene is drawn from its own seed, so that any part of a plan can be rendered alone, and a longer plan begins
+    with the scenes of a shorter one.
 
     Args:
         pool: entities and backgrounds; those of the split are used.
         settings: `profile.data`.
         split: `train`, `seen` or `test`.
 
-    Each scene is drawn from its own seed, so that any part of a plan can be rendered alone, and a longer plan begins with
-    the scenes of a shorter one.
-
     Raises:
         RimError: an unknown split, or a pool that lacks a kind of entity or backgrounds for it.
     """
-    groups, per_group, extra = _numbers(settings, split)
+    groups, per_group, extra = _sizes_of(settings, split)
     entity_split, background_split = SPLITS[split]
     entities = pool.of(split=entity_split)
     backgrounds = [item.name for item in pool.backgrounds_of(background_split)]
     for kind in GROUP:
         if not any(entity.kind == kind for entity in entities) and groups:
-            raise RimError(f"pool: no {kind} in the {entity_split} split; a group needs {GROUP[kind]}")
+            raise RimError(f"pool: no {kind} in the {entity_split} split; a group needs {GROUP[kind]}", setting="pool")
     if not backgrounds or len(entities) < 3:
         raise RimError(
-            f"pool: the {entity_split} split has {len(entities)} entities and {len(backgrounds)} backgrounds; at least 3 and 1 are needed"
+            f"pool: the {entity_split} split has {len(entities)} entities and {len(backgrounds)} backgrounds; at least "
+            "3 and 1 are needed",
+            setting="pool",
         )
-    draw = _Drawing(pool, settings, split, backgrounds, entities)
+    sampler = _SceneSampler(pool, settings, split, backgrounds, entities)
     for number, members in enumerate(balanced_groups(entities, groups, settings.seed, split)):
         for image in range(per_group):
-            yield draw.scene(members, number * per_group + image, settings.mixed_shares)
+            yield sampler.scene(members, number * per_group + image, settings.mixed_shares)
     for image in range(extra):
-        yield draw.scene(entities, groups * per_group + image, (0.0, 0.0))
+        yield sampler.scene(entities, groups * per_group + image, (0.0, 0.0))
 
 
 def balanced_groups(entities: list[Entity], count: int, seed: int = 1, split: str = "train") -> Iterator[list[Entity]]:
@@ -99,42 +119,32 @@ def balanced_groups(entities: list[Entity], count: int, seed: int = 1, split: st
     Paper: Sec. 3.3 duplicates entities until the kinds stand 5:1:1. Here each kind is gone through in a new random
     order again and again, so that no entity is used more than once more often than another.
     """
-    streams = {
-        kind: _again_and_again(
-            [entity for entity in entities if entity.kind == kind], _rng(seed, split, "groups", kind)
-        )
-        for kind in GROUP
-    }
+    of_kind = {kind: [entity for entity in entities if entity.kind == kind] for kind in GROUP}
+    streams = {kind: _cycle_shuffled(of_kind[kind], _rng(seed, split, "groups", kind)) for kind in GROUP}
     for _ in range(count):
         yield [next(streams[kind]) for kind, number in GROUP.items() for _ in range(number)]
 
 
-def _again_and_again(members: list[Entity], rng: Random) -> Iterator[Entity]:
+def _cycle_shuffled(members: list[Entity], rng: Random) -> Iterator[Entity]:
     while members:
         yield from rng.sample(members, len(members))
 
 
-def _numbers(settings: Data, split: str) -> tuple[int, int, int]:
+def _sizes_of(settings: Data, split: str) -> tuple[int, int, int]:
+    """Groups of a split, scenes of a group, and extra scenes."""
     if split not in SPLITS:
-        raise RimError(f"split {split!r}: there is none of this name; there are: {', '.join(SPLITS)}")
-    return (
-        (settings.groups_train, settings.images_per_group_train, settings.extra_train)
-        if split == "train"
-        else (settings.groups_test, settings.images_per_group_test, settings.extra_test)
-    )
+        raise RimError(f"unknown split {split!r}; expected one of: {', '.join(SPLITS)}", setting="split")
+    if split == "train":
+        return settings.groups_train, settings.images_per_group_train, settings.extra_train
+    return settings.groups_test, settings.images_per_group_test, settings.extra_test
 
 
-class _Drawing:
+class _SceneSampler:
     """What all scenes of a split share; `scene` draws one of them."""
 
-    def __init__(self, pool: Pool, settings: Data, split: str, backgrounds: list[str], strangers: list[Entity]):
-        self.pool, self.settings, self.split, self.backgrounds, self.strangers = (
-            pool,
-            settings,
-            split,
-            backgrounds,
-            strangers,
-        )
+    def __init__(self, pool: Pool, settings: Data, split: str, backgrounds: list[str], distractors: list[Entity]):
+        self.pool, self.settings, self.split = pool, settings, split
+        self.backgrounds, self.distractors = backgrounds, distractors
         self.first = _rng(settings.seed, split, "names").getrandbits(32)
         self.shown = {
             item.name: frozenset(word for category in item.shows for word in words(category))
@@ -142,6 +152,7 @@ class _Drawing:
         }
 
     def scene(self, candidates: list[Entity], number: int, mixed_shares: tuple[float, ...]) -> ScenePlan:
+        """Scene `number` of the split, of some of the candidates."""
         settings = self.settings
         rng = _rng(settings.seed, self.split, number)
         arrangement = rng.choices(relations.ARRANGEMENTS, settings.relation_shares)[0]
@@ -150,26 +161,15 @@ class _Drawing:
         for _ in range(TRIES):
             chosen = _choose(candidates, size, mixed, rng)
             background = rng.choice(self.backgrounds)
-            if settings.unique and not (can_be_told_apart(chosen) and self._alone(chosen, background)):
+            if settings.unique and not (can_be_told_apart(chosen) and self._suits(background, chosen)):
                 continue
             mirrored = tuple(rng.random() < 0.5 for _ in range(size))
-            placements = tuple(
-                layout.place(
-                    [self.pool.size(entity.name) for entity in chosen],
-                    arrangement,
-                    (settings.height, settings.width),
-                    rng,
-                    [metres(entity) for entity in chosen],
-                    settings.enlarge,
-                )
-            )
-            scene = Scene(
-                tuple(chosen),
-                tuple(place.box for place in placements),
-                tuple(place.depth for place in placements),
-                arrangement,
-            )
-            draw = speak_uniquely if settings.unique else speak
+            sizes, lengths = [self.pool.size(entity.name) for entity in chosen], [metres(entity) for entity in chosen]
+            canvas = (settings.height, settings.width)
+            placements = tuple(layout.place(sizes, arrangement, canvas, rng, lengths, settings.enlarge))
+            boxes, depths = tuple(place.box for place in placements), tuple(place.depth for place in placements)
+            scene = Scene(tuple(chosen), boxes, depths, arrangement)
+            draw = generate_unique if settings.unique else generate
             sentences = tuple(tuple(draw(scene, index, rng, settings.fullness)) for index in range(size))
             fits = tuple(
                 tuple(tuple(sorted(referents(sentence.claim, scene))) for sentence in four) for four in sentences
@@ -177,12 +177,15 @@ class _Drawing:
             if not settings.unique or all(fitting == (index,) for index, four in enumerate(fits) for fitting in four):
                 break
         else:
-            raise RimError(f"pool: no {size} entities that words can tell apart among {len(candidates)} candidates")
-        nothing = (
-            speak_of_nothing(scene, self.strangers, rng, self.shown[background]) for _ in range(settings.no_target)
-        )
+            raise RimError(
+                f"pool: no {size} entities that words can tell apart among {len(candidates)} candidates", setting="pool"
+            )
+        evaluated = tuple(rng.randrange(4) for _ in range(size))
+        no_target = [
+            generate_no_target(scene, self.distractors, rng, self.shown[background]) for _ in range(settings.no_target)
+        ]
         return ScenePlan(
-            name=f"rim_{self.split}_{(self.first + number * 2654435761) % 2**32:08x}",  # an odd factor: no two are alike
+            name=f"rim_{self.split}_{(self.first + number * 2654435761) % 2**32:08x}",  # odd factor: all names differ
             background=background,
             entities=tuple(entity.name for entity in chosen),
             placements=placements,
@@ -190,13 +193,13 @@ class _Drawing:
             relation="/".join(arrangement),
             sentences=sentences,
             fits=fits,
-            evaluated=tuple(rng.randrange(4) for _ in range(size)),
+            evaluated=evaluated,
             keyword_clear=keyword_is_clear(scene),
-            no_target=tuple(sentence for sentence in nothing if sentence is not None),
+            no_target=tuple(sentence for sentence in no_target if sentence is not None),
         )
 
-    def _alone(self, chosen: list[Entity], background: str) -> bool:
-        """Does the background show nothing that an entity's words could mean as well? (A flower before a bed of flowers.)"""
+    def _suits(self, background: str, chosen: list[Entity]) -> bool:
+        """Does a background show nothing that an entity's words could mean too, as a bed of flowers does?"""
         return not any(self.shown[background].intersection(nouns(entity)) for entity in chosen)
 
 
@@ -205,14 +208,13 @@ def _choose(candidates: list[Entity], size: int, mixed: bool, rng: Random) -> li
     mixed = mixed and len({entity.kind for entity in candidates}) >= size
     for _ in range(TRIES):
         chosen = rng.sample(candidates, size)
+        names, kinds = {entity.name for entity in chosen}, {entity.kind for entity in chosen}
         # duplication may have put one entity into a group twice
-        if len({entity.name for entity in chosen}) == size and (
-            not mixed or len({entity.kind for entity in chosen}) == size
-        ):
+        if len(names) == size and (not mixed or len(kinds) == size):
             return chosen
-    raise RimError(f"pool: no {size} different entities among {len(candidates)} candidates")
+    raise RimError(f"pool: no {size} different entities among {len(candidates)} candidates", setting="pool")
 
 
-def _rng(seed: int, *words) -> Random:
-    digest = hashlib.sha256("/".join(str(word) for word in (seed, *words)).encode()).digest()
+def _rng(seed: int, *key: object) -> Random:
+    digest = hashlib.sha256("/".join(str(part) for part in (seed, *key)).encode()).digest()
     return Random(digest)  # the same numbers on every machine: the standard library promises it

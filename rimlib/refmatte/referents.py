@@ -1,8 +1,8 @@
-"""Which entities of a scene a sentence fits: exactly one, when asked for, or none at all.
+"""Which entities of a scene a sentence fits: exactly one, when this is wanted, or none at all.
 
 The paper does not check this: two women of one scene can share every attribute (Sec. 3.2 has no such step). Here every
-sentence knows its referents; `speak_uniquely` re-draws those that fit more than one, and `speak_of_nothing` makes sentences
-that fit none, for a model to learn to answer with an empty matte.
+sentence has its referents; `generate_unique` draws again those that fit more than one, and `generate_no_target` makes
+sentences that fit none, so that a model can learn to answer them with an empty matte.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import replace
 from random import Random
 
 from rimlib.entities.color import color_distance
-from rimlib.entities.entity import GENDERS, Entity
+from rimlib.entities.entity import ATTRIBUTES, GENDERS, Entity
 from rimlib.entities.synonyms import denotes, nouns
 from rimlib.matting import relations
 from rimlib.matting.relations import RELATIONS
-from rimlib.refmatte.expressions import Claim, Scene, Sentence, describe, say, speak
+from rimlib.refmatte.expressions import Claim, Scene, Sentence, describe, generate, realise
 
 WRONG = ("stranger", "attribute", "relation", "keyword")  # what is untrue in a sentence that fits nothing
-FAR_APART = 40.0  # CIELAB distance of two colours that nobody takes for each other
+FAR_APART = 40.0  # CIELAB distance of two colours that cannot be mistaken for each other
 
 
 def referents(claim: Claim, scene: Scene) -> set[int]:
@@ -26,60 +26,66 @@ def referents(claim: Claim, scene: Scene) -> set[int]:
 
     A relative claim fits an entity if any other one that fits its second half stands in that relation to it.
     """
-    return {index for index in range(len(scene.entities)) if _fits(claim, index, scene)}
+    return {index for index in range(len(scene.entities)) if fits(claim, index, scene)}
 
 
-def _fits(claim: Claim, index: int, scene: Scene) -> bool:
+def fits(claim: Claim, index: int, scene: Scene) -> bool:
+    """Is a claim true of entity `index` of a scene?"""
     entity = scene.entities[index]
     if not denotes(claim.noun, entity) or any(getattr(entity, name) != value for name, value in claim.attributes):
         return False
-    if claim.relation is None:
+    if not claim.relation:
         return True
     if claim.other is None:
-        return relations.holds_in_picture(claim.relation, index, list(scene.boxes), list(scene.depths))
+        return relations.holds_in_image(claim.relation, index, list(scene.boxes), list(scene.depths))
+    boxes, depths = scene.boxes, scene.depths
     return any(
-        _fits(claim.other, other, scene)
+        fits(claim.other, other, scene)
         and relations.relative_holds(
-            claim.phrase,
-            claim.relation,
-            scene.boxes[index],
-            scene.boxes[other],
-            scene.depths[index],
-            scene.depths[other],
+            claim.phrase, claim.relation, boxes[index], boxes[other], depths[index], depths[other]
         )
         for other in range(len(scene.entities))
         if other != index
     )
 
 
-def speak_uniquely(scene: Scene, index: int, rng: Random, fullness: float = 0.7, tries: int = 12) -> list[Sentence]:
+def generate_unique(
+    scene: Scene, index: int, rng: Random, attribute_rate: float = 0.7, tries: int = 12
+) -> list[Sentence]:
     """Four sentences that each single out entity `index`, as far as words can.
 
-    A sentence that fits more is drawn again, with more attributes each time; the last tries say all of them. Entities that
-    no words can tell apart stay ambiguous in the basic sentence: the plan then draws other entities.
+    A sentence that fits more is drawn again, with more attributes each time and with all of them in the last tries.
+    Entities that no words can tell apart stay ambiguous in the basic sentence: the plan then draws other entities.
     """
-    chosen: list[Sentence | None] = [None] * 4
+
+    def is_unique(sentence: Sentence) -> bool:
+        return referents(sentence.claim, scene) == {index}
+
+    chosen: list[Sentence] = []
     for attempt in range(tries):
-        fuller = min(1.0, fullness + 0.1 * attempt) if attempt < tries - 4 else 2.0  # 2: every attribute is certain
-        for position, sentence in enumerate(speak(scene, index, rng, fuller)):
-            if chosen[position] is None or referents(chosen[position].claim, scene) != {index}:
-                chosen[position] = sentence
-        if all(referents(sentence.claim, scene) == {index} for sentence in chosen):
+        rate = min(1.0, attribute_rate + 0.1 * attempt) if attempt < tries - 4 else 2.0  # 2: every attribute
+        drawn = generate(scene, index, rng, rate)
+        chosen = [old if is_unique(old) else new for old, new in zip(chosen, drawn)] or drawn
+        if all(map(is_unique, chosen)):
             break
     return chosen
 
 
-def speak_of_nothing(
-    scene: Scene, strangers: list[Entity], rng: Random, shown: frozenset[str] = frozenset(), tries: int = 20
+def generate_no_target(
+    scene: Scene, distractors: list[Entity], rng: Random, shown: frozenset[str] = frozenset(), tries: int = 20
 ) -> Sentence | None:
-    """A sentence that could be about this scene and fits nothing in it; its `kind` says what is wrong with it.
+    """A sentence that could be about this scene and fits nothing in it; its `kind` is what is wrong with it.
 
-    `stranger`: it describes an entity that is not there; `keyword`: so does a category alone. `attribute`: one that is there, with a
-    colour, garment or gender that it has not. `relation`: one that is there, on the wrong side of another.
+    `stranger`: the description of an entity that is not there; `keyword`: the category of one. `attribute`: an entity
+    that is there, with a colour, garment or gender that it has not. `relation`: one that is there, on the wrong side of
+    another.
 
     Args:
-        strangers: entities to borrow words from.
-        shown: words for what the background shows; no sentence speaks of these.
+        scene: the scene.
+        distractors: entities to borrow words from.
+        rng: the source of all that is drawn.
+        shown: words for what the background shows; no sentence uses these.
+        tries: how many sentences are drawn at most.
 
     Returns:
         None when `tries` sentences in a row were true of something.
@@ -87,56 +93,50 @@ def speak_of_nothing(
     wrong = rng.choice(WRONG)
     for attempt in range(tries):
         if attempt and attempt % 5 == 0:
-            wrong = rng.choice(WRONG)  # this scene has no such sentence, it seems
-        four = speak(scene, rng.randrange(len(scene.entities)), rng)
-        stranger = rng.choice(strangers)
+            wrong = rng.choice(WRONG)  # this scene seems to have no such sentence
+        four = generate(scene, rng.randrange(len(scene.entities)), rng)
+        distractor = rng.choice(distractors)
+        claim: Claim | None
         if wrong == "keyword":
-            claim = Claim(stranger.category, ())
+            claim = Claim(distractor.category, ())
         elif wrong == "stranger":
-            claim = describe(stranger, rng, 0.7)
+            claim = describe(distractor, rng, 0.7)
         elif wrong == "attribute":
-            claim = _with_wrong_attribute(rng.choice(four).claim, stranger, rng)
+            claim = _with_wrong_attribute(rng.choice(four).claim, distractor, rng)
         else:
             claim = _on_the_wrong_side(rng.choice(four[1:]).claim, rng)
         if claim is not None and claim.noun not in shown and not referents(claim, scene):
-            return Sentence(claim.noun, wrong, claim) if wrong == "keyword" else say(claim, wrong, rng)
+            return Sentence(claim.noun, wrong, claim) if wrong == "keyword" else realise(claim, wrong, rng)
     return None
 
 
-def _with_wrong_attribute(claim: Claim, stranger: Entity, rng: Random) -> Claim | None:
-    said = dict(claim.attributes)
-    changes = (
-        {"color": stranger.color}
-        if "color" in said and color_distance(said["color"], stranger.color) > FAR_APART
-        else {}
-    )
-    if "clothes" in said and stranger.clothes not in (None, said["clothes"]):
-        changes["clothes"] = stranger.clothes
-    if "gender" in said:
-        changes["gender"] = GENDERS[1 - GENDERS.index(said["gender"])]
+def _with_wrong_attribute(claim: Claim, distractor: Entity, rng: Random) -> Claim | None:
+    included = dict(claim.attributes)
+    changes: dict[str, str] = {}
+    if "color" in included and color_distance(included["color"], distractor.color) > FAR_APART:
+        changes["color"] = distractor.color
+    if "clothes" in included and distractor.clothes not in (None, included["clothes"]):
+        changes["clothes"] = distractor.clothes
+    if "gender" in included:
+        changes["gender"] = GENDERS[1 - GENDERS.index(included["gender"])]
     if not changes or (changes.get("color") or "-") in claim.noun.split():
         return None
     name = rng.choice(sorted(changes))
     # "the male woman" would be no sentence: a changed gender needs a noun that any person has
     noun = "person" if name == "gender" else claim.noun
-    return replace(
-        claim,
-        noun=noun,
-        attributes=tuple((key, changes[key] if key == name else value) for key, value in claim.attributes),
-    )
+    attributes = tuple((key, changes[key] if key == name else value) for key, value in claim.attributes)
+    return replace(claim, noun=noun, attributes=attributes)
 
 
 def _on_the_wrong_side(claim: Claim, rng: Random) -> Claim | None:
     opposite = RELATIONS[claim.relation].opposite
-    if opposite is None:
+    if not opposite:
         return None
     relation = RELATIONS[opposite]
-    words = [
-        phrase
-        for phrase in (relation.absolute if claim.other is None else relation.relative)
-        if phrase not in relation.vague
-    ]
-    return replace(claim, relation=opposite, phrase=rng.choice(words))
+    phrases = relation.absolute if claim.other is None else relation.relative
+    return replace(
+        claim, relation=opposite, phrase=rng.choice([phrase for phrase in phrases if phrase not in relation.vague])
+    )
 
 
 def keyword_is_clear(scene: Scene) -> bool:
@@ -146,12 +146,10 @@ def keyword_is_clear(scene: Scene) -> bool:
 
 def can_be_told_apart(entities: list[Entity]) -> bool:
     """Is there a sentence without a place for each of the entities that fits no other of them?"""
+    visible = [name for name in ATTRIBUTES if name != "category"]  # nouns are compared by what they denote
 
-    def lost(one: Entity, other: Entity) -> bool:
-        alike = all(
-            getattr(one, name) == getattr(other, name)
-            for name in ("color", "salient", "transparent", "gender", "age_group", "clothes")
-        )
+    def confused(one: Entity, other: Entity) -> bool:
+        alike = all(getattr(one, name) == getattr(other, name) for name in visible)
         return alike and all(denotes(noun, other) for noun in nouns(one))
 
-    return not any(lost(one, other) for one in entities for other in entities if one is not other)
+    return not any(confused(one, other) for one in entities for other in entities if one is not other)

@@ -1,7 +1,7 @@
 """Counting a data set: the columns of the paper's Table 5, ambiguity, and the words that are used.
 
-Paper: Sec. 3.3, Table 1; S2.3, Table 5 and Figure 2. A `Tally` is fed picture by picture, so that it counts a plan that has no
-pixels, a data set on disk and the released one alike, in little memory. Lengths are words between spaces.
+Paper: Sec. 3.3, Table 1; S2.3, Table 5 and Figure 2. A `Tally` is fed image by image, so that it counts a plan that has
+no pixels, a data set on disk and the released one alike, in little memory. Lengths are words between spaces.
 """
 
 from __future__ import annotations
@@ -10,74 +10,25 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
+from itertools import chain
+
+import webcolors
 
 from rimlib.matting import relations
 from rimlib.refmatte.expressions import ADJECTIVES
 from rimlib.refmatte.format import Target
 
 KINDS = ("basic", "absolute", "relative")
-
-TABLE_5 = (  # Paper: S2.3; the training texts of the expression setting are printed as 449,624, see the audit
-    {
-        "data": "RefMatte",
-        "setting": "keyword",
-        "split": "train",
-        "images": 30391,
-        "mattes": 77849,
-        "texts": 77849,
-        "categories": 230,
-        "attributes": None,
-        "relations": None,
-        "length": 1.06,
-    },
-    {
-        "data": "RefMatte",
-        "setting": "keyword",
-        "split": "test",
-        "images": 1602,
-        "mattes": 4085,
-        "texts": 4085,
-        "categories": 66,
-        "attributes": None,
-        "relations": None,
-        "length": 1.04,
-    },
-    {
-        "data": "RefMatte",
-        "setting": "expression",
-        "split": "train",
-        "images": 45000,
-        "mattes": 112506,
-        "texts": 449624,
-        "categories": 230,
-        "attributes": 132,
-        "relations": 31,
-        "length": 16.86,
-    },
-    {
-        "data": "RefMatte",
-        "setting": "expression",
-        "split": "test",
-        "images": 2500,
-        "mattes": 6243,
-        "texts": 24972,
-        "categories": 66,
-        "attributes": 102,
-        "relations": 31,
-        "length": 16.80,
-    },
-    {
-        "data": "RefMatte-RW100",
-        "setting": "expression",
-        "split": "test",
-        "images": 100,
-        "mattes": 221,
-        "texts": 884,
-        "categories": 29,
-        "attributes": 135,
-        "relations": 34,
-        "length": 12.01,
-    },
+COLUMNS = ("images", "mattes", "texts", "categories", "attributes", "relations", "length")
+TABLE_5: tuple[dict, ...] = tuple(  # Paper: S2.3; 449,624 training texts are printed, see the audit
+    dict(zip(("data", "setting", "split", *COLUMNS), row))
+    for row in (
+        ("RefMatte", "keyword", "train", 30391, 77849, 77849, 230, None, None, 1.06),
+        ("RefMatte", "keyword", "test", 1602, 4085, 4085, 66, None, None, 1.04),
+        ("RefMatte", "expression", "train", 45000, 112506, 449624, 230, 132, 31, 16.86),
+        ("RefMatte", "expression", "test", 2500, 6243, 24972, 66, 102, 31, 16.80),
+        ("RefMatte-RW100", "expression", "test", 100, 221, 884, 29, 135, 34, 12.01),
+    )
 )
 
 
@@ -85,31 +36,28 @@ class Tally:
     """Counts of one split. Feed it with `add`, read it with `to_dict`."""
 
     def __init__(self) -> None:
-        self.images = Counter()  # by setting
-        self.mattes = Counter()
-        self.texts = Counter()
-        self.words = Counter()  # words altogether, by setting
-        self.categories: dict[str, Counter] = {"expression": Counter(), "keyword": Counter()}
-        self.attributes = Counter()  # how often each attribute word is said
-        self.relations = Counter()  # how often each phrase of Table 4 is said
-        self.arrangements = Counter()  # scenes by relation
-        self.entities_in_scene = Counter()
-        self.of_kind = Counter()  # sentences by kind …
-        self.ambiguous = Counter()  # … and those that fit more than one entity
-        self.judged = Counter()  # sentences of which the data set says what they fit
+        self.images: Counter[str] = Counter()  # by setting
+        self.mattes: Counter[str] = Counter()
+        self.texts: Counter[str] = Counter()
+        self.words: Counter[str] = Counter()  # words altogether, by setting
+        self.categories: dict[str, Counter[str]] = {"expression": Counter(), "keyword": Counter()}
+        self.attributes: Counter[str] = Counter()  # how often each attribute word is used
+        self.relations: Counter[str] = Counter()  # how often each phrase of Table 4 is used
+        self.arrangements: Counter[str] = Counter()  # scenes by relation
+        self.entities_in_scene: Counter[int] = Counter()
+        self.of_kind: Counter[str] = Counter()  # sentences by kind …
+        self.ambiguous: Counter[str] = Counter()  # … and those that fit more than one entity
+        self.judged: Counter[str] = Counter()  # sentences whose referents the data set has
 
     def add(self, targets: list[Target]) -> None:
-        """Count one picture, given all its targets."""
+        """Count one image, given all its targets."""
         settings = ("expression", "keyword") if keywords_clear(targets) else ("expression",)
         for setting in settings:
             self.images[setting] += 1
             self.mattes[setting] += len(targets)
             self.categories[setting].update(target.keyword for target in targets if target.keyword)
-            texts = [
-                text
-                for target in targets
-                for text in (target.expressions if setting == "expression" else (target.keyword,))
-            ]
+            sentences = (target.expressions if setting == "expression" else (target.keyword,) for target in targets)
+            texts = list(chain.from_iterable(sentences))
             self.texts[setting] += len(texts)
             self.words[setting] += sum(len(text.split()) for text in texts)
         self.entities_in_scene[len(targets)] += 1
@@ -128,26 +76,25 @@ class Tally:
                     self.ambiguous[kind] += len(fitting) > 1
 
     def row(self, setting: str) -> dict:
-        """One row of Table 5: images, mattes, texts, categories, attributes, relations, length (mean words of a text)."""
-        spoken = setting == "expression"
-        middle = set(relations.RELATIONS["middle"].absolute)
+        """One row of Table 5 by its `COLUMNS`; length is the mean number of words of a text."""
+        has_places = setting == "expression"
+        middle = set(relations.RELATIONS["middle"].absolute)  # the paper counts the six relations' phrases
         return {
             "images": self.images[setting],
             "mattes": self.mattes[setting],
             "texts": self.texts[setting],
             "categories": len(self.categories[setting]),
-            "attributes": len(self.attributes) if spoken else None,
-            "relations": len(set(self.relations) - middle)
-            if spoken
-            else None,  # the paper counts the six relations' phrases
+            "attributes": len(self.attributes) if has_places else None,
+            "relations": len(set(self.relations) - middle) if has_places else None,
             "length": round(self.words[setting] / max(1, self.texts[setting]), 2),
         }
 
     def ambiguity(self) -> dict[str, float | None]:
-        """Share of the sentences of each kind that fit more than one entity of their picture; None where the data do not say."""
+        """Share of the sentences of each kind that fit more than one entity; None without referents."""
         return {kind: self.ambiguous[kind] / self.judged[kind] if self.judged[kind] else None for kind in KINDS}
 
     def to_dict(self) -> dict:
+        """All counts, as JSON takes them."""
         return {
             "keyword": self.row("keyword"),
             "expression": self.row("expression"),
@@ -157,18 +104,18 @@ class Tally:
         }
 
 
-def tally(pictures: Iterable[list[Target]]) -> Tally:
-    """Count many pictures."""
+def tally(images: Iterable[list[Target]]) -> Tally:
+    """Count many images."""
     counted = Tally()
-    for targets in pictures:
+    for targets in images:
         counted.add(targets)
     return counted
 
 
 def keywords_clear(targets: list[Target]) -> bool:
-    """Does each keyword mean one entity of the picture?
+    """Does each keyword mean one entity of the image?
 
-    Paper: Sec. 3.3 leaves out pictures with two entities of one category; ours know of wider words too ("bird", "owl").
+    Paper: Sec. 3.3 leaves out images with two entities of one category; ours know of wider words too ("bird", "owl").
     """
     keywords = [target.keyword for target in targets]
     return (
@@ -180,8 +127,6 @@ def keywords_clear(targets: list[Target]) -> bool:
 
 @cache
 def _attribute_words() -> re.Pattern:
-    import webcolors
-
     words = sorted({*ADJECTIVES, *webcolors.names("css3")}, key=len, reverse=True)
     return re.compile(r"(?<![\w-])(" + "|".join(map(re.escape, words)) + r")(?![\w-]|(?<=young) (?:lady|woman))")
 
