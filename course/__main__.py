@@ -9,7 +9,11 @@ from rimlib.errors import RimError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, 1 (a chapter failed), 2 (something cannot be used), 130 (interrupted)."""
+    """Run one command.
+
+    Returns:
+        The exit status: 0, 1 (a chapter failed), 2 (something cannot be used), 130 (interrupted).
+    """
     parser = argparse.ArgumentParser(prog="python -m course", description="Run chapters and build the book.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 

@@ -54,12 +54,23 @@ def parameters(name: str, profile: str = "tiny") -> dict:
     return {key: value.replace("{profile}", profile) if isinstance(value, str) else value for key, value in row.items()}
 
 
-def execute(profile: str = "tiny", only=None, since: float | None = None, log: TextIO | None = None) -> list[Path]:
-    """Run chapters into `book/chapters/` and return the executed notebooks.
+def execute(
+    profile: str = "tiny", only: list[str] | None = None, since: float | None = None, log: TextIO | None = None
+) -> list[Path]:
+    """Run chapters into `book/chapters/`.
 
-    profile: settings of the runs. only: chapters to run (names, see `notebooks.find`); all if None.
-    since: seconds since the epoch; a chapter that has run to its end after this moment, with the same parameters, is kept.
-    Raises RimError or runner.NotebookError, as `notebooks.run` does, at the first chapter that fails.
+    Args:
+        profile: settings of the runs.
+        only: names of the chapters to run, see `chapters.find`; all if None.
+        since: seconds since the epoch; a chapter that has run to its end after this moment, with the same parameters,
+            is kept.
+        log: where the chapters' output goes; this process's own if None.
+
+    Returns:
+        The executed notebooks.
+
+    Raises:
+        RimError, chapters.NotebookError: as of `chapters.run`, at the first chapter that fails.
     """
     done = []
     for name in chapters() if only is None else [runner.find(name).stem for name in only]:
@@ -76,7 +87,8 @@ def execute(profile: str = "tiny", only=None, since: float | None = None, log: T
 def status() -> Path:
     """Write `book/status.md`: the versions, and when and how long each chapter ran, read from the executed notebooks.
 
-    Raises RimError naming a chapter that has not run, or not to its end.
+    Raises:
+        RimError: a chapter has not run, or not to its end.
     """
     rows = []
     for name in chapters():
@@ -112,8 +124,11 @@ def status() -> Path:
 def build(log: TextIO | None = None) -> Path:
     """Make the pages from the executed chapters and return their folder, `_build/html`. Any warning is an error.
 
-    log: where the builder's output goes; if None, to this process's own.
-    Raises RimError for a chapter that has not run, and when the build fails.
+    Args:
+        log: where the builder's output goes; this process's own if None.
+
+    Raises:
+        RimError: a chapter has not run, or the build failed.
     """
     root = repository()
     status()
@@ -155,8 +170,8 @@ def _environment() -> list[tuple[str, str]]:
 def _commit() -> str:
     root = repository()
     try:
-        ask = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
-        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

@@ -25,17 +25,20 @@ def names() -> list[str]:
     return sorted(path.stem for path in (repository() / "notebooks").glob("[0-9]*.ipynb"))
 
 
-def find(name_or_path) -> Path:
+def find(name_or_path: str | Path) -> Path:
     """The notebook file of a chapter.
 
-    name_or_path: a chapter's name (`04_train`), its name without the number (`train`), or a path to any .ipynb file.
-    Raises RimError with the nearest name for a name that is no chapter.
+    Args:
+        name_or_path: a chapter's name (`04_train`), its name without the number (`train`), or a path to an .ipynb file.
+
+    Raises:
+        RimError: there is no such chapter; the message has the nearest name.
     """
     path = Path(name_or_path)
     if path.suffix == ".ipynb" and path.is_file():
         return path.resolve()
     if path.parent != Path("."):
-        raise RimError(f"{path}: there is no such notebook")
+        raise RimError(f"{path}: there is no such notebook", path=path)
     wanted, chapters = path.name.removesuffix(".ipynb"), names()
     matches = [name for name in chapters if wanted in (name, name.partition("_")[2])]
     if len(matches) != 1:
@@ -77,14 +80,28 @@ def check_parameters(path: Path, given: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def run(name_or_path, output=None, parameters: dict[str, Any] | None = None, log: TextIO | None = None) -> Path:
-    """Execute a chapter and return the path of the executed copy.
+def run(
+    name_or_path: str | Path,
+    output: str | Path | None = None,
+    parameters: dict[str, Any] | None = None,
+    log: TextIO | None = None,
+) -> Path:
+    """Execute a chapter.
 
-    name_or_path: see `find`. output: the copy's path; `runs/notebooks/NAME.ipynb` in the repository if None.
-    parameters: values for names of the parameters cell. log: where the kernel's stdout and stderr go; if None, to this
-    process's own. The kernel works in the caller's folder, so a relative path means the same in a parameter as in the shell.
-    Raises RimError for an unknown name or parameter, or with the message of a RimError that stopped a cell;
-    NotebookError with the traceback for any other error. What ran until then is in the copy.
+    The kernel works in the caller's folder, so a relative path means the same in a parameter as in the shell.
+
+    Args:
+        name_or_path: see `find`.
+        output: the path of the executed copy; `runs/notebooks/NAME.ipynb` in the repository if None.
+        parameters: values for names of the parameters cell.
+        log: where the kernel's stdout and stderr go; this process's own if None.
+
+    Returns:
+        The path of the executed copy.
+
+    Raises:
+        RimError: an unknown name or parameter, or the RimError that stopped a cell.
+        NotebookError: any other error in a cell, with its traceback. What ran until then is in the copy.
     """
     path = find(name_or_path)
     values = check_parameters(path, parameters or {})
@@ -125,17 +142,21 @@ def run(name_or_path, output=None, parameters: dict[str, Any] | None = None, log
     return output
 
 
-def read(path):
-    """The notebook in a file. Raises RimError naming a file that is no notebook."""
+def read(path: str | Path) -> Any:
+    """The notebook in a file.
+
+    Raises:
+        RimError: the file is no notebook.
+    """
     import nbformat
 
     try:
         return nbformat.read(path, as_version=4)
     except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
-        raise RimError(f"{path}: cannot be read as a notebook: {error}") from error
+        raise RimError(f"{path}: cannot be read as a notebook: {error}", path=path) from error
 
 
-def seconds_by_section(path) -> list[tuple[str, float]]:
+def seconds_by_section(path: str | Path) -> list[tuple[str, float]]:
     """How long each section of an executed notebook took: its second-level headings and their cells' seconds, in order.
 
     Sections whose cells took no time that shows (under 0.05 s) are left out.
@@ -153,7 +174,7 @@ def _folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RimError(f"{path}: this folder cannot be made: {error.strerror}") from error
+        raise RimError(f"{path}: this folder cannot be made: {error.strerror}", path=path) from error
 
 
 def _literal(path: Path) -> str:
