@@ -7,10 +7,10 @@
 # ---
 
 # %% [markdown]
-# # Scenes: from cut-outs to one picture
+# # Scenes: from cut-outs to one image
 #
-# Two or three cut-outs and a background become a photograph that was never taken, and for each cut-out it is known exactly, pixel by
-# pixel, how much of it can be seen.
+# Two or three cut-outs and a background are composed into one image, and for each cut-out its visible alpha is known exactly, pixel by
+# pixel.
 #
 # :::{admonition} Before you run this
 # | | |
@@ -23,7 +23,7 @@
 # :::
 #
 # In the paper: Sec. 3.2, "Image composition engine", and the ratio of relations in Sec. 3.3 {cite:p}`rim`. The code is
-# `rimlib/refmatte/`: `relations`, `layout`, `composite`.
+# `rimlib/refmatte/`: `layout`, `composite`; and `rimlib/matting/`: `relations`, `composition`.
 
 # %% tags=["parameters"]
 seed: int = 2  # decides where everything stands
@@ -54,7 +54,7 @@ large = tuple(map(int, large_canvas.split()))
 
 
 def boxed(axis, places, names=()):
-    """Draw the box of each entity on a picture, and its name."""
+    """Draw the box of each entity on an image, and its name."""
     for place, name, color in zip(places, list(names) + [""] * len(places), show.PALETTE[1:]):
         axis.add_patch(Rectangle((place.left, place.top), place.width, place.height, fill=False, edgecolor=color, linewidth=2))
         if name:
@@ -75,9 +75,9 @@ def composed(names, places, background, canvas=canvas, mirrored=None):
 # ## Six relations
 #
 # Two or three entities stand in a scene, so that each stays large. How they stand to each other is one of six **relations**, in
-# three pairs. A scene is made *from* its relation; nothing has to be recognised afterwards.
+# three pairs. A scene is made *from* its relation, which therefore is known and not recognised afterwards.
 
-# %% mystnb={"figure": {"name": "scenes-relations", "caption": "One pair of entities in the three arrangements, with the box of each. The first of the two is left, on top, in front."}, "image": {"alt": "Three composed photographs of a fox and a dancing woman with a box around each: side by side, one above the other, and one in front of the other.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "scenes-relations", "caption": "One pair of entities in the three arrangements, with the box of each. The first of the two is left, on top, in front."}, "image": {"alt": "Three composed scenes of a fox and a dancing woman with a box around each: side by side, one above the other, and one in front of the other.", "width": "100%"}}
 pair = ["fox-red-standing", "human-p09-dancing"]
 rng = Random(seed)
 layouts = {arrangement: laid(pair, arrangement, rng) for arrangement in relations.ARRANGEMENTS}
@@ -93,7 +93,7 @@ for axis, (arrangement, places) in zip(figure.axes, layouts.items()):
 show.source(relations.holds)
 
 # %% [markdown]
-# To see what that says, hold one box still and move another one over the whole canvas. At each place of its centre, which relations hold?
+# Hold one box still and move another one over the whole canvas: which relations hold at each place of its centre?
 
 # %% mystnb={"figure": {"name": "scenes-map", "caption": "What a small box (dashed) is to the white one, for every place of its centre. In the corners two relations are true at once; where boxes overlap, depth decides between front and behind."}, "image": {"alt": "A map around a white rectangle: left, right, top and bottom fields in four colours, a field of overlap around the rectangle, and four corner fields where two relations hold.", "width": "65%"}}
 still, moving = (130, 90, 210, 160), (50, 40)
@@ -114,11 +114,11 @@ axis.legend(handles=[Patch(color=color, label=label) for color, label in zip(col
 figure.tight_layout()
 
 # %% [markdown]
-# Every place has an answer, so every pair of entities in a scene has a relation. In the corners a sentence takes the relation that the
-# scene was laid out by. With three in a row the one between is in the **middle**, which the paper uses for places in the picture only.
+# At every place some relation holds, so every pair of entities in a scene has one. In the corners a sentence takes the relation that the
+# scene was laid out by. With three in a row the one between is in the **middle**, which the paper uses for places in the image only.
 
 # %% [markdown]
-# ## Where things stand
+# ## Where entities stand
 #
 # The paper says what must hold: for left, right, top and bottom no occlusion; for front and behind some; two or three entities, always
 # two for front and behind. It gives no sizes and no places. Here each entity gets a **slot** of the canvas and fills as much of it as
@@ -138,13 +138,13 @@ for number, axis in enumerate(axes.flat):
 figure.tight_layout(pad=0.3)
 
 # %% [markdown]
-# ### Sizes that can be believed
+# ### Plausible sizes
 #
-# A mug that fills its slot is as tall as a bus that fills the next one. But true proportions are no way out either: beside a bus of 11
+# A mug that fills its slot is as tall as a bus that fills the next one. But true proportions do not help either: beside a bus of 11
 # metres a mug of 10 centimetres would have two pixels. So sizes follow the **sixth root** of the real ones, by which a bus is about two mugs
-# long: it keeps the order, and nothing is lost.
+# long: it keeps the order, and small entities keep enough pixels.
 
-# %% mystnb={"figure": {"name": "scenes-sizes", "caption": "The same three entities, slots filled without regard to size (left), by the sixth root of real sizes (middle), and in true proportion (right)."}, "image": {"alt": "Three composed photographs of a mug, a person and a bus. Left the mug is larger than the bus, in the middle the bus is larger than the mug, at the right the mug is a speck beside the bus.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "scenes-sizes", "caption": "The same three entities, slots filled without regard to size (left), by the sixth root of real sizes (middle), and in true proportion (right)."}, "image": {"alt": "Three composed scenes of a mug, a person and a bus. Left the mug is larger than the bus, in the middle the bus is larger than the mug, at the right the mug is a speck beside the bus.", "width": "100%"}}
 odd = ["mug-grey", "human-p10-standing", "bus-green"]
 plain = laid(odd, ("left", "right"), Random(seed), sizes=False)
 rooted = laid(odd, ("left", "right"), Random(seed))
@@ -162,25 +162,25 @@ rows = [{"entity": name, "real longer side (m)": size, "sixth root": size ** (1 
 show.table(rows, digits=2)
 
 # %% [markdown]
-# The slots still have a say: where its slot has room, a thing may be up to `layout.SLACK` times as large as the order of roots would have
-# it; the person above is taller than the bus is long. So the order is sure only for things that differ by more than that factor after the
+# The slots still count: where its slot has room, an entity may be up to `layout.SLACK` times as large as the sixth root alone would make
+# it; the person above is taller than the bus is long. So the order is certain only for entities that differ by more than that factor after the
 # root:
 
 # %%
 sure = layout.SLACK**layout.ROOT
-print(f"{layout.SLACK:g} to the power of {layout.ROOT} is {sure:.0f}: what is {sure:.0f} times as large as another thing always looks larger")
+print(f"{layout.SLACK:g} to the power of {layout.ROOT} is {sure:.0f}: an entity {sure:.0f} times as large as another one is always drawn larger")
 
 # %% [markdown]
-# And below that, how often does a smaller thing come out larger than a larger one? Pairs are drawn from the pool, and count where one is at least
-# so many times as large as the other. As in the layout, what is smaller or larger than `layout.REAL` counts as that.
+# Below that, how often is the smaller entity drawn larger? Pairs are drawn from the pool, and count where one is at least so many times as
+# large as the other. As in the layout, real sizes are clipped to `layout.METRES`.
 
 # %%
 def counts_as(name) -> float:
-    return min(max(metres(pool[name]), layout.REAL[0]), layout.REAL[1])
+    return min(max(metres(pool[name]), layout.METRES[0]), layout.METRES[1])
 
 
-def turned_round(sizes: bool, times: float) -> float:
-    """The share of scenes in which the smaller of two things looks larger."""
+def wrong_order(sizes: bool, times: float) -> float:
+    """The share of scenes in which the smaller of two entities is drawn larger."""
     rng, wrong, seen = Random(seed), 0, 0
     while seen < draws:
         names = sorted((entity.name for entity in rng.sample(pool.entities, 2)), key=counts_as)
@@ -191,20 +191,20 @@ def turned_round(sizes: bool, times: float) -> float:
     return wrong / seen
 
 
-upside_down = {(name, times): turned_round(sizes, times) for name, sizes in (("slots filled", False), ("sixth root", True)) for times in (3, sure)}
-show.table([{"sizes by": name, **{f"smaller thing looks larger, of pairs at least {times:.0f} to 1 (%)": 100 * upside_down[name, times]
+wrong_shares = {(name, times): wrong_order(sizes, times) for name, sizes in (("slots filled", False), ("sixth root", True)) for times in (3, sure)}
+show.table([{"sizes by": name, **{f"smaller one drawn larger, of pairs at least {times:.0f} to 1 (%)": 100 * wrong_shares[name, times]
                                   for times in (3, sure)}} for name in ("slots filled", "sixth root")], digits=1)
 
 # %% [markdown]
-# That is the price of using the slots well. A fourth or a square root, or less slack, would keep more order and give smaller things fewer
-# pixels, and mattes of small things teach little.
+# This is the cost of filling the slots. A fourth or a square root, or less slack, would keep more order and give smaller entities fewer
+# pixels, and mattes of few pixels have little detail to learn from.
 #
 # ### No larger than its pixels allow
 #
 # A cut-out that is enlarged gets blurred. The setting `enlarge` stops that: nothing grows to more than this times its own pixels. On
 # a small canvas it hardly matters; on one of RefMatte's size the shipped cut-outs, a few hundred pixels each, stay small.
 
-# %% mystnb={"figure": {"name": "scenes-enlarge", "caption": "The same pair on a large canvas: as large as the slots allow (left), and at most twice its own pixels (middle). Right: the fox's head from the first, at its own resolution."}, "image": {"alt": "Two composed photographs of a fox and a woman, large and small, and a blurred close-up of the fox's head.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "scenes-enlarge", "caption": "The same pair on a large canvas: as large as the slots allow (left), and at most twice its own pixels (middle). Right: the fox's head from the first, at its own resolution."}, "image": {"alt": "Two composed scenes of a fox and a woman, large and small, and a blurred close-up of the fox's head.", "width": "100%"}}
 views = []
 for most in (float("inf"), data.enlarge):
     places = laid(pair, ("left", "right"), Random(seed), large, enlarge=most)
@@ -217,14 +217,14 @@ show.grid([images.resize(free, (360, 540)), images.resize(bound, (360, 540)), cl
 # %% [markdown]
 # ### In front, behind
 #
-# What is *behind* should be hidden in part. A box is not the thing in it: two boxes may share a corner in which neither thing has a pixel.
-# So the layout takes the ellipse in each box for the thing, and draws until between 12 and 40 % of the far *ellipse* is covered.
+# What is *behind* should be hidden in part. A box is not the silhouette in it: two boxes may share a corner in which neither entity has a pixel.
+# So the layout takes the ellipse in each box for the silhouette, and draws until between 12 and 40 % of the far *ellipse* is covered.
 
 # %%
-show.source(layout._covered)
+show.source(layout.covered_share)
 
 # %% [markdown]
-# An earlier engine of ours judged the *boxes* in the same way. How much of the far entity, of its alpha, is hidden by each rule?
+# The *boxes* could be judged in the same way. How much of the far entity's alpha is hidden under each rule?
 
 # %%
 def by_boxes(back, front) -> float:
@@ -238,7 +238,7 @@ def hidden(rule) -> list[tuple]:
     rng, scenes = Random(seed), []
     for _ in range(draws):
         names = [entity.name for entity in rng.sample(pool.entities, 2)]
-        with mock.patch.object(layout, "_covered", rule):
+        with mock.patch.object(layout, "covered_share", rule):
             front, back = laid(names, ("front", "behind"), rng)
         layers = [composition.premultiply(*pool.cutout(name)) for name in names]
         seen = composite.blend(pool.background("bg-hill"), layers, [front, back], canvas)[1][1]
@@ -247,10 +247,10 @@ def hidden(rule) -> list[tuple]:
     return scenes
 
 
-judged = {"boxes": hidden(by_boxes), "ellipses": hidden(layout._covered)}
+judged = {"boxes": hidden(by_boxes), "ellipses": hidden(layout.covered_share)}
 shares = {rule: np.array([share for share, *_ in scenes]) for rule, scenes in judged.items()}
 
-# %% mystnb={"figure": {"name": "scenes-hidden", "caption": "How much of the far one's alpha is hidden when the layout judges boxes, and when it judges ellipses. Between the dotted lines is what both rules want."}, "image": {"alt": "Two histograms over the hidden share. By boxes the highest bar by far stands at zero; by ellipses that bar is about half as high and most scenes lie between 5 and 35 percent.", "width": "80%"}}
+# %% mystnb={"figure": {"name": "scenes-hidden", "caption": "How much of the far one's alpha is hidden when the layout judges boxes, and when it judges ellipses. Between the dotted lines is the target of both rules."}, "image": {"alt": "Two histograms over the hidden share. By boxes the highest bar by far stands at zero; by ellipses that bar is about half as high and most scenes lie between 5 and 35 percent.", "width": "80%"}}
 figure, axis = plt.subplots(figsize=(show.WIDTH * 0.8, 2.4))
 bins = np.linspace(0, 0.8, 33)
 axis.hist(shares["boxes"], bins, color=show.PALETTE[1], alpha=0.8, label="boxes judged")
@@ -263,16 +263,16 @@ axis.legend(frameon=False)
 figure.tight_layout()
 
 # %%
-show.table([{"judged by": rule, "hidden, median (%)": 100 * np.median(share), "nothing to speak of, under 2 % (%)": 100 * np.mean(share < 0.02),
+show.table([{"judged by": rule, "hidden, median (%)": 100 * np.median(share), "almost nothing, under 2 % (%)": 100 * np.mean(share < 0.02),
              "between 12 and 40 % (%)": 100 * np.mean((share >= 0.12) & (share <= 0.4)), "more (%)": 100 * np.mean(share > 0.4)}
             for rule, share in shares.items()], digits=1)
 
 # %% [markdown]
-# Better, and not right: in some scenes the near thing still hides nothing to speak of. Many things are slimmer than their ellipse, or lie
-# slanted in it. The sentence *in front of* is true there by definition, and a person would hesitate. Only the pixels could tell, and a plan has
-# none. Three of these scenes:
+# Better, but not always right: in some scenes the near entity still hides almost nothing. Many silhouettes are slimmer than their ellipse, or
+# slanted in it. The sentence *in front of* is true there by definition, and an annotator would hesitate. Only pixels could decide it, and a plan
+# has none. Three of these scenes:
 
-# %% mystnb={"figure": {"name": "scenes-touch", "caption": "Scenes in which the near one hides least of the far one: boxes and ellipses overlap, the things hardly."}, "image": {"alt": "Three composed photographs of two entities each with overlapping boxes, in which nothing or almost nothing of the far entity is covered.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "scenes-touch", "caption": "Scenes in which the near one hides least of the far one: boxes and ellipses overlap, the silhouettes hardly."}, "image": {"alt": "Three composed scenes of two entities each with overlapping boxes, in which nothing or almost nothing of the far entity is covered.", "width": "100%"}}
 least = sorted(judged["ellipses"], key=lambda scene: scene[0])[:3]
 figure = show.grid([composed(names, places, "bg-hill")[0] for _, names, places in least])
 for axis, (_, _, places) in zip(figure.axes, least):
@@ -282,7 +282,7 @@ for axis, (_, _, places) in zip(figure.axes, least):
 # ## Blending, and what stays visible
 #
 # A scene grows from back to front. Each entity is laid over what is there, and what is in front takes away from what is behind: of the
-# fox behind the smoke, only what *can be seen* is asked for. To see it well, we take the one of twenty layouts that hides most.
+# fox behind the smoke, the matte holds only what *can be seen*. To see it well, we take the one of twenty layouts that hides most.
 
 # %%
 smoky = ["smoke-explosion-column", "fox-red-standing"]
@@ -291,17 +291,17 @@ smoky = ["smoke-explosion-column", "fox-red-standing"]
 def stages(places):
     """The scene with the far entity alone and its alpha; the whole scene, and the visible alpha of the near and of the far one."""
     step, (whole,) = composed(smoky[1:], places[1:], "bg-green-meadow")
-    picture, (near, visible) = composed(smoky, places, "bg-green-meadow")
-    return step, whole, picture, near, visible
+    image, (near, visible) = composed(smoky, places, "bg-green-meadow")
+    return step, whole, image, near, visible
 
 
 trials = [laid(smoky, ("front", "behind"), Random(seed * 100 + trial)) for trial in range(20)]
 smoke, fox = max(trials, key=lambda places: float((stages(places)[1] - stages(places)[4]).sum()))
-step, whole, picture, near, visible = stages([smoke, fox])
+step, whole, image, near, visible = stages([smoke, fox])
 
 # %% mystnb={"figure": {"name": "scenes-visible", "caption": "The background, the far entity, the near one; the far one's whole alpha, its visible alpha, and what the near one took from it."}, "image": {"alt": "Six pictures: a scene in three steps, and below the alpha of the far entity alone, with the part in front removed, and the difference.", "width": "100%"}}
 meadow = composition.fit_background(pool.background("bg-green-meadow"), canvas)
-show.grid([meadow, step, picture, whole, visible, whole - visible],
+show.grid([meadow, step, image, whole, visible, whole - visible],
           ["background", "the far one", "the near one", "far: whole alpha", "far: visible alpha", "hidden"], columns=3);
 
 # %% [markdown]
@@ -310,14 +310,14 @@ show.grid([meadow, step, picture, whole, visible, whole - visible],
 #
 # $$ v_i = \alpha_i \prod_{j > i} (1 - \alpha_j) , \qquad I = \sum_i v_i F_i + \Bigl(1 - \sum_i v_i\Bigr) B . $$
 #
-# These $v_i$ are the mattes on disk. The paper does not say whether its mattes hold the whole alpha or the visible one. A model
-# sees only what is visible, so the visible one is what can be asked of it.
+# These $v_i$ are the mattes on disk. The paper does not state whether its mattes hold the whole alpha or the visible one. A model's
+# input shows only what is visible, so the visible one is what it can predict.
 
 # %% [markdown]
 # ## Resizing a cut-out
 #
-# Where alpha is 0, a cut-out still has colours in its file, and any will do: nobody sees them. Until somebody resizes. A pixel at the
-# edge of the smaller picture is the mean of pixels inside and outside, and a plain mean pulls the outside in: a **fringe**. To show it
+# Where alpha is 0, a cut-out still has colours in its file. They are invisible until the cut-out is resized. A pixel at the
+# edge of the smaller image is the mean of pixels inside and outside, and a plain mean pulls the outside in: a **fringe**. To show it
 # we paint the invisible pixels green and shrink a cut-out to a third. Weighting each colour by its alpha keeps the green out.
 
 # %%
@@ -328,8 +328,8 @@ plainly = images.resize(screened, target).astype(np.float32), images.resize(alph
 weighted = images.resize_cutout(screened, alpha, target)
 
 # %% mystnb={"figure": {"name": "scenes-fringe", "caption": "A cut-out whose invisible pixels are green; its tail shrunk plainly, and shrunk with colours weighted by alpha, each small pixel as a square; and the difference."}, "image": {"alt": "A squirrel before a green screen, its tail in coarse pixels with a green rim, the same without a rim, and a map that is bright along the outline.", "width": "100%"}}
-def blown_up(picture, times=4):
-    return np.repeat(np.repeat(picture, times, 0), times, 1)
+def blown_up(image, times=4):
+    return np.repeat(np.repeat(image, times, 0), times, 1)
 
 
 small = [show.over(*cutout, (255, 255, 255)) for cutout in (plainly, weighted)]
@@ -339,8 +339,8 @@ shown = [blown_up(part[tail], 8) for part in (*small, difference / difference.ma
 show.grid([screened, *shown], ["what the file may hold", "tail, plain resize", "tail, weighted by alpha", "difference"]);
 
 # %% [markdown]
-# In the engine a cut-out is carried as $\alpha F$ and $\alpha$, which can be resized as they are: what lies under alpha 0 is black times
-# nothing. Blending then needs no division either.
+# In the engine a cut-out is carried as $\alpha F$ and $\alpha$, which can be resized as they are: what lies under alpha 0 is a colour times
+# 0. Blending then needs no division either.
 
 # %%
 show.source(composition.premultiply)
@@ -349,8 +349,8 @@ show.source(composition.premultiply)
 # ## Backgrounds
 #
 # A background gives the largest window of the canvas's shape around its middle, resized. One that is only a little too large, less than
-# `composition.CROP_ONLY` times, is cropped instead: a little of it is lost, and none of it is blurred. One that would have to grow much is no
-# background for that canvas: a build refuses more than twice, and says so once when it grows at all.
+# `composition.CROP_ONLY` times, is cropped instead: a little of it is lost, and none of it is blurred. One that would have to grow much is not
+# used for that canvas: a build refuses more than twice, and notes once when a background grows at all.
 
 # %% mystnb={"figure": {"name": "scenes-backgrounds", "caption": "One background of each shape in the shipped pool. The frame is the window that a large canvas takes, and the number how much it has to grow."}, "image": {"alt": "Landscape photographs of several shapes, each with a frame that leaves out strips at the sides or at top and bottom.", "width": "100%"}}
 photos = list({photo.shape: photo for photo in (pool.background(item.name) for item in pool.backgrounds)}.values())  # one of each shape
@@ -367,17 +367,17 @@ show.table([{"canvas": f"{size[1]} x {size[0]}", "enlarged least": min(values), 
              "backgrounds refused": sum(value > 2 for value in values)} for size, values in growth.items()], digits=2)
 
 # %% [markdown]
-# So the shipped backgrounds are for small scenes. A data set of the paper's size needs pictures like those of BG-20k.
+# So the shipped backgrounds are for small scenes. A data set of the paper's size needs images like those of BG-20k.
 
 # %% [markdown]
 # ## What the paper leaves open
 #
-# Sec. 3.2 describes the composition in a few sentences. What it does not say had to be chosen:
+# Sec. 3.2 describes the composition in a few sentences. What it leaves open had to be chosen:
 
 # %%
 show.table([
     {"open in the paper": "sizes of the entities",
-     "here": "slots; sixth root of real sizes; at most `enlarge` times their pixels", "code": "layout.place"},
+     "here": "slots; sixth root of real sizes; at most enlarge times their pixels", "code": "layout.place"},
     {"open in the paper": "places", "here": "anywhere in the slot, low rather than high", "code": "layout.place"},
     {"open in the paper": "how much may be hidden", "here": "12 to 40 % of the far one's ellipse", "code": "layout.place"},
     {"open in the paper": "cut off at the border", "here": "never", "code": "layout.place"},
@@ -391,9 +391,9 @@ show.table([
 # %% [markdown]
 # ## What goes wrong
 #
-# The last rows show. The pictures below are ordinary products of the engine; only the entities were picked so that the fault is easy to
-# see. A model that learns from such scenes can learn the faults: that what floats, or has a rim, is the thing. The paper counts on
-# RefMatte-RW100, real photographs, to find that out.
+# The last rows are visible in the scenes. Those below are ordinary outputs of the engine; only the entities were picked so that the fault is
+# easy to see. A model that learns from such scenes can learn the faults: that what floats, or has a rim, is the foreground. The paper's test of
+# this is RefMatte-RW100, real photographs.
 
 # %%
 def fault(names, arrangement, background, number=0, mirrored=None):
@@ -406,20 +406,19 @@ lit, _ = fault(["planet-mercury-half-dark", "planet-mercury-half-dark"], ("left"
 tiny, tiny_places = fault(["fly-house", "elephant-african"], ("left", "right"), "bg-village", 3)
 rim, _ = fault(["teddy-bear-edward", "christmas-tree-decorated"], ("left", "right"), "bg-moon", 5)
 
-# %% mystnb={"figure": {"name": "scenes-faults", "caption": "Nothing stands on the ground; each half of the scene has a sun of its own; a fly more than half as large as an elephant; rims of an old background (closer below)."}, "image": {"alt": "Four composed photographs: an elephant in the air above a man, two half-lit planets lit from opposite sides, a fly more than half as large as an elephant, and a teddy bear and a Christmas tree, pale along their outlines, on the moon.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "scenes-faults", "caption": "Nothing stands on the ground; each half of the scene has a sun of its own; a fly more than half as large as an elephant; rims of an old background (closer below)."}, "image": {"alt": "Four composed scenes: an elephant in the air above a man, two half-lit planets lit from opposite sides, a fly more than half as large as an elephant, and a teddy bear and a Christmas tree, pale along their outlines, on the moon.", "width": "100%"}}
 show.grid([floats, lit, tiny, rim], ["it floats", "light from two sides", "odd scale", "halo"], columns=2);
 
 # %%
 fly, elephant = (max(place.width, place.height) for place in tiny_places)
 print(f"the fly's box is {fly} pixels, the elephant's {elephant}; "
-      f"by nature it would be 1 to {metres(pool['elephant-african']) / metres(pool['fly-house']):.0f}")
+      f"the real ratio is 1 to {metres(pool['elephant-african']) / metres(pool['fly-house']):.0f}")
 
 # %% [markdown]
-# Sizes are clipped to `layout.REAL` before the root, and then there is the slack, since a fly of two pixels could not be matted. That is a
-# choice for matting, against belief.
+# Sizes are clipped to `layout.METRES` before the root, and then there is the slack, since a fly of two pixels could not be matted: a
+# choice for matting, at the cost of plausibility.
 #
-# The **halo** comes from the entity, not from the engine: at an edge the file's colours still hold some of the old background. It can be
-# measured. How much brighter are the colours of soft pixels than those of the solid ones beside them?
+# The **halo** comes from the entity, not from the engine: at an edge the file's colours still hold some of the old background. How much brighter are the colours of soft pixels than those of the solid ones beside them?
 
 # %%
 def rim_of(name) -> float:
@@ -473,8 +472,8 @@ for trial in range(draws):
         assert 0 <= place.left and place.left + place.width <= canvas[1] and 0 <= place.top and place.top + place.height <= canvas[0], "cut off"
         assert place.width <= max(2, data.enlarge * pool.size(name)[1]), "enlarged beyond the limit"
 for times in (3, sure):
-    assert upside_down["sixth root", times] < 0.7 * upside_down["slots filled", times]
-assert upside_down["sixth root", sure] == 0 < upside_down["slots filled", sure], "a bus is larger than a fly"
+    assert wrong_shares["sixth root", times] < 0.7 * wrong_shares["slots filled", times]
+assert wrong_shares["sixth root", sure] == 0 < wrong_shares["slots filled", sure], "a bus is larger than a fly"
 assert np.mean(shares["ellipses"] < 0.02) < 0.7 * np.mean(shares["boxes"] < 0.02) and np.median(shares["ellipses"]) > 1.4 * np.median(shares["boxes"])
 
 # %%
@@ -483,8 +482,8 @@ for name, place, seen in zip(smoky, (smoke, fox), (near, visible)):
     window = np.s_[place.top:place.top + place.height, place.left:place.left + place.width]
     colors, soft = images.resize_cutout(*pool.cutout(name), (place.height, place.width))
     blended[window] += seen[window][..., None] * colors
-off = np.abs(blended - picture)
-assert np.quantile(off, 0.99) <= 1.5, "the sum over visible alphas is the picture, but for rounding"
+off = np.abs(blended - image)
+assert np.quantile(off, 0.99) <= 1.5, "the sum over visible alphas is the image, but for rounding"
 cropped = next(photo for photo in photos if 1 / composition.CROP_ONLY < composition.enlargement(photo.shape[:2], canvas) < 1)
 top, left = ((have - want) // 2 for have, want in zip(cropped.shape, canvas))
 assert (composition.fit_background(cropped, canvas) == cropped[top:top + canvas[0], left:left + canvas[1]]).all(), "cut, and not resized"
@@ -494,22 +493,22 @@ assert (visible <= whole + 1e-6).all() and (near + visible <= 1 + 2e-5).all() an
 other = np.where(alpha[..., None] > 0, foreground, np.uint8([255, 0, 255]))
 again = images.resize_cutout(other, alpha, target)
 seen = again[1] > 0.05
-assert np.abs(again[0] - weighted[0])[seen].max() < 1e-2, "colours that nobody sees change nothing"
+assert np.abs(again[0] - weighted[0])[seen].max() < 1e-2, "invisible colours change nothing"
 assert (composition.premultiply(other, alpha) == composition.premultiply(screened, alpha)).all()
-assert np.abs(images.resize(other, target)[seen].astype(float) - images.resize(screened, target)[seen]).max() > 50, "a plain resize lets them in"
+assert np.abs(images.resize(other, target)[seen].astype(float) - images.resize(screened, target)[seen]).max() > 50, "a plain resize mixes them in"
 
 # %% [markdown]
 # ## Summary
 #
 # * A scene is made from its relation: boxes first, then pixels from back to front.
 # * Sizes follow the sixth root of real ones, with some slack, and stop where a cut-out's own pixels end. These are choices of this book.
-# * In front means that something is hidden, most of the time: ellipses are a better guess of a thing than boxes, and still a guess.
-# * The truth of a scene is the visible alpha of each entity, $v_i = \alpha_i \prod_{j>i} (1 - \alpha_j)$.
-# * Colours travel weighted by alpha, or edges get a fringe.
-# * Ground, light and shadow are nobody's business here, and it shows.
+# * In front means that something is hidden, most of the time: ellipses approximate a silhouette better than boxes, and are still approximate.
+# * The ground truth of a scene is the visible alpha of each entity, $v_i = \alpha_i \prod_{j>i} (1 - \alpha_j)$.
+# * Colours are resized weighted by alpha, or edges get a fringe.
+# * No ground contact, light or shadow is modelled, and it shows.
 #
-# Next: [](02b_expressions) says sentences about such scenes. The code: `rimlib.matting.relations`, `rimlib.refmatte.layout`,
-# `rimlib.refmatte.composite`, `rimlib.refmatte.render`.
+# Next: [](02b_expressions) generates sentences about such scenes. The code: `rimlib.matting.relations`, `rimlib.matting.composition`,
+# `rimlib.refmatte.layout`, `rimlib.refmatte.composite`, `rimlib.refmatte.render`.
 
 # %% [markdown]
 # ## Exercises
@@ -518,7 +517,7 @@ assert np.abs(images.resize(other, target)[seen].astype(float) - images.resize(s
 #
 # :::{dropdown} Answer
 # When its box ends above the other's begins: the corner fields of {numref}`scenes-map`. Then "left of" and "above" are both true, and
-# a sentence may say either. It says the one that the scene was laid out by.
+# a sentence may use either. It uses the one that the scene was laid out by.
 # :::
 #
 # 2. Three sheets of glass, each with $\alpha = 0.5$ everywhere, lie over each other. What are their visible alphas, and how much of the
@@ -540,5 +539,5 @@ assert np.abs(images.resize(other, target)[seen].astype(float) - images.resize(s
 #
 # :::{dropdown} Answer
 # Real sizes stand 1 to 110, their square roots 1 to 10.5, their sixth roots 1 to 2.2. With square roots a mug beside a bus of 200 pixels
-# has 19 pixels, or 30 with all the slack, and no handle to speak of; with sixth roots it has 91. `layout.ROOT` is the place to try.
+# has 19 pixels, or 30 with all the slack, and hardly a handle; with sixth roots it has 91. `layout.ROOT` is the place to try.
 # :::

@@ -7,10 +7,10 @@
 # ---
 
 # %% [markdown]
-# # Expressions: sentences that know what they mean
+# # Expressions: sentences with known referents
 #
-# A machine that describes an entity in English, in the paper's own patterns, and can tell of each of its sentences which entities of
-# the picture it is true of.
+# An engine that describes an entity in English, in the paper's own patterns, and knows which entities of the image each sentence is
+# true of.
 #
 # :::{admonition} Before you run this
 # | | |
@@ -23,7 +23,7 @@
 # :::
 #
 # In the paper: Sec. 3.2, "Expression generation engine", Figure 3; supplement Sec. 2.2, Tables 2, 3 and 4 {cite:p}`rim`. The code is
-# `rimlib/refmatte/`: `relations`, `expressions`, `referents`; the words are `rimlib/entities/synonyms.py`.
+# `rimlib/refmatte/`: `expressions`, `referents`; the phrases are `rimlib/matting/relations.py`, the nouns `rimlib/entities/synonyms.py`.
 
 # %% tags=["parameters"]
 seed: int = 3  # decides every scene and sentence
@@ -48,7 +48,7 @@ from rimlib.entities.entity import Entity
 from rimlib.refmatte import composite, expressions, format, layout, plan, referents, statistics
 from rimlib.refmatte import paper_pool
 from rimlib.matting import composition, relations
-from rimlib.refmatte.expressions import Claim, Scene, say
+from rimlib.refmatte.expressions import Claim, Scene, realise
 from rimlib.refmatte.render import render
 
 pool = starter.load()
@@ -58,8 +58,8 @@ canvas = (data.height, data.width)
 # %% [markdown]
 # ## Four sentences for each entity
 #
-# Here is a scene, made as chapter [](02a_scenes) shows, and what the engine says of the entity in the first box: one **basic**
-# sentence, which describes; one **absolute**, which adds its place in the picture; two **relative** ones, which add another entity.
+# Here is a scene, made as chapter [](02a_scenes) shows, and the engine's sentences about the entity in the first box: one **basic**
+# sentence, which describes; one **absolute**, which adds its place in the image; two **relative** ones, which add another entity.
 
 # %%
 def laid(names, arrangement, rng) -> Scene:
@@ -75,49 +75,49 @@ def photo(scene, background):
 
 
 def boxed(axis, boxes):
-    """Draw boxes with their numbers on a picture."""
+    """Draw boxes with their numbers on an image."""
     for number, (box, color) in enumerate(zip(boxes, show.PALETTE[1:]), 1):
         axis.add_patch(Rectangle(box[:2], box[2] - box[0], box[3] - box[1], fill=False, edgecolor=color, linewidth=2))
         axis.text(box[0] + 3, box[1] + 3, str(number), color="white", fontsize=8, va="top", bbox={"color": color, "pad": 1})
 
 
-# %% mystnb={"figure": {"name": "expressions-scene", "caption": "The scene that the sentences below are about. They mean its first entity."}, "image": {"alt": "A composed photograph of a fox and a dancing woman, each in a numbered box.", "width": "60%"}}
+# %% mystnb={"figure": {"name": "expressions-scene", "caption": "The scene that the sentences below are about. They mean its first entity."}, "image": {"alt": "A composed scene of a fox and a dancing woman, each in a numbered box.", "width": "60%"}}
 scene = laid(["fox-red-standing", "human-p09-dancing"], ("left", "right"), Random(seed))
 figure = show.grid([photo(scene, "bg-green-meadow")], columns=2)
 boxed(figure.axes[0], scene.boxes)
 
 # %%
-def painted(sentence) -> str:
+def colored(sentence) -> str:
     """A sentence as HTML: nouns blue, attributes green, places red."""
     claims = [claim for claim in (sentence.claim, sentence.claim.other) if claim]
-    said = [value for claim in claims for _, value in claim.attributes if isinstance(value, str)]
-    roles = {**dict.fromkeys([*statistics.ADJECTIVES, *said], show.PALETTE[2]),
+    values = [value for claim in claims for _, value in claim.attributes if isinstance(value, str)]
+    roles = {**dict.fromkeys([*statistics.ADJECTIVES, *values], show.PALETTE[2]),
              **dict.fromkeys([claim.noun for claim in claims], show.PALETTE[0]), sentence.claim.phrase or "–": show.PALETTE[5]}
     words = "|".join(map(re.escape, sorted(roles, key=len, reverse=True)))
     return re.sub(rf"(?<![\w-])({words})(?![\w-])", lambda found: f'<b style="color: {roles[found[0]]}">{found[0]}</b>', escape(sentence.text))
 
 
-four = expressions.speak(scene, 0, Random(seed), fullness=1.0)
-HTML("<table>" + "".join(f"<tr><td>{one.kind}</td><td style='text-align: left'>{painted(one)}</td></tr>" for one in four) + "</table>")
+four = expressions.generate(scene, 0, Random(seed), attribute_rate=1.0)
+HTML("<table>" + "".join(f"<tr><td>{one.kind}</td><td style='text-align: left'>{colored(one)}</td></tr>" for one in four) + "</table>")
 
 # %% [markdown]
 # ## First the claim, then the words
 #
 # Each sentence begins as a **claim**: a noun, some attributes with their values, perhaps a place, perhaps another claim about another
-# entity. Nothing is read out of a finished sentence ever again: the claim is kept beside it.
+# entity. The claim is stored beside the sentence, so no sentence is ever parsed.
 
 # %%
 def in_short(claim) -> str:
-    said = ", ".join(f"{name} = {value}" for name, value in claim.attributes)
-    place = "" if not claim.relation else f"; {claim.relation} of " + ("the picture" if claim.other is None else f"[{in_short(claim.other)}]")
-    return f"{claim.noun} ({said}){place}"
+    attributes = ", ".join(f"{name} = {value}" for name, value in claim.attributes)
+    place = "" if not claim.relation else f"; {claim.relation} of " + ("the image" if claim.other is None else f"[{in_short(claim.other)}]")
+    return f"{claim.noun} ({attributes}){place}"
 
 
 show.table([{"kind": one.kind, "claim": in_short(one.claim), "sentence": one.text} for one in four])
 
 # %% [markdown]
-# Which attributes are said is drawn, each with a chance of its own times the setting `fullness`; the paper wants "as many attributes as
-# one can". A garment and its colour are always said.
+# Which attributes a sentence includes is drawn, each with a chance of its own times the attribute rate (the setting `fullness`); the paper
+# wants "as many attributes as one can". A garment and its colour are always included.
 #
 # ### Two forms
 #
@@ -128,7 +128,7 @@ show.table([{"kind": one.kind, "claim": in_short(one.claim), "sentence": one.tex
 def ways(claim, long, draws=400) -> list[str]:
     """All sentences, with the article "the", that the engine makes of a claim in one form."""
     rng = Random(seed)
-    texts = {say(claim, "basic", rng, long).text for _ in range(draws)}
+    texts = {realise(claim, "basic", rng, long).text for _ in range(draws)}
     return sorted(text for text in texts if text.startswith("the "))
 
 
@@ -143,8 +143,8 @@ show.table([{"of": name, "form": "long" if long else "short", "sentence": text}
 #
 # ### A or an, is or are
 #
-# Now and then a sentence begins with *a* or *an*, as the paper allows. That takes care: *an owl*, *a unicycle*, *an hour*; and some nouns
-# take no *a* at all, *smoke* and *leaves*. The table of words knows which are plural and which are mass nouns:
+# Some sentences begin with *a* or *an*, as the paper allows. That takes care: *an owl*, *a unicycle*, *an hour*; and some nouns
+# take no *a* at all, *smoke* and *leaves*. The table of words marks which are plural and which are mass nouns:
 
 # %%
 nouns = sorted({noun for category in synonyms.categories() for noun in synonyms.words(category)})
@@ -157,16 +157,16 @@ examples = [("owl", "white"), ("unicorn", "white"), ("orange", "tomato"), ("leav
 rows = []
 for noun, color in examples:
     claim, rng = Claim(noun, (("color", color),)), Random(seed)
-    texts = {long: Counter(say(claim, "basic", rng, long).text for _ in range(400)) for long in (False, True)}
+    texts = {long: Counter(realise(claim, "basic", rng, long).text for _ in range(400)) for long in (False, True)}
     rows.append({"noun": noun, "counted as": synonyms.number(noun), "short": " / ".join(sorted(texts[False])),
                  "long": " / ".join(sorted(texts[True]))})
 show.table(rows)
 
 # %% [markdown]
-# ## Many words for one thing
+# ## Many words for one category
 #
-# The paper asks WordNet {cite:p}`wordnet` for synonyms and lets people check them. Our table was made so too. It tells **names**, which
-# mean the category itself, from **wider words**, which mean more than it: an owl is a bird, and not every bird an owl.
+# The paper takes synonyms from WordNet {cite:p}`wordnet` and has annotators check them. Our table was made so too. It separates **names**,
+# which mean the category itself, from **wider words**, which mean more than it: an owl is a bird, and not every bird an owl.
 
 # %%
 shown = ["owl", "fox", "mug", "smoke", "bus"]
@@ -183,14 +183,14 @@ show.table([{"age group": age, "female": ", ".join(synonyms.BY_AGE["female", age
             for age in ("child", "teenager", "adult", "senior")] + [{"age group": "any", "female": ", ".join(synonyms.HUMAN), "male": "the same"}])
 
 # %% [markdown]
-# A noun that has said it already is not doubled: *female woman*, *young girl* and *the orange orange* are never made.
+# What the noun implies is not repeated: *female woman*, *young girl* and *the orange orange* are never made.
 #
 # ## Words for places
 #
 # Table 4 of the supplement, with its "n the center of" mended. Words marked with * are **vague**: they hold on either side.
 
 # %%
-show.table([{"relation": one.name, "in the picture": ", ".join(one.absolute),
+show.table([{"relation": one.name, "in the image": ", ".join(one.absolute),
              "to another entity": ", ".join(word + "*" * (word in one.vague) for word in one.relative) or "–"}
             for one in relations.RELATIONS.values()])
 
@@ -203,32 +203,32 @@ print(f"{len(relations.phrases())} phrases, {len(relations.phrases()) - len(midd
 #
 # ### In the mirror
 #
-# Training flips pictures from left to right (Sec. 5.1). The paper does not say what becomes of the sentences then. Here the words are
-# flipped with the picture; *above* and *beside* stay.
+# Training flips images from left to right (Sec. 5.1). The paper does not say what becomes of the sentences then. Here the words are
+# mirrored with the image; *above* and *beside* stay.
 
-# %% mystnb={"figure": {"name": "expressions-mirror", "caption": "A scene and its mirror image, with one sentence that is true of each."}, "image": {"alt": "A composed photograph of a fox left of a woman, and the same picture flipped.", "width": "80%"}}
-picture = photo(scene, "bg-green-meadow")
-show.grid([picture, picture[:, ::-1]], [four[1].text, relations.mirror(four[1].text)]);
+# %% mystnb={"figure": {"name": "expressions-mirror", "caption": "A scene and its mirror image, with one sentence that is true of each."}, "image": {"alt": "A composed scene of a fox left of a woman, and the same scene flipped.", "width": "80%"}}
+image = photo(scene, "bg-green-meadow")
+show.grid([image, image[:, ::-1]], [four[1].text, relations.mirror(four[1].text)]);
 
 # %%
 show.source(relations.mirror)
 
 # %% [markdown]
-# ## Whom does a sentence fit?
+# ## Which entities does a sentence fit?
 #
-# A claim can be asked of every entity of a scene: may the noun mean it, are the attributes its own, does the place hold? Those that
-# pass are the **referents**.
+# A claim is tested on every entity of a scene: can the noun mean it, are the attributes its own, does the place hold? Those that pass are
+# the **referents**.
 
 # %%
 show.source(referents.referents)
 
 # %%
-show.source(referents._fits)
+show.source(referents.fits)
 
 # %% [markdown]
 # The paper has no such step. Two women in one scene may share every attribute, and then no model can know which of them a sentence
-# means. Plans drawn the paper's way show how often that happens. With the setting `unique`, sentences that fit more than one are drawn
-# again, and so are entities that no words can tell apart:
+# means. **Unfiltered** plans, drawn the paper's way, show how often that happens. With the setting `unique`, sentences that fit more than
+# one are drawn again, and so are entities that no words can tell apart:
 
 # %%
 def tally_of(pool, scenes) -> statistics.Tally:
@@ -243,42 +243,42 @@ def planned(**changes):
     return scenes, counted, time.perf_counter() - started
 
 
-plans = {"as it falls": planned(unique=False), "as it falls, all attributes": planned(unique=False, fullness=2.0), "unique": planned()}
+plans = {"unfiltered": planned(unique=False), "unfiltered, all attributes": planned(unique=False, fullness=2.0), "unique": planned()}
 show.table([{"plan (shipped pool)": name, "scenes": len(scenes),
              **{f"{kind}, fits several (%)": 100 * counted.ambiguity()[kind] for kind in statistics.KINDS}, "seconds": seconds}
             for name, (scenes, counted, seconds) in plans.items()], digits=2)
 
 # %% [markdown]
-# Few, and saying more attributes does not help. The next cell looks at who is mistaken for whom:
+# Few, and including more attributes does not help. The next cell counts which entities are confused:
 
 # %%
 mistaken = Counter()
-for one in plans["as it falls"][0]:
+for one in plans["unfiltered"][0]:
     for index, fits in enumerate(one.fits):
         for other in {other for fit in fits for other in fit} - {index}:
-            mine, double = pool[one.entities[index]], pool[one.entities[other]]
-            mistaken["alike in every attribute"] += mine.looks() == double.looks()
-            mistaken["the same person in two poses"] += mine.person is not None and mine.person == double.person
+            mine, similar = pool[one.entities[index]], pool[one.entities[other]]
+            mistaken["alike in every attribute"] += mine.looks() == similar.looks()
+            mistaken["the same person in two poses"] += mine.person is not None and mine.person == similar.person
             mistaken["all"] += 1
 print(dict(mistaken))
 
 # %% [markdown]
-# They are doubles, alike in all that can be said, and most are one person twice: the shipped pool has few people. An absolute sentence
-# always fits one alone; a relative one fails when the double stands on the same side. Over the paper's own counts of entities (chapter
+# They are look-alikes, the same in every attribute, and most are one person twice: the shipped pool has few people. An absolute sentence
+# always fits one alone; a relative one fails when the look-alike stands on the same side. Over the paper's own counts of entities (chapter
 # [](02c_refmatte)), a scene's people are drawn from hundreds, and there it is rarer:
 
 # %%
 small = paper_pool.settings(groups_test=groups, extra_test=0, seed=seed)
 papers = paper_pool.pool()
 theirs = tally_of(papers, plan.scenes(papers, small, "test"))
-show.table([{"plan (the paper's counts, attributes drawn)": "as it falls", "scenes": theirs.entities_in_scene.total(),
+show.table([{"plan (the paper's counts, attributes drawn)": "unfiltered", "scenes": theirs.entities_in_scene.total(),
              **{f"{kind}, fits several (%)": 100 * theirs.ambiguity()[kind] for kind in statistics.KINDS}}], digits=2)
 
 # %% [markdown]
 # A scene of the first plan, and the sentence that fits more than one:
 
-# %% mystnb={"figure": {"name": "expressions-ambiguous", "caption": "A scene and a sentence that fits each boxed entity."}, "image": {"alt": "A composed photograph with a box around each entity that the sentence above it fits.", "width": "60%"}}
-doubtful, index, which = next((one, index, which) for one in plans["as it falls"][0] for index, fits in enumerate(one.fits)
+# %% mystnb={"figure": {"name": "expressions-ambiguous", "caption": "A scene and a sentence that fits each boxed entity."}, "image": {"alt": "A composed scene with a box around each entity that the sentence above it fits.", "width": "60%"}}
+doubtful, index, which = next((one, index, which) for one in plans["unfiltered"][0] for index, fits in enumerate(one.fits)
                               for which, fit in enumerate(fits) if len(fit) > 1)
 figure = show.grid([render(pool, doubtful, canvas)[0]], [f"“{doubtful.sentences[index][which].text}”"], columns=2)
 boxed(figure.axes[0], [doubtful.placements[one].box for one in doubtful.fits[index][which]])
@@ -288,21 +288,21 @@ boxed(figure.axes[0], [doubtful.placements[one].box for one in doubtful.fits[ind
 #
 # ## Sentences that fit nothing
 #
-# Somebody will ask for the dog where there is none. A model that has only ever seen true sentences will answer with *something*. So a
-# plan can have sentences that fit nothing in their picture, labelled by what is wrong with them: a **stranger** is described that is not
-# there, or asked for by its category alone, a **keyword**; an **attribute** or a **relation** is false.
+# A user may query *the dog* where there is none. A model that was trained on true sentences only will return *some* matte. So a plan can have
+# sentences that fit nothing in their image, labelled by what is wrong with them: a **stranger** is described, an entity that is not there, or
+# its category alone is given, a **keyword**; an **attribute** or a **relation** is false.
 
 # %%
 rng, nothing = Random(seed), {}
 while len(nothing) < len(referents.WRONG):
-    sentence = referents.speak_of_nothing(scene, pool.of(split="train"), rng)
+    sentence = referents.generate_no_target(scene, pool.of(split="train"), rng)
     nothing.setdefault(sentence.kind, sentence)
 show.table([{"what is wrong": kind, "sentence about the scene above": nothing[kind].text,
              "referents": str(sorted(referents.referents(nothing[kind].claim, scene)))}
             for kind in referents.WRONG])
 
 # %%
-wrong = Counter(sentence.kind for one in plans["as it falls"][0] for sentence in one.no_target)
+wrong = Counter(sentence.kind for one in plans["unfiltered"][0] for sentence in one.no_target)
 show.table([{"what is wrong": kind, "sentences in the plan": wrong[kind], "share (%)": 100 * wrong[kind] / wrong.total()}
             for kind in referents.WRONG], digits=1)
 
@@ -310,12 +310,12 @@ show.table([{"what is wrong": kind, "sentences in the plan": wrong[kind], "share
 print(f"sentences that fit nothing, for each scene: {data.no_target} in the profile tiny, {paper_pool.settings().no_target} in the paper's settings")
 
 # %% [markdown]
-# A false colour is one that nobody takes for the true one, at least `referents.FAR_APART` away in CIELAB.
+# A false colour is one that cannot be mistaken for the true one, at least `referents.FAR_APART` away in CIELAB.
 #
 # ## What the background shows
 #
 # A *flower* before a bed of flowers is not the only one, and "the tree" does fit something in a forest, though no entity is a tree. So each
-# background has a list of the categories that can be seen in it, written down by looking (`shows`, in `rimlib/starter/backgrounds.csv`):
+# background has a list of the categories that can be seen in it, written down by an annotator (`shows`, in `rimlib/starter/backgrounds.csv`):
 
 # %% mystnb={"figure": {"name": "expressions-shows", "caption": "Six backgrounds and what the table says that they show."}, "image": {"alt": "Six photographs: a flower bed, a forest, a kitchen, a stadium, a city at night under the moon, and a blackboard, with the listed categories above each.", "width": "100%"}}
 views = {item.name: item for item in pool.backgrounds}
@@ -335,36 +335,36 @@ show.table([{"category": category, "seen in backgrounds": count, "words for it":
             for category, count in listed.most_common()])
 
 # %% [markdown]
-# The engine uses the list twice. A sentence that is to fit nothing never speaks of what the background shows. And with `unique` a scene
+# The engine uses the list twice. A no-target sentence never uses a word for what the background shows. And with `unique` a scene
 # never stands before a background that shows one of its own entities' words; without, it may:
 
 # %%
-def doubled(one) -> list[str]:
+def in_background(one) -> list[str]:
     """The entities of a scene that a word for something in its background could mean as well."""
     return [name for name in one.entities if not shown_words(one.background).isdisjoint(synonyms.nouns(pool[name]))]
 
 
 def about_background(one) -> int:
-    return sum(said.claim.noun in shown_words(one.background) for said in one.no_target)
+    return sum(sentence.claim.noun in shown_words(one.background) for sentence in one.no_target)
 
 
-show.table([{"plan (shipped pool)": name, "scenes": len(scenes), "an entity is doubled by the background": sum(bool(doubled(one)) for one in scenes),
+show.table([{"plan (shipped pool)": name, "scenes": len(scenes), "the background shows an entity's category too": sum(bool(in_background(one)) for one in scenes),
              "sentences that fit nothing": sum(len(one.no_target) for one in scenes),
              "of them about the background": sum(map(about_background, scenes))}
-            for name, (scenes, *_) in plans.items() if name != "as it falls, all attributes"])
+            for name, (scenes, *_) in plans.items() if name != "unfiltered, all attributes"])
 
-# %% mystnb={"figure": {"name": "expressions-background", "caption": "Scenes of the plan as it falls, and a sentence of each that is said to fit one entity. The background shows more of the kind, in that colour or another."}, "image": {"alt": "Three composed photographs in which the background shows another thing of the kind that the sentence above names.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "expressions-background", "caption": "Scenes of the unfiltered plan, and a sentence of each whose label is one entity. The background shows more of the kind, in that colour or another."}, "image": {"alt": "Three composed scenes in which the background shows another thing of the kind that the sentence above names.", "width": "100%"}}
 fooled = {}
-for one in plans["as it falls"][0]:
-    for name in doubled(one):
-        said = one.sentences[one.entities.index(name)][0]
-        if said.claim.noun in shown_words(one.background):
-            fooled.setdefault(pool[name].category, []).append((len(said.claim.attributes), one, said))
+for one in plans["unfiltered"][0]:
+    for name in in_background(one):
+        sentence = one.sentences[one.entities.index(name)][0]
+        if sentence.claim.noun in shown_words(one.background):
+            fooled.setdefault(pool[name].category, []).append((len(sentence.claim.attributes), one, sentence))
 fooled = sorted((min(found, key=lambda row: row[0]) for found in fooled.values()), key=lambda row: row[0])[:3]  # what says least, of each category
-show.grid([render(pool, one, canvas)[0] for _, one, _ in fooled], [said.text for *_, said in fooled], columns=3);
+show.grid([render(pool, one, canvas)[0] for _, one, _ in fooled], [sentence.text for *_, sentence in fooled], columns=3);
 
 # %% [markdown]
-# What remains wrong: only what the table lists is known, and whoever wrote it looked at whole pictures. Closer, there is more. These are
+# What remains wrong: only what the table lists is known, and it was written from whole images. Enlarged, they show more. These are
 # parts of four backgrounds, with what is listed:
 
 # %% mystnb={"figure": {"name": "expressions-overlooked", "caption": "Parts of four backgrounds, enlarged, and what the table lists for the whole: a car, a fire hydrant, people and sails are there too."}, "image": {"alt": "Four blurred close-ups: a car on a road, a fire hydrant on a pavement, a few people below a wall, and white sails on a river.", "width": "100%"}}
@@ -373,14 +373,14 @@ show.grid([pool.background(name)[top:top + 75, left:left + 100] for name, (left,
           [f"{name}, listed: {', '.join(views[name].shows)}" for name in parts]);
 
 # %% [markdown]
-# A sentence that asks for *the car* before the first would be called one that fits nothing. In a scene such things are a few pixels large.
-# Words have more senses than lists, too: a gravestone may be called *the stone*, and some gardens and streams are full of stones. And with
-# backgrounds of one's own, an empty list means that nothing is known, not that nothing is there.
+# The sentence *the car* before the first would be labelled as one that fits nothing. In a scene such objects are a few pixels large. Words have
+# more senses than the list, too: a gravestone may be called *the stone*, and some gardens and streams are full of stones. And with other
+# backgrounds an empty list means that nothing is known, not that nothing is there.
 #
 # ## The paper's sentences and ours
 #
-# Figure 3 of the paper prints nine sentences. What does our engine say when it makes the same claims? It speaks each claim two thousand
-# times, and the sentence nearest to the paper's is kept.
+# Figure 3 of the paper prints nine sentences. What does our engine generate from the same claims? Each claim is realised two thousand
+# times, and the sentence nearest to the paper's is taken.
 
 # %%
 cat = Claim("cat", (("color", "dimgray"), ("transparent", False)))
@@ -407,7 +407,7 @@ printed = [  # Paper: Figure 3, and the claim that each sentence makes
 
 def nearest(text, claim) -> str:
     rng = Random(seed)
-    ours = {say(claim, "", rng, long).text for long in (False, True) for _ in range(1000)}
+    ours = {realise(claim, "", rng, long).text for long in (False, True) for _ in range(1000)}
     return text if text in ours else max(sorted(ours), key=lambda one: difflib.SequenceMatcher(None, text.split(), one.split()).ratio())
 
 
@@ -421,38 +421,38 @@ show.table([{"paper, Figure 3": text, "ours": "the same" if ours == text else ou
 #
 # ## What sounds odd
 #
-# True is not the same as well said. Here is what a reader stumbles over, each with the first sentence of the plan that shows it:
+# A true sentence may still be odd. Here is what a reader stumbles over, each with the first sentence of the plan that shows it:
 
 # %%
 def width_apart(one, index, sentence) -> float:
-    """The gap between the two entities of a relative sentence, as a share of the picture's width (scenes of two)."""
+    """The gap between the two entities of a relative sentence, as a share of the image's width (scenes of two)."""
     mine, other = one.placements[index].box, one.placements[1 - index].box
     return max(mine[0] - other[2], other[0] - mine[2]) / canvas[1]
 
 
 pairs = [(one, index, sentence) for one in plans["unique"][0] for index, group in enumerate(one.sentences) for sentence in group]
 odd = {
-    "*on*, and nothing touches": lambda one, index, said: said.kind == "relative" and said.claim.phrase == "on",
-    "*next to*, and far away": lambda one, index, said: len(one.entities) == 2 and said.claim.phrase in ("beside", "next to", "close to", "near")
-    and width_apart(one, index, said) > 0.3,
-    "before the picture": lambda one, index, said: said.kind == "absolute" and said.claim.phrase == "in front of",
-    "a colour that is food": lambda one, index, said: said.kind == "basic" and re.search(r"\b(tomato|chocolate|salmon)\b", said.text),
-    "what nobody would doubt": lambda one, index, said: said.kind == "basic" and pool[one.entities[index]].kind == "person"
-    and "non-transparent" in said.text,
-    "whose place is it?": lambda one, index, said: said.kind == "absolute" and re.search(r"who is .* at the (left|right)most", said.text),
-    "words of a sermon": lambda one, index, said: said.kind == "basic" and said.claim.noun in ("mortal", "citizen", "individual"),
-    "two long halves": lambda one, index, said: said.text.count(" who is ") == 2 and len(said.text.split()) > 28,
+    "*on*, and nothing touches": lambda one, index, sentence: sentence.kind == "relative" and sentence.claim.phrase == "on",
+    "*next to*, and far away": lambda one, index, sentence: len(one.entities) == 2 and sentence.claim.phrase in ("beside", "next to", "close to", "near")
+    and width_apart(one, index, sentence) > 0.3,
+    "in front of the image": lambda one, index, sentence: sentence.kind == "absolute" and sentence.claim.phrase == "in front of",
+    "a colour that is food": lambda one, index, sentence: sentence.kind == "basic" and re.search(r"\b(tomato|chocolate|salmon)\b", sentence.text),
+    "a person who is non-transparent": lambda one, index, sentence: sentence.kind == "basic" and pool[one.entities[index]].kind == "person"
+    and "non-transparent" in sentence.text,
+    "whose place is it?": lambda one, index, sentence: sentence.kind == "absolute" and re.search(r"who is .* at the (left|right)most", sentence.text),
+    "archaic nouns": lambda one, index, sentence: sentence.kind == "basic" and sentence.claim.noun in ("mortal", "citizen", "individual"),
+    "two long halves": lambda one, index, sentence: sentence.text.count(" who is ") == 2 and len(sentence.text.split()) > 28,
 }
-show.table([{"odd": name.replace("*", ""), "sentence": next((said.text for one, index, said in pairs if test(one, index, said)), "none in this plan"),
+show.table([{"odd": name.replace("*", ""), "sentence": next((sentence.text for one, index, sentence in pairs if test(one, index, sentence)), "none in this plan"),
              "share of all (%)": 100 * sum(bool(test(*pair)) for pair in pairs) / len(pairs)} for name, test in odd.items()], digits=1)
 
 # %% [markdown]
-# Most of it is the paper's own way of speaking, and kept on purpose: a model that is to be compared with the paper's must read what
-# that one read. People's own sentences are shorter, and about what strikes the eye:
+# Most of it is the paper's own style, kept so that the sentences have the paper's distribution. Sentences by annotators are shorter, and about
+# what is most visible:
 
 # %%
 spoken = {f"paper: {row['data']}, {row['split']}": row["length"] for row in statistics.TABLE_5 if row["setting"] == "expression"}
-spoken["here: RW-mini, sentences written by hand"] = rwmini.stats()["mean_words"]
+spoken["here: RW-mini, written by hand"] = rwmini.stats()["mean_words"]
 show.table([{"sentences of": name, "words, mean": mean} for name, mean in spoken.items()], digits=2)
 
 # %% [markdown]
@@ -473,24 +473,24 @@ for scenes, *_ in plans.values():
     for one in scenes:
         stage, flipped = stage_of(one), stage_of(one, flip=True)
         for index, group in enumerate(one.sentences):
-            assert [said.kind for said in group] == list(expressions.KINDS)
-            for said, fit in zip(group, one.fits[index]):
-                assert index in fit and set(fit) == referents.referents(said.claim, stage), said.text
-                turned = dataclasses.replace(said.claim, relation=swap.get(said.claim.relation, said.claim.relation),
-                                             phrase=said.claim.phrase and relations.mirror(said.claim.phrase))
+            assert [sentence.kind for sentence in group] == list(expressions.KINDS)
+            for sentence, fit in zip(group, one.fits[index]):
+                assert index in fit and set(fit) == referents.referents(sentence.claim, stage), sentence.text
+                turned = dataclasses.replace(sentence.claim, relation=swap.get(sentence.claim.relation, sentence.claim.relation),
+                                             phrase=sentence.claim.phrase and relations.mirror(sentence.claim.phrase))
                 assert set(fit) == referents.referents(turned, flipped), "a mirrored sentence fits the same in the mirrored scene"
-                assert relations.mirror(relations.mirror(said.text)) == said.text
-        assert not any(referents.referents(said.claim, stage) for said in one.no_target)
-        assert not about_background(one), "no sentence that fits nothing speaks of what the background shows"
+                assert relations.mirror(relations.mirror(sentence.text)) == sentence.text
+        assert not any(referents.referents(sentence.claim, stage) for sentence in one.no_target)
+        assert not about_background(one), "no no-target sentence names what the background shows"
 
 # %%
 assert all(plans["unique"][1].ambiguity()[kind] == 0 for kind in statistics.KINDS)
-assert plans["as it falls"][1].ambiguity()["basic"] > 0
+assert plans["unfiltered"][1].ambiguity()["basic"] > 0
 assert not any(re.search(r"\b(left|right)", noun) for noun in nouns), "a noun with a side in it would be turned by the mirror"
-assert not any(map(doubled, plans["unique"][0])) and any(map(doubled, plans["as it falls"][0]))
+assert not any(map(in_background, plans["unique"][0])) and any(map(in_background, plans["unfiltered"][0]))
 assert set(wrong) == set(referents.WRONG) and all(one.kind != "keyword" or one.text in synonyms.categories() for one in nothing.values())
-assert set(relations.phrases()) <= set(planned(groups_train=200, no_target=0)[1].relations), "each phrase of Table 4 is said"
-texts = [said.text for scenes, *_ in plans.values() for one in scenes for group in one.sentences for said in group]
+assert set(relations.phrases()) <= set(planned(groups_train=200, no_target=0)[1].relations), "each phrase of Table 4 is used"
+texts = [sentence.text for scenes, *_ in plans.values() for one in scenes for group in one.sentences for sentence in group]
 for wrong_form in (r"\b(\w+) \1\b", r"\ba [aeio]\w", r"\ban [^aeiouh]", r"female (wo)?man", r"male (wo)?man", r"  ",
                    r"(who is .*){4}"):
     assert not (found := [text for text in texts if re.search(wrong_form, text)]), (wrong_form, found[:2])
@@ -500,10 +500,11 @@ assert sum(ours == text for text, ours in compared) == 7
 # ## Summary
 #
 # * A sentence is a claim put into words. Four are made for each entity, in the paper's two forms, with the words of its Tables 2 to 4.
-# * The claim is kept, so the engine knows whom each sentence fits, can draw again what fits several, and can make sentences that fit nothing.
-# * Words turn with the picture: *left* becomes *right*, *above* and *beside* stay.
-# * What a background shows is known as far as a table lists it, and sentences keep clear of that.
-# * True does not mean well said.
+# * The claim is stored, so the engine knows which entities each sentence fits, can draw again what fits several, and can make sentences that
+#   fit nothing.
+# * Words are mirrored with the image: *left* becomes *right*, *above* and *beside* stay.
+# * What a background shows is known as far as a table lists it, and sentences avoid it.
+# * A true sentence may still be odd.
 #
 # Next: [](02c_refmatte) makes a data set of all this. The code: `rimlib.refmatte.expressions`, `rimlib.refmatte.referents`,
 # `rimlib.matting.relations`, `rimlib.entities.synonyms`.
@@ -511,7 +512,7 @@ assert sum(ours == text for text, ours in compared) == 7
 # %% [markdown]
 # ## Exercises
 #
-# 1. "The fox beside the human" in a scene fox, human, fox from left to right: whom does it fit? And "the fox to the left of the human"?
+# 1. "The fox beside the human" in a scene fox, human, fox from left to right: which entities does it fit? And "the fox to the left of the human"?
 #
 # :::{dropdown} Answer
 # Both foxes; *beside* is vague and holds on either side. "To the left of" fits the first alone.
@@ -520,7 +521,7 @@ assert sum(ours == text for text, ours in compared) == 7
 # 2. Why can an absolute sentence never fit two entities of one scene?
 #
 # :::{dropdown} Answer
-# *Left* in the picture means left of **all** others, and of two different entities only one can be that. The middle of three is one too. With
+# *Left* in the image means left of **all** others, and of two different entities only one can be that. The middle of three is one too. With
 # four entities in a row there would be two in the middle, and the sentence could fail.
 # :::
 #

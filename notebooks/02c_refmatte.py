@@ -9,8 +9,8 @@
 # %% [markdown]
 # # RefMatte: the plan, the build, and the numbers
 #
-# From a pool of cut-outs to a data set on disk: planned to the paper's proportions, built so that it survives being killed, counted
-# beside the paper's tables; and a small set of real photographs, read in the same way.
+# From a pool of cut-outs to a data set on disk: planned to the paper's proportions, built so that an interrupted build is resumed,
+# counted beside the paper's tables; and a small set of real photographs, read in the same way.
 #
 # :::{admonition} Before you run this
 # | | |
@@ -22,7 +22,7 @@
 # | Outputs | a small data set in a temporary folder, removed at the end unless `keep` names another |
 # :::
 #
-# In the paper: Sec. 3.3, Tables 1 and 5, Figure 2 of the supplement {cite:p}`rim`. The code is `rimlib/refmatte/`: `plan`, `paper`,
+# In the paper: Sec. 3.3, Tables 1 and 5, Figure 2 of the supplement {cite:p}`rim`. The code is `rimlib/refmatte/`: `plan`, `paper_pool`,
 # `build`, `manifest`, `format`, `released`, `dataset`, `statistics`; and `rimlib/entities/rwmini.py`.
 
 # %% tags=["parameters"]
@@ -75,9 +75,9 @@ def tally_of(pool, scenes) -> statistics.Tally:
 # ## A group
 #
 # Five people, one animal and one thing make a **group**, and a group makes twenty training scenes, or ten for testing. Here are the first
-# eight of one. The same seven keep meeting, in new company, at new places.
+# eight of one. The same seven recur, in new combinations and places.
 
-# %% mystnb={"figure": {"name": "refmatte-group", "caption": "Eight scenes of one group: five people, one animal and one thing."}, "image": {"alt": "Eight composed photographs in which a few people, one animal and one thing recur.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "refmatte-group", "caption": "Eight scenes of one group: five people, one animal and one thing."}, "image": {"alt": "Eight composed scenes in which a few people, one animal and one thing recur.", "width": "100%"}}
 scenes = plan.plan(pool, data, "train")
 show.grid([render(pool, one, canvas)[0] for one in scenes[:8]], columns=4);
 
@@ -94,7 +94,7 @@ for split, (total, per_group, extra) in {"train": (10550, 20, 2800), "test": (10
     assert images == {"train": TRAIN, "test": TEST}[split]["expression"]["images"]
 
 # %% [markdown]
-# Things repeat more than twice each, people hardly. Here every kind is gone through in a new random order again and again, so that no
+# Things are repeated more than twice each, people hardly. Here every kind is gone through in a new random order again and again, so that no
 # entity is used more than once more often than another of its kind. With the paper's own counts:
 
 # %%
@@ -109,13 +109,13 @@ for split, groups in (("train", 2110), ("test", 211)):
 show.table(rows)
 
 # %% [markdown]
-# `paper.pool` is a pool of 13,187 entities that have names, kinds, splits and attributes as often as in the paper or in our
+# `paper_pool.pool` is a pool of 13,187 entities that have names, kinds, splits and attributes as often as in the paper or in our
 # photographs, and no pixels. A plan needs none.
 #
 # ## Relations, and two or three
 #
-# Relations are drawn 7:2:1. In front of and behind take two entities; of the others, some have three. The paper does not say how many.
-# Its Table 1 does, since every entity has one matte:
+# Relations are drawn 7:2:1. In front of and behind take two entities; of the others, some have three. The paper does not state how many.
+# It follows from its Table 1, since every entity has one matte:
 
 # %%
 images, mattes = TRAIN["expression"]["images"], TRAIN["expression"]["mattes"]
@@ -123,7 +123,7 @@ threes = mattes - 2 * images
 possible = images * sum(data.relation_shares[:2]) / sum(data.relation_shares)
 print(f"{mattes:,} mattes in {images:,} images of 2 or 3: {threes:,} have three,",
       f"{100 * threes / possible:.2f} % of the {possible:,.0f} that may; 5/9 is {500 / 9:.2f} %")
-print(f"in our settings of the paper: data.three_share = {data.three_share}; in the profile tiny, whose pictures are small: {profile.load('tiny').data.three_share}")
+print(f"in our settings of the paper: data.three_share = {data.three_share}; in the profile tiny, whose images are small: {profile.load('tiny').data.three_share}")
 
 # %%
 rows = []
@@ -134,9 +134,9 @@ for pair, part in zip(relations.ARRANGEMENTS, data.relation_shares):
 show.table(rows, digits=1)
 
 # %% [markdown]
-# ## The keyword filter, and what it tells
+# ## What follows from the keyword filter
 #
-# In the **keyword** setting a model is asked by category alone, *alpaca*, and pictures with two entities of one category are left out
+# In the **keyword** setting the text is the category alone, *alpaca*, and images with two entities of one category are left out
 # (Sec. 3.3). All people are *human*, so two people in a scene are enough. If a scene's entities are drawn evenly out of a group of
 # 5:1:1, how many scenes are left?
 
@@ -150,8 +150,8 @@ show.table([{"scenes of": size, "left after an even draw (%)": 100 * even[size],
 
 # %% [markdown]
 # The paper's numbers cannot come from an even draw. Not only are too many scenes left: those with **three** entities are left more
-# often than those with two, though three people meet more easily. So many scenes were drawn one of each kind. Sec. 3.3 does not say so;
-# Table 1 does.
+# often than those with two, though three draws repeat a category more easily. So many scenes were drawn one of each kind. Sec. 3.3 does not state
+# it; it follows from Table 1.
 #
 # What share? With a share $m$ of scenes of different kinds, and the rest drawn evenly, a group's scenes are left with probability
 # $m + (1 - m)\, p_\text{even}$. The 2,800 extra scenes draw from all entities, mostly people, and lose more:
@@ -195,7 +195,7 @@ print(f"planned and counted in {time.perf_counter() - started:.0f} s")
 # ## The whole of RefMatte, planned
 #
 # The test split is planned in full here, and of the training split as many groups as the parameters say (all with `full`, or with
-# `rim plan --paper`). A longer plan begins with the scenes of a shorter one, so a part tells of the whole.
+# `rim plan --paper`). A longer plan begins with the scenes of a shorter one, so the statistics of a part are those of the whole.
 
 # %%
 test = tally_of(planned_pool, plan.scenes(planned_pool, whole, "test"))
@@ -224,7 +224,7 @@ show.table([row for setting in ("keyword", "expression") for row in beside("test
            + [row for setting in ("keyword", "expression") for row in beside("train", setting, train, TRAIN[setting])])
 
 # %% [markdown]
-# Images agree exactly, and mattes within chance. How far off chance the others are, in standard deviations of a draw:
+# Images agree exactly, since the plan takes their number from the paper, and mattes within chance. How far off chance the others are, in standard deviations of a draw:
 
 # %%
 left, of = TEST["keyword"]["images"], TEST["expression"]["images"]
@@ -244,41 +244,42 @@ print(f"printed: {texts:,} training texts; four for each of {mattes:,} mattes ar
 
 # %% [markdown]
 # **Attributes** and **words** are not the paper's: its entities' colours and clothes are not published, so ours are drawn as they are
-# in the shipped pool, which has fewer. Hence fewer attribute words. The **length** depends on how many attributes are said. The setting
-# `fullness` scales the chance of each:
+# in the shipped pool, which has fewer. Hence fewer attribute words. The **length** depends on how many attributes are included. The
+# attribute rate (the setting `fullness`) scales the chance of each:
 
 # %%
 lengths = {}
-for fullness in (0.4, 0.7, 1.0, 1.3, 1.6, 2.0):
-    few = paper_pool.settings(seed=seed, groups_test=15, extra_test=0, fullness=fullness)
-    lengths[fullness] = tally_of(planned_pool, plan.scenes(planned_pool, few, "test")).row("expression")["length"]
+for rate in (0.4, 0.7, 1.0, 1.3, 1.6, 2.0):
+    few = paper_pool.settings(seed=seed, groups_test=15, extra_test=0, fullness=rate)
+    lengths[rate] = tally_of(planned_pool, plan.scenes(planned_pool, few, "test")).row("expression")["length"]
 
-# %% mystnb={"figure": {"name": "refmatte-fullness", "caption": "Mean number of words in a sentence against fullness, with the paper's means as lines. Where the curve is flat, every attribute is always said."}, "image": {"alt": "A rising curve that flattens; two horizontal lines, one near 17 words for RefMatte and one at 12 for RefMatte-RW100.", "width": "75%"}}
+# %% mystnb={"figure": {"name": "refmatte-fullness", "caption": "Mean number of words in a sentence against the attribute rate, with the paper's means as lines. Where the curve is flat, every attribute is always included."}, "image": {"alt": "A rising curve that flattens; two horizontal lines, one near 17 words for RefMatte and one at 12 for RefMatte-RW100.", "width": "75%"}}
 figure, axis = plt.subplots(figsize=(show.WIDTH * 0.75, 2.6))
 axis.plot(list(lengths), list(lengths.values()), marker="o", color=show.PALETTE[0], label="our engine, the paper's counts")
 for row, color in ((TEST["expression"], show.PALETTE[5]), (statistics.TABLE_5[-1], show.PALETTE[2])):
     axis.axhline(row["length"], color=color, linestyle="--", label=f"{row['data']}, {row['split']}: {row['length']:.2f}")
-axis.set(xlabel="fullness", ylabel="words of a sentence, mean")
+axis.set(xlabel="attribute rate", ylabel="words of a sentence, mean")
 axis.spines[["top", "right"]].set_visible(False)
 axis.legend(frameon=False, fontsize=8)
 figure.tight_layout()
 
 # %% [markdown]
-# With a little said our sentences are shorter than the paper's, with everything said longer. Where do they meet?
+# At a low rate our sentences are shorter than the paper's, at a high one longer. Where are they equal?
 
 # %%
 meet = float(np.interp(TEST["expression"]["length"], list(lengths.values()), list(lengths)))
-print(f"at a fullness of {meet:.2f}; paper_pool.settings has {whole.fullness}, and its test split {test.row('expression')['length']:.2f} words, "
+print(f"at a rate of {meet:.2f}; paper_pool.settings has {whole.fullness}, and its test split {test.row('expression')['length']:.2f} words, "
       f"the paper's {TEST['expression']['length']:.2f}")
 
 # %% [markdown]
-# So the full-size plan's fullness was chosen: the agreement of the lengths above shows nothing. Other words for categories and clothes
-# would change them as well, and the paper does not let us tell. The profile tiny says less. The lowest line is of people's own sentences.
+# So the full-size plan's rate was fitted to this length, and the agreement above is no evidence. Other words for categories and clothes would
+# change the length as well, and the paper does not publish them. The profile tiny has a lower rate. The lowest line is of sentences by
+# annotators.
 #
 # ## Building
 #
-# `build` renders a plan. It may be stopped at any moment and goes on where it was; any number of processes gives the same bytes. To see
-# it, a build is begun as a process of its own, and killed in the middle, with the signal that no process can catch:
+# `build` renders a plan. A build that is stopped at any moment is resumed by the same call, and any number of processes gives the same bytes.
+# Here a build is begun as a process of its own, and killed in the middle, with the signal that no process can catch:
 
 # %%
 temporary = tempfile.TemporaryDirectory()
@@ -296,7 +297,7 @@ stopped = manifest.check(root, progress=False)
 print(stopped)
 
 # %% [markdown]
-# It does not look complete, and is not taken for complete: the reader refuses it, and says how far it got.
+# The folder is recognised as incomplete: the reader refuses it, with the number of scenes that are there.
 
 # %%
 try:
@@ -316,40 +317,41 @@ started = time.perf_counter()
 undisturbed = build(settings, Path(temporary.name) / "undisturbed", pool=pool, splits=("train", "seen", "test"), progress=False)
 seconds = time.perf_counter() - started
 print(manifest.check(root, progress=False))
-print(f"the same bytes as a build that nobody disturbed: {hashes(root) == hashes(undisturbed)}; that one took {seconds:.1f} s for "
+print(f"the same bytes as an undisturbed build: {hashes(root) == hashes(undisturbed)}; that one took {seconds:.1f} s for "
       f"{len(list(undisturbed.glob('*/img/*')))} scenes")
 
 # %% [markdown]
 # For a data set of the paper's size `rim build --workers -1` takes all cores, and `--dask` more than one machine.
 #
-# ### A harmed file
+# ### A corrupted file
 #
-# Disks fail and people tidy up. The manifest knows the size and hash of each file. One bit is turned here, one file removed, one put in:
+# Disks fail, and files are deleted by mistake. The manifest holds the size and hash of each file. Here one bit is flipped, one file removed,
+# one added:
 
 # %%
 masks = sorted(root.glob("train/mask/*.png"))
-sound = {path: path.read_bytes() for path in masks[:2]}
-masks[0].write_bytes(sound[masks[0]][:-20] + bytes([sound[masks[0]][-20] ^ 1]) + sound[masks[0]][-19:])
+intact = {path: path.read_bytes() for path in masks[:2]}
+masks[0].write_bytes(intact[masks[0]][:-20] + bytes([intact[masks[0]][-20] ^ 1]) + intact[masks[0]][-19:])
 masks[1].unlink()
 (root / "train" / "img" / "holiday.jpg").write_bytes(b"")
-harmed = manifest.check(root, progress=False)
-print(harmed)
+corrupted = manifest.check(root, progress=False)
+print(corrupted)
 
 # %% [markdown]
-# What is gone, the same build makes again. What was changed must be deleted first, and what is foreign too: a build removes nothing
+# What is missing, the same build renders again. What is corrupted must be deleted first, and what is unexpected too: a build removes nothing
 # that it did not make.
 
 # %%
 masks[0].unlink()
 (root / "train" / "img" / "holiday.jpg").unlink()
 build(settings, root, pool=pool, splits=("train", "seen", "test"), progress=False)
-mended = manifest.check(root, progress=False)
-print(mended)
+repaired = manifest.check(root, progress=False)
+print(repaired)
 
 # %% [markdown]
 # ## What lies on disk
 #
-# The layout is that of the released RefMatte, so whatever reads one reads the other.
+# The layout is that of the released RefMatte, so the same reader reads both.
 
 # %%
 for path in sorted(root.rglob("*")):
@@ -359,7 +361,7 @@ for path in sorted(root.rglob("*")):
 
 # %% [markdown]
 # One label file for each split, keyed by matte. The paper's keys come first; the others are ours, and a reader of the paper's format
-# passes over them. `fits` says for each sentence which entities of the picture it fits.
+# ignores them. `fits` holds for each sentence which entities of the image it fits.
 
 # %%
 labels = files.read_json(format.label_path(root, "train"))
@@ -373,20 +375,20 @@ print(mask_id, "\n".join(f"  {key}: {json.dumps(value)}" for key, value in label
 
 # %%
 readers = {setting: RefMatte(root, "train", setting) for setting in ("expression", "keyword")}
-show.table([{"setting": setting, "images": len(reader.image_names), "mattes": len(reader), "asked of the first": reader.sentence(reader.targets[0])}
+show.table([{"setting": setting, "images": len(reader.image_names), "mattes": len(reader), "text of the first": reader.sentence(reader.targets[0])}
             for setting, reader in readers.items()])
 
-# %% mystnb={"figure": {"name": "refmatte-read", "caption": "A picture as it is read back, and the matte of each entity under what is asked for it: in the expression setting (above) and in the keyword setting."}, "image": {"alt": "Two rows: a composed photograph and the black and white mattes of its entities, under sentences in the first row and under single words in the second.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "refmatte-read", "caption": "An image as it is read back, and the matte of each entity under its text: in the expression setting (above) and in the keyword setting."}, "image": {"alt": "Two rows: a composed scene and the black and white mattes of its entities, under sentences in the first row and under single words in the second.", "width": "100%"}}
 chosen = next(name for name in readers["keyword"].image_names if len(readers["keyword"].targets_of(name)) == 3)
-pictures, titles = [], []
+views, titles = [], []
 for setting, reader in readers.items():
     targets = reader.targets_of(chosen)
-    pictures += [reader.image(chosen), *(reader.matte(target.mask_id) for target in targets)]
+    views += [reader.image(chosen), *(reader.matte(target.mask_id) for target in targets)]
     titles += [setting, *(reader.sentence(target) for target in targets)]
-show.grid(pictures, titles, columns=4);
+show.grid(views, titles, columns=4);
 
 # %% [markdown]
-# Sentences that fit nothing in their picture lie in a file of their own, where a plan has them. The first of each sort (chapter
+# Sentences that fit nothing in their image are in a file of their own, where a plan has them. The first of each sort (chapter
 # [](02b_expressions)):
 
 # %%
@@ -422,7 +424,7 @@ show.table(rows)
 # %% mystnb={"figure": {"name": "refmatte-lengths", "caption": "Words in a sentence, by kind, in the plan of the shipped pool."}, "image": {"alt": "Three overlapping curves over the number of words: basic sentences are shortest, relative ones longest and widest.", "width": "100%"}}
 figure, axis = plt.subplots(figsize=(show.WIDTH, 2.4))
 for kind, color in zip(statistics.KINDS, show.PALETTE):
-    found = Counter(len(said.text.split()) for one in scenes for group in one.sentences for said in group if said.kind == kind)
+    found = Counter(len(sentence.text.split()) for one in scenes for group in one.sentences for sentence in group if sentence.kind == kind)
     span = range(1, max(found) + 1)
     axis.plot(span, [100 * found[length] / found.total() for length in span], marker="o", markersize=3, color=color,
               label=f"{kind}, mean {sum(length * count for length, count in found.items()) / found.total():.1f}")
@@ -432,8 +434,7 @@ axis.legend(frameon=False)
 figure.tight_layout()
 
 # %% [markdown]
-# Figure 2 of the supplement draws clouds of keywords, attributes and relations. *As can be seen*, it says, there are mostly humans and
-# animals, the attributes *male, gray, transparent* and *salient* are the most frequent, and relations are balanced. Ours, in the
+# Figure 2 of the supplement shows clouds of keywords, attributes and relations: mostly humans and animals; the attributes *male, gray, transparent* and *salient* are the most frequent, and relations are balanced. Ours, in the
 # expression setting:
 
 # %% mystnb={"figure": {"name": "refmatte-clouds", "caption": "Keywords, attributes and relations, larger where more frequent: above the shipped pool, below the paper's counts of entities."}, "image": {"alt": "Six word clouds. Keywords: human is by far the largest. Attributes: non-transparent and salient are the largest. Relations: phrases of about equal size, led by near, beside, next to, close to.", "width": "100%"}}
@@ -460,7 +461,7 @@ show.table([{"counted": name, "of": source, "most frequent (share in %)": leadin
 #
 # A composite is not a photograph: light, sharpness and grain differ from one entity to the next, and a model may learn to look for that.
 # So the paper has RefMatte-RW100, a hundred real photographs with mattes made in image editors and sentences by people (Sec. 3.3). It is
-# not ours to pass on. This book has a small counterpart, **RW-mini**, in the same layout, which is that of the released folder, and the same
+# not ours to distribute. This book has a small counterpart, **RW-mini**, in the same layout, which is that of the released folder, and the same
 # class reads both:
 
 # %%
@@ -475,16 +476,16 @@ show.table([{"data": name, **{key: value for key, value in written(row).items() 
 
 # %% mystnb={"figure": {"name": "refmatte-real", "caption": "Photographs of RW-mini and the matte of each entity. Faces on the beach were blurred; credits in rimlib/rwmini/CREDITS.md."}, "image": {"alt": "A bee before two red blossoms, two dandelions at dusk, and two people on a beach, each beside black and white mattes of two or three things in it.", "width": "100%"}}
 shown = ("bee", "dandelions", "beach")
-pictures, titles = [], []
+views, titles = [], []
 for name in shown:
     targets = real.targets_of(name)
-    pictures += [real.image(name), *(real.matte(target.mask_id) for target in targets), *[None] * (3 - len(targets))]
+    views += [real.image(name), *(real.matte(target.mask_id) for target in targets), *[None] * (3 - len(targets))]
     titles += [name, *(target.mask_id for target in targets), *[""] * (3 - len(targets))]
-show.grid(pictures, titles, columns=4);
+show.grid(views, titles, columns=4);
 
 # %% [markdown]
-# Four sentences each, written by hand: basic, absolute, relative, and a **free** one as anybody might say it. The star marks the one that is
-# scored, which `eval_index_expression.json` says.
+# Four sentences each, written by hand: basic, absolute, relative, and a **free** one in no pattern. The star marks the one that is
+# scored, by `eval_index_expression.json`.
 
 # %%
 show.table([{"entity": target.mask_id, "keyword": target.keyword,
@@ -492,10 +493,9 @@ show.table([{"entity": target.mask_id, "keyword": target.keyword,
             for name in shown for target in real.targets_of(name)])
 
 # %% [markdown]
-# No template would say *whose little parachutes can each be made out*. A model that was trained on our sentences meets such words here for the
-# first time.
+# No template gives *whose little parachutes can each be made out*. A model that was trained on our sentences first meets such words here.
 #
-# How does one get a matte of a real photograph? Somebody draws a **trimap**: an outline along the contour, a band to either side of it that
+# How does one get a matte of a real photograph? An annotator draws a **trimap**: an outline along the contour, a band to either side of it that
 # is left open, and strokes for what is finer, all kept as numbers in `trimaps/`. The closed form {cite:p}`closedform` then solves for the
 # open part, from the colours on both sides.
 
@@ -513,10 +513,10 @@ print(f"of the dandelion's pixels {100 * open_part.sum() / (drawn > 0).sum():.0f
       f"{100 * np.mean((solved[open_part] > 0.02) & (solved[open_part] < 0.98)):.0f} % of these are neither 0 nor 1 in the matte")
 
 # %% [markdown]
-# There is no truth that such a matte could be held against; it was looked at, and drawn again until it looked right. Here the drawing
-# says that the ball is solid inside; a dandelion's is a little transparent everywhere. The method takes for granted that colours change
+# There is no ground truth for such a matte; it was inspected, and the trimap drawn again until it looked right. Here the drawing makes the
+# ball solid inside; a dandelion's is a little transparent everywhere. The method takes for granted that colours change
 # smoothly on both sides of the open part, and between fluff and grass they do not everywhere. The cut-out's rim has the meadow's colours: only
-# alpha is made here, for pictures that are never composed. A few dozen entities tell good from bad, not good from better.
+# alpha is made here, for photographs that are never composed. A few dozen entities tell good from bad, not good from better.
 
 # %% [markdown]
 # ## Check
@@ -551,15 +551,15 @@ if full:
 # %%
 done, total = stopped.unfinished["train"]
 assert not stopped.complete and total == plan.count(settings, "train") > done >= 0
-assert f"the split 'train' is not finished, {done} of {total} scenes are there" in refused and "`rim build`" in refused
-assert len(harmed.changed) == len(harmed.missing) == len(harmed.strange) == 1 and not harmed.complete
-assert mended.complete and hashes(root) == hashes(undisturbed) and all(path.read_bytes() == before for path, before in sound.items())
+assert f"{done} of {total} scenes" in refused and "`rim build`" in refused
+assert len(corrupted.corrupted) == len(corrupted.missing) == len(corrupted.unexpected) == 1 and not corrupted.complete
+assert repaired.complete and hashes(root) == hashes(undisturbed) and all(path.read_bytes() == before for path, before in intact.items())
 reader = readers["expression"]
 first = next(one for one in plan.scenes(pool, settings, "train") if one.name == chosen)
 truth = render(pool, first, canvas)[1]
 assert all(np.abs(reader.matte(f"{chosen}_{index + 1}") - true).max() <= 1 / 255 + 1e-6 for index, true in enumerate(truth)), "eight bits on disk"
 assert set(readers["keyword"].image_names) < set(reader.image_names) == set(nothing)
-planned_nothing = {one.name: [said.text for said in one.no_target] for one in plan.scenes(pool, settings, "train")}
+planned_nothing = {one.name: [sentence.text for sentence in one.no_target] for one in plan.scenes(pool, settings, "train")}
 assert {image: [row["sentence"] for row in rows] for image, rows in nothing.items()} == planned_nothing
 assert len({one.name for one in scenes}) == len(scenes), "no two scenes have one name"
 temporary.cleanup()
@@ -576,9 +576,9 @@ for name in real.image_names:
 # ## Summary
 #
 # * Groups of 5:1:1, twenty or ten scenes each, relations 7:2:1: with the paper's counts this gives its numbers of images exactly.
-# * Table 1 says what the text does not: five in nine of the scenes that may have three entities have three, and many were drawn one of each kind.
-# * A build that is killed goes on, gives the same bytes, and `check` finds a single turned bit.
-# * On disk all lies as in the released RefMatte; keywords and expressions are two ways to read it.
+# * Table 1 implies what the text does not state: five in nine of the scenes that may have three entities have three, and many were drawn one of each kind.
+# * A build that is killed is resumed and gives the same bytes, and `check` finds a single flipped bit.
+# * On disk the layout is that of the released RefMatte; keywords and expressions are two ways to read it.
 # * RW-mini is real: photographs with drawn trimaps, closed-form mattes, and sentences that no template made.
 #
 # Next: [](03a_clip_features). The code: `rimlib.refmatte.plan`, `rimlib.refmatte.paper_pool`, `rimlib.refmatte.build`, `rimlib.refmatte.manifest`,
@@ -607,13 +607,13 @@ for name in real.image_names:
 # :::{dropdown} Answer
 # There are $2^{32}$ names and $45000 \cdot 44999 / 2$ pairs, so about $1 - e^{-45000^2 / 2^{33}}$, one in five. `plan` multiplies the scene's
 # number by an odd number and adds a first number that the seed and the split give, modulo $2^{32}$. An odd factor can be undone, so
-# different numbers give different names, and a name still tells nothing about what is in the picture.
+# different numbers give different names, and a name still reveals nothing about what is in the image.
 # :::
 #
-# 4. A build compares sizes when it goes on, and `check` compares hashes. Why not hashes both times?
+# 4. A resumed build looks only whether each file is there and ends as its format does; `check` compares hashes. Why not hashes both times?
 #
 # :::{dropdown} Answer
-# A build that was stopped has whole files: each is written under another name and renamed when it is complete, so a size is enough to
-# see that it is there. Reading 47,500 pictures and 118,749 mattes again for each restart would take longer than the restart saves.
-# `check` is for the day when something else touched the files.
+# A build that was stopped has whole files: each is written under another name and renamed when it is complete, so a file that is there is
+# done; only after a power cut can a name be there without its bytes. Reading 47,500 images and 118,749 mattes again for each restart would
+# take longer than the restart saves. `check` is for what happens to the files later.
 # :::
