@@ -16,8 +16,8 @@ time. The last line is one JSON object:
     hours_47500_16_cores
     speedup_2           scenes a second of two processes over one, with all reading; `best`: of the fastest runs of each
 
-Ratios are medians, measured side by side, since machines are shared. The speed-up means something only where two cores are
-free, so the load that others make is printed.
+Ratios are medians, measured side by side, since machines are shared. The speed-up is meaningful only where two cores
+are free, so the load average is printed.
 """
 
 from __future__ import annotations

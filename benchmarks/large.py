@@ -50,9 +50,7 @@ def main() -> int:
             command = [sys.executable, "-m", "rimlib.cli", "matte", str(image), sentence, "-o", str(out), *extra]
             peak, seconds, cpu = run([*command, "--threshold", "0"])
             written = out.stat().st_size / 1e6
-            log(
-                f"rim matte {' '.join(extra)}: {peak:.2f} GiB, {seconds:.1f} s, {cpu:.1f} of CPU, {written:.1f} MB written"
-            )
+            log(f"rim matte {' '.join(extra)}: {peak:.2f} GiB, {seconds:.1f} s, {cpu:.1f} s CPU, {written:.1f} MB")
             measured |= {
                 f"peak_gib{name}": round(peak, 2),
                 f"seconds{name}": round(seconds, 1),

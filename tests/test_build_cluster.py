@@ -65,7 +65,7 @@ def read_cutout(entity):
 
 
 def slow_pool(pool):
-    """The same pool for a plan, whose images take time to read, so that there is time to kill the process that reads."""
+    """The same pool for a plan, whose images take time to read, so that there is time to kill a worker."""
     sizes = {entity.name: pool.size(entity.name) for entity in pool.entities}
     return Pool(pool.entities, pool.backgrounds, read_cutout, slow_background, sizes)
 

@@ -8,7 +8,8 @@ from rimlib import cli
 
 PROFILE = """
 name: mini
-data: {height: 96, width: 128, groups_train: 1, images_per_group_train: 3, extra_train: 1, groups_test: 1, images_per_group_test: 1, extra_test: 1}
+data: {height: 96, width: 128, groups_train: 1, images_per_group_train: 3, extra_train: 1,
+       groups_test: 1, images_per_group_test: 1, extra_test: 1}
 """
 
 

@@ -99,7 +99,7 @@ def test_a_split_that_is_not_finished_is_reported(pool, root):
     manifest.require_complete(root, "test")
 
 
-def test_a_split_that_was_asked_for_and_never_begun_is_told(pool, root):
+def test_a_split_that_was_asked_for_and_never_begun_is_reported(pool, root):
     stamp = files.read_json(root / "plan.json")
     stamp["splits"]["seen"] = None
     files.write_json(root / "plan.json", stamp)
@@ -126,7 +126,7 @@ def test_a_repair_does_not_certify_a_file_that_is_corrupted(pool, root):
     assert lost.is_file() and check(root).corrupted == [corrupted.relative_to(root).as_posix()]
 
 
-def test_a_manifest_of_another_plan_is_told(root):
+def test_a_manifest_of_another_plan_is_reported(root):
     stamp = files.read_json(root / "plan.json")
     stamp["splits"]["train"]["plan"] = "0" * 64
     files.write_json(root / "plan.json", stamp)

@@ -7,9 +7,12 @@ from itertools import islice
 import pytest
 
 from rimlib.entities import drawn, starter
+from rimlib.entities.entity import Background, Entity
+from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.profile import Data, load
 from rimlib.refmatte import format, paper_pool, plan, statistics
+from rimlib.refmatte.jobs import RenderPlan
 
 SMALL = load(
     "tiny",
@@ -151,3 +154,18 @@ def test_an_unknown_split_is_refused(pool):
     with pytest.raises(RimError, match="'val'.*train, seen, test") as caught:
         plan.plan(pool, SMALL, "val")
     assert caught.value.setting == "split"
+
+
+def test_a_change_of_the_engine_raises_its_version(tmp_path):
+    """A finished data set is recognised by pool, settings and `plan.VERSION`, so another plan needs another version."""
+    person = dict(kind="person", category="human", gender="female", age_group="adult", clothes="shirt")
+    entities = [Entity(f"p{number}", color=color, **person) for number, color in enumerate(("red", "blue", "white"))]
+    entities += [Entity("fox", "animal", "fox", "sienna"), Entity("owl", "animal", "owl", "gray")]
+    entities += [Entity("mug", "thing", "mug", "navy"), Entity("bottle", "thing", "bottle", "green", transparent=True)]
+    sizes = {entity.name: (60 + 10 * number, 80 - 5 * number) for number, entity in enumerate(entities)}
+    backgrounds = [Background("hill"), Background("forest", shows=("tree",))]
+    pool = Pool(entities, backgrounds, None, None, sizes)
+    settings = changed(SMALL, groups_train=3, images_per_group_train=20, extra_train=10, no_target=1)
+    made = RenderPlan(tmp_path, "train", settings, pool).write(progress=False)
+    known = {"scenes": 70, "plan": "89cee708e4bfa21998a80913625b001ac79113783f79425a4632f8c8ffd3012d"}
+    assert (plan.VERSION, made) == (1, known), "the engine draws another plan: raise plan.VERSION"

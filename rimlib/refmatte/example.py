@@ -16,22 +16,14 @@ from rimlib.refmatte.render import render
 
 @dataclass(frozen=True)
 class Example:
-    """A scene and its sentences.
+    """A scene and its sentences."""
 
-    Attributes:
-        picture: uint8 (H, W, 3).
-        mattes: float32 (H, W) in [0, 1], one for each entity; keywords: its category; expressions: its four sentences
-            (basic, absolute, and two relative).
-        clear: no two entities share a keyword.
-        split: where the cut-outs are from.
-    """
-
-    picture: np.ndarray
-    mattes: tuple[np.ndarray, ...]
-    keywords: tuple[str, ...]
-    expressions: tuple[tuple[str, ...], ...]
-    clear: bool
-    split: str
+    picture: np.ndarray  # uint8 (H, W, 3)
+    mattes: tuple[np.ndarray, ...]  # float32 (H, W) in [0, 1], one for each entity
+    keywords: tuple[str, ...]  # the category of each entity
+    expressions: tuple[tuple[str, ...], ...]  # four of each: basic, absolute, and two relative
+    clear: bool  # no two entities share a keyword
+    split: str  # where the cut-outs are from
 
     @property
     def title(self) -> str:

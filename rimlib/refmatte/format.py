@@ -19,6 +19,7 @@ from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.io import files
 from rimlib.refmatte import released
+from rimlib.refmatte.expressions import KINDS
 from rimlib.refmatte.plan import ScenePlan
 
 LABELLED = tuple(name for name in ATTRIBUTES if name != "category")  # the category is the keyword
@@ -26,21 +27,14 @@ LABELLED = tuple(name for name in ATTRIBUTES if name != "category")  # the categ
 
 @dataclass(frozen=True)
 class Target:
-    """One entity of one image, to be found by its sentences.
+    """One entity of one image, to be found by its sentences."""
 
-    Attributes:
-        mask_id, image_name: file names without their endings.
-        keyword: the entry-level category, or "" where the data set has none.
-        expressions: the sentences; kinds: the kind of each.
-        extra: all other keys of the label file.
-    """
-
-    mask_id: str
+    mask_id: str  # the name of its matte's file, without the ending
     image_name: str
-    keyword: str
+    keyword: str  # the entry-level category, or "" where the data set has none
     expressions: tuple[str, ...]
-    kinds: tuple[str, ...] = ("basic", "absolute", "relative", "relative")
-    extra: dict = field(default_factory=dict, compare=False)
+    kinds: tuple[str, ...] = KINDS  # of each expression
+    extra: dict = field(default_factory=dict, compare=False)  # all other keys of the label file
 
     @property
     def evaluated(self) -> str:
@@ -109,12 +103,11 @@ def write_labels(root: Path, split: str, scenes: Iterable[ScenePlan], pool: Pool
             yield from labels_of(scene, [pool[name] for name in scene.entities]).items()
 
     def pour(stream: BinaryIO) -> None:
-        empty = True
-        for number, (mask_id, row) in enumerate(rows()):
-            line = f"{json.dumps(mask_id)}: {json.dumps(row, ensure_ascii=False)}"
-            stream.write((("{\n" if number == 0 else ",\n") + line).encode())
-            empty = False
-        stream.write(b"{}\n" if empty else b"\n}\n")
+        before = "{"
+        for mask_id, row in rows():
+            stream.write(f"{before}\n{json.dumps(mask_id)}: {json.dumps(row, ensure_ascii=False)}".encode())
+            before = ","
+        stream.write(b"{}\n" if before == "{" else b"\n}\n")
 
     files.write_atomically(label_path(root, split), pour)
     if no_target:
@@ -149,5 +142,5 @@ def read_labels(root: Path, split: str) -> list[Target]:
 def _target(mask_id: str, row: dict) -> Target:
     texts = tuple(row["expressions"])
     extra = {key: value for key, value in row.items() if key not in ("image_name", "expressions", "kinds", "keyword")}
-    kinds = tuple(row.get("kinds") or ("basic", "absolute", "relative", "relative")[: len(texts)])
+    kinds = tuple(row.get("kinds") or KINDS[: len(texts)])
     return Target(mask_id, row["image_name"], row.get("keyword") or "", texts, kinds, extra)

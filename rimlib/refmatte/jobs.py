@@ -10,10 +10,9 @@ import hashlib
 import json
 import re
 from collections.abc import Container, Iterator
-from dataclasses import astuple, dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
@@ -29,9 +28,8 @@ from rimlib.refmatte.plan import ScenePlan
 CHUNK = 50  # scenes at most that a worker is given at once
 
 
-@dataclass(frozen=True)
-class RenderJob:
-    """What the renderer needs of a `ScenePlan`: all but its sentences."""
+class RenderJob(NamedTuple):
+    """What the renderer needs of a `ScenePlan`: all but its sentences. In the working folder it is one line of JSON."""
 
     name: str
     background: str
@@ -43,19 +41,12 @@ class RenderJob:
     def of(cls, scene: ScenePlan) -> RenderJob:
         """The job of a planned scene. Raises RimError for a name that is not plain: it becomes the name of files."""
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,200}", scene.name):
-            raise RimError(
-                f"scene {scene.name!r}: a name has letters, digits, '-' and '_' only, since files are named by it"
-            )
+            raise RimError(f"scene {scene.name!r}: files are named by it, so it has letters, digits, '-' and '_' only")
         return cls(scene.name, scene.background, scene.entities, scene.placements, scene.mirrored)
 
-    def to_line(self) -> bytes:
-        """The job as one line of JSON."""
-        places = [astuple(place) for place in self.placements]
-        return json.dumps([self.name, self.background, self.entities, places, self.mirrored]).encode() + b"\n"
-
     @classmethod
-    def from_line(cls, line: bytes) -> RenderJob:
-        """The job that `to_line` wrote."""
+    def from_json(cls, line: bytes) -> RenderJob:
+        """The job of a line of JSON."""
         name, background, entities, places, mirrored = json.loads(line)
         return cls(name, background, tuple(entities), tuple(Placement(*place) for place in places), tuple(mirrored))
 
@@ -66,14 +57,7 @@ class RenderJob:
 
 
 class RenderPlan:
-    """The plan of one split, laid out in a folder.
-
-    Args:
-        folder: the working folder; the label files get their usual names in it.
-        split: one of `plan.SPLITS`.
-        settings: `profile.data`.
-        pool: what the plan draws from.
-    """
+    """The plan of one split, laid out in a working folder, where the label files get their usual names."""
 
     def __init__(self, folder: Path, split: str, settings: Data, pool: Pool):
         self.folder, self.split, self.settings, self.pool = folder, split, settings, pool
@@ -97,43 +81,39 @@ class RenderPlan:
         names: set[str] = set()
         hashed = hashlib.sha256()
 
-        def noted(scenes: Iterator[ScenePlan], stream: BinaryIO) -> Iterator[ScenePlan]:
-            for scene in scenes:
+        def scenes(stream: BinaryIO) -> Iterator[ScenePlan]:
+            planned = planning.scenes(self.pool, self.settings, self.split)
+            total = planning.count(self.settings, self.split)
+            for scene in tqdm(planned, f"plan of {self.split}", total, unit="scene", disable=not progress):
                 if scene.name in names:
                     raise RimError(
                         f"plan of {self.split}: two scenes have the name {scene.name}; change data.seed",
                         setting="data.seed",
                     )
                 names.add(scene.name)
-                line = RenderJob.of(scene).to_line()
+                line = json.dumps(RenderJob.of(scene)).encode() + b"\n"
                 hashed.update(line)
                 stream.write(line)
                 yield scene
 
-        def pour(stream: BinaryIO) -> None:
-            scenes = tqdm(
-                planning.scenes(self.pool, self.settings, self.split),
-                f"plan of {self.split}",
-                planning.count(self.settings, self.split),
-                unit="scene",
-                disable=not progress,
-            )
-            format.write_labels(self.folder, self.split, noted(scenes, stream), self.pool)
-
         for path in self.labels:
             path.unlink()
-        files.write_atomically(self.path, pour, durable=False)
+        files.write_atomically(
+            self.path,
+            lambda stream: format.write_labels(self.folder, self.split, scenes(stream), self.pool),
+            durable=False,
+        )
         for path in self.labels:
             hashed.update(files.sha256(path).encode())
         return {"scenes": len(names), "plan": hashed.hexdigest()}
 
     def __iter__(self) -> Iterator[RenderJob]:
         with open(self.path, "rb") as lines:
-            yield from map(RenderJob.from_line, lines)
+            yield from map(RenderJob.from_json, lines)
 
     def pending(self, done: Container[str]) -> Iterator[list[RenderJob]]:
         """Chunks of jobs that are not done; a group's scenes stay together, so that their entities are read once."""
-        size = self.settings.images_per_group_train if self.split == "train" else self.settings.images_per_group_test
+        _, size, _ = planning.sizes_of(self.settings, self.split)
         size = min(max(size, 1), CHUNK)
         for _, chunk in groupby(enumerate(self), key=lambda item: item[0] // size):
             if jobs := [job for _, job in chunk if job.name not in done]:

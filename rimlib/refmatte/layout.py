@@ -9,9 +9,9 @@ keep enough pixels.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
+from typing import NamedTuple
 
 from rimlib.matting import relations
 
@@ -22,8 +22,7 @@ HIDDEN = (0.12, 0.4)  # the share of the far one's ellipse that a nearer entity 
 TRIES = 60
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(NamedTuple):
     """An entity's box in the scene, whole pixels, and its depth (larger is nearer to the viewer)."""
 
     left: int

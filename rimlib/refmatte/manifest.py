@@ -27,22 +27,16 @@ Row = tuple[int, str]  # size in bytes and sha256 of a file
 
 @dataclass
 class Report:
-    """What `check` found. Lists hold paths below the root.
+    """What `check` found. Lists hold paths below the root."""
 
-    Attributes:
-        splits: those that the data set is meant to have; unfinished: of these, (scenes done, scenes planned).
-        scenes, files, bytes: of the splits that are finished.
-        missing, corrupted: files of the manifest; unexpected: files that no manifest lists.
-    """
-
-    splits: list[str] = field(default_factory=list)
-    scenes: int = 0
+    splits: list[str] = field(default_factory=list)  # those that the data set is meant to have
+    scenes: int = 0  # of the splits that are finished, as files and bytes
     files: int = 0
     bytes: int = 0
     missing: list[str] = field(default_factory=list)
     corrupted: list[str] = field(default_factory=list)
-    unexpected: list[str] = field(default_factory=list)
-    unfinished: dict[str, tuple[int, int]] = field(default_factory=dict)
+    unexpected: list[str] = field(default_factory=list)  # files that no manifest lists
+    unfinished: dict[str, tuple[int, int]] = field(default_factory=dict)  # split → scenes done, scenes planned
 
     @property
     def complete(self) -> bool:
@@ -151,14 +145,7 @@ def read(root: Path, split: str) -> dict | None:
 
 
 def write(root: Path, split: str, plan: dict, rows: Iterable[tuple[str, Row]]) -> None:
-    """Write a split's manifest, to the disk and in one step; call it when all files are in place.
-
-    Args:
-        root: the data set's folder.
-        split: the split.
-        plan: what `plan.json` holds of the split.
-        rows: path and row of each file, which gets a line of its own.
-    """
+    """Write a split's manifest, to the disk and in one step, when all files are there; each has a line of its own."""
 
     def pour(stream: BinaryIO) -> None:
         total = mattes = 0

@@ -41,30 +41,19 @@ SPLITS = {  # split of the data set → (split of entities, split of backgrounds
 
 @dataclass(frozen=True)
 class ScenePlan:
-    """One scene: what to blend where, and its sentences, four for each entity.
-
-    Attributes:
-        name: of its files.
-        background, entities: names in the pool.
-        placements, mirrored: of each entity.
-        relation: the arrangement, such as `left/right`.
-        sentences: four for each entity; fits: for each sentence the entities that it fits.
-        evaluated: which of the four is scored, one for each entity.
-        keyword_clear: whether each category means one entity.
-        no_target: sentences that fit nothing here; `kind` is what is wrong with them.
-    """
+    """One scene: what to blend where, and its sentences, four for each entity."""
 
     name: str
     background: str
     entities: tuple[str, ...]
     placements: tuple[Placement, ...]
     mirrored: tuple[bool, ...]
-    relation: str
+    relation: str  # the arrangement, such as left/right
     sentences: tuple[tuple[Sentence, ...], ...]
-    fits: tuple[tuple[tuple[int, ...], ...], ...]
-    evaluated: tuple[int, ...]
-    keyword_clear: bool
-    no_target: tuple[Sentence, ...] = ()
+    fits: tuple[tuple[tuple[int, ...], ...], ...]  # for each sentence the entities that it fits
+    evaluated: tuple[int, ...]  # which of the four is scored, one for each entity
+    keyword_clear: bool  # each category means one entity
+    no_target: tuple[Sentence, ...] = ()  # sentences that fit nothing here; `kind` is what is wrong with them
 
 
 def plan(pool: Pool, settings: Data, split: str) -> list[ScenePlan]:
@@ -74,7 +63,7 @@ def plan(pool: Pool, settings: Data, split: str) -> list[ScenePlan]:
 
 def count(settings: Data, split: str) -> int:
     """How many scenes a split has."""
-    groups, per_group, extra = _sizes_of(settings, split)
+    groups, per_group, extra = sizes_of(settings, split)
     return groups * per_group + extra
 
 
@@ -92,7 +81,7 @@ def scenes(pool: Pool, settings: Data, split: str) -> Iterator[ScenePlan]:
     Raises:
         RimError: an unknown split, or a pool that lacks a kind of entity or backgrounds for it.
     """
-    groups, per_group, extra = _sizes_of(settings, split)
+    groups, per_group, extra = sizes_of(settings, split)
     entity_split, background_split = SPLITS[split]
     entities = pool.of(split=entity_split)
     backgrounds = [item.name for item in pool.backgrounds_of(background_split)]
@@ -130,7 +119,7 @@ def _cycle_shuffled(members: list[Entity], rng: Random) -> Iterator[Entity]:
         yield from rng.sample(members, len(members))
 
 
-def _sizes_of(settings: Data, split: str) -> tuple[int, int, int]:
+def sizes_of(settings: Data, split: str) -> tuple[int, int, int]:
     """Groups of a split, scenes of a group, and extra scenes."""
     if split not in SPLITS:
         raise RimError(f"unknown split {split!r}; expected one of: {', '.join(SPLITS)}", setting="split")

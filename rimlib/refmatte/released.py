@@ -29,18 +29,12 @@ EVAL_INDEX = "eval_index_expression.json"
 
 @dataclass(frozen=True)
 class Layout:
-    """Where one split of a data set keeps what.
+    """Where the files of one split are."""
 
-    Attributes:
-        labels: the label file.
-        images, masks: folders.
-        eval_index: image name or mask id → position of the sentence that is scored; empty where there is no such file.
-    """
-
-    labels: Path
-    images: Path
+    labels: Path  # the label file
+    images: Path  # a folder, as masks
     masks: Path
-    eval_index: dict[str, int] = field(default_factory=dict)
+    eval_index: dict[str, int] = field(default_factory=dict)  # image name or mask id → the sentence that is scored
 
     def image(self, name: str) -> Path:
         """The file of an image, which need not exist. Raises RimError for a name that leads elsewhere."""
@@ -173,14 +167,14 @@ def check(layout: Layout, sizes: bool = False) -> list[str]:
         if mask_id not in masks:
             wrong.append(f"{layout.masks / mask_id}.png: not found; {layout.labels.name} has an entry for it")
         if sizes and name in images and mask_id in masks:
+            path = layout.mask(mask_id)
             try:
-                (height, width), (rows_of, columns) = size_of(layout.image(name)), size_of(layout.mask(mask_id))
+                image, mask = size_of(layout.image(name)), size_of(path)
             except RimError as error:
                 wrong.append(str(error))
                 continue
-            if (height, width) != (rows_of, columns):
-                path = layout.mask(mask_id)
-                wrong.append(f"{path}: {rows_of} x {columns} pixels, its image {name} has {height} x {width}")
+            if image != mask:
+                wrong.append(f"{path}: {mask[0]} x {mask[1]} pixels, its image {name} has {image[0]} x {image[1]}")
     named = {row["image_name"] for row in rows.values()}
     for folder, stems, used, what in (
         (layout.images, images, named, "an image without a mask"),

@@ -95,7 +95,7 @@ def encode_image(image: np.ndarray) -> bytes:
 
 
 def encode_matte(alpha: np.ndarray) -> bytes:
-    """Encode uint8 (H, W) as a grey PNG: run lengths suit mattes, as small as the slowest setting in 2/3 of its time."""
+    """Encode uint8 (H, W) as a grey PNG: run lengths suit mattes, as small as the slowest level in 2/3 of the time."""
     return _encode(alpha, "PNG", compress_level=1, compress_type=3)  # 3: zlib's Z_RLE
 
 

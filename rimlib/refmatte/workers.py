@@ -85,20 +85,13 @@ def _on_cluster(tasks: Iterable[Task], address: str) -> Iterator[list[Written]]:
         ) from None
     try:
         client = Client(address, timeout=SECONDS)
-    except (OSError, ValueError) as error:
+        client.wait_for_workers(1, timeout=SECONDS)
+    except (OSError, ValueError) as error:  # a time-out is an OSError
         raise RimError(
-            f"--dask {address}: no scheduler answers ({error or type(error).__name__}); expected an address such as "
-            "tcp://10.0.0.1:8786",
+            f"--dask {address}: no scheduler with workers answers ({error or type(error).__name__}); expected an "
+            f"address such as tcp://10.0.0.1:8786, and workers that were started by `dask worker {address}`",
             setting="dask",
         ) from None
-    with client:
-        try:
-            client.wait_for_workers(1, timeout=SECONDS)
-        except TimeoutError:
-            raise RimError(
-                f"--dask {address}: the scheduler has no workers; start some with `dask worker {address}`",
-                setting="dask",
-            ) from None
-        with parallel_config(backend="dask", client=client):
-            run = Parallel(n_jobs=-1, return_as="generator_unordered", batch_size=1)
-            yield from run(delayed(render_chunk)(*task) for task in tasks)
+    with client, parallel_config(backend="dask", client=client):
+        run = Parallel(n_jobs=-1, return_as="generator_unordered", batch_size=1)
+        yield from run(delayed(render_chunk)(*task) for task in tasks)
