@@ -116,7 +116,7 @@ def enlarged_pool(folder: Path) -> Pool:
     for background in backgrounds:
         picture = shipped.background(background.name)
         size = (round(picture.shape[0] * BACKGROUND_WIDTH / picture.shape[1]), BACKGROUND_WIDTH)
-        images.write_picture(folder / f"{background.name}.jpg", grain(images.resize(picture, size), rng))
+        images.write_image(folder / f"{background.name}.jpg", grain(images.resize(picture, size), rng))
     return pool_of(folder, entities, backgrounds)
 
 
@@ -126,7 +126,7 @@ def pool_of(folder: Path, entities: list[Entity], backgrounds: list[Background])
         entities,
         backgrounds,
         partial(read, images.read_cutout, folder, "png"),
-        partial(read, images.read_picture, folder, "jpg"),
+        partial(read, images.read_image, folder, "jpg"),
     )
 
 

@@ -90,7 +90,7 @@ def make(path: Path, size: tuple[int, int]) -> str:
     for row in range(0, size[0], 100):  # as fine as a photograph's, so that the file is as large as one's
         part = large[row : row + 100]
         part[:] = np.clip(part + rng.normal(0, 8, part.shape), 0, 255)
-    images.write_picture(path, large)
+    images.write_image(path, large)
     return best.sentence
 
 

@@ -171,7 +171,7 @@ show.table(rows)
 # %%
 if my_picture:
     matting.set_image(my_picture)
-mine = images.read_picture(my_picture) if my_picture else picture
+mine = images.read_image(my_picture) if my_picture else picture
 yours = matting.matte(my_sentence)
 
 # %% mystnb={"figure": {"name": "start-yours", "caption": "Your picture and your sentence."}, "image": {"alt": "Three pictures: the chosen picture, the model's matte for the chosen sentence, and the cut-out on a checkerboard.", "width": "100%"}}

@@ -320,7 +320,7 @@ for split, given in animals.items():
         truths[f"am2k-{stem.replace('_', '-')}"] = (name, truth, alpha)
         (folder / f"AM-2k/{split}/original").mkdir(parents=True, exist_ok=True)
         (folder / f"AM-2k/{split}/mask").mkdir(parents=True, exist_ok=True)
-        images.write_picture(folder / f"AM-2k/{split}/original/{stem}.jpg", picture)
+        images.write_image(folder / f"AM-2k/{split}/original/{stem}.jpg", picture)
         images.write_matte(folder / f"AM-2k/{split}/mask/{stem}.png", alpha)
 print(*sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*")), sep="\n")
 

@@ -71,7 +71,7 @@ index = torch.zeros(len(sentences), dtype=torch.int64)  # all sentences are abou
 # picture.
 
 # %% mystnb={"figure": {"name": "rivals-answers", "caption": "Four scenes that training has not seen, the lowest of photographs that it has not seen either. From left: picture and sentence, the truth, CLIPMat, CLIPSeg, MDETR, each in size tiny."}, "image": {"alt": "Four rows of five pictures. CLIPMat's mattes have sharp outlines of the right thing; CLIPSeg's are grey clouds about the right place; MDETR's have outlines of every thing in the picture at once.", "width": "100%"}}
-answers = images.read_picture(results / "figures" / "rivals.png")
+answers = images.read_image(results / "figures" / "rivals.png")
 figure, axis = plt.subplots(figsize=(show.WIDTH, show.WIDTH * answers.shape[0] / answers.shape[1]))
 axis.imshow(answers)
 axis.axis("off")

@@ -20,10 +20,10 @@ _HOMES = {  # name of the package: (module, name there)
     "CLIPMat": ("rimlib.clipmat.model", "CLIPMat"),
     "RefMatte": ("rimlib.refmatte.dataset", "RefMatte"),
     "load_profile": ("rimlib.profile", "load"),
-    "read_picture": ("rimlib.io.images", "read_picture"),
+    "read_image": ("rimlib.io.images", "read_image"),
     "read_cutout": ("rimlib.io.images", "read_cutout"),
     "read_matte": ("rimlib.io.images", "read_matte"),
-    "write_picture": ("rimlib.io.images", "write_picture"),
+    "write_image": ("rimlib.io.images", "write_image"),
     "write_matte": ("rimlib.io.images", "write_matte"),
     "write_cutout": ("rimlib.io.images", "write_cutout"),
 }

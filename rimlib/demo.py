@@ -284,7 +284,7 @@ def _decode(name: str, content: bytes) -> np.ndarray:
         path = Path(folder) / "upload"  # the given name may be no name for a file here
         path.write_bytes(content)
         try:
-            picture = images.read_picture(path)
+            picture = images.read_image(path)
         except RimError as error:
             raise RimError(str(error).replace(str(path), name or "the file")) from None
     scale = LONGER_SIDE / max(picture.shape[:2])

@@ -11,7 +11,7 @@ WORDS = {"red": (220, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 220), "y
 @pytest.fixture(scope="session")
 def make_scenes():
     """A function that draws a small data set in the released layout: a disc and a box in each picture."""
-    from rimlib.io.images import write_matte, write_picture
+    from rimlib.io.images import write_matte, write_image
 
     def make(root, count, split="train", height=72, width=96, seed=0):
         rng = np.random.default_rng(seed)
@@ -40,7 +40,7 @@ def make_scenes():
                     ],
                 }
                 write_matte(root / split / "mask" / f"{name}_{index + 1}.png", alpha)
-            write_picture(root / split / "img" / f"{name}.jpg", np.rint(picture).astype(np.uint8))
+            write_image(root / split / "img" / f"{name}.jpg", np.rint(picture).astype(np.uint8))
         (root / f"refmatte_{split}_label.json").write_text(json.dumps(labels), encoding="utf-8")
         return root
 

@@ -36,7 +36,7 @@ def scene():
 
 @pytest.fixture
 def photo(tmp_path, scene):
-    return images.write_picture(tmp_path / "photo.png", scene.picture)
+    return images.write_image(tmp_path / "photo.png", scene.picture)
 
 
 @pytest.fixture
@@ -90,10 +90,10 @@ def test_a_composite_on_a_colour_and_on_a_picture(rim, photo, scene, tmp_path):
     rim(photo, "the violin", "-o", tmp_path / "alpha.png")
     clear = images.read_matte(tmp_path / "alpha.png") == 0
     assert rim(photo, "the violin", "--background", "#2a6f97", "-o", tmp_path / "out.png")[0] == 0
-    assert (images.read_picture(tmp_path / "out.png")[clear] == (42, 111, 151)).all()
-    images.write_picture(tmp_path / "green.png", np.full((900, 500, 3), (0, 200, 0), np.uint8))
+    assert (images.read_image(tmp_path / "out.png")[clear] == (42, 111, 151)).all()
+    images.write_image(tmp_path / "green.png", np.full((900, 500, 3), (0, 200, 0), np.uint8))
     assert rim(photo, "the violin", "--background", tmp_path / "green.png", "-o", tmp_path / "out.jpg")[0] == 0
-    found = images.read_picture(tmp_path / "out.jpg")
+    found = images.read_image(tmp_path / "out.jpg")
     assert found.shape == scene.picture.shape and np.abs(found[clear].astype(int) - (0, 200, 0)).mean() < 4
 
 
@@ -155,7 +155,7 @@ def test_a_refiner_that_is_not_there_cannot_be_asked_for(rim, photo, tmp_path, m
 def photos(tmp_path, scene):
     """A folder of three pictures, one of them broken."""
     for name in ("a.png", "c.jpg"):
-        images.write_picture(tmp_path / "photos" / name, scene.picture)
+        images.write_image(tmp_path / "photos" / name, scene.picture)
     (tmp_path / "photos" / "broken.png").write_bytes((tmp_path / "photos" / "a.png").read_bytes()[:5000])
     (tmp_path / "photos" / "notes.txt").write_text("no picture, and not asked about")
     return tmp_path / "photos"
@@ -177,7 +177,7 @@ def test_a_folder_with_a_broken_file(rim, photos, tmp_path):
 
 
 def test_several_files_and_pictures_of_one_name(rim, photos, tmp_path, scene):
-    images.write_picture(tmp_path / "a.jpg", scene.picture)
+    images.write_image(tmp_path / "a.jpg", scene.picture)
     status, out, _ = rim(
         photos / "a.png", tmp_path / "a.jpg", "the violin", "-o", tmp_path / "out", "--cutout", "--json"
     )
@@ -226,7 +226,7 @@ def test_nothing_is_written_over_what_is_read(rim, photo, photos, tmp_path):
     assert refused(rim(photo, "the violin", "-o", tmp_path / "link.png"), "written over")
     assert refused(rim(photos / "a.png", "the violin", "--background", photo, "-o", photo), "written over")
     assert photo.read_bytes() == before
-    assert rim(photos, "the violin", "-o", photos)[0] == 1 and images.read_picture(photos / "a.png").shape, (
+    assert rim(photos, "the violin", "-o", photos)[0] == 1 and images.read_image(photos / "a.png").shape, (
         "other names in the same folder are free"
     )
 

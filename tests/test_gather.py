@@ -50,7 +50,7 @@ def source(tmp_path):
     picture = np.rint(truth * DISC[..., None] + ground * (1 - DISC[..., None])).astype(np.uint8)
     cuttings = []
     for number, category in enumerate(("owl", "owl", "owl", "owl", "net")):
-        images.write_picture(folder / f"{number}.png", picture)
+        images.write_image(folder / f"{number}.png", picture)
         images.write_matte(folder / f"{number}-a.png", DISC)
         split = "test" if number in (3, 4) else "train"
         cuttings.append(
@@ -71,8 +71,8 @@ def source(tmp_path):
     cuttings.append(
         Cutting("set-5", "thing", "train", "set", "5.png", None, foreground=folder / "5.png", weak_category="owl")
     )
-    images.write_picture(folder / "bg.jpg", ground.astype(np.uint8))
-    images.write_picture(folder / "bg.png", ground.astype(np.uint8))
+    images.write_image(folder / "bg.jpg", ground.astype(np.uint8))
+    images.write_image(folder / "bg.png", ground.astype(np.uint8))
     return Source(
         "set",
         Report("set", str(folder)),
@@ -354,7 +354,7 @@ def test_an_empty_pool_is_refused(make, source, tmp_path):
 
 
 def test_given_foregrounds_are_taken_where_they_are(make, source, tmp_path):
-    images.write_picture(tmp_path / "source/fg.png", np.full((H, W, 3), 9, np.uint8))
+    images.write_image(tmp_path / "source/fg.png", np.full((H, W, 3), 9, np.uint8))
     source.cuttings[0] = replace(source.cuttings[0], foreground=tmp_path / "source/fg.png")
     make(foreground="given")
     pool = starter.load(tmp_path / "pool")
@@ -411,7 +411,7 @@ def test_it_gathers_what_the_readers_read(tmp_path):
     """From a folder in AM-2k's layout to a pool, with H and W of the pictures' own."""
     for name in ("train/mask", "train/original", "validation/mask", "validation/original"):
         picture = DISC if "mask" in name else np.full((H, W, 3), 90, np.uint8)
-        (images.write_matte if "mask" in name else images.write_picture)(
+        (images.write_matte if "mask" in name else images.write_image)(
             tmp_path / "AM-2k" / name / f"m_{name[:2]}.png", picture
         )
     table = write_table(

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from rimlib.errors import RimError
 from rimlib.io import decode
-from rimlib.io.images import read_cutout, read_matte, read_picture, resize, write_cutout, write_matte, write_picture
+from rimlib.io.images import read_cutout, read_matte, read_image, resize, write_cutout, write_matte, write_image
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def close(a, b, levels):
 def test_formats(tmp_path, picture, ending, levels):
     path = tmp_path / f"a.{ending}"
     Image.fromarray(picture).save(path)
-    close(read_picture(path), picture, levels)
-    close(read_picture(str(path)), picture, levels)
+    close(read_image(path), picture, levels)
+    close(read_image(str(path)), picture, levels)
 
 
 @pytest.mark.parametrize("ending", ["png", "tif"])
@@ -59,8 +59,8 @@ def test_sixteen_bits_are_scaled(tmp_path, ending):
     color = np.dstack([grey, grey.T, grey[::-1]])
     cv2.imwrite(str(tmp_path / f"grey.{ending}"), grey)
     cv2.imwrite(str(tmp_path / f"color.{ending}"), color[..., ::-1])  # OpenCV takes BGR
-    close(read_picture(tmp_path / f"grey.{ending}"), np.dstack([grey // 257] * 3).astype(np.uint8), 0)
-    close(read_picture(tmp_path / f"color.{ending}"), (color // 257).astype(np.uint8), 1)
+    close(read_image(tmp_path / f"grey.{ending}"), np.dstack([grey // 257] * 3).astype(np.uint8), 0)
+    close(read_image(tmp_path / f"color.{ending}"), (color // 257).astype(np.uint8), 1)
     assert read_matte(tmp_path / f"grey.{ending}")[0, 1] == pytest.approx(1 / 255)
 
 
@@ -71,7 +71,7 @@ def test_a_sixteen_bit_matte_keeps_its_precision(tmp_path):
 
 def test_greyscale_and_one_bit(tmp_path):
     Image.fromarray(np.array([[0, 100, 255]], np.uint8)).save(tmp_path / "l.png")
-    assert read_picture(tmp_path / "l.png").tolist() == [[[0] * 3, [100] * 3, [255] * 3]]
+    assert read_image(tmp_path / "l.png").tolist() == [[[0] * 3, [100] * 3, [255] * 3]]
     Image.fromarray(np.array([[0, 100, 255]], np.uint8)).convert("1", dither=0).save(tmp_path / "1.png")
     assert read_matte(tmp_path / "1.png").tolist() == [[0, 0, 1]]
 
@@ -81,9 +81,9 @@ def test_palette_with_and_without_transparency(tmp_path):
     image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
     image.frombytes(bytes([0, 1, 2]))
     image.save(tmp_path / "p.png")
-    assert read_picture(tmp_path / "p.png").tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
+    assert read_image(tmp_path / "p.png").tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
     image.save(tmp_path / "t.png", transparency=bytes([255, 0, 128]))
-    assert read_picture(tmp_path / "t.png").tolist() == [[[255, 0, 0], [255, 255, 255], [127, 127, 255]]]
+    assert read_image(tmp_path / "t.png").tolist() == [[[255, 0, 0], [255, 255, 255], [127, 127, 255]]]
     foreground, alpha = read_cutout(tmp_path / "t.png")
     assert foreground.tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
     np.testing.assert_allclose(alpha, [[1, 0, 128 / 255]])
@@ -93,14 +93,14 @@ def test_palette_with_and_without_transparency(tmp_path):
 
 def test_grey_with_alpha_and_colour_keys(tmp_path):
     Image.fromarray(np.array([[[100, 0], [100, 255]]], np.uint8)).save(tmp_path / "la.png")
-    assert read_picture(tmp_path / "la.png").tolist() == [[[255] * 3, [100] * 3]]
+    assert read_image(tmp_path / "la.png").tolist() == [[[255] * 3, [100] * 3]]
     Image.fromarray(np.array([[[9, 8, 7], [1, 2, 3]]], np.uint8)).save(tmp_path / "key.png", transparency=(9, 8, 7))
     assert read_cutout(tmp_path / "key.png")[1].tolist() == [[0, 1]]
 
 
 def test_cmyk_jpeg(tmp_path, picture):
     Image.fromarray(picture).convert("CMYK").save(tmp_path / "cmyk.jpg", quality=95)
-    close(read_picture(tmp_path / "cmyk.jpg"), picture, 20)
+    close(read_image(tmp_path / "cmyk.jpg"), picture, 20)
 
 
 @pytest.mark.parametrize(
@@ -112,26 +112,26 @@ def test_exif_orientation_is_applied(tmp_path, picture, orientation, upright):
     exif[0x0112] = orientation
     for ending in ("png", "tif", "jpg", "webp"):
         Image.fromarray(picture).save(tmp_path / f"a.{ending}", exif=exif)
-        close(read_picture(tmp_path / f"a.{ending}"), np.ascontiguousarray(upright(picture)), 14)
+        close(read_image(tmp_path / f"a.{ending}"), np.ascontiguousarray(upright(picture)), 14)
 
 
 def test_broken_exif_does_no_harm(tmp_path, picture, monkeypatch):
     for number, exif in enumerate([b"Exif\0\0garbage", b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\xff\xff\xff\x7f"]):
         Image.fromarray(picture).save(tmp_path / f"{number}.jpg", exif=exif)
-        close(read_picture(tmp_path / f"{number}.jpg"), picture, 14)
+        close(read_image(tmp_path / f"{number}.jpg"), picture, 14)
 
     def strict(image):  # as some versions of Pillow are
         raise SyntaxError("not a TIFF file")
 
     monkeypatch.setattr(ImageOps, "exif_transpose", strict)
-    close(read_picture(tmp_path / "0.jpg"), picture, 14)
+    close(read_image(tmp_path / "0.jpg"), picture, 14)
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp", "tif", "png"])
 def test_the_first_frame_of_an_animation(tmp_path, ending):
     first, second = Image.new("RGB", (8, 6), (255, 0, 0)), Image.new("RGB", (8, 6), (0, 0, 255))
     first.save(tmp_path / f"a.{ending}", save_all=True, append_images=[second, first])
-    close(read_picture(tmp_path / f"a.{ending}"), np.full((6, 8, 3), (255, 0, 0), np.uint8), 3)
+    close(read_image(tmp_path / f"a.{ending}"), np.full((6, 8, 3), (255, 0, 0), np.uint8), 3)
 
 
 @pytest.mark.parametrize(
@@ -142,14 +142,14 @@ def test_large_pictures_work_without_a_warning(tmp_path, width, height, ending, 
     Image.new("1" if ending != "jpg" else "L", (width, height), 1).save(tmp_path / f"a.{ending}")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 89_478_485)
     if ending == "jpg":
-        assert read_picture(tmp_path / "a.jpg").shape == (height, width, 3)
+        assert read_image(tmp_path / "a.jpg").shape == (height, width, 3)
     assert decode.pixels_of(tmp_path / f"a.{ending}").shape == (height, width, 1)
     assert Image.MAX_IMAGE_PIXELS == 89_478_485
 
 
 def test_one_pixel(tmp_path):
     Image.new("RGBA", (1, 1), (1, 2, 3, 255)).save(tmp_path / "a.png")
-    assert read_picture(tmp_path / "a.png").tolist() == [[[1, 2, 3]]]
+    assert read_image(tmp_path / "a.png").tolist() == [[[1, 2, 3]]]
     assert read_cutout(tmp_path / "a.png")[1].tolist() == [[1.0]]
     assert read_matte(np.ones((1, 1))).tolist() == [[1.0]]
     assert resize(np.ones((1, 1, 3), np.uint8), (5, 4)).tolist() == np.ones((5, 4, 3)).tolist()
@@ -162,7 +162,7 @@ def test_too_large_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     Image.new("L", (40, 30)).save(tmp_path / "a.png")
     monkeypatch.setattr(decode, "LARGEST", 1199)
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
-    text = refused(read_picture, tmp_path / "a.png")
+    text = refused(read_image, tmp_path / "a.png")
     assert str(tmp_path / "a.png") in text and "40 x 30" in text and "1,199" in text
 
 
@@ -174,10 +174,10 @@ def test_truncated(tmp_path, ending, share):
     Image.fromarray(noise).save(stream, {"jpg": "JPEG", "tif": "TIFF"}.get(ending, ending.upper()))
     path = tmp_path / f"cut.{ending}"
     path.write_bytes(stream.getvalue()[: int(len(stream.getvalue()) * share)])
-    assert str(path) in refused(read_picture, path)
+    assert str(path) in refused(read_image, path)
 
 
-@pytest.mark.parametrize("function", [read_picture, read_cutout, read_matte])
+@pytest.mark.parametrize("function", [read_image, read_cutout, read_matte])
 def test_no_picture_at_all(tmp_path, function):
     (tmp_path / "zero.png").touch()
     (tmp_path / "text.jpg").write_text("a picture of a dog")
@@ -191,22 +191,22 @@ def test_no_picture_at_all(tmp_path, function):
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
-    assert "a pipe" in refused(read_picture, tmp_path / "pipe.png")
+    assert "a pipe" in refused(read_image, tmp_path / "pipe.png")
 
 
 @pytest.mark.parametrize(
     "address", ["https://example.org/a.jpg", "file:///a.jpg", "data:image/png;base64," + "A" * 10_000]
 )
 def test_addresses_are_refused(address):
-    text = refused(read_picture, address)
+    text = refused(read_image, address)
     assert address[:20] in text and "is an address" in text
 
 
 def test_floating_point_files_out_of_range_are_named(tmp_path):
     cv2.imwrite(str(tmp_path / "f.tif"), np.array([[0, 0.5, 1]], np.float32))
-    assert read_picture(tmp_path / "f.tif")[0, :, 0].tolist() == [0, 128, 255]
+    assert read_image(tmp_path / "f.tif")[0, :, 0].tolist() == [0, 128, 255]
     cv2.imwrite(str(tmp_path / "g.tif"), np.array([[0, 100, 200]], np.float32))
-    text = refused(read_picture, tmp_path / "g.tif")
+    text = refused(read_image, tmp_path / "g.tif")
     assert "g.tif" in text and "from 0 to 200" in text
 
 
@@ -228,7 +228,7 @@ def test_floating_point_files_out_of_range_are_named(tmp_path):
     ],
 )
 def test_arrays_of_all_kinds(array, grey):
-    picture = read_picture(array)
+    picture = read_image(array)
     assert picture.dtype == np.uint8 and picture.shape == (1, 3, 3)
     assert picture[0, :, 1].tolist() == grey
     matte = read_matte(array)
@@ -237,9 +237,9 @@ def test_arrays_of_all_kinds(array, grey):
 
 
 def test_rgb_and_rgba_arrays():
-    assert read_picture(np.array([[[10, 20, 30]]], np.uint8)).tolist() == [[[10, 20, 30]]]
+    assert read_image(np.array([[[10, 20, 30]]], np.uint8)).tolist() == [[[10, 20, 30]]]
     rgba = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [0, 0, 0, 51]]], np.uint8)
-    assert read_picture(rgba).tolist() == [[[10, 20, 30], [255, 255, 255], [204, 204, 204]]]
+    assert read_image(rgba).tolist() == [[[10, 20, 30], [255, 255, 255], [204, 204, 204]]]
     foreground, alpha = read_cutout(rgba / 255)
     assert foreground.tolist() == rgba[..., :3].tolist()
     np.testing.assert_allclose(alpha, [[1, 0, 0.2]])
@@ -266,16 +266,16 @@ def test_rgb_and_rgba_arrays():
     ],
 )
 def test_arrays_that_are_no_pictures(array, words):
-    for function in (read_picture, read_matte, read_cutout):
+    for function in (read_image, read_matte, read_cutout):
         assert words in refused(function, array)
 
 
 def test_what_is_read_belongs_to_the_reader(tmp_path, picture):
     Image.fromarray(picture).save(tmp_path / "a.png")
-    assert read_picture(tmp_path / "a.png").flags.writeable
+    assert read_image(tmp_path / "a.png").flags.writeable
     for given in (picture, np.dstack([picture, picture[..., :1]])):
         before = given.copy()
-        for mine in (read_picture(given), read_cutout(np.dstack([given[..., :3], picture[..., :1]]))[0]):
+        for mine in (read_image(given), read_cutout(np.dstack([given[..., :3], picture[..., :1]]))[0]):
             assert mine.flags.c_contiguous
             mine[:] = 0
         assert (given == before).all()
@@ -290,22 +290,22 @@ def test_tensors(picture):
         torch = pytest.importorskip("torch")
     tensor = torch.from_numpy(picture.copy())
     for given in (tensor, tensor.permute(2, 0, 1), tensor.permute(2, 0, 1) / 255, (tensor / 255).requires_grad_()):
-        close(read_picture(given), picture, 0)
-    close(read_picture((tensor / 255).bfloat16()), picture, 1)
+        close(read_image(given), picture, 0)
+    close(read_image((tensor / 255).bfloat16()), picture, 1)
     assert read_matte(torch.full((1, 5, 7), 0.25)).shape == (5, 7)
-    assert "NaN" in refused(read_picture, torch.full((3, 4, 4), float("nan")))
-    assert "(2, 3, 4, 4)" in refused(read_picture, torch.zeros(2, 3, 4, 4))
+    assert "NaN" in refused(read_image, torch.full((3, 4, 4), float("nan")))
+    assert "(2, 3, 4, 4)" in refused(read_image, torch.zeros(2, 3, 4, 4))
 
 
 def test_pillow_images(picture, tmp_path):
     image = Image.fromarray(picture)
-    close(read_picture(image), picture, 0)
-    close(read_picture(image.convert("RGBA")), picture, 0)
+    close(read_image(image), picture, 0)
+    close(read_image(image.convert("RGBA")), picture, 0)
     exif = Image.Exif()
     exif[0x0112] = 3
     image.save(tmp_path / "a.png", exif=exif)
     with Image.open(tmp_path / "a.png") as opened:
-        close(read_picture(opened), picture[::-1, ::-1].copy(), 0)
+        close(read_image(opened), picture[::-1, ::-1].copy(), 0)
         assert opened.size == (60, 40)
 
 
@@ -332,9 +332,9 @@ def test_a_matte_is_grey(tmp_path, picture):
 
 
 @pytest.mark.parametrize("ending, levels", [("png", 0), ("TIF", 0), ("jpg", 14), ("webp", 14)])
-def test_write_picture(tmp_path, picture, ending, levels):
-    path = write_picture(tmp_path / "new" / f"a.{ending}", picture)
-    close(read_picture(path), picture, levels)
+def test_write_image(tmp_path, picture, ending, levels):
+    path = write_image(tmp_path / "new" / f"a.{ending}", picture)
+    close(read_image(path), picture, levels)
 
 
 def test_write_matte_is_an_eight_bit_grey_png(tmp_path):
@@ -372,18 +372,18 @@ def test_write_cutout_with_loss_keeps_alpha(tmp_path, picture):
 def test_writing_refuses_by_name(tmp_path, picture):
     matte = np.ones((40, 60))
     for call, words in [
-        ((write_picture, tmp_path / "a.xyz", picture), "'.xyz'"),
-        ((write_picture, tmp_path / "a", picture), "the ending ''"),
-        ((write_picture, tmp_path / "a.jpg", picture, 0), "quality is 0"),
-        ((write_picture, tmp_path / "a.webp", np.zeros((1, 16_384), np.uint8)), "16384 x 1 pixels"),
-        ((write_picture, tmp_path / "a.jpg", np.zeros((65_536, 1), np.uint8)), "1 x 65536 pixels"),
+        ((write_image, tmp_path / "a.xyz", picture), "'.xyz'"),
+        ((write_image, tmp_path / "a", picture), "the ending ''"),
+        ((write_image, tmp_path / "a.jpg", picture, 0), "quality is 0"),
+        ((write_image, tmp_path / "a.webp", np.zeros((1, 16_384), np.uint8)), "16384 x 1 pixels"),
+        ((write_image, tmp_path / "a.jpg", np.zeros((65_536, 1), np.uint8)), "1 x 65536 pixels"),
         ((write_matte, tmp_path / "a.jpg", matte), "expected .png"),
         ((write_matte, tmp_path / "a.png", matte * np.nan), "NaN"),
         ((write_matte, tmp_path / "a.png", matte * 255), "[0, 1]"),
         ((write_cutout, tmp_path / "a.jpg", picture, matte), "'.jpg'"),
         ((write_cutout, tmp_path / "a.png", picture, matte.T), "(60, 40)"),
         ((write_cutout, tmp_path / "a.webp", picture, matte, 101), "quality is 101"),
-        ((write_picture, "/dev/full/a.png", picture), "/dev/full/a.png"),
+        ((write_image, "/dev/full/a.png", picture), "/dev/full/a.png"),
     ]:
         assert words in refused(*call)
     assert os.listdir(tmp_path) == []

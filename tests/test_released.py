@@ -20,7 +20,7 @@ def write(path, value):
 
 
 def pictures(folder, inner, name, masks=2, size=(8, 10)):
-    images.write_picture(folder / inner / f"{name}.jpg", np.zeros((*size, 3), np.uint8))
+    images.write_image(folder / inner / f"{name}.jpg", np.zeros((*size, 3), np.uint8))
     for number in range(masks):
         images.write_matte(folder / "mask" / f"{name}_{number + 1}.png", np.zeros(size))
     return {
@@ -164,7 +164,7 @@ def test_a_broken_index_is_refused_by_entry(rw100, text, words):
         (lambda root: (root / "image/a1.jpg").unlink(), "image/a1.jpg: not found"),
         (lambda root: (root / "mask/a1_2.png").unlink(), "mask/a1_2.png: not found"),
         (
-            lambda root: images.write_picture(root / "image/c3.jpg", np.zeros((8, 8, 3), np.uint8)),
+            lambda root: images.write_image(root / "image/c3.jpg", np.zeros((8, 8, 3), np.uint8)),
             "image/c3.jpg: an image without a mask",
         ),
         (

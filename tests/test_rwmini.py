@@ -35,7 +35,7 @@ def test_the_folders_hold_what_the_labels_name_and_nothing_else():
 
 @pytest.mark.parametrize("name", OF_PICTURE)
 def test_mattes_have_their_pictures_size_and_never_sum_above_one(name):
-    height, width = images.read_picture(rwmini.FOLDER / "image" / f"{name}.jpg").shape[:2]
+    height, width = images.read_image(rwmini.FOLDER / "image" / f"{name}.jpg").shape[:2]
     assert max(height, width) <= 1024
     alphas = [images.read_matte(rwmini.FOLDER / "mask" / f"{mask_id}.png") for mask_id in OF_PICTURE[name]]
     assert all(alpha.shape == (height, width) for alpha in alphas)
@@ -115,7 +115,7 @@ def test_shipped_faces_are_blurred():
     ]
     assert len(boxes) >= 6
     for name, (left, top, right, bottom) in boxes:
-        grey = images.read_picture(rwmini.FOLDER / "image" / f"{name}.jpg").mean(axis=2)
+        grey = images.read_image(rwmini.FOLDER / "image" / f"{name}.jpg").mean(axis=2)
         across, down = (right - left) // 4, (bottom - top) // 4
         face = grey[top + down : bottom - down, left + across : right - across]
         assert np.abs(np.diff(face, 2, axis=1)).mean() < 5.5, name  # smooth: no eyes, no mouth
@@ -123,7 +123,7 @@ def test_shipped_faces_are_blurred():
 
 def test_the_matting_of_a_trimap_gives_the_shipped_matte():
     name, mask_id = "swans", "swans_1"
-    picture = images.read_picture(rwmini.FOLDER / "image" / f"{name}.jpg")
+    picture = images.read_image(rwmini.FOLDER / "image" / f"{name}.jpg")
     alpha = trimaps.matte(picture, rwmini.load_trimaps(name)[mask_id])
     shipped = images.read_matte(rwmini.FOLDER / "mask" / f"{mask_id}.png")
     assert np.abs(alpha - shipped).mean() < 1e-4 and np.abs(alpha - shipped).max() < 0.1
@@ -132,7 +132,7 @@ def test_the_matting_of_a_trimap_gives_the_shipped_matte():
 def test_two_drawings_that_are_sure_of_one_pixel_are_refused(tmp_path):
     for name in ("image", "trimaps"):
         (tmp_path / name).mkdir()
-    images.write_picture(tmp_path / "image" / "a.jpg", np.zeros((20, 20, 3), np.uint8))
+    images.write_image(tmp_path / "image" / "a.jpg", np.zeros((20, 20, 3), np.uint8))
     square = {"band": 1, "outline": ["2,2 15,2 15,15 2,15"]}
     files.write_json(tmp_path / rwmini.LABELS, {"a_1": {"image_name": "a"}, "a_2": {"image_name": "a"}})
     for mask_id in ("a_1", "a_2"):
@@ -156,5 +156,5 @@ def test_a_missing_package_is_named(tmp_path):
 
 
 def test_the_sheet_is_drawn(tmp_path):
-    sheet = images.read_picture(rwmini.show(tmp_path / "sheet.png", height=24))
+    sheet = images.read_image(rwmini.show(tmp_path / "sheet.png", height=24))
     assert sheet.shape[0] == len(OF_PICTURE) * 28 and sheet.std() > 20

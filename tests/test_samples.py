@@ -147,7 +147,7 @@ def test_the_cache_is_used_and_a_new_rendering_refreshes_it(make_scenes, tmp_pat
 
     root = make_scenes(tmp_path, 2)
     first = Samples(RefMatte(root), 32)
-    monkeypatch.setattr(module, "read_picture", None)  # reading a picture again would fail
+    monkeypatch.setattr(module, "read_image", None)  # reading a picture again would fail
     assert np.array_equal(Samples(RefMatte(root), 32).images, first.images)
     assert [path.name for path in (root / ".cache").iterdir() if "part" in path.name] == []
     monkeypatch.undo()

@@ -129,4 +129,4 @@ def test_rebuild_names_the_package_that_is_missing(tmp_path):
 
 def test_contact_sheet(tmp_path):
     starter.show(tmp_path / "sheet.png")
-    assert images.read_picture(tmp_path / "sheet.png").shape[1] == 20 * 96
+    assert images.read_image(tmp_path / "sheet.png").shape[1] == 20 * 96

@@ -17,7 +17,7 @@ from torch import nn
 from rimlib.clipmat.checkpoint import open_safetensors, read_tensors
 from rimlib.errors import RimError
 from rimlib.io.files import write_atomically
-from rimlib.io.images import read_picture, resize
+from rimlib.io.images import read_image, resize
 
 SIZES = ("tiny", "paper")
 FORMAT = "rimlib-rival-1"
@@ -36,12 +36,12 @@ class Method(nn.Module):
     name: str
 
     def mattes(self, picture, sentences: list[str]) -> np.ndarray:
-        """`picture`: uint8 (H, W, 3), or any source that `images.read_picture` takes; `sentences`: n texts; one that is longer
+        """`picture`: uint8 (H, W, 3), or any source that `images.read_image` takes; `sentences`: n texts; one that is longer
         than the method reads is cut.
 
         Returns float32 (n, H, W) in [0, 1]. Raises RimError for a picture or a sentence that cannot be used.
         """
-        picture, sentences = read_picture(picture), readable(sentences)
+        picture, sentences = read_image(picture), readable(sentences)
         was_training = self.training
         self.eval()
         try:

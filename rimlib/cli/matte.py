@@ -79,7 +79,7 @@ def _matte(options) -> int:
     _spare([*pictures, options.background or ""], targets.values())
     # What cannot be used is refused before the model is loaded.
     background = None if options.background is None else _background(options.background)
-    asked = pictures if several else [images.read_picture(pictures[0])]
+    asked = pictures if several else [images.read_image(pictures[0])]
     with _warnings_in_one_line():
         rows = _answered(
             _matting(options), asked, pictures, sentences, several, targets, _writer(kind, background), options.json
@@ -165,7 +165,7 @@ def _background(given: str):
     if color_of(given) is not None:
         return given
     try:
-        return images.read_picture(given)
+        return images.read_image(given)
     except RimError as error:
         raise RimError(f"--background: no colour such as white or #2a6f97, and no picture: {error}") from None
 
@@ -187,7 +187,7 @@ def _writer(kind: str, background):
     return {
         "matte": lambda path, result: images.write_matte(path, result.alpha),
         "cut-out": lambda path, result: images.write_cutout(path, *result.cutout()),
-        "composite": lambda path, result: images.write_picture(path, result.over(background)),
+        "composite": lambda path, result: images.write_image(path, result.over(background)),
     }[kind]
 
 

@@ -221,7 +221,7 @@ def _checked(picture, alpha) -> tuple[np.ndarray, np.ndarray]:
         or not picture.size
     ):
         found = f"{getattr(picture, 'dtype', type(picture).__name__)} {getattr(picture, 'shape', '')}"
-        raise RimError(f"picture: expected uint8 (H, W, 3), found {found}; see rimlib.io.images.read_picture")
+        raise RimError(f"picture: expected uint8 (H, W, 3), found {found}; see rimlib.io.images.read_image")
     alpha = np.asarray(alpha)
     if alpha.ndim != 2 or alpha.dtype.kind != "f" or not alpha.size:
         raise RimError(f"alpha: expected float (h, w) in [0, 1], found {alpha.dtype} {alpha.shape}")

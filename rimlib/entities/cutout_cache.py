@@ -81,7 +81,7 @@ def _copy(backdrop: Backdrop) -> tuple[tuple[int, int], bytes]:
     """A JPEG that needs nothing is copied byte for byte; anything else is decoded and stored as JPEG."""
     from PIL import Image
 
-    picture = images.read_picture(backdrop.file)
+    picture = images.read_image(backdrop.file)
     with Image.open(backdrop.file) as image:
         plain = image.format == "JPEG" and image.mode == "RGB" and image.getexif().get(0x0112, 1) == 1
     if plain:

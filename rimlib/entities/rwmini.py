@@ -51,7 +51,7 @@ def load_trimaps(image_name: str, folder: str | Path = FOLDER) -> dict[str, np.n
         RimError: a drawing is missing or broken, or two drawings are both sure of a pixel.
     """
     folder = Path(folder)
-    height, width = images.read_picture(folder / "image" / f"{image_name}.jpg").shape[:2]
+    height, width = images.read_image(folder / "image" / f"{image_name}.jpg").shape[:2]
     mask_ids = [mask_id for mask_id, row in labels(folder).items() if row["image_name"] == image_name]
     drawn = {
         mask_id: trimaps.draw(trimaps.read(folder / "trimaps" / f"{mask_id}.json"), height, width)
@@ -129,7 +129,7 @@ def show(path: str | Path, folder: str | Path = FOLDER, height: int = 200) -> Pa
 
     folder, rows, lines = Path(folder), labels(folder), []
     for name in dict.fromkeys(row["image_name"] for row in rows.values()):
-        picture = images.read_picture(folder / "image" / f"{name}.jpg")
+        picture = images.read_image(folder / "image" / f"{name}.jpg")
         veiled, cells = picture, []
         for index, mask_id in enumerate(mask_id for mask_id, row in rows.items() if row["image_name"] == name):
             alpha = images.read_matte(folder / "mask" / f"{mask_id}.png")
@@ -140,7 +140,7 @@ def show(path: str | Path, folder: str | Path = FOLDER, height: int = 200) -> Pa
         lines.append(np.hstack([_to_height(picture, height), _to_height(veiled, height), *cells]))
     width = max(line.shape[1] for line in lines)
     sheet = [np.pad(line, ((0, 4), (0, width - line.shape[1]), (0, 0)), constant_values=255) for line in lines]
-    images.write_picture(path, np.vstack(sheet))
+    images.write_image(path, np.vstack(sheet))
     return Path(path)
 
 
@@ -164,7 +164,7 @@ def rebuild(root: str | Path = "/", out: str | Path = FOLDER, folder: str | Path
         rows = selection(folder)
         for row in rows:
             files.write_atomically(_parent(work / "image" / f"{row['name']}.jpg"), _jpeg(row, root))
-            picture = images.read_picture(work / "image" / f"{row['name']}.jpg")  # mattes belong to what ships
+            picture = images.read_image(work / "image" / f"{row['name']}.jpg")  # mattes belong to what ships
             for mask_id, alpha in mattes(picture, load_trimaps(row["name"], work)).items():
                 images.write_matte(_parent(work / "mask" / f"{mask_id}.png"), alpha)
         files.write_atomically(work / "CREDITS.md", _credits(rows))
@@ -198,7 +198,7 @@ def _jpeg(row: dict, root: Path) -> bytes:
     from PIL import Image
 
     path = starter.locate(row, root)
-    picture = images.read_picture(Image.open(io.BytesIO(qrc.read(path, row["inside"]))) if row["inside"] else path)
+    picture = images.read_image(Image.open(io.BytesIO(qrc.read(path, row["inside"]))) if row["inside"] else path)
     picture = np.rot90(picture, int(row["rotate"]) // 90)
     height, width = picture.shape[:2]
     if row["crop"]:  # left, top, right, bottom as shares of the picture

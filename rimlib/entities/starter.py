@@ -78,7 +78,7 @@ def _read_entity(folder: Path, endings: tuple[str, ...], entity: Entity) -> tupl
 
 
 def _read_background(folder: Path, endings: tuple[str, ...], background: Background) -> np.ndarray:
-    return images.read_picture(_existing(folder / "backgrounds", background.name, endings))
+    return images.read_image(_existing(folder / "backgrounds", background.name, endings))
 
 
 def _existing(folder: Path, name: str, endings: tuple[str, ...]) -> Path:
@@ -118,7 +118,7 @@ def show(path: str | Path, folder: str | Path = FOLDER) -> Path:
         pool.entities,
         key=lambda entity: (("person", "animal", "thing").index(entity.kind), entity.category, entity.name),
     )
-    images.write_picture(path, contact_sheet([pool.cutout(entity.name) for entity in order], columns=20))
+    images.write_image(path, contact_sheet([pool.cutout(entity.name) for entity in order], columns=20))
     return Path(path)
 
 
@@ -249,7 +249,7 @@ def _make_entity(row: dict, path: Path, work: Path, test: bool) -> dict:
 
 
 def _make_background(row: dict, path: Path, work: Path, test: bool) -> dict:
-    picture = images.read_picture(path)
+    picture = images.read_image(path)
     height = round(picture.shape[0] * BACKGROUND_WIDTH / picture.shape[1])
     picture = images.resize(picture, (height, BACKGROUND_WIDTH))
     target = work / "backgrounds" / f"{row['name']}.webp"

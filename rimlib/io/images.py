@@ -33,12 +33,12 @@ _FORMATS = {
 }
 
 
-def read_picture(source) -> np.ndarray:
+def read_image(source) -> np.ndarray:
     """A picture, uint8 RGB (H, W, 3). What is transparent is laid on white.
 
     Raises RimError for a source that cannot be used, and for NaN or values out of range in an array.
 
-    >>> read_picture(np.array([[0.0, 0.5, 1.0]]))[..., 0]
+    >>> read_image(np.array([[0.0, 0.5, 1.0]]))[..., 0]
     array([[  0, 128, 255]], dtype=uint8)
     """
     pixels = _to_uint8(pixels_of(source))
@@ -53,7 +53,7 @@ def read_picture(source) -> np.ndarray:
 def read_cutout(source) -> tuple[np.ndarray, np.ndarray]:
     """A cut-out: its foreground, uint8 RGB (H, W, 3), and its alpha, float32 (H, W) in [0, 1].
 
-    Raises RimError as `read_picture` does, and for a source without an alpha channel.
+    Raises RimError as `read_image` does, and for a source without an alpha channel.
     """
     import cv2
 
@@ -67,7 +67,7 @@ def read_matte(source) -> np.ndarray:
     """A matte, float32 (H, W) in [0, 1]; 0 is background and 1 is foreground.
 
     RGB is taken for grey where its channels agree to two levels of 255 (what JPEG makes of grey).
-    Raises RimError as `read_picture` does, for colour, and for a source with transparency of its own.
+    Raises RimError as `read_image` does, for colour, and for a source with transparency of its own.
     """
     pixels = pixels_of(source)
     if pixels.shape[2] == 4:
@@ -83,13 +83,13 @@ def read_matte(source) -> np.ndarray:
     return _to_float(pixels[..., 0])
 
 
-def write_picture(path, picture, quality=92, durable=True) -> Path:
+def write_image(path, picture, quality=92, durable=True) -> Path:
     """Write a picture, whole or not at all, in the format of the path's ending.
 
-    picture: any source that `read_picture` takes; quality: 1 to 100, for JPEG and WebP; durable: see
+    picture: any source that `read_image` takes; quality: 1 to 100, for JPEG and WebP; durable: see
     `files.write_atomically`. Raises RimError.
     """
-    return _write(path, Image.fromarray(read_picture(picture)), "a picture", _FORMATS, durable, quality=quality)
+    return _write(path, Image.fromarray(read_image(picture)), "a picture", _FORMATS, durable, quality=quality)
 
 
 def write_matte(path, alpha, durable=True) -> Path:
@@ -103,7 +103,7 @@ def write_cutout(path, foreground, alpha, quality=None) -> Path:
     Without loss, or in a `.webp` with the quality given (1 to 100), where alpha still loses nothing but its steps
     below 1/255. Colours under alpha 0 are kept. Raises RimError.
     """
-    foreground, alpha = read_picture(foreground), read_matte(alpha)
+    foreground, alpha = read_image(foreground), read_matte(alpha)
     if foreground.shape[:2] != alpha.shape:
         raise RimError(
             f"{path}: the foreground has the shape {foreground.shape} and the alpha {alpha.shape}; H and W must agree"

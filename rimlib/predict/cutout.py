@@ -56,7 +56,7 @@ def background(source, size: tuple[int, int]) -> np.ndarray:
     """
     if (color := color_of(source)) is not None:
         return np.broadcast_to(np.array(color, np.uint8), (*size, 3))
-    return composition.fit_background(images.read_picture(source), size)
+    return composition.fit_background(images.read_image(source), size)
 
 
 def color_of(source) -> tuple[int, int, int] | None:

@@ -74,7 +74,7 @@ class Matting:
         """
         import torch
 
-        picture = images.read_picture(picture)
+        picture = images.read_image(picture)
         side = self.model.image_size
         square = torch.from_numpy(images.resize(picture, (side, side))).to(self.device)
         with torch.inference_mode():

@@ -58,7 +58,7 @@ class RefMatte:
 
     def image(self, image_name: str) -> np.ndarray:
         """An image, uint8 (H, W, 3)."""
-        return images.read_picture(self.layout.image(image_name))
+        return images.read_image(self.layout.image(image_name))
 
     def matte(self, mask_id: str) -> np.ndarray:
         """A matte, float32 (H, W) in [0, 1]."""

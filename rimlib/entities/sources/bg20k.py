@@ -40,7 +40,7 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None) -> So
             if deep:
                 from rimlib.io import images
 
-                images.read_picture(path)
+                images.read_image(path)
         except RimError as error:
             report.odd.append(str(error).replace(f"{root}/", "", 1))
             size = (least or 0,)

@@ -241,8 +241,8 @@ def read_pixels(cutting: Cutting) -> tuple[np.ndarray | None, np.ndarray | None,
         foreground, alpha = images.read_cutout(cutting.foreground)
     else:
         alpha = images.read_matte(cutting.alpha)
-        foreground = None if cutting.foreground is None else images.read_picture(cutting.foreground)
-    picture = None if cutting.picture is None else images.read_picture(cutting.picture)
+        foreground = None if cutting.foreground is None else images.read_image(cutting.foreground)
+    picture = None if cutting.picture is None else images.read_image(cutting.picture)
     matte = cutting.alpha or cutting.foreground
     for path, array in ((cutting.picture, picture), (cutting.foreground, foreground)):
         if array is not None and array.shape[:2] != alpha.shape:
