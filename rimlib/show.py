@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 
+from rimlib.entities import rwmini
+from rimlib.entities.entity import KINDS
+from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.io import images
 from rimlib.matting import composition
+from rimlib.matting.boxes import visible_box
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")  # Okabe and Ito's
 WIDTH = 9.0  # inches of every figure
@@ -206,6 +211,39 @@ def contact_sheet(pictures, columns: int = 16, cell: int = 96) -> np.ndarray:
         window = sheet[top : top + size[0], left : left + size[1]]
         window[:] = np.round(window + alpha[..., None] * (foreground - window)).astype(np.uint8)
     return sheet
+
+
+def pool_sheet(pool: Pool, columns: int = 20) -> np.ndarray:
+    """A contact sheet of all cut-outs of a pool, people first, uint8 (H, W, 3)."""
+    order = sorted(pool.entities, key=lambda entity: (KINDS.index(entity.kind), entity.category, entity.name))
+    return contact_sheet([pool.cutout(entity.name) for entity in order], columns)
+
+
+def rwmini_sheet(folder: str | Path = rwmini.FOLDER, height: int = 200) -> np.ndarray:
+    """A sheet of RW-mini, uint8 (H, W, 3): in each row an image, its mattes as coloured veils, each cut-out on a checkerboard.
+
+    Args:
+        folder: RW-mini's, or another of its form.
+        height: pixels of a row.
+    """
+    rows, lines = rwmini.labels(folder), []
+    for name in dict.fromkeys(row["image_name"] for row in rows.values()):
+        image = veiled = images.read_image(Path(folder) / "image" / f"{name}.jpg")
+        cutouts = []
+        for index, mask_id in enumerate(mask_id for mask_id, row in rows.items() if row["image_name"] == name):
+            alpha = images.read_matte(Path(folder) / "mask" / f"{mask_id}.png")
+            window = visible_box(alpha, threshold=0.02, margin=8)
+            cutouts.append(over(image[window], alpha[window]))
+            hue = np.array([int(PALETTE[index][start : start + 2], 16) for start in (1, 3, 5)], np.uint8)
+            veiled = over(np.broadcast_to(hue, image.shape), 0.6 * alpha, veiled)
+        sizes = [
+            (part, (height, max(1, round(height * part.shape[1] / part.shape[0]))))
+            for part in (image, veiled, *cutouts)
+        ]
+        lines.append(np.hstack([images.resize(part, size) for part, size in sizes]))
+    width = max(line.shape[1] for line in lines)
+    sheet = [np.pad(line, ((0, 4), (0, width - line.shape[1]), (0, 0)), constant_values=255) for line in lines]
+    return np.vstack(sheet)
 
 
 def _enlarged(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

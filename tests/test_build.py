@@ -255,8 +255,7 @@ def test_a_group_decodes_each_of_its_entities_once(pool, tmp_path):
 def test_memory_does_not_grow_with_the_number_of_scenes(tmp_path):
     peaks = []
     for extra in (12, 12, 46):  # the first one loads what is loaded once
-        small = starter.load()
-        small.keep_bytes = 1_000_000
+        small = starter.load().with_cache(1_000_000)
         settings = replace(SMALL, groups_train=0, extra_train=extra, height=180, width=240)
         tracemalloc.start()
         build.build(settings, tmp_path / f"{len(peaks)}", splits=("train",), pool=small, progress=False)

@@ -81,7 +81,7 @@ def test_rwmini_is_as_recorded_and_counted(capsys):
     capsys.readouterr()
     cli.main(["rwmini", "stats", "--json"])
     counted = last_json(capsys)
-    assert counted["pictures"] >= 6 and counted["entities"] >= 14 and counted["sentences"] == 4 * counted["entities"]
+    assert counted["images"] >= 6 and counted["entities"] >= 14 and counted["sentences"] == 4 * counted["entities"]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_rwmini_is_as_recorded_and_counted(capsys):
         (["stats", "{tmp}"], "refmatte_<split>_label.json"),
         (["pool", "sources", "--source", "am2k"], "am2k"),
         (["pool", "sources", "--source", "am2k={tmp}"], "train/mask/"),
-        (["pool", "gather", "--source", "nosuch=x", "-o", "{tmp}/out"], "nosuch"),
+        (["pool", "build", "--source", "nosuch=x", "-o", "{tmp}/out"], "nosuch"),
     ],
 )
 def test_bad_input_gets_one_line(arguments, words, tmp_path, capsys, monkeypatch):

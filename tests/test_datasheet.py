@@ -6,11 +6,12 @@ from collections import Counter
 import pytest
 
 from rimlib import profile
-from rimlib.entities import annotate, rwmini, starter
+from rimlib.entities import rwmini, starter
 from rimlib.entities.entity import AGE_GROUPS, GENDERS
 from rimlib.io import files
 from rimlib.refmatte import paper_pool, plan
 from rimlib.repository import repository
+from tools import build_starter
 
 TEXT = (repository() / "book" / "datasheet.md").read_text(encoding="utf-8")
 SECTIONS = {
@@ -90,8 +91,8 @@ def sizes() -> list[list[str]]:
     return rows
 
 
-def proposals() -> list[list[str]]:
-    rows = annotate.starter_annotations()
+def automatic() -> list[list[str]]:
+    rows = build_starter.automatic_labels()
     return [
         [
             column,
@@ -103,7 +104,7 @@ def proposals() -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    "mark, count", [("licences", licences), ("people", people), ("sizes", sizes), ("proposals", proposals)]
+    "mark, count", [("licences", licences), ("people", people), ("sizes", sizes), ("automatic", automatic)]
 )
 def test_a_table_is_what_the_files_hold(mark, count):
     wanted = count()

@@ -7,7 +7,7 @@ import pytest
 
 from rimlib.entities import starter
 from rimlib.entities.entity import Background, Entity
-from rimlib.entities.pool import Pool
+from rimlib.entities.pool import PixelCache, Pool
 from rimlib.errors import RimError
 
 READ = []
@@ -31,7 +31,7 @@ def make(sizes=None, keep_bytes=10_000, names=("a", "b", "c")):
         read_cutout,
         read_background,
         sizes,
-        keep_bytes=keep_bytes,
+        cache=PixelCache(keep_bytes),
     )
 
 
@@ -47,24 +47,24 @@ def test_the_shipped_pool_knows_its_sizes(monkeypatch):
     pool = starter.load()
     for entity in pool.entities[::40]:
         assert pool.size(entity.name) == starter.load().cutout(entity.name)[1].shape
-    assert not pool._kept._items
+    assert not len(pool.cache)
 
 
 def test_what_was_not_asked_for_longest_goes_first_when_the_limit_is_reached():
     pool = make(keep_bytes=3000)  # two cut-outs
     for name in ("a", "b", "a", "c", "a", "b"):
         pool.cutout(name)
-        assert pool._kept.bytes <= 3000
+        assert pool.cache.bytes <= 3000
     assert READ == ["a", "b", "c", "b"], "b went for c, since a had been asked for again"
     pool.background("x")
-    assert pool._kept.bytes == 1800, "1800 and 1400 are more than the limit: both cut-outs went"
+    assert pool.cache.bytes == 1800, "1800 and 1400 are more than the limit: both cut-outs went"
 
 
 def test_one_thing_larger_than_the_limit_is_kept_until_the_next():
     pool = make(keep_bytes=100)
     assert pool.cutout("a") is pool.cutout("a") and READ == ["a"]
     pool.cutout("b")
-    assert list(pool._kept._items) == [("cutout", "b")]
+    assert len(pool.cache) == 1 and ("cutout", "b") in pool.cache
 
 
 def test_a_part_holds_what_was_asked_for_and_shares_the_pixels():
@@ -88,6 +88,19 @@ def test_a_pickled_pool_is_small_and_copies_share_what_they_read():
     one.cutout("a"), two.cutout("a"), two.cutout("b")
     assert READ == ["a", "b"]
     assert one.fingerprint() == pool.only(["a"], ["x"]).fingerprint()
+
+
+def test_a_cache_of_its_own_is_empty_here_and_elsewhere():
+    pool = make()
+    pool.cutout("a")
+    fresh = pool.with_cache(keep_bytes=3000)
+    READ.clear()
+    fresh.cutout("a"), pool.cutout("a")
+    assert READ == ["a"] and fresh.cache.limit == 3000 and fresh.fingerprint() == pool.fingerprint()
+    here, fresh = pickle.loads(pickle.dumps(pool)), pickle.loads(pickle.dumps(fresh))
+    READ.clear()
+    here.cutout("a"), fresh.cutout("a")
+    assert READ == ["a", "a"] and fresh.cache.limit == 3000
 
 
 def test_the_fingerprint_knows_rows_and_digests_but_not_what_was_read():
@@ -123,4 +136,4 @@ def test_threads_may_share_a_pool():
     pool = make(keep_bytes=3000)
     with ThreadPoolExecutor(8) as threads:
         assert len(list(threads.map(lambda number: pool.cutout("abc"[number % 3]), range(3000)))) == 3000
-    assert pool._kept.bytes == 1400 * len(pool._kept._items) <= 3000
+    assert pool.cache.bytes == 1400 * len(pool.cache) <= 3000

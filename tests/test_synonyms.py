@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rimlib.entities import starter, synonyms, wordnet
+from rimlib.entities import starter, synonyms
 from rimlib.entities.entity import AGE_GROUPS, GENDERS, Entity
 from rimlib.errors import RimError
+from tools import wordnet
 
 TABLE = json.loads((Path(synonyms.__file__).parent / "categories.json").read_text(encoding="utf-8"))
 AM2K = (
@@ -272,7 +273,7 @@ def test_candidates_are_names_of_concrete_senses(database):
 
 
 def test_the_proposal_stands_beside_the_tables_decision(database):
-    (row,) = wordnet.propose(["owl"], database)
+    (row,) = wordnet.compare(["owl"], database)
     assert row == {
         "category": "owl",
         "candidate": ["bird of minerva", "wise guy", "bird", "animal", "brute", "creature"],
@@ -296,10 +297,13 @@ def test_no_wordnet_is_said_with_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
     monkeypatch.setattr(wordnet, "DEBIAN", str(tmp_path / "none"))
     wordnet._reader.cache_clear()
-    with pytest.raises(RimError, match="wordnet-base"):
-        wordnet.candidates("owl")
-    with pytest.raises(RimError, match="data.noun is missing"):
-        wordnet.candidates("owl", tmp_path)
+    for folder in (None, tmp_path):
+        with pytest.raises(RimError) as caught:
+            wordnet.candidates("owl", folder)
+        assert caught.value.path == (wordnet.DEBIAN if folder is None else str(folder)) and "wordnet-base" in str(
+            caught.value
+        )
     (tmp_path / "data.noun").write_text("not a database\n")
-    with pytest.raises(RimError, match="nltk cannot read"):
+    with pytest.raises(RimError) as caught:
         wordnet.candidates("owl", tmp_path)
+    assert caught.value.path == str(tmp_path)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from rimlib.entities import trimaps
 from rimlib.errors import RimError
 from rimlib.io import files
+from tools import trimaps
 
 
 def test_an_outline_leaves_a_band_open_on_both_sides():
@@ -40,26 +40,31 @@ def test_holes_and_paint_are_laid_over_in_their_order():
 
 
 @pytest.mark.parametrize(
-    "drawing, message",
+    "drawing",
     [
-        ({"band": 2, "outline": []}, "has no outline"),
-        ({"band": 2, "outline": ["1,1 2,2 3,1"], "paint": [{"label": "maybe", "stroke": "1,1"}]}, "is no paint"),
-        ({"band": 2, "outline": ["1,1 2,2 3,1"], "paint": [{"label": "unknown"}]}, "is no paint"),
+        {"band": 2, "outline": []},
+        {"band": 2, "outline": ["1,1 2,2 3,1"], "paint": [{"label": "maybe", "stroke": "1,1"}]},
+        {"band": 2, "outline": ["1,1 2,2 3,1"], "paint": [{"label": "unknown"}]},
     ],
 )
-def test_a_drawing_that_cannot_be_used_is_refused_by_name(tmp_path, drawing, message):
+def test_a_drawing_that_cannot_be_used_is_refused_by_name(tmp_path, drawing):
     files.write_json(tmp_path / "one.json", drawing)
-    with pytest.raises(RimError, match=f"one.json.*{message}"):
+    with pytest.raises(RimError) as caught:
         trimaps.read(tmp_path / "one.json")
+    assert caught.value.path == str(tmp_path / "one.json")
+
+
+def test_an_empty_trimap_has_an_empty_matte():
+    assert not trimaps.matte(np.zeros((9, 9, 3), np.uint8), np.zeros((9, 9), np.uint8)).any()
 
 
 def test_the_matting_finds_a_soft_edge_and_keeps_what_is_known():
     true = np.clip((np.arange(60, dtype=np.float32) - 25) / 10, 0, 1)[None].repeat(40, 0)  # (H, W)
-    picture = np.round(255 * (true[..., None] * [0.9, 0.3, 0.1] + (1 - true[..., None]) * [0.1, 0.4, 0.8])).astype(
+    image = np.round(255 * (true[..., None] * [0.9, 0.3, 0.1] + (1 - true[..., None]) * [0.1, 0.4, 0.8])).astype(
         np.uint8
     )
     trimap = np.full((40, 60), 128, np.uint8)
     trimap[:, :15], trimap[:, 45:] = 0, 255
-    alpha = trimaps.matte(picture, trimap, margin=4)
+    alpha = trimaps.matte(image, trimap, margin=4)
     assert alpha.dtype == np.float32 and np.abs(alpha - true).max() < 0.06
     assert (alpha[:, :15] == 0).all() and (alpha[:, 45:] == 1).all()

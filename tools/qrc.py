@@ -1,7 +1,7 @@
 """Reading one file out of a Qt resource collection (`.rcc`), as GCompris packs its photographs.
 
-A collection is a header, a tree of fixed-size nodes, the names of the nodes and their data. Version 1 has nodes of 14 bytes,
-versions 2 and 3 of 22. Data may be stored as it is or squeezed by zlib; the third kind, Zstandard, is refused.
+A collection is a header, a tree of fixed-size nodes, the names of the nodes and their data. Version 1 has nodes of 14
+bytes, versions 2 and 3 of 22. Data may be stored as it is or squeezed by zlib; the third kind, Zstandard, is refused.
 """
 
 from __future__ import annotations

@@ -18,29 +18,29 @@ if TYPE_CHECKING:  # each command imports what it needs, so that `rim --help` do
 def add_commands(commands, add) -> None:
     """Add the commands to a parser's; `add(commands, name, function, text)` makes one and returns its parser."""
     pool = _add_shipped(commands, add, "pool", "starter", "the cut-outs that scenes are made of")
-    sources = add(pool, "sources", _pool_sources, "read public data sets and say what is there, missing or odd")
+    sources = add(pool, "sources", _pool_sources, "read public data sets and list what is there, missing or odd")
     _add_sources(sources)
-    sources.add_argument("--deep", action="store_true", help="open every picture, not its header alone")
-    gather = add(pool, "gather", _pool_gather, "make a pool of public data sets: foregrounds estimated, words found")
-    _add_sources(gather)
-    gather.add_argument(
+    sources.add_argument("--deep", action="store_true", help="open every image, not its header alone")
+    build_pool = add(pool, "build", _pool_build, "make a pool of public data sets: foregrounds estimated, labels found")
+    _add_sources(build_pool)
+    build_pool.add_argument(
         "-o", "--out", metavar="OUT", required=True, help="the pool's folder; a call that was stopped goes on there"
     )
-    gather.add_argument(
-        "--corrections", metavar="CSV", help="the table of corrections, which stands above the machines"
+    build_pool.add_argument(
+        "--corrections", metavar="CSV", help="the table of corrections, which overrides automatic labels"
     )
-    gather.add_argument(
+    build_pool.add_argument(
         "--foreground",
         default="cf",
         choices=("cf", "ml", "given"),
         help="closed form, multi-level, or the source's own",
     )
-    gather.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
-    gather.add_argument("--skip-bad", action="store_true", help="leave out what cannot be used, and list it")
-    gather.add_argument("--category", choices=("maskrcnn", "clip"), help="the machine that proposes categories")
-    gather.add_argument("--people", choices=("levi", "clip"), help="the machine that proposes gender and age")
-    gather.add_argument("--clothes", choices=("clip",), help="the machine that proposes garments")
-    gather.add_argument("--weights", metavar="DIR", help="where the machines' weights are")
+    build_pool.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
+    build_pool.add_argument("--skip-bad", action="store_true", help="leave out what cannot be used, and list it")
+    build_pool.add_argument("--category", choices=("maskrcnn", "clip"), help="the detector or classifier of categories")
+    build_pool.add_argument("--people", choices=("levi", "clip"), help="the classifier of gender and age")
+    build_pool.add_argument("--clothes", choices=("clip",), help="the classifier of garments")
+    build_pool.add_argument("--weights", metavar="DIR", help="where the networks' weights are")
 
     _add_shipped(commands, add, "rwmini", "rwmini", "the shipped test set of real photographs")
 
@@ -71,17 +71,14 @@ def add_commands(commands, add) -> None:
 
 
 def _add_shipped(commands, add, name: str, module: str, text: str):
-    """The four commands of pictures that ship with rimlib, by the functions of `rimlib.entities.<module>`; returns their parser."""
+    """The three commands of images that ship with rimlib, by the functions of `rimlib.entities.<module>`; returns their parser."""
     actions = add(commands, name, None, text).add_subparsers(metavar="ACTION", required=True)
     stats = add(actions, "stats", _shipped_stats, "how many of what ships")
     stats.add_argument("--json", action="store_true", help="as one JSON value")
     show = add(actions, "show", _shipped_show, "draw all that ships on one sheet")
     show.add_argument("path", metavar="OUT", help=f"the sheet's file, such as {name}.png")
     verify = add(actions, "verify", _shipped_verify, "compare every shipped file with its recorded hash")
-    rebuild = add(actions, "rebuild", _shipped_rebuild, "make it again from the packages that it came from")
-    rebuild.add_argument("--root", metavar="FOLDER", default="/", help="where the packages are, if not installed")
-    rebuild.add_argument("-o", "--out", metavar="OUT", required=True, help="the folder to write to")
-    for action in (stats, show, verify, rebuild):
+    for action in (stats, show, verify):
         action.set_defaults(module=module)
     return actions
 
@@ -136,18 +133,18 @@ def _shipped_stats(options) -> None:
 
 
 def _shipped_show(options) -> None:
-    print(_shipped(options).show(options.path))
+    from rimlib import show
+    from rimlib.entities import starter
+    from rimlib.io import images
+
+    sheet = show.rwmini_sheet() if options.module == "rwmini" else show.pool_sheet(starter.load())
+    print(images.write_image(options.path, sheet))
 
 
 def _shipped_verify(options) -> None:
     if wrong := _shipped(options).verify():
         raise RimError(f"{wrong[0]}: missing or changed, and {len(wrong) - 1} more; install rimlib again")
     print("every file is as recorded")
-
-
-def _shipped_rebuild(options) -> None:
-    _shipped(options).rebuild(options.root, options.out)
-    print(options.out)
 
 
 def _pool_sources(options) -> None:
@@ -159,31 +156,28 @@ def _pool_sources(options) -> None:
     print("\n".join(sources.shared_files(read)), end="")
 
 
-def _pool_gather(options) -> None:
+def _pool_build(options) -> None:
     from rimlib.entities import build_pool, sources
-    from rimlib.entities.propose import Proposers
+    from rimlib.entities.auto_labels import AutoLabeller
 
-    machines = Proposers(
+    labeller = AutoLabeller(
         category=options.category, people=options.people, clothes=options.clothes, folder=options.weights
     )
-    made = build_pool.gather(
+    made = build_pool.build(
         sources.open_all(options.sources),
         options.out,
         options.corrections,
         options.foreground,
         options.workers,
         options.skip_bad,
-        proposers=machines,
+        labeller=labeller,
     )
-    for line in [
-        *made.left_out,
-        *(f"{name}: in the table of corrections, in no source" for name in made.unused),
-        *(f"{line} ({count} entities)" for line, count in made.said.most_common()),
-    ]:
+    unused = (f"{name}: in the table of corrections, in no source" for name in made.unused)
+    unlabelled = (f"{message} ({count} entities)" for message, count in made.unlabelled.most_common())
+    for line in (*made.left_out, *unused, *unlabelled):
         print(line)
-    print(
-        f"{made.folder}: {made.entities} entities, {made.backgrounds} backgrounds, {made.computed} of them read by this call"
-    )
+    counts = f"{made.entities} entities, {made.backgrounds} backgrounds, {made.computed} of them read by this call"
+    print(f"{made.folder}: {counts}")
 
 
 def _settings(options: argparse.Namespace) -> Data:

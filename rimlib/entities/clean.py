@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from rimlib.errors import RimError
 from rimlib.io import images
+from rimlib.matting.boxes import visible_box
+
+VISIBLE = 0.02  # alpha above which a pixel counts
+FACE_BLOCKS = (4, 5)  # blocks of colour that a blurred face keeps, too few for anybody to be known by
 
 
 def clean_cutout(
@@ -14,22 +19,21 @@ def clean_cutout(
     """Crop a cut-out to what is visible, drop specks, mend a hard edge, and limit its size.
 
     A mask of two values only (0 and 1) has its outermost pixel removed, since that pixel holds the old background, and
-    its new edge made soft over one pixel. Foreground colours are carried outwards from the nearest solid pixel
-    wherever alpha is small, so that no old background shines through when the picture is made smaller.
+    its new edge made soft over one pixel. Foreground colours are carried outwards from the nearest solid pixel wherever
+    alpha is small, so that no old background shows through when the image is made smaller.
 
     Args:
-        foreground: uint8 (H, W, 3). alpha: float32 (H, W) in [0, 1].
+        foreground: uint8 (H, W, 3).
+        alpha: float32 (H, W) in [0, 1].
         longer_side: pixels; larger cut-outs are made smaller, smaller ones stay.
         speck: components of alpha with fewer pixels than this vanish.
 
     Raises:
         RimError: nothing visible is left.
     """
-    import cv2
-
     alpha = alpha.astype(np.float32)
     two_valued = np.isin(np.round(alpha * 255), (0, 255)).all()
-    count, labels, component, _ = cv2.connectedComponentsWithStats((alpha > 0.02).astype(np.uint8), connectivity=8)
+    _, labels, component, _ = cv2.connectedComponentsWithStats((alpha > VISIBLE).astype(np.uint8), connectivity=8)
     small = np.flatnonzero(component[:, cv2.CC_STAT_AREA] < speck)
     alpha = np.where(np.isin(labels, small[small > 0]) | (labels == 0), 0, alpha).astype(np.float32)
     if two_valued:
@@ -37,11 +41,10 @@ def clean_cutout(
         foreground = np.pad(foreground, ((2, 2), (2, 2), (0, 0)), mode="edge")
         alpha = cv2.erode(alpha, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
         alpha = cv2.GaussianBlur(alpha, (3, 3), 0.8)
-    rows, columns = np.flatnonzero((alpha > 0.02).any(axis=1)), np.flatnonzero((alpha > 0.02).any(axis=0))
-    if len(rows) == 0:
+    window = visible_box(alpha, VISIBLE)
+    if window is None:
         raise RimError("cut-out: its alpha is empty; nothing would be visible")
-    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    foreground, alpha = foreground[top:bottom, left:right], alpha[top:bottom, left:right]
+    foreground, alpha = foreground[window], alpha[window]
     foreground = _carry_outwards(foreground, alpha, 0.98 if two_valued else 0.05)
     side = max(alpha.shape)
     if side > longer_side:
@@ -50,45 +53,31 @@ def clean_cutout(
     return np.ascontiguousarray(foreground), np.clip(np.ascontiguousarray(alpha), 0, 1)
 
 
-def blur_faces(picture: np.ndarray, boxes: list[tuple[int, int, int, int]]) -> np.ndarray:
+def blur_faces(image: np.ndarray, boxes: list[tuple[int, int, int, int]]) -> np.ndarray:
     """Make faces unrecognisable: coarse blocks, then a blur, inside an ellipse.
 
     Args:
-        picture: uint8 (H, W, 3).
+        image: uint8 (H, W, 3).
         boxes: left, top, right, bottom in pixels, one for each face.
-
-    The face keeps four by five blocks of colour, too few for anybody to be known by.
     """
-    import cv2
-
-    result = picture.copy()
+    result = image.copy()
     for left, top, right, bottom in boxes:
         left, top = max(0, left), max(0, top)
-        right, bottom = min(picture.shape[1], right), min(picture.shape[0], bottom)
-        if right - left < 2 or bottom - top < 2:
+        width, height = min(image.shape[1], right) - left, min(image.shape[0], bottom) - top
+        if width < 2 or height < 2:
             continue
-        face = result[top:bottom, left:right]
-        blocks = cv2.resize(face, (4, 5), interpolation=cv2.INTER_AREA)
-        coarse = cv2.resize(blocks, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
-        inside = np.zeros(face.shape[:2], np.uint8)
-        cv2.ellipse(
-            inside,
-            ((right - left) // 2, (bottom - top) // 2),
-            ((right - left) // 2, (bottom - top) // 2),
-            0,
-            0,
-            360,
-            255,
-            -1,
-        )
+        face = result[top : top + height, left : left + width]
+        blocks = cv2.resize(face, FACE_BLOCKS, interpolation=cv2.INTER_AREA)
+        coarse = cv2.resize(blocks, (width, height), interpolation=cv2.INTER_LINEAR)
+        inside = np.zeros((height, width), np.uint8)
+        half = (width // 2, height // 2)
+        cv2.ellipse(inside, half, half, 0, 0, 360, 255, -1)
         face[inside > 0] = coarse[inside > 0]
     return result
 
 
 def _carry_outwards(foreground: np.ndarray, alpha: np.ndarray, solid: float) -> np.ndarray:
     """Give each pixel below `solid` the colour of the nearest pixel at or above it."""
-    import cv2
-
     away = (alpha < solid).astype(np.uint8)
     if not away.any() or away.all():
         return foreground

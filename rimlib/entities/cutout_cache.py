@@ -1,101 +1,131 @@
-"""The pixels of one cut-out or background in a pool's form, made once and kept, with a record of what they were made from.
+"""The pixels of one cut-out or background in a pool's form, made once and cached, with a record of their origin.
 
-Paper: Sec. 3.1. A record lies in `parts/entities/NAME.json` or `parts/backgrounds/NAME.json` and is written after the picture. It holds a
-stamp of the source's files (name, size, time) and of what was done to them; while the stamp is the same nothing is computed again.
+Paper: Sec. 3.1. A record lies in `parts/entities/NAME.json` or `parts/backgrounds/NAME.json` and is written after the
+    image. It holds a
+stamp of the source's files (name, size, time) and of what was done to them; while the stamp is the same nothing is
+computed again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from rimlib.entities.clean import blur_faces, clean_cutout
-from rimlib.entities.sources.common import Backdrop, Cutting, read_pixels
+from rimlib.entities.sources.common import BackgroundFile, CutoutFiles, read_pixels
 from rimlib.errors import RimError
 from rimlib.io import files, images
+from rimlib.matting.boxes import visible_box
 from rimlib.matting.foreground import estimate
 
 RECIPE = 1  # a change of what is done to pixels gives another number, and older cut-outs are made again
 QUALITY = 92  # of backgrounds that are not JPEG files already
+ORIENTATION = 0x0112  # EXIF's tag; 1 is upright
 
 
-def job(item: Cutting | Backdrop, out: Path, foreground: str) -> tuple:
-    """The item, where it goes, how, and its record if it is there and its files have not changed since."""
-    paths = item.files() if isinstance(item, Cutting) else [item.file]
-    try:
-        states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    except OSError as error:
-        states = [str(error)]  # reading it will say what is wrong
-    how = (foreground, item.faces, item.clean) if isinstance(item, Cutting) else QUALITY
-    stamp = hashlib.sha256(repr((RECIPE, item.source, item.path, states, how)).encode()).hexdigest()
-    part = "entities" if isinstance(item, Cutting) else "backgrounds"
-    kept = None
-    if (out / "parts" / part / f"{item.name}.json").is_file():
-        record = files.read_json(out / "parts" / part / f"{item.name}.json")
-        if record.get("stamp") == stamp and (out / part / record["file"]).is_file():
-            kept = record
-    return item, out, foreground, stamp, kept
+@dataclass(frozen=True)
+class Job:
+    """One image to make.
 
-
-def make(item: Cutting | Backdrop, out: Path, foreground: str, stamp: str) -> tuple:
-    """The item and its record, or the error that says which of its files can't be used.
-
-    Raises:
-        RimError: what was made can't be written; that is no fault of the item's.
+    Attributes:
+        item: what it is made from.
+        out: the pool's folder.
+        foreground: the method, see `build_pool.build`.
     """
-    try:
-        size, data = _cut(item, foreground) if isinstance(item, Cutting) else _copy(item)
-    except RimError as error:
-        return item, error
-    part, ending = ("entities", ".png") if isinstance(item, Cutting) else ("backgrounds", ".jpg")
-    path = files.write_atomically(out / part / f"{item.name}{ending}", data, durable=False)
-    record = {
-        "stamp": stamp,
-        "file": path.name,
-        "height": size[0],
-        "width": size[1],
-        "sha256": hashlib.sha256(data).hexdigest(),
-    }
-    files.write_json(out / "parts" / part / f"{item.name}.json", record)
-    return item, record
+
+    item: CutoutFiles | BackgroundFile
+    out: Path
+    foreground: str
+
+    @property
+    def part(self) -> str:
+        """The pool's sub-folder."""
+        return "entities" if isinstance(self.item, CutoutFiles) else "backgrounds"
+
+    @property
+    def record_path(self) -> Path:
+        """Where its record lies."""
+        return self.out / "parts" / self.part / f"{self.item.name}.json"
+
+    def stamp(self) -> str:
+        """A hash of the source's files and of what is done to them."""
+        item = self.item
+        how: object = QUALITY
+        paths = [item.file] if isinstance(item, BackgroundFile) else item.files()
+        if isinstance(item, CutoutFiles):
+            how = (self.foreground, item.faces, item.clean)
+        try:
+            states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+        except OSError:
+            states = []  # reading it will tell what is wrong
+        return hashlib.sha256(repr((RECIPE, item.source, item.path, states, how)).encode()).hexdigest()
+
+    def cached(self) -> dict | None:
+        """The record, if its image is there and the source's files have not changed since."""
+        if not self.record_path.is_file():
+            return None
+        record = files.read_json(self.record_path)
+        same = record.get("stamp") == self.stamp() and (self.out / self.part / record["file"]).is_file()
+        return record if same else None
+
+    def run(self) -> dict | RimError:
+        """Make the image and its record; or the error that names which of the source's files can't be used.
+
+        Raises:
+            RimError: what was made can't be written; that is no fault of the item's.
+        """
+        stamp = self.stamp()
+        try:
+            size, data = _background(self.item) if isinstance(self.item, BackgroundFile) else self._cutout(self.item)
+        except RimError as error:
+            return error
+        ending = ".png" if self.part == "entities" else ".jpg"
+        path = self.out / self.part / f"{self.item.name}{ending}"
+        files.write_atomically(path, data, durable=False)
+        digest = hashlib.sha256(data).hexdigest()
+        record = {"stamp": stamp, "file": path.name, "height": size[0], "width": size[1], "sha256": digest}
+        files.write_json(self.record_path, record)
+        return record
+
+    def _cutout(self, item: CutoutFiles) -> tuple[tuple[int, int], bytes]:
+        image, foreground, alpha = read_pixels(item)
+        if image is not None and (foreground is None or self.foreground != "given"):
+            foreground = estimate(image, alpha, "cf" if self.foreground == "given" else self.foreground)
+        assert foreground is not None, item.path
+        foreground = blur_faces(foreground, list(item.faces))
+        if item.clean:
+            foreground, alpha = clean_cutout(foreground, alpha, max(alpha.shape) + 4)
+        levels = np.rint(alpha * 255).astype(np.uint8)
+        window = visible_box(levels)
+        assert window is not None, item.path  # read_pixels refuses an empty alpha
+        foreground, levels = foreground[window], levels[window]
+        height, width = levels.shape
+        return (height, width), encode_png(np.dstack([foreground * (levels > 0)[..., None], levels]))
 
 
-def _cut(cutting: Cutting, method: str) -> tuple[tuple[int, int], bytes]:
-    picture, foreground, alpha = read_pixels(cutting)
-    if picture is not None and (foreground is None or method != "given"):
-        foreground = estimate(picture, alpha, "cf" if method == "given" else method)
-    foreground = blur_faces(foreground, list(cutting.faces))
-    if cutting.clean:
-        foreground, alpha = clean_cutout(foreground, alpha, max(alpha.shape) + 4)
-    levels = np.rint(alpha * 255).astype(np.uint8)
-    rows, columns = np.flatnonzero(levels.any(axis=1)), np.flatnonzero(levels.any(axis=0))
-    window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    foreground, levels = foreground[window], levels[window]
-    return levels.shape, _png(np.dstack([foreground * (levels > 0)[..., None], levels]))
-
-
-def _copy(backdrop: Backdrop) -> tuple[tuple[int, int], bytes]:
-    """A JPEG that needs nothing is copied byte for byte; anything else is decoded and stored as JPEG."""
-    from PIL import Image
-
-    picture = images.read_image(backdrop.file)
-    with Image.open(backdrop.file) as image:
-        plain = image.format == "JPEG" and image.mode == "RGB" and image.getexif().get(0x0112, 1) == 1
-    if plain:
-        return picture.shape[:2], backdrop.file.read_bytes()
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=QUALITY)
-    return picture.shape[:2], buffer.getvalue()
-
-
-def _png(rgba: np.ndarray) -> bytes:
-    """RGBA without loss, by a filter and a level that are quick to undo: half again as quick as a PNG of the usual kind."""
-    import cv2
-
+def encode_png(rgba: np.ndarray) -> bytes:
+    """RGBA without loss, by a filter and a level that are decoded half again as quickly as a PNG of the usual kind."""
     settings = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_FILTERED]
     if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # OpenCV 4.12 and later
         settings += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB]
     return cv2.imencode(".png", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA), settings)[1].tobytes()
+
+
+def _background(item: BackgroundFile) -> tuple[tuple[int, int], bytes]:
+    """A JPEG that needs nothing is copied byte for byte; anything else is decoded and stored as JPEG."""
+    from PIL import Image
+
+    image = images.read_image(item.file)
+    height, width = image.shape[:2]
+    with Image.open(item.file) as file:
+        plain = file.format == "JPEG" and file.mode == "RGB" and file.getexif().get(ORIENTATION, 1) == 1
+    if plain:
+        return (height, width), item.file.read_bytes()
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=QUALITY)
+    return (height, width), buffer.getvalue()

@@ -1,4 +1,4 @@
-"""The drawn pool: wispy and transparent things made by code, with an alpha that is known and not estimated.
+"""The drawn pool: wispy and transparent objects made by code, with an alpha that is known and not estimated.
 
 Paper: Sec. 3.1 takes its entities from matting data sets, whose alphas people drew. This pool stands beside those:
 tests compare with it exactly, and it has what photographs lack, smoke and glass and single hairs.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import zlib
 from functools import partial
+from typing import Any
 
 import numpy as np
+import webcolors
 
 from rimlib.entities import painters
 from rimlib.entities.entity import Background, Entity
@@ -28,12 +30,12 @@ CATEGORIES = {  # category: (transparent, wispy, colours)
 }
 """What can be drawn: each category is the name of a painter, and each colour a CSS3 name."""
 
-_PLACES = ("sky", "meadow", "wall", "sunset")
-_SOURCE = {"source": "drawn", "licence": "MIT", "credit": "drawn by rimlib"}
+PLACES = ("sky", "meadow", "wall", "sunset")
+SOURCE: dict[str, Any] = {"source": "drawn", "licence": "MIT", "credit": "drawn by rimlib"}
 
 
 def load(size: int = 256, seed: int = 0, variants: int = 3) -> Pool:
-    """The drawn pool, a pool like any other; each cut-out is drawn when it is first asked for.
+    """The drawn pool, a pool like any other; each cut-out is drawn when it is first used.
 
     Args:
         size: the side of each cut-out in pixels, 16 or more; backgrounds have 1.5 by 2 times that.
@@ -43,40 +45,28 @@ def load(size: int = 256, seed: int = 0, variants: int = 3) -> Pool:
     Raises:
         RimError: a size or a number of variants out of range.
 
-    Example:
-        >>> pool = load(size=32, variants=1)
-        >>> pool.categories()
-        ['bubble', 'cobweb', 'feather', 'glass', 'hair', 'net', 'pompom', 'smoke']
-        >>> foreground, alpha = pool.cutout("drawn-glass-0")
-        >>> foreground.shape, alpha.shape
-        ((32, 32, 3), (32, 32))
+    >>> pool = load(size=32, variants=1)
+    >>> pool.categories()
+    ['bubble', 'cobweb', 'feather', 'glass', 'hair', 'net', 'pompom', 'smoke']
+    >>> foreground, alpha = pool.cutout("drawn-glass-0")
+    >>> foreground.shape, alpha.shape
+    ((32, 32, 3), (32, 32))
     """
     if not 16 <= size <= 4096:
-        raise RimError(f"size is {size}; the drawn pool goes from 16 to 4096 pixels")
+        raise RimError(f"size is {size}; the drawn pool goes from 16 to 4096 pixels", setting="size")
     if variants < 1:
-        raise RimError(f"variants is {variants}; it must be 1 or more")
+        raise RimError(f"variants is {variants}; it must be 1 or more", setting="variants")
     entities = []
     for category, (transparent, wispy, colors) in CATEGORIES.items():
         order = _generator(seed, category).permutation(len(colors))
         for variant in range(variants):
-            entities.append(
-                Entity(
-                    f"drawn-{category}-{variant}",
-                    "thing",
-                    category,
-                    colors[order[variant % len(colors)]],
-                    transparent=transparent,
-                    wispy=wispy,
-                    split="test" if variant % 3 == 2 else "train",
-                    **_SOURCE,
-                )
-            )
-    backgrounds = [
-        Background(f"drawn-{place}", place, "test" if place == "sunset" else "train", **_SOURCE) for place in _PLACES
-    ]
-    return Pool(
-        entities, backgrounds, partial(_cutout, size=size, seed=seed), partial(_background, size=size, seed=seed)
-    )
+            name, color = f"drawn-{category}-{variant}", colors[order[variant % len(colors)]]
+            split = "test" if variant % 3 == 2 else "train"
+            entities.append(Entity(name, "thing", category, color, True, transparent, wispy, split=split, **SOURCE))
+    splits = {place: "test" if place == "sunset" else "train" for place in PLACES}
+    backgrounds = [Background(f"drawn-{place}", place, split, **SOURCE) for place, split in splits.items()]
+    readers = partial(_cutout, size=size, seed=seed), partial(_background, size=size, seed=seed)
+    return Pool(entities, backgrounds, *readers)
 
 
 def draw(category: str, color: str, size: int = 256, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -85,23 +75,22 @@ def draw(category: str, color: str, size: int = 256, seed: int = 0) -> tuple[np.
     Args:
         category: a key of CATEGORIES.
         color: a CSS3 name; shading makes parts lighter and darker.
-        seed: the same one draws the same picture, whatever was drawn before.
+        size: the side in pixels.
+        seed: the same one draws the same image, whatever was drawn before.
 
     Raises:
         RimError: an unknown category or colour.
     """
-    import webcolors
-
     if category not in CATEGORIES:
-        raise RimError(f"category is {category!r}; drawn are {', '.join(CATEGORIES)}")
+        raise RimError(f"category is {category!r}; drawn are {', '.join(CATEGORIES)}", setting="category")
     try:
         rgb = np.array(webcolors.name_to_rgb(color), np.float32)
     except ValueError:
-        raise RimError(f"color is {color!r}; expected a CSS3 colour name such as teal") from None
+        raise RimError(f"color is {color!r}; expected a CSS3 colour name such as teal", setting="color") from None
     return getattr(painters, category)(size, _generator(seed, category), rgb)
 
 
-def _cutout(entity: Entity, size: int, seed: int):
+def _cutout(entity: Entity, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return draw(entity.category, entity.color, size, zlib.crc32(f"{entity.name}/{seed}".encode()))
 
 
@@ -109,31 +98,28 @@ def _background(background: Background, size: int, seed: int) -> np.ndarray:
     """A place, uint8 (1.5 S, 2 S, 3), by what makes it: gradients and cloudy noise."""
     rng = _generator(seed, background.name)
     height, width = size * 3 // 2, size * 2
-    coarse, fine = (
-        painters.fractal(width, rng, octaves, cells)[:height, :, None] for octaves, cells in ((5, 3), (4, 40))
-    )
+    noise = (painters.fractal(width, rng, octaves, cells) for octaves, cells in ((5, 3), (4, 40)))
+    coarse, fine = (values[:height, :, None] for values in noise)
     down = np.linspace(0, 1, height)[:, None, None]  # (H, 1, 1)
     if background.category == "sky":
         clouds = np.clip(2.5 * coarse - 1.1, 0, 1) * (1 - 0.6 * down)
-        picture = _blend(_blend((58, 118, 196), (176, 212, 240), down), (250, 250, 252), clouds)
+        image = _blend(_blend((58, 118, 196), (176, 212, 240), down), (250, 250, 252), clouds)
     elif background.category == "meadow":
-        grass = _blend(
-            (52, 92, 28), (142, 168, 70), np.clip(0.55 * coarse + 0.9 * (fine - 0.5) * (0.3 + down) + 0.2, 0, 1)
-        )
+        blades = np.clip(0.55 * coarse + 0.9 * (fine - 0.5) * (0.3 + down) + 0.2, 0, 1)
+        grass = _blend((52, 92, 28), (142, 168, 70), blades)
         far = np.clip((0.4 - down) / 0.04, 0, 1)
-        picture = _blend(grass, _blend((190, 214, 232), (216, 228, 226), down), far)
+        image = _blend(grass, _blend((190, 214, 232), (216, 228, 226), down), far)
     elif background.category == "wall":
-        picture = _blend((150, 132, 112), (206, 192, 172), np.clip(0.6 * coarse + 0.5 * fine - 0.05, 0, 1)) * (
-            1.05 - 0.2 * down
-        )
+        plaster = _blend((150, 132, 112), (206, 192, 172), np.clip(0.6 * coarse + 0.5 * fine - 0.05, 0, 1))
+        image = plaster * (1.05 - 0.2 * down)
     else:
         dusk = _blend((40, 44, 92), (232, 120, 72), np.clip(down * 1.7, 0, 1))
         glow = _blend(dusk, (250, 206, 120), np.clip(2.4 * coarse - 1.3, 0, 1) * down)
-        picture = _blend(glow, (24, 26, 34), down > 0.82 + 0.08 * (coarse[height // 2] - 0.5))
-    return np.rint(np.clip(picture, 0, 255)).astype(np.uint8)
+        image = _blend(glow, (24, 26, 34), down > 0.82 + 0.08 * (coarse[height // 2] - 0.5))
+    return np.rint(np.clip(image, 0, 255)).astype(np.uint8)
 
 
-def _blend(low, high, share):
+def _blend(low: Any, high: Any, share: Any) -> np.ndarray:
     return np.asarray(low) * (1 - share) + np.asarray(high) * share
 
 

@@ -1,7 +1,8 @@
 """One cut-out and what is known of it.
 
-Paper: Sec. 3.1: every entity has an entry-level category, a colour and the two attributes salient and
-transparent; a person has gender, age group and clothes besides.
+Paper: Sec. 3.1: every entity has an entry-level category, a colour and the two attributes salient and transparent; a
+    person has gender,
+age group and clothes besides.
 """
 
 from __future__ import annotations
@@ -10,11 +11,17 @@ from dataclasses import asdict, dataclass, fields
 
 from rimlib.errors import RimError
 
-ATTRIBUTES = ("category", "color", "salient", "transparent", "gender", "age_group", "clothes")
-# all that a sentence can say of an entity itself; the last three are a person's
 KINDS = ("person", "animal", "thing")
 GENDERS = ("female", "male")
 AGE_GROUPS = ("child", "teenager", "adult", "senior")  # Paper: Table 2; "15-20" is called teenager here
+PERSON_ATTRIBUTES = ("gender", "age_group", "clothes")
+ATTRIBUTES = (
+    "category",
+    "color",
+    "salient",
+    "transparent",
+    *PERSON_ATTRIBUTES,
+)  # what a sentence can name of an entity
 
 
 @dataclass(frozen=True)
@@ -24,14 +31,14 @@ class Entity:
     Attributes:
         name: unique id, `[a-z0-9-]+`.
         kind: `person`, `animal` or `thing` (plants are things), the three parts of the paper's 5:1:1.
-        category: the entry-level name, what people say first; `human` for all people.
+        category: the entry-level name, the most usual one; `human` for all people.
         color: nearest CSS3 colour name of the most frequent colour.
         salient, transparent: Paper: S2.2.
-        wispy: the matte is hard (hair, smoke, branches); not in the paper, for choosing pictures.
+        wispy: the matte is hard (hair, smoke, branches); not in the paper, for choosing images.
         gender, age_group, clothes: people only.
-        person: an id shared by all pictures of one person, so that a split never shares a person.
+        person: an id shared by all images of one person, so that a split never shares a person.
         split: `train` or `test`.
-        source, path, licence, credit: where the picture comes from.
+        source, path, licence, credit: where the image comes from.
     """
 
     name: str
@@ -52,40 +59,42 @@ class Entity:
     credit: str = ""
 
     def __post_init__(self) -> None:
-        def refuse(key: str, wanted: str) -> None:
-            raise RimError(f"entity {self.name!r}: {key} must be {wanted}, found {getattr(self, key)!r}")
-
-        if self.kind not in KINDS:
-            refuse("kind", " or ".join(KINDS))
-        if not self.category:
-            refuse("category", "a word")
-        if self.split not in ("train", "test"):
-            refuse("split", "train or test")
+        rules: list[tuple[str, tuple[str, ...] | str]] = [
+            ("kind", KINDS),
+            ("category", "a word"),
+            ("split", ("train", "test")),
+        ]
         if self.kind == "person":
-            if self.gender not in GENDERS:
-                refuse("gender", " or ".join(GENDERS))
-            if self.age_group not in AGE_GROUPS:
-                refuse("age_group", " or ".join(AGE_GROUPS))
-            if not self.clothes:
-                refuse("clothes", "a garment")
+            rules += [("gender", GENDERS), ("age_group", AGE_GROUPS), ("clothes", "a garment")]
+        for key, wanted in rules:
+            value = getattr(self, key)
+            if not value or (isinstance(wanted, tuple) and value not in wanted):
+                wanted = " or ".join(wanted) if isinstance(wanted, tuple) else wanted
+                raise RimError(f"entity {self.name!r}: {key} must be {wanted}, found {value!r}", setting=key)
 
     def looks(self) -> tuple:
         """The values of `ATTRIBUTES`; two entities with the same values can't be told apart by what they are."""
         return tuple(getattr(self, name) for name in ATTRIBUTES)
 
     def to_dict(self) -> dict:
+        """The fields as plain values, without those that are None."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_dict(cls, values: dict) -> Entity:
+        """The opposite of `to_dict`; other keys are passed over."""
         known = {item.name for item in fields(cls)}
         return cls(**{key: value for key, value in values.items() if key in known})
 
 
 @dataclass(frozen=True)
 class Background:
-    """A photograph to compose scenes on. `category` is one or two words for the place, `shows` the categories of things that can be
-    seen in it, so that no sentence about another such thing is thought to fit one entity, or nothing.
+    """A photograph to compose scenes on.
+
+    Attributes:
+        category: one or two words for the place.
+        shows: categories that can be seen in it, so that a sentence about another such object is not taken to fit one
+            entity, or none.
     """
 
     name: str
@@ -99,3 +108,9 @@ class Background:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shows", tuple(self.shows))  # a list when it was read from JSON
+
+    @classmethod
+    def from_dict(cls, values: dict) -> Background:
+        """From the fields by name; other keys are passed over."""
+        known = {item.name for item in fields(cls)}
+        return cls(**{key: value for key, value in values.items() if key in known})

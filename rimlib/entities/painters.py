@@ -1,19 +1,25 @@
-"""Pictures of wispy and transparent things, drawn by code, whose alpha is known exactly.
+"""Images of wispy and transparent objects, drawn by code, whose alpha is known exactly.
 
 A matte that people or programs have cut out of a photograph is an estimate. Here each pixel is the mean of
 SAMPLES x SAMPLES points, each of which has a known opacity, so alpha is right to the last strand.
 
-A painter takes the side of the picture in pixels, a random generator and the RGB colour of the thing, and returns
+A painter takes the side of the image in pixels, a random generator and the RGB colour of the object, and returns
 the foreground, uint8 (S, S, 3), and alpha, float32 (S, S) in [0, 1]. Coordinates run over [0, 1], x to the right
-and y down; widths are in pixels of a picture of 256.
+and y down; widths are in pixels of an image of 256. Eight painters and what they share make this file long.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
 import numpy as np
 
 SAMPLES = 4
+Cutout = tuple[np.ndarray, np.ndarray]
 
 
-def hair(size, rng, rgb):
+def hair(size: int, rng: np.random.Generator, rgb: np.ndarray) -> Cutout:
     """A head of long hair from behind: from the crown over the head, then down in locks, with stray strands."""
     count = 2600
     # Each strand has its own joints: shared ones would draw lines across the head, where the tone changes.
@@ -38,7 +44,7 @@ def hair(size, rng, rgb):
     return _strands(size, np.stack([x, y], axis=2), rng.uniform(0.25, 0.7, (count, 1)), tone, rgb)
 
 
-def pompom(size, rng, rgb):
+def pompom(size: int, rng: np.random.Generator, rgb: np.ndarray) -> Cutout:
     """A ball of fur: fibres in all directions, those towards the viewer on top, lit from the upper left."""
     count, s = 5200, np.linspace(0, 1, 7)
     depth = np.sort(rng.uniform(-0.35, 1, (count, 1)), axis=0)
@@ -50,22 +56,20 @@ def pompom(size, rng, rgb):
     y = 0.5 + reach * np.sin(bend) + 0.025 * s**2
     light = np.clip(0.66 * depth - np.sqrt(1 - depth**2) * (0.45 * np.cos(turn) + 0.6 * np.sin(turn)), 0, 1)
     tone = (0.86 + 0.32 * light) * (0.86 + 0.18 * s) * rng.uniform(0.85, 1.12, (count, 1))
-    curves = np.concatenate(
-        [np.full((1, 7, 2), 0.5), np.stack([x, y], axis=2)]
-    )  # first a round core, half the picture wide
+    core = np.full((1, 7, 2), 0.5)  # round, half the image wide
+    curves = np.concatenate([core, np.stack([x, y], axis=2)])
     widths = np.concatenate([[[128]], rng.uniform(0.25, 0.8, (count, 1))])
     return _strands(size, curves, widths, np.concatenate([np.full((1, 7), 0.86), tone]), rgb)
 
 
-def feather(size, rng, rgb):
+def feather(size: int, rng: np.random.Generator, rgb: np.ndarray) -> Cutout:
     """A feather: a bent quill, a vane of barbs on each side with a few splits, and down at its foot."""
     bend = rng.uniform(-0.13, 0.13)
     count, t = 1500, np.linspace(0, 1, 10)
 
-    def quill(s):
-        return np.stack(
-            [0.22 + 0.53 * s + bend * np.sin(np.pi * s), 0.91 - 0.79 * s + bend * np.sin(np.pi * s)], axis=-1
-        )
+    def quill(s: np.ndarray) -> np.ndarray:
+        bow = bend * np.sin(np.pi * s)
+        return np.stack([0.22 + 0.53 * s + bow, 0.91 - 0.79 * s + bow], axis=-1)
 
     foot = np.sort(rng.uniform(0.14, 0.995, (count, 1)), axis=0)
     side = rng.choice([-1.0, 1.0], (count, 1))
@@ -76,13 +80,8 @@ def feather(size, rng, rgb):
     across = np.stack([-along[..., 1], along[..., 0]], axis=-1) * side[..., None]
     profile = np.clip((1 - foot) / 0.86, 0, 1) ** 0.55 * np.clip((foot - 0.1) / 0.2, 0, 1) ** 0.5
     length = (0.2 - 0.06 * (side > 0)) * profile * (1 + rng.normal(0, 0.03, (count, 1))) + 0.07 * downy
-    angle = (
-        0.75
-        + 0.08 * np.sin(splits)
-        + rng.normal(0, 0.01, (count, 1))
-        + downy * rng.normal(0.3, 0.5, (count, 1))
-        - 0.35 * t
-    )
+    angle = 0.75 + 0.08 * np.sin(splits) + rng.normal(0, 0.01, (count, 1))
+    angle = angle + downy * rng.normal(0.3, 0.5, (count, 1)) - 0.35 * t
     ahead, aside = (np.cumsum(turn(angle), axis=1)[..., None] * length[..., None] / len(t) for turn in (np.cos, np.sin))
     forth = ahead * along + aside * across
     barbs = quill(foot) + np.concatenate([np.zeros((count, 1, 2)), forth[:, :-1]], axis=1)  # (n, 10, 2)
@@ -91,21 +90,17 @@ def feather(size, rng, rgb):
     fibre = np.where(downy > 0, 0.25, rng.uniform(0.5, 0.9, (count, 1)))
     spine = quill(np.linspace(0, 0.99, 11))
     pieces = np.linspace(spine[:-1], spine[1:], 10, axis=1)  # (10, 10, 2)
-    return _strands(
-        size,
-        np.concatenate([barbs, pieces]),
-        np.concatenate([fibre, np.linspace(3, 0.6, 10)[:, None]]),
-        np.concatenate([tone, np.full((10, 10), 0.7)]),
-        rgb,
-    )
+    curves = np.concatenate([barbs, pieces])
+    widths = np.concatenate([fibre, np.linspace(3, 0.6, 10)[:, None]])
+    return _strands(size, curves, widths, np.concatenate([tone, np.full((10, 10), 0.7)]), rgb)
 
 
-def net(size, rng, rgb):
+def net(size: int, rng: np.random.Generator, rgb: np.ndarray) -> Cutout:
     """A fishing net hung from a rope by its upper edge: a mesh of thin knotted cords."""
     meshes, t = int(rng.integers(7, 10)), np.linspace(0, 1, 40)
     sag, pull, phase = rng.uniform(0.04, 0.1), rng.uniform(0.06, 0.16), rng.uniform(0, 6, 2)
 
-    def hang(p):
+    def hang(p: np.ndarray) -> np.ndarray:
         u, v = p[..., 0], p[..., 1]
         x = 0.5 + 0.84 * (u - 0.5) * (1 - pull * np.sin(np.pi * v)) + 0.012 * np.sin(9 * v + phase[0])
         y = 0.09 + 0.72 * v * (1 - 0.1 * np.cos(7 * u + phase[1])) + sag * np.sin(np.pi * u)
@@ -115,12 +110,8 @@ def net(size, rng, rgb):
     for c in np.arange(1 - meshes, meshes) / meshes:  # the diagonals u - v = c, and their mirror images
         u = np.linspace(max(c, 0), min(1 + c, 1), len(t))
         cords += [np.stack([u, u - c], axis=-1), np.stack([1 - u, u - c], axis=-1)]
-    edge = [
-        np.stack([t, 0 * t], -1),
-        np.stack([t, 0 * t + 1], -1),
-        np.stack([0 * t, t], -1),
-        np.stack([0 * t + 1, t], -1),
-    ]
+    low, high = 0 * t, 0 * t + 1
+    edge = [np.stack(pair, axis=-1) for pair in ((t, low), (t, high), (low, t), (high, t))]
     i, j = np.meshgrid(np.arange(2 * meshes + 1), np.arange(2 * meshes + 1))
     places = np.stack([i, j], axis=-1)[(i + j) % 2 == 0] / (2 * meshes)
     knots = np.repeat(places[:, None], len(t), axis=1)  # (knots, 40, 2), a line of no length
@@ -130,7 +121,7 @@ def net(size, rng, rgb):
     return _strands(size, curves, widths, twist * rng.uniform(0.92, 1.1, (len(curves), 1)), rgb)
 
 
-def cobweb(size, rng, rgb):
+def cobweb(size: int, rng: np.random.Generator, rgb: np.ndarray) -> Cutout:
     """A spider's web with dew: spokes, sagging rings with gaps, and drops on them."""
     spokes, t = int(rng.integers(13, 18)), np.linspace(0, 1, 9)
     middle = rng.uniform(0.48, 0.52, 2)
@@ -151,15 +142,12 @@ def cobweb(size, rng, rgb):
             if rng.random() < 0.35:
                 curves.append(np.repeat(curves[-1][[rng.integers(1, 8)]], len(t), axis=0))
                 widths.append(rng.uniform(1.2, 2.4))
-    return _strands(
-        size, np.array(curves), np.array(widths)[:, None], rng.uniform(0.85, 1.1, (len(curves), 1)) + 0 * t, rgb
-    )
+    tones = rng.uniform(0.85, 1.1, (len(curves), 1)) + 0 * t
+    return _strands(size, np.array(curves), np.array(widths)[:, None], tones, rgb)
 
 
-def smoke(size, rng, rgb):
+def smoke(size: int, rng: np.random.Generator, rgb: np.ndarray) -> Cutout:
     """A plume of smoke that rises and widens; it has no outline, only density."""
-    import cv2
-
     x, y = _grid(size, 1)
     warp = [(fractal(size, rng, 3) - 0.5) * 0.3 for _ in range(2)]
     u, rise = x + warp[0] * (1.2 - y), 1 - y + 0.5 * warp[1]
@@ -175,7 +163,7 @@ def smoke(size, rng, rgb):
     return _finish(rgb * tone[..., None], alpha, samples=1)
 
 
-def glass(size, rng, rgb):
+def glass(size: int, rng: np.random.Generator, rgb: np.ndarray) -> Cutout:
     """An empty tumbler: nearly nothing in the middle, more where the wall is seen edge-on, rim, foot, highlights."""
     x, y = _grid(size, SAMPLES)
     wide, narrow, flat = rng.uniform(0.24, 0.3), rng.uniform(0.17, 0.22), rng.uniform(0.12, 0.2)
@@ -183,7 +171,7 @@ def glass(size, rng, rgb):
     half = wide + (narrow - wide) * np.clip((y - top) / (foot - top), 0, 1)
     e = (x - 0.5) / half
 
-    def oval(cy, radius):  # 1 on an ellipse, less inside
+    def oval(cy: float, radius: float) -> np.ndarray:  # 1 on an ellipse, less inside
         return np.hypot((x - 0.5) / radius, (y - cy) / (radius * flat))
 
     body = (np.abs(e) <= 1) & (y >= top) & (y <= foot) | (oval(top, wide) <= 1) | (oval(foot, narrow) <= 1)
@@ -209,7 +197,7 @@ def glass(size, rng, rgb):
     return _finish(color, alpha)
 
 
-def bubble(size, rng, rgb):
+def bubble(size: int, rng: np.random.Generator, rgb: np.ndarray) -> Cutout:
     """A soap bubble: a clear film with the colours of thin films towards its edge, and two reflected windows."""
     x, y = _grid(size, SAMPLES)
     radius = rng.uniform(0.36, 0.44)
@@ -223,17 +211,14 @@ def bubble(size, rng, rgb):
     turn, half = np.arctan2(v, u), rng.uniform(0.25, 0.4)
     for where, at, strength in ((-2.2, 0.76, 0.9), (0.95, 0.8, 0.45)):
         window = (np.abs(turn - where) < half) & (np.abs(rho - at) < 0.09) & (np.abs(turn - where) > 0.02)
-        color, alpha = _over(
-            np.full(3, 255.0), window * strength * (0.75 + 0.25 * np.cos(3 * (turn - where))), color, alpha
-        )
+        opacity = window * strength * (0.75 + 0.25 * np.cos(3 * (turn - where)))
+        color, alpha = _over(np.full(3, 255.0), opacity, color, alpha)
         half *= 0.6
     return _finish(color, alpha)
 
 
-def fractal(size, rng, octaves, cells=3):
+def fractal(size: int, rng: np.random.Generator, octaves: int, cells: int = 3) -> np.ndarray:
     """Cloudy noise, float32 (S, S) in [0, 1]: random grids, each twice as fine and half as strong as the one before."""
-    import cv2
-
     total = np.zeros((size, size), np.float32)
     for octave in range(octaves):
         grid = rng.random((cells * 2**octave + 3,) * 2, np.float32)
@@ -241,10 +226,8 @@ def fractal(size, rng, octaves, cells=3):
     return (total - total.min()) / np.ptp(total)
 
 
-def _strands(size, curves, widths, tones, rgb):
+def _strands(size: int, curves: np.ndarray, widths: np.ndarray, tones: np.ndarray, rgb: np.ndarray) -> Cutout:
     """Opaque lines, later ones on top: curves (n, k, 2), widths (n, 1), tones (n, k) that multiply the colour."""
-    import cv2
-
     side = size * SAMPLES
     canvas = np.zeros((side, side, 4), np.uint8)
     points = np.rint((curves * side - 0.5) * 16).astype(int).tolist()  # in sixteenths, which OpenCV calls shift=4
@@ -258,24 +241,24 @@ def _strands(size, curves, widths, tones, rgb):
     return _finish(canvas[..., :3].astype(np.float32), canvas[..., 3] / np.float32(255))
 
 
-def _grid(size, samples):
+def _grid(size: int, samples: int) -> Sequence[np.ndarray]:
     """X and y of the centres of the points, each float32 (S * samples, S * samples) in (0, 1)."""
     at = ((np.arange(size * samples) + 0.5) / (size * samples)).astype(np.float32)
     return np.meshgrid(at, at)
 
 
-def _over(top, top_alpha, color, alpha):
+def _over(top: np.ndarray, top_alpha: np.ndarray, color: np.ndarray, alpha: np.ndarray) -> Cutout:
     """One layer laid over others, colours not multiplied by alpha."""
     both = top_alpha + alpha * (1 - top_alpha)
     share = (top_alpha / np.maximum(both, 1e-9))[..., None]
     return top * share + color * (1 - share), both
 
 
-def _finish(color, alpha, samples=SAMPLES):
-    """The mean over each pixel's points: of alpha, and of colour weighted by alpha, so that no edge takes on a foreign colour."""
+def _finish(color: np.ndarray, alpha: np.ndarray, samples: int = SAMPLES) -> Cutout:
+    """The mean over each pixel's points: of alpha, and of colour weighted by alpha, which keeps edges clean."""
     size = len(alpha) // samples
 
-    def mean(values):
+    def mean(values: np.ndarray) -> np.ndarray:
         return values.reshape(size, samples, size, samples, -1).mean(axis=(1, 3))  # (S, S, C)
 
     weight = mean(alpha)

@@ -1,10 +1,12 @@
 """The words for an entity: synonyms of its category, and for people those of their age and gender.
 
-Paper: Sec. 3.1 (synonyms from WordNet, checked by hand) and Table 2. `categories.json` is the checked table, one row for each
-category: `names` mean the category itself, `wider` words mean more than it ("bird" for an owl), `plural` and `mass` are the nouns
-among them that take "are" or no article, `metres` is the longest side of the typical real thing (1000 for what nobody sees at its size,
-such as the moon), `also` are words of other data sets that no sentence uses. A category that the table lacks has its own name only.
-`wordnet` makes the candidates that were read for the table.
+Paper: Sec. 3.1 (synonyms from WordNet, checked by hand) and Table 2. `categories.json` is the checked table, one row
+    for each
+category: `names` mean the category itself, `wider` words mean more than it ("bird" for an owl), `plural` and `mass` are
+    the nouns
+among them that take "are" or no article, `metres` is the longest side of the typical real thing (1000 for what is never
+seen at its size, such as the moon), `also` are words of other data sets that no sentence uses. A category that the
+table lacks has its own name only. `wordnet` makes the candidates that were read for the table.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ UNKNOWN_METRES = 0.5
 def nouns(entity: Entity) -> tuple[str, ...]:
     """The words that a sentence may use for an entity, its category first, none twice."""
     if entity.kind == "person":
-        return tuple(dict.fromkeys(("human", *BY_AGE[(entity.gender, entity.age_group)], *HUMAN)))
+        return tuple(dict.fromkeys(("human", *BY_AGE[entity.gender or "", entity.age_group or ""], *HUMAN)))
     return words(entity.category)
 
 
@@ -69,9 +71,9 @@ def number(noun: str) -> str:
 
 
 def metres(entity: Entity) -> float:
-    """The longest side of the typical real thing in metres; people by age group, 0.5 for a category that the table lacks."""
+    """The longest side of the typical real thing in metres; 0.5 for a category that the table lacks."""
     if entity.kind == "person":
-        return METRES_BY_AGE[entity.age_group]
+        return METRES_BY_AGE[entity.age_group or ""]
     return float(_table().get(entity.category, {}).get("metres", UNKNOWN_METRES))
 
 
@@ -101,7 +103,7 @@ def with_article(noun: str) -> str:
 
 
 def indefinite(text: str) -> str:
-    """ "an" before a vowel that is heard, "a" before all else.
+    """Give "an" before the sound of a vowel, "a" before all else.
 
     >>> [indefinite(text) for text in ("owl", "unicycle", "hourglass", "one-eyed cat")]
     ['an', 'a', 'an', 'a']
@@ -131,9 +133,8 @@ def category_of(word: str) -> str | None:
     word = " ".join(word.lower().replace("_", " ").split())
     if word in _table():
         return word
-    return next(
-        (category for category, row in sorted(_table().items()) if word in (*row["names"], *row.get("also", ()))), None
-    )
+    rows = sorted(_table().items())
+    return next((category for category, row in rows if word in (*row["names"], *row.get("also", ()))), None)
 
 
 def names(category: str) -> tuple[str, ...]:
@@ -148,10 +149,8 @@ def _table() -> dict[str, dict]:
 
 @cache
 def _numbers() -> dict[str, str]:
-    known = {}
+    known: dict[str, str] = {}
     for row in _table().values():
-        for noun in (*row["names"], *row["wider"]):
-            known[noun] = (
-                "plural" if noun in row.get("plural", ()) else "mass" if noun in row.get("mass", ()) else "one"
-            )
+        counted = {noun: number for number in ("mass", "plural") for noun in row.get(number, ())}
+        known.update((noun, counted.get(noun, "one")) for noun in (*row["names"], *row["wider"]))
     return known

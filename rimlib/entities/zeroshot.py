@@ -1,13 +1,15 @@
-"""Zero-shot answers of a CLIP: which of these sentences fits the picture best.
+"""Zero-shot classification by a CLIP: which of these sentences fits the image best.
 
-Paper: Sec. 3.1 takes a classifier of garments and a detector of 80 classes; a CLIP, which the paper uses for its model only, knows
-all of our categories. The model comes from open_clip, the weights from a file: safetensors in a folder, or the hub's cache.
+Paper: Sec. 3.1 takes a classifier of garments and a detector of 80 classes; a CLIP, which the paper uses for its model
+    only, knows all of
+our categories. The model comes from open_clip, the weights from a file: safetensors in a folder, or the hub's cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,11 +17,12 @@ from rimlib.entities.find_weights import NoWeights, find
 from rimlib.errors import RimError
 
 CLIP = "ViT-B-16-quickgelu"  # OpenAI's weights need the name with QuickGELU
+TEXTS = 64  # sentences in a batch
 Scorer = Callable[[np.ndarray, Sequence[str]], np.ndarray]
 
 
 class ZeroShot:
-    """A scorer: picture uint8 (H, W, 3) and sentences → probabilities float32 (len(sentences),), which sum to 1.
+    """A scorer: image uint8 (H, W, 3) and sentences → probabilities float32 (len(sentences),), which sum to 1.
 
     Args:
         model: an open_clip model in evaluation mode.
@@ -29,27 +32,27 @@ class ZeroShot:
     The text features of a list of sentences are computed once and kept.
     """
 
-    def __init__(self, model, preprocess, tokenizer):
+    def __init__(self, model: Any, preprocess: Callable, tokenizer: Callable):
         self.model, self.preprocess, self.tokenizer = model, preprocess, tokenizer
-        self._texts: dict[tuple[str, ...], object] = {}
+        self._texts: dict[tuple[str, ...], Any] = {}
 
-    def __call__(self, picture: np.ndarray, sentences: Sequence[str]) -> np.ndarray:
+    def __call__(self, image: np.ndarray, sentences: Sequence[str]) -> np.ndarray:
+        """The probability of each sentence."""
         import torch
         from PIL import Image
 
         with torch.inference_mode():
-            image = self.model.encode_image(self.preprocess(Image.fromarray(picture))[None], normalize=True)  # (1, D)
-            logits = self.model.logit_scale.exp() * image @ self._text(tuple(sentences)).T  # (1, N)
+            pixels = self.preprocess(Image.fromarray(image))[None]
+            features = self.model.encode_image(pixels, normalize=True)  # (1, D)
+            logits = self.model.logit_scale.exp() * features @ self._text(tuple(sentences)).T  # (1, N)
             return logits.softmax(dim=-1)[0].float().numpy()
 
-    def _text(self, sentences: tuple[str, ...]):
+    def _text(self, sentences: tuple[str, ...]) -> Any:
         import torch
 
         if sentences not in self._texts:
-            parts = [
-                self.model.encode_text(self.tokenizer(list(sentences[start : start + 64])), normalize=True)
-                for start in range(0, len(sentences), 64)
-            ]
+            batches = (list(sentences[start : start + TEXTS]) for start in range(0, len(sentences), TEXTS))
+            parts = [self.model.encode_text(self.tokenizer(batch), normalize=True) for batch in batches]
             self._texts[sentences] = torch.cat(parts)  # (N, D)
         return self._texts[sentences]
 
@@ -57,17 +60,19 @@ class ZeroShot:
 def load(name: str = CLIP, folder: str | Path | None = None) -> ZeroShot:
     """The CLIP of this open_clip name with weights from `folder/NAME.safetensors`, or from the hub's cache.
 
-    Raises NoWeights where they are in neither, RimError for a name that open_clip does not know or a file that does not fit.
+    Raises:
+        NoWeights: they are in neither.
+        RimError: a name that open_clip does not know, or a file that does not fit.
     """
     import open_clip
 
     if name not in open_clip.list_models():
-        raise RimError(f"clip {name!r}: open_clip has no such model; {CLIP!r} is one that it has")
+        raise RimError(f"clip {name!r}: open_clip has no such model; {CLIP!r} is one that it has", setting="clip")
     path = _weights(name, folder)
     try:
         model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=str(path))
     except Exception as error:  # torch and safetensors raise many kinds for a file that is broken or of another model
-        raise RimError(f"{path}: not the weights of {name} ({type(error).__name__}: {error})") from error
+        raise RimError(f"{path}: not the weights of {name} ({type(error).__name__}: {error})", path=path) from error
     return ZeroShot(model.eval(), preprocess, open_clip.get_tokenizer(name))
 
 
@@ -79,15 +84,16 @@ def _weights(name: str, folder: str | Path | None) -> Path:
     if repository:
         how += f", or fetch them once with `hf download {repository} open_clip_model.safetensors`"
     try:
-        return find((f"{name}.safetensors",), [None if folder is None else Path(folder)], how)
+        return find((f"{name}.safetensors",), [folder], how)
     except NoWeights:
-        cached = _cached(repository) if repository else None
+        cached = cached_weights(repository) if repository else None
         if cached is None:
             raise
         return cached
 
 
-def _cached(repository: str) -> Path | None:
+def cached_weights(repository: str) -> Path | None:
+    """The weights of an open_clip repository in the hub's cache."""
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(repository, "open_clip_model.safetensors")

@@ -9,7 +9,8 @@ def visible_box(alpha: np.ndarray, threshold: float = 0.0, margin: int = 0) -> t
     """The rows and columns that hold all of what is above a threshold, and a margin around it; None where nothing is.
 
     Args:
-        alpha: (H, W) of any dtype. threshold: in the units of `alpha`.
+        alpha: (H, W) of any dtype.
+        threshold: in the units of `alpha`.
         margin: pixels to each side, as far as the map reaches.
 
     >>> alpha = np.zeros((6, 8)); alpha[2:4, 5] = 1

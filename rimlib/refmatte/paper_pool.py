@@ -102,7 +102,7 @@ class _AttributeSampler:
                 clothes=clothes,
                 split=split,
             )
-        salient, transparent = salience.propose(category)
+        salient, transparent = salience.by_lists(category)
         return Entity(name, kind, category, color, salient=salient, transparent=transparent, split=split)
 
 

@@ -1,103 +1,63 @@
-"""The large pool: the pictures of the shipped pool at their own resolution, read from the installed art packages.
+"""The large pool: the images of the shipped pool at their own resolution, read from the installed art packages.
 
-The tables `selection.csv` and `backgrounds.csv` of the shipped pool say which, and what a person saw in each; faces are blurred,
-specks dropped and hard edges softened as there, and nothing is made smaller.
+`rimlib.entities.selection` lists them, with what a person saw in each; faces are blurred, specks dropped and hard edges
+softened as in the shipped pool, and nothing is made smaller.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from rimlib.entities import starter
-from rimlib.entities.sources.common import Backdrop, Cutting, Source, check_pixels, check_sizes
+from rimlib.entities import selection
+from rimlib.entities.entity import ATTRIBUTES
+from rimlib.entities.sources.common import BackgroundFile, CutoutFiles, Source, take
 from rimlib.entities.sources.report import Count, Report
 
-COLUMNS = {
-    "category": "category",
-    "color": "color",
-    "gender": "gender",
-    "age": "age_group",
-    "clothes": "clothes",
-    "salient": "salient",
-    "transparent": "transparent",
-    "wispy": "wispy",
-    "person": "person",
-}
+KNOWN = {column: column for column in (*ATTRIBUTES, "wispy", "person", "split")} | {
+    "age_group": "age"
+}  # our column: the table's
 
 
-def read(root: str | Path = "/", deep: bool = False, least: int | None = None) -> Source:
-    """All pictures of the tables.
+def read(
+    root: str | Path = "/", deep: bool = False, least: int | None = None, tables: str | Path = selection.FOLDER
+) -> Source:
+    """All images of the tables.
 
     Args:
-        root: where the Debian packages are installed (`/`), or a folder that holds each of them unpacked (see `starter.rebuild`).
+        root: where the packages are, see `selection.locate`.
+        deep: decode all pixels too.
         least: pixels of the shorter side below which a cut-out is left out.
+        tables: the folder of `selection.csv` and `backgrounds.csv`.
 
     Raises:
-        RimError: a picture is missing; the message names the package to install.
+        RimError: an image is missing; the message names the package to install.
     """
     root = Path(root)
-    rows, background_rows = starter._read_selection("selection.csv"), starter._read_selection("backgrounds.csv")
-    test = starter._test_split(rows)
+    rows, places = selection.cutouts(tables), selection.backgrounds(tables)
     source = Source("art", Report("art packages", str(root)))
-    cuttings = []
-    for row in rows:
-        path = starter.locate(row, root)
-        faces = (
-            tuple(tuple(round(float(number)) for number in box.split()) for box in row["faces"].split(";"))
-            if row["faces"]
-            else ()
+    keys = ("name", "kind", "split", "source", "path", "licence", "credit")
+    cutouts = [
+        CutoutFiles(
+            **_pick(row, keys),
+            alpha=None,
+            foreground=selection.locate(row, root),
+            weak_category=row["category"],
+            known={column: row[name] for column, name in KNOWN.items() if row[name]},
+            faces=tuple(selection.face_boxes(row["faces"])),
+            clean=True,
         )
-        cuttings.append(
-            Cutting(
-                name=row["name"],
-                kind=row["kind"],
-                split="test" if row["name"] in test else "train",
-                source=row["source"],
-                path=row["path"],
-                alpha=None,
-                foreground=path,
-                licence=row["licence"],
-                credit=row["credit"],
-                weak_category=row["category"],
-                known={
-                    "split": "test" if row["name"] in test else "train",
-                    **{new: row[old] for old, new in COLUMNS.items() if row[old]},
-                },
-                faces=faces,
-                clean=True,
-            )
-        )
-    sizes = check_sizes(cuttings, root, source.report)
-    if deep:
-        check_pixels(cuttings, root, source.report)
-    for cutting in cuttings:
-        if cutting in sizes and min(sizes[cutting]) < (least or 0):
-            source.left_out.append(cutting)
-            source.report.left_out.append(
-                f"{cutting.path} ({cutting.name}): the shorter side has {min(sizes[cutting])} pixels; "
-                f"{least} are asked for"
-            )
-        else:
-            source.cuttings.append(cutting)
-    source.backdrops = [
-        Backdrop(
-            row["name"],
-            "test" if position % starter.BACKGROUND_TEST_STEP == 0 else "train",
-            row["source"],
-            row["path"],
-            starter.locate(row, root),
-            row["category"],
-            row["licence"],
-            row["credit"],
-        )
-        for position, row in enumerate(background_rows)
+        for row in rows
     ]
+    take(source, root, cutouts, least=least or 0, deep=deep)
+    keys = ("name", "split", "source", "path", "category", "licence", "credit")
+    source.backgrounds = [BackgroundFile(**_pick(row, keys), file=selection.locate(row, root)) for row in places]
     source.report.counts += [
-        Count("cut-outs", len(source.cuttings), len(rows)),
-        Count("backgrounds", len(source.backdrops), len(background_rows)),
+        Count("cut-outs", len(source.cutouts), len(rows)),
+        Count("backgrounds", len(source.backgrounds), len(places)),
     ]
     return source
 
 
-def check(root: str | Path = "/", deep: bool = False) -> Report:
-    return read(root, deep).report
+def _pick(row: dict[str, str], keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: row[key] for key in keys}

@@ -1,14 +1,15 @@
-"""What the readers of public data sets share: cut-outs not yet read, pairing of files, and checks.
+"""What the readers of data sets share: cut-outs that are not decoded yet, pairing of files, and checks.
 
-Paper: Sec. 3.1. Nothing here decodes a whole picture unless `deep` is asked for: pairing needs names, sizes need headers.
+Paper: Sec. 3.1. Nothing here decodes a whole image unless `deep` is set: pairing needs names, sizes need headers.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,26 +17,27 @@ from rimlib.entities.sources.names import safe
 from rimlib.entities.sources.report import Report
 from rimlib.errors import RimError
 from rimlib.io import files, images
-from rimlib.io.images import size_of
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+SPOKEN = {" ": "a space", "'": "a quote", '"': "a quote", "\\": "a backslash", "..": "'..'"}
 
 
 @dataclass(frozen=True)
-class Cutting:
-    """One thing cut out of one picture, as a data set holds it: file names, no pixels.
+class CutoutFiles:
+    """One object cut out of one image, as a data set holds it: file names, no pixels.
 
     Attributes:
-        name: `[a-z0-9-]+`, unique, begins with the source's mark.
+        name: `[a-z0-9-]+`, unique, begins with the source's name.
         kind: `person`, `animal` or `thing`.
         split: `train` or `test`.
-        picture: the photograph with its background, or None.
-        foreground: the colours alone, as the source gives them, or None. At least one of the two is set.
-        alpha: the matte's file; None where it is the alpha channel of `foreground`.
         path: the matte (or RGBA file) as it is named inside the data set, for credits and messages.
-        group: what a folder or an index of the data set says of it. weak_category: the same, where that is a word for a thing, a hint for
-            the annotation ("glass_ice" is one, "texture_holed" is none).
-        known: what a checked table already says, by the columns of a table of corrections.
+        alpha: the matte's file; None where it is the alpha channel of `foreground`.
+        image: the photograph with its background, or None.
+        foreground: the colours alone, as the source gives them, or None. At least one of the two is set.
+        group: the folder or class of the data set that it is in.
+        weak_category: the same, where that is a word for an object, a hint for the annotation ("glass_ice" is one,
+            "texture_holed" none).
+        known: the cells of a checked table, by the columns of a table of corrections.
         faces: boxes (left, top, right, bottom) in pixels, to be blurred.
         clean: whether specks and hard edges are to be mended (`rimlib.entities.clean`).
     """
@@ -46,7 +48,7 @@ class Cutting:
     source: str
     path: str
     alpha: Path | None
-    picture: Path | None = None
+    image: Path | None = None
     foreground: Path | None = None
     licence: str = ""
     credit: str = ""
@@ -56,13 +58,20 @@ class Cutting:
     faces: tuple[tuple[int, int, int, int], ...] = ()
     clean: bool = False
 
+    @property
+    def matte(self) -> Path:
+        """The file that holds the alpha."""
+        path = self.alpha or self.foreground
+        assert path is not None, self.path
+        return path
+
     def files(self) -> list[Path]:
         """All files that its pixels come from."""
-        return [path for path in (self.picture, self.foreground, self.alpha) if path is not None]
+        return [path for path in (self.image, self.foreground, self.alpha) if path is not None]
 
 
 @dataclass(frozen=True)
-class Backdrop:
+class BackgroundFile:
     """A photograph to compose scenes on, as a data set holds it."""
 
     name: str
@@ -77,25 +86,27 @@ class Backdrop:
 
 @dataclass
 class Source:
-    """What a reader gives: cut-outs, backgrounds, the report, and the cut-outs that a filter left out (`keep=1` brings them back)."""
+    """The result of a reader: cut-outs, backgrounds, the report, and the cut-outs that a filter left out."""
 
-    mark: str
+    name: str
     report: Report
-    cuttings: list[Cutting] = field(default_factory=list)
-    backdrops: list[Backdrop] = field(default_factory=list)
-    left_out: list[Cutting] = field(default_factory=list)
+    cutouts: list[CutoutFiles] = field(default_factory=list)
+    backgrounds: list[BackgroundFile] = field(default_factory=list)
+    left_out: list[CutoutFiles] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Part:
     """Folders, named from the root of a data set, whose files belong together by their stems.
 
-    optional: a missing folder of foregrounds is listed, not refused.
+    Attributes:
+        optional: a missing folder of foregrounds is listed, not refused.
+        public, paper: how many the public release has, and how many the paper used.
     """
 
     split: str
     mattes: str
-    pictures: str | None = None
+    images: str | None = None
     foregrounds: str | None = None
     optional: bool = False
     public: int | None = None
@@ -107,7 +118,7 @@ def root_of(folder: str | Path, names: tuple[str, ...], inside: Iterable[str]) -
     """The folder itself, or the one of the data set's own name in it, whichever holds one of the folders `inside`."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise RimError(f"{folder}: no such folder; the data set {names[0]} is expected there")
+        raise RimError(f"{folder}: no such folder; the data set {names[0]} is expected there", path=folder)
     inside = tuple(inside)
     for root in (folder, *(folder / name for name in names), *(folder / name / name for name in names)):
         if any((root / part).is_dir() for part in inside):
@@ -116,143 +127,153 @@ def root_of(folder: str | Path, names: tuple[str, ...], inside: Iterable[str]) -
 
 
 def need(root: Path, part: str, title: str) -> Path:
-    """A sub-folder that the data set can't be used without. Raises RimError that says which was expected where."""
+    """A sub-folder that the data set can't be used without; RimError names what was expected where."""
     if not (root / part).is_dir():
-        raise RimError(f"{root}: a part of {title} is missing: the folder {part}/ was expected in it")
+        message = f"{root}: a part of {title} is missing: the folder {part}/ was expected in it"
+        raise RimError(message, path=root / part)
     return root / part
 
 
 def listing(folder: Path, root: Path, report: Report, folders: bool = False) -> dict[str, Path]:
-    """The pictures of a folder by their stems, in order of name; what is no picture or has a strange name goes to the report.
+    """The images of a folder by their stems, in order of name; what is no image or has a strange name is reported.
 
-    folders: whether folders in it are expected, and not odd.
+    `folders`: whether folders in it are expected, and not odd.
     """
     found: dict[str, Path] = {}
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
-        raise RimError(f"{folder}: cannot be listed: {files.reason(error)}") from error
+        raise RimError(f"{folder}: cannot be listed: {files.reason(error)}", path=folder) from error
     for path in paths:
         shown = path.relative_to(root).as_posix()
         if re.match(r"\.[^.]", path.name) or path.name == "Thumbs.db" or (folders and path.is_dir()):
             continue
         if path.suffix.lower() not in ENDINGS or not path.is_file():
-            report.odd.append(f"{shown}: {'a folder' if path.is_dir() else 'no picture'}, passed over")
+            report.odd.append(f"{shown}: {'a folder' if path.is_dir() else 'no image'}, passed over")
         elif path.stem in found:
             report.odd.append(f"{shown}: has the name of {found[path.stem].name}, passed over")
         else:
             found[path.stem] = path
-            if strange := sorted({_spoken(letter) for letter in re.findall(r"[^\w.+()-]|\.\.", path.stem)}):
+            letters = re.findall(r"[^\w.+()-]|\.\.", path.stem)
+            if strange := sorted({SPOKEN.get(letter, repr(letter)) for letter in letters}):
                 report.odd.append(f"{shown!r}: its name has {', '.join(strange)}; it is called {safe(path.stem)} here")
     return found
 
 
-def pair(
-    mark: str, kind: str, root: Path, part: Part, report: Report, title: str, licence: str = "", credit: str = ""
-) -> list[Cutting]:
-    """The cut-outs of one part: mattes joined by their stems with pictures, foregrounds, or both.
+def pair(part: Part, root: Path, report: Report, **facts: Any) -> list[CutoutFiles]:
+    """The cut-outs of one part: mattes joined by their stems with images, foregrounds, or both.
 
-    Raises:
-        RimError: a folder is missing.
+    `facts`: kind, source, licence and credit of all of them. Raises RimError where a folder is missing.
     """
+    title = report.source
     mattes = listing(need(root, part.mattes, title), root, report)
     others: dict[str, dict[str, Path]] = {}
-    for what, where in (("picture", part.pictures), ("foreground", part.foregrounds)):
+    for what, where in (("image", part.images), ("foreground", part.foregrounds)):
         if where is None:
             continue
         if what == "foreground" and part.optional and not (root / where).is_dir():
             report.missing.append(f"{where}/: no such folder; foregrounds will be estimated")
             continue
-        others[what] = listing(need(root, where, title), root, report)
-    for what, paths in others.items():
-        where = part.pictures if what == "picture" else part.foregrounds
-        report.missing += [
-            f"{mattes[stem].relative_to(root).as_posix()}: a matte without a {what} in {where}/"
-            for stem in mattes
-            if stem not in paths
-        ]
-        report.missing += [
-            f"{path.relative_to(root).as_posix()}: a {what} without a matte in {part.mattes}/"
-            for stem, path in paths.items()
-            if stem not in mattes
-        ]
-    main = "picture" if "picture" in others else "foreground"
-    stems = [stem for stem in mattes if stem in others[main]]
+        paths = others[what] = listing(need(root, where, title), root, report)
+        for lone, other, text in (
+            (mattes, paths, f"a matte without its {what} in {where}/"),
+            (paths, mattes, f"a {what} file without its matte in {part.mattes}/"),
+        ):
+            report.missing += [
+                f"{path.relative_to(root).as_posix()}: {text}" for stem, path in lone.items() if stem not in other
+            ]
+    main = others.get("image", others.get("foreground", {}))
     return [
-        Cutting(
+        CutoutFiles(
             name=stem,
-            kind=kind,
             split=part.split,
-            source=mark,
-            path=mattes[stem].relative_to(root).as_posix(),
-            alpha=mattes[stem],
-            picture=others.get("picture", {}).get(stem),
+            path=path.relative_to(root).as_posix(),
+            alpha=path,
+            image=others.get("image", {}).get(stem),
             foreground=others.get("foreground", {}).get(stem),
-            licence=licence,
-            credit=credit,
             group=part.group,
+            **facts,
         )
-        for stem in stems
+        for stem, path in mattes.items()
+        if stem in main
     ]
 
 
-def check_sizes(cuttings: list[Cutting], root: Path, report: Report) -> dict[Cutting, tuple[int, int]]:
-    """The size of each cut-out's matte, by headers; files that can't be read or don't fit their matte go to the report."""
+def take(
+    source: Source,
+    root: Path,
+    cutouts: list[CutoutFiles],
+    names: dict[str, str] | None = None,
+    least: int = 0,
+    deep: bool = False,
+    refuse: Callable[[CutoutFiles], str | None] = lambda cutout: None,
+) -> None:
+    """Name the cut-outs (by path), check them (all pixels if `deep`), and add them to the source.
+
+    Left out is one whose shorter side has fewer than `least` pixels, or for which `refuse` has a reason.
+    """
+    sizes = check_sizes(cutouts, root, source.report)
+    if deep:
+        check_pixels([cutout for cutout in cutouts if cutout in sizes], source.report)
+    for cutout in cutouts:
+        named = cutout if names is None else replace(cutout, name=names[cutout.path])
+        why, size = refuse(cutout), sizes.get(cutout)
+        if why is None and size is not None and min(size) < least:
+            why = f"{size[0]} x {size[1]} pixels; the shorter side must have {least}"
+        (source.cutouts if why is None else source.left_out).append(named)
+        if why is not None:
+            source.report.left_out.append(f"{cutout.path} ({named.name}): {why}")
+
+
+def check_sizes(cutouts: list[CutoutFiles], root: Path, report: Report) -> dict[CutoutFiles, tuple[int, int]]:
+    """The size of each cut-out's matte, by headers; files that can't be read or don't fit it are reported."""
     sizes = {}
-    for cutting in cuttings:
+    for cutout in cutouts:
         try:
-            found = {path: size_of(path) for path in cutting.files()}
+            found = {path: images.size_of(path) for path in cutout.files()}
         except RimError as error:
-            report.odd.append(str(error).replace(f"{root}/", "", 1))
+            report.odd.append(str(error))
             continue
-        main = cutting.alpha or cutting.foreground
-        sizes[cutting] = found[main]
+        main = sizes[cutout] = found[cutout.matte]
         report.odd += [
-            f"{path.relative_to(root).as_posix()}: {size[0]} x {size[1]} pixels, its matte has {found[main][0]} x {found[main][1]}"
+            f"{path.relative_to(root).as_posix()}: {size[0]} x {size[1]} pixels, its matte has {main[0]} x {main[1]}"
             for path, size in found.items()
-            if size != found[main]
+            if size != main
         ]
     return sizes
 
 
-def check_pixels(cuttings: list[Cutting], root: Path, report: Report) -> None:
+def check_pixels(cutouts: list[CutoutFiles], report: Report) -> None:
     """Decode everything; what can't be decoded and mattes that cut nothing out go to the report."""
-    for cutting in cuttings:
+    for cutout in cutouts:
         try:
-            _, _, alpha = read_pixels(cutting)
+            _, _, alpha = read_pixels(cutout)
         except RimError as error:
-            line = str(error).replace(f"{root}/", "", 1)
-            if line not in report.odd:
-                report.odd.append(line)
+            report.odd.append(str(error))
             continue
         if alpha.min() >= 1:
-            report.odd.append(f"{cutting.path}: its alpha is 1 everywhere; nothing was cut out")
+            report.odd.append(f"{cutout.path}: its alpha is 1 everywhere; nothing was cut out")
         elif np.isin(alpha, (0, 1)).all():
-            report.odd.append(f"{cutting.path}: a hard mask (0 and 1 only), no matte")
+            report.odd.append(f"{cutout.path}: a hard mask (0 and 1 only), no matte")
 
 
-def read_pixels(cutting: Cutting) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
-    """The picture and the foreground (uint8 (H, W, 3), or None where the source has none) and the alpha (float32 (H, W)).
+def read_pixels(cutout: CutoutFiles) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
+    """The image and the foreground (uint8 (H, W, 3), or None where the source has none) and the alpha (float32 (H, W)).
 
     Raises:
         RimError: a file can't be read, the sizes differ, or alpha is empty; the file is named.
     """
-    if cutting.alpha is None:
-        foreground, alpha = images.read_cutout(cutting.foreground)
+    foreground: np.ndarray | None
+    if cutout.alpha is None:
+        foreground, alpha = images.read_cutout(cutout.foreground)
     else:
-        alpha = images.read_matte(cutting.alpha)
-        foreground = None if cutting.foreground is None else images.read_image(cutting.foreground)
-    picture = None if cutting.picture is None else images.read_image(cutting.picture)
-    matte = cutting.alpha or cutting.foreground
-    for path, array in ((cutting.picture, picture), (cutting.foreground, foreground)):
+        alpha = images.read_matte(cutout.alpha)
+        foreground = None if cutout.foreground is None else images.read_image(cutout.foreground)
+    image = None if cutout.image is None else images.read_image(cutout.image)
+    for path, array in ((cutout.image, image), (cutout.foreground, foreground)):
         if array is not None and array.shape[:2] != alpha.shape:
-            raise RimError(
-                f"{path}: {array.shape[0]} x {array.shape[1]} pixels, its matte {matte} has {alpha.shape[0]} x {alpha.shape[1]}"
-            )
+            own, other = (f"{height} x {width}" for height, width in (array.shape[:2], alpha.shape))
+            raise RimError(f"{path}: {own} pixels, its matte {cutout.matte} has {other}", path=path)
     if not (alpha > 0.02).any():
-        raise RimError(f"{matte}: its alpha is empty; nothing would be visible")
-    return picture, foreground, alpha
-
-
-def _spoken(letter: str) -> str:
-    return {" ": "a space", "'": "a quote", '"': "a quote", "\\": "a backslash", "..": "'..'"}.get(letter, repr(letter))
+        raise RimError(f"{cutout.matte}: its alpha is empty; nothing would be visible", path=cutout.matte)
+    return image, foreground, alpha

@@ -1,12 +1,15 @@
-"""One way to read all data sets that are folders of pictures beside folders of mattes: a layout says which, `read` does the rest."""
+"""Public data sets that are folders of images beside folders of mattes: a layout for each, one function for all.
+
+Paper: Sec. 3.1 and Table S1, which parts it used of each.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from rimlib.entities.sources.common import Cutting, Part, Source, check_pixels, check_sizes, pair, root_of
+from rimlib.entities.sources.common import CutoutFiles, Part, Source, pair, root_of, take
 from rimlib.entities.sources.names import unique
 from rimlib.entities.sources.report import Count, Report
 
@@ -21,13 +24,15 @@ class Layout:
     """Where a public data set keeps what.
 
     Attributes:
-        mark: short name, the beginning of all its entities' names. title: its own name.
+        name: short, the beginning of all its entities' names. title: its own name.
         roots: names of its folder. kind: of all its entities.
-        people: whether pictures of people are to be left out. Paper: Sec. 3.1, "identifiable faces in human instances".
-        least: pixels of the shorter side below which a picture is left out (`low-resolution`); the paper gives no number.
+        people: whether people are kept. Paper: Sec. 3.1 leaves them out of three sets for "identifiable faces in human
+            instances"; file names betray many of them, a table of corrections (`keep=0`) the rest.
+        least: pixels of the shorter side below which an image is left out (`low-resolution`); the paper gives no
+            number. 512 is the input of its model.
     """
 
-    mark: str
+    name: str
     title: str
     roots: tuple[str, ...]
     kind: str
@@ -37,70 +42,138 @@ class Layout:
     people: bool = True
     least: int = 0
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What all its cut-outs have in common."""
+        return {"source": self.name, "kind": self.kind, "licence": self.licence, "credit": self.credit}
+
+
+_ADOBE = ("Training_set/Adobe-licensed images", "Training_set/Other", "Test_set/Adobe-licensed images")
+_LAYOUTS = (
+    Layout(
+        "am2k",
+        "AM-2k",
+        ("AM-2k", "AM2k", "AM-2K"),
+        "animal",
+        (
+            Part("train", "train/mask", "train/original", "train/fg", optional=True, public=1800, paper=1800),
+            Part("test", "validation/mask", "validation/original", public=200, paper=200),
+        ),
+        "AM-2k release agreement",
+        "Li et al., Bridging composite and real: towards end-to-end deep image matting, IJCV 2022",
+    ),
+    # Which 235, 15 and 8 images the paper dropped it doesn't state (it has "all"); here all are used. The second test
+    # set (P3M-500-NP) shows people of public pictures with their faces.
+    Layout(
+        "p3m10k",
+        "P3M-10k",
+        ("P3M-10k", "P3M-10K", "P3M10k"),
+        "person",
+        (
+            Part("train", "train/mask", "train/blurred_image", public=9421, paper=9186),
+            Part("test", "validation/P3M-500-P/mask", "validation/P3M-500-P/blurred_image", public=500, paper=485),
+            Part("test", "validation/P3M-500-NP/mask", "validation/P3M-500-NP/original_image", public=500, paper=492),
+        ),
+        "P3M-10k release agreement",
+        "Li et al., Privacy-preserving portrait matting, ACM MM 2021",
+    ),
+    Layout(
+        "aim500",
+        "AIM-500",
+        ("AIM-500", "AIM500"),
+        "thing",
+        (Part("test", "mask", "original", public=500, paper=200),),
+        "AIM-500 release agreement",
+        "Li et al., Deep automatic natural image matting, IJCAI 2021",
+    ),
+    Layout(
+        "sim",
+        "SIM",
+        ("SIMD", "SIM"),
+        "thing",
+        (Part("train", "", paper=271), Part("test", "", paper=41)),  # its folders are classes, see sim.py
+        "SIMD terms; a part of it on request from Adobe",
+        "Sun et al., Semantic image matting, CVPR 2021",
+        people=False,
+        least=512,
+    ),
+    Layout(
+        "dim",
+        "DIM",
+        ("Combined_Dataset", "Adobe_Deep_Matting_Dataset/Combined_Dataset", "DIM"),
+        "thing",
+        (
+            Part("train", f"{_ADOBE[0]}/alpha", foregrounds=f"{_ADOBE[0]}/fg"),  # 431 with the next
+            Part("train", f"{_ADOBE[1]}/alpha", foregrounds=f"{_ADOBE[1]}/fg", paper=224),
+            Part("test", f"{_ADOBE[2]}/alpha", foregrounds=f"{_ADOBE[2]}/fg", public=50, paper=38),
+        ),
+        "Adobe Deep Image Matting dataset licence, on request",
+        "Xu et al., Deep image matting, CVPR 2017",
+        people=False,
+        least=512,
+    ),
+    Layout(
+        "hatt",
+        "HATT (Distinctions-646)",
+        ("Distinctions-646", "Distinctions646", "HATT"),
+        "thing",
+        (
+            Part("train", "Train/GT", foregrounds="Train/FG", public=596, paper=210),
+            Part("test", "Test/GT", foregrounds="Test/FG", public=50, paper=40),
+        ),
+        "Distinctions-646 terms, on request",
+        "Qiao et al., Attention-guided hierarchical structure aggregation for image matting, CVPR 2020",
+        people=False,
+        least=512,
+    ),
+)
+LAYOUTS = {layout.name: layout for layout in _LAYOUTS}
+
 
 def read(layout: Layout, folder: str | Path, deep: bool = False, least: int | None = None) -> Source:
     """Read a data set's file names and headers.
 
-    Args:
-        folder: the data set's folder, or the one above it.
-        deep: decode all pixels too.
-        least: in place of the layout's.
-
-    Raises:
-        RimError: a part of the layout is missing.
+    `folder` is the data set's or the one above it; `deep` decodes all pixels too; `least` replaces the layout's own.
+    Raises RimError where a part of the layout is missing.
     """
     root = root_of(folder, layout.roots, [part.mattes for part in layout.parts])
-    report = Report(layout.title, str(root))
-    found = [
-        (part, pair(layout.mark, layout.kind, root, part, report, layout.title, layout.licence, layout.credit))
-        for part in layout.parts
-    ]
-    counts = [Count(part.mattes, len(cuttings), part.public) for part, cuttings in found]
-    return finish(layout, root, report, [cutting for _, cuttings in found for cutting in cuttings], counts, deep, least)
+    source = Source(layout.name, Report(layout.title, str(root)))
+    cutouts = []
+    for part in layout.parts:
+        found = pair(part, root, source.report, **layout.facts)
+        source.report.counts.append(Count(part.mattes, len(found), part.public))
+        cutouts += found
+    finish(layout, source, root, cutouts, deep, least)
+    return source
 
 
 def finish(
     layout: Layout,
+    source: Source,
     root: Path,
-    report: Report,
-    cuttings: list[Cutting],
-    counts: list[Count],
+    cutouts: list[CutoutFiles],
     deep: bool = False,
     least: int | None = None,
     reasons: dict[str, str] | None = None,
-) -> Source:
-    """Name the cut-outs, check them, and leave out what a filter refuses.
+) -> None:
+    """Name and check the cut-outs, leave out what a filter refuses, and count what is left beside the paper's numbers.
 
-    reasons: by path, cut-outs that are left out whatever their size and name are.
+    `reasons`: by path, cut-outs that are left out whatever their size and name are.
     """
-    report.counts += counts
-    sizes = check_sizes(cuttings, root, report)
-    if deep:
-        check_pixels(cuttings, root, report)
-    names = unique({cutting.path: _raw_name(layout.mark, cutting) for cutting in cuttings})
-    source = Source(layout.mark, report)
-    least = layout.least if least is None else least
-    for cutting in cuttings:
-        named = replace(cutting, name=names[cutting.path])
-        reason = (reasons or {}).get(cutting.path)
-        size = sizes.get(cutting)
-        if reason is None and size is not None and min(size) < least:
-            reason = f"{size[0]} x {size[1]} pixels; the shorter side must have {least}"
-        if reason is None and not layout.people and PERSON.search(cutting.name.lower()):
-            reason = "a person, by its name"
-        if reason is None:
-            source.cuttings.append(named)
-        else:
-            source.left_out.append(named)
-            report.left_out.append(f"{cutting.path} ({named.name}): {reason}")
+
+    def refuse(cutout: CutoutFiles) -> str | None:
+        if reason := (reasons or {}).get(cutout.path):
+            return reason
+        return "a person, by its name" if not layout.people and PERSON.search(cutout.name.lower()) else None
+
+    def raw_name(cutout: CutoutFiles) -> str:  # only SIM has the same stems in several groups
+        group = cutout.group if layout.name == "sim" else None
+        return " ".join(filter(None, (layout.name, group, cutout.name)))
+
+    names = unique({cutout.path: raw_name(cutout) for cutout in cutouts})
+    take(source, root, cutouts, names, layout.least if least is None else least, deep, refuse)
     for split in ("train", "test"):
         if parts := [part for part in layout.parts if part.split == split]:
+            usable = sum(cutout.split == split for cutout in source.cutouts)
             paper = sum(part.paper or 0 for part in parts)
-            report.counts.append(
-                Count(f"usable for {split}", sum(item.split == split for item in source.cuttings), None, paper)
-            )
-    return source
-
-
-def _raw_name(mark: str, cutting: Cutting) -> str:
-    return " ".join(part for part in (mark, cutting.group if mark == "sim" else None, cutting.name) if part)
+            source.report.counts.append(Count(f"usable for {split}", usable, None, paper))

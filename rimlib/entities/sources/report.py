@@ -1,4 +1,4 @@
-"""The report of a source: what was found, beside what the public release has and what the paper used (S2.1, Table 1)."""
+"""The report of a source: what was found, what the public release has, and what the paper used (S2.1, Table 1)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Count:
-    """How many pictures of a part were found, how many its public release has, how many the paper used (None: not said)."""
+    """Images of a part: how many were found, how many the public release has, the paper used (None: not stated)."""
 
     part: str
     found: int
@@ -19,8 +19,10 @@ class Count:
 class Report:
     """What a source folder holds beside what it should.
 
-    missing: pictures without mattes, mattes without pictures, optional folders that are not there.
-    odd: files that are named strangely, can't be read, or don't fit together. left_out: by a filter, with the reason.
+    Attributes:
+        missing: images without mattes, mattes without images, optional folders that are not there.
+        odd: files that are named strangely, can't be read, or don't fit together.
+        left_out: by a filter, with the reason.
     """
 
     source: str
@@ -40,18 +42,11 @@ class Report:
         """The report as text; of each list at most `most` lines and how many more there are."""
         text = [f"{self.source}: {self.folder}"]
         for count in self.counts:
-            wanted = [
-                f"{number:,} {what}"
-                for number, what in ((count.public, "in the public release"), (count.paper, "used by the paper"))
-                if number is not None
-            ]
-            text.append(f"  {count.part}: {count.found:,} found" + (f" ({', '.join(wanted)})" if wanted else ""))
-        for title, items in (
-            ("note", self.notes),
-            ("missing", self.missing),
-            ("odd", self.odd),
-            ("left out", self.left_out),
-        ):
+            numbers = {"in the public release": count.public, "used by the paper": count.paper}
+            wanted = ", ".join(f"{number:,} {what}" for what, number in numbers.items() if number is not None)
+            text.append(f"  {count.part}: {count.found:,} found" + (f" ({wanted})" if wanted else ""))
+        lists = {"note": self.notes, "missing": self.missing, "odd": self.odd, "left out": self.left_out}
+        for title, items in lists.items():
             text += [f"  {title}: {item}" for item in items[:most]]
             if len(items) > most:
                 text.append(f"  {title}: … and {len(items) - most:,} more")
