@@ -7,10 +7,10 @@
 # ---
 
 # %% [markdown]
-# # Entities: cut-out things and what can be said of them
+# # Entities: cut-out objects and their attributes
 #
-# Every scene of this book is made of things that were cut out of photographs; here you meet them, see how a cut-out gets its alpha, its
-# colours and its words, and check each step.
+# Every scene of this book is made of objects that were cut out of photographs; here you meet them, see how a cut-out gets its alpha, its
+# colours and its labels, and check each step.
 #
 # :::{admonition} Before you run this
 # | | |
@@ -31,7 +31,6 @@ old_place: str = "bg-green-meadow"  # the background before which they are photo
 colored: str = "balloon-hot-air-colourful"  # name of the entity whose colours we cluster
 clusters: int = 5  # how many clusters
 drawn_size: int = 160  # pixels; side of the drawn entities
-wordnet_folder: str = ""  # a WordNet 3 database, such as /usr/share/wordnet; empty: look where it is usually installed
 
 # %%
 import shutil
@@ -48,11 +47,12 @@ import numpy as np
 
 from rimlib import show
 from rimlib.io import files, images
-from rimlib.entities import annotate, color, corrections, drawn, propose, sources, starter, synonyms, wordnet
-from rimlib.matting import foreground
-from rimlib.entities import build_pool, salience
+from rimlib.entities import annotate, auto_labels, build_pool, color, corrections, drawn, salience, sources, starter, synonyms
 from rimlib.entities.clean import blur_faces
-from rimlib.entities.sources import aim500, am2k, dim, hatt, long_tail, p3m10k, public, sim
+from rimlib.entities.entity import ATTRIBUTES
+from rimlib.entities.sources import long_tail, public
+from rimlib.matting import foreground
+from rimlib.matting.boxes import visible_box
 from rimlib.errors import RimError
 from rimlib.refmatte import paper_pool
 
@@ -62,9 +62,9 @@ KINDS = ("person", "animal", "thing")
 # %% [markdown]
 # ## The pool
 #
-# An **entity** is a cut-out: the colours of one thing, its alpha, and its attributes. The paper gathers its entities from six public
+# An **entity** is a cut-out: the colours of one object, its alpha, and its attributes. The paper takes its entities from six public
 # matting data sets. Those are not ours to pass on, so this book brings photographs of its own: openly licensed, each of a single
-# thing, cut out, and looked at by a person one by one.
+# object, cut out, and looked at by a person one by one.
 
 # %% mystnb={"figure": {"name": "entities-pool", "caption": "All entities of the shipped pool on grey squares: people, animals, things. What shows squares is not there."}, "image": {"alt": "A sheet of several hundred small cut-out photographs: people in many poses, animals, plants, fruit, vehicles, instruments and tools.", "width": "100%"}}
 order = sorted(pool.entities, key=lambda entity: (KINDS.index(entity.kind), entity.category, entity.name))
@@ -73,7 +73,7 @@ show.grid([sheet]);
 
 # %% [markdown]
 # This is all that is known of one of them. Colour, salient and transparent are attributes of every entity, `gender`, `age_group`
-# and `clothes` only of people; `wispy` and `person` are ours, for choosing pictures and for splitting.
+# and `clothes` only of people; `wispy` and `person` are ours, for choosing images and for splitting.
 
 # %%
 two = pool.of("person")[0], pool["squirrel-grey"]
@@ -109,11 +109,11 @@ figure.tight_layout()
 # %% [markdown]
 # ## What alpha is
 #
-# Take a bare tree, a column of smoke, a squirrel's tail. Where does the thing end? **Alpha** says how much of each pixel is the thing,
-# and the foreground what colour the thing has there. Where alpha is 0 any colour will do: the blocks come from storing the file
+# Take a bare tree, a column of smoke, a squirrel's tail. Where does the object end? **Alpha** is the share of each pixel that the object
+# covers, and the foreground is the colour that the object has there. Where alpha is 0 any colour will do: the blocks come from storing the file
 # small. Both together are the cut-out.
 
-# %% mystnb={"figure": {"name": "entities-alpha", "caption": "Above: foreground colours alone, and alpha. Below: both together on grey squares, and on a colour before which the thing never stood."}, "image": {"alt": "Four pictures for each of three cut-outs: the plain foreground and the black and white alpha above, the cut-out on a checkerboard and on orange below.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "entities-alpha", "caption": "Above: foreground colours alone, and alpha. Below: both together on grey squares, and on a colour before which the object never stood."}, "image": {"alt": "Four pictures for each of three cut-outs: the plain foreground and the black and white alpha above, the cut-out on a checkerboard and on orange below.", "width": "100%"}}
 names = closer.split()
 apart, together = [], []
 for name in names:
@@ -141,7 +141,7 @@ below = [show.over(*(array[window] for array in pool.cutout(name))) for name, wi
 show.grid(above + below, names + [""] * len(names), columns=len(names));
 
 # %% [markdown]
-# How much of a thing is *soft*, neither fully there nor fully away, differs from kind to kind. Among the pixels with $\alpha > 0$:
+# How much of an object is *soft*, neither fully there nor fully away, differs from kind to kind. Among the pixels with $\alpha > 0$:
 
 # %%
 def softness(alpha) -> float:
@@ -156,11 +156,11 @@ show.table([{"entities": name, "longer side, median": f"{np.median([max(pool.siz
              "softest": max(group, key=lambda one: soft[one.name]).name} for name, group in groups.items()])
 
 # %% [markdown]
-# The people seem soft only because their pictures are small: the smaller a picture, the more of it is edge. They were cut out with a
+# The people seem soft only because their images are small: the smaller an image, the more of it is edge. They were cut out with a
 # hard mask, 0 or 1, whose edge was pared by a pixel, since that pixel held the old background, and softened (`entities.clean`).
-# That is no matte of hair, and no better one can be had from these pictures.
+# That is no matte of hair, and no better one can be had from these images.
 #
-# Whoever cuts out a photograph estimates its alpha, with an error that nobody knows. Hair, smoke, nets and glass are therefore also drawn
+# Whoever cuts out a photograph estimates its alpha, with an unknown error. Hair, smoke, nets and glass are therefore also drawn
 # by code, each pixel from many points whose opacity is known. This pool is small, serves tests and the experiment below, and can be joined
 # to the other one: `pool.add(drawn.load())`.
 
@@ -173,22 +173,22 @@ show.grid([show.over(*cutout, (38, 52, 70)) for cutout in cutouts] + [alpha for 
 # %% [markdown]
 # ## Alpha is not enough
 #
-# A matting data set gives a photograph $I$ and its alpha. To set the thing before something new one needs its own colours $F$, and
+# A matting data set gives a photograph $I$ and its alpha. To set the object before something new one needs its own colours $F$, and
 # the photograph has them only where $\alpha = 1$. Elsewhere it shows a mixture with the old background $B$. We can watch what this does,
 # since our entities have a known $F$: we "photograph" each before an old background, and then forget $F$.
 
 # %%
 def place_for(name: str, shape) -> np.ndarray:
     """The middle of a background, enlarged where it must be, uint8 (H, W, 3)."""
-    picture = pool.background(name)
-    scale = max(1.0, *(wanted / length for wanted, length in zip(shape, picture.shape)))
-    picture = images.resize(picture, tuple(int(np.ceil(length * scale)) for length in picture.shape[:2]))
-    top, left = ((length - wanted) // 2 for length, wanted in zip(picture.shape, shape))
-    return picture[top:top + shape[0], left:left + shape[1]]
+    image = pool.background(name)
+    scale = max(1.0, *(wanted / length for wanted, length in zip(shape, image.shape)))
+    image = images.resize(image, tuple(int(np.ceil(length * scale)) for length in image.shape[:2]))
+    top, left = ((length - wanted) // 2 for length, wanted in zip(image.shape, shape))
+    return image[top:top + shape[0], left:left + shape[1]]
 
 
 def photograph(name: str):
-    """An entity before the old place: the picture I, alpha, and the true F."""
+    """An entity before the old place: the image I, alpha, and the true F."""
     truth, alpha = (pool if name in pool_names else sketches).cutout(name)
     return show.over(truth, alpha, place_for(old_place, alpha.shape)), alpha, truth
 
@@ -202,25 +202,25 @@ foreground.estimate(np.full((8, 8, 3), 128, np.uint8), np.full((8, 8), 0.5, np.f
 print(f"pymatting is ready after {time.perf_counter() - start:.1f} seconds")   # compiled on first use, and kept
 
 # %% mystnb={"figure": {"name": "entities-fringe", "caption": "A part of each photograph, and the same part before a night sky: with the photograph's own colours, with estimated colours, and with the true ones."}, "image": {"alt": "Rows for a squirrel's tail, smoke and a feather. With the photograph's own colours the meadow's green clings to each; with estimated colours it is gone, as with the true ones.", "width": "100%"}}
-pictures = []
+panels = []
 for name in pasted.split():
-    picture, alpha, truth = photograph(name)
+    image, alpha, truth = photograph(name)
     window = busiest(alpha, (96, 128))
-    laid = [show.over(colours, alpha, NIGHT)[window] for colours in (picture, foreground.estimate(picture, alpha), truth)]
-    pictures += [picture[window], *laid]
-show.grid(pictures, ["photograph I", "I laid on with alpha", "estimated F", "true F"] + [""] * (len(pictures) - 4), columns=4);
+    laid = [show.over(colours, alpha, NIGHT)[window] for colours in (image, foreground.estimate(image, alpha), truth)]
+    panels += [image[window], *laid]
+show.grid(panels, ["photograph I", "I laid on with alpha", "estimated F", "true F"] + [""] * (len(panels) - 4), columns=4);
 
 # %% [markdown]
 # Half-transparent pixels carry the old background along: a green **fringe** around the fur, a green mist in the smoke. A scene made
-# this way would give the thing away by its fringe, and a model would learn to look for fringes. The reason stands in the equation
+# this way would give the object away by its fringe, and a model would learn to look for fringes. The reason stands in the equation
 # of a composite, {eq}`compositing` of the notation page,
 #
 # $$ I = \alpha F + (1 - \alpha) B . $$
 #
 # Taking $I$ for $F$ puts $\alpha I + (1-\alpha) B'$ on the new background $B'$, which is off by $\alpha (1 - \alpha)(B - F)$: nothing where
-# alpha is 0 or 1, most at one half, and the more the old background differs from the thing. Alpha and $I$ do not determine $F$: for each
+# alpha is 0 or 1, most at one half, and the more the old background differs from the object. Alpha and $I$ do not determine $F$: for each
 # pixel and channel there is one equation and two unknowns, $F$ and $B$. So something has to be assumed. The paper takes the closed-form
-# method {cite:p}`closedform`, which asks colours to change slowly, above all where alpha changes:
+# method {cite:p}`closedform`, which lets colours change slowly, above all where alpha changes:
 #
 # $$ \min_{F, B} \; \sum_{\text{pixels}, \text{channels}} \bigl(\alpha F + (1 - \alpha) B - I\bigr)^2
 #    + |\nabla \alpha| \, \bigl( |\nabla F|^2 + |\nabla B|^2 \bigr) . $$
@@ -229,8 +229,8 @@ show.grid(pictures, ["photograph I", "I laid on with alpha", "estimated F", "tru
 show.source(foreground.estimate)
 
 # %% [markdown]
-# It solves a large sparse system of equations. The multi-level form (`ml`) {cite:p}`multilevel` starts from a picture of one pixel and
-# refines it, with nearly the same result in a small part of the time; it is meant for many or large pictures. Below, the error is
+# It solves a large sparse system of equations. The multi-level form (`ml`) {cite:p}`multilevel` starts from an image of one pixel and
+# refines it, with nearly the same result in a small part of the time; it is meant for many or large images. Below, the error is
 # $\alpha |\hat F - F|$, what of a wrong colour can be seen, in steps of 255, over all soft pixels.
 
 # %%
@@ -247,9 +247,9 @@ def timed(*arguments):
 # %%
 trials = []
 for name in [*names, *(entity.name for entity in sketches.entities)]:
-    picture, alpha, truth = photograph(name)
-    (closed, closed_seconds), (levels, level_seconds) = timed(picture, alpha, "cf"), timed(picture, alpha, "ml")
-    trials.append({"entity": name, "error of I itself": wrong(picture, truth, alpha), "closed form": wrong(closed, truth, alpha),
+    image, alpha, truth = photograph(name)
+    (closed, closed_seconds), (levels, level_seconds) = timed(image, alpha, "cf"), timed(image, alpha, "ml")
+    trials.append({"entity": name, "error of I itself": wrong(image, truth, alpha), "closed form": wrong(closed, truth, alpha),
                    "multi-level": wrong(levels, truth, alpha), "seconds, closed form": closed_seconds, "seconds, multi-level": level_seconds})
 show.table(trials, digits=2)
 
@@ -262,20 +262,20 @@ left = sorted(trials, key=lambda row: row["closed form"] / row["error of I itsel
 print(f"least is left for {left[0]['entity']}, most for {left[-1]['entity']} ({left[-1]['closed form'] / left[-1]['error of I itself']:.0%})")
 
 # %% [markdown]
-# Less is gained where the thing's own colour changes within the soft part, from hair to hair or within a cloud, since this is what the method
+# Less is gained where the object's own colour changes within the soft part, from hair to hair or within a cloud, since this is what the method
 # assumes not to happen. And all of it assumes that alpha is right. Here is the squirrel with an alpha that is a pixel too wide, as of a hasty hand:
 
 # %%
-picture, alpha, truth = photograph("squirrel-grey")
+image, alpha, truth = photograph("squirrel-grey")
 wider = cv2.dilate(alpha, np.ones((3, 3), np.uint8))
 right = show.over(truth, alpha, NIGHT).astype(float)
 around = (wider > 0) & (alpha < 1)
-show.table([{"colours": "the photograph's own" if colours is picture else f"estimated with the {which} alpha", "laid on with": f"the {which} alpha",
+show.table([{"colours": "the photograph's own" if colours is image else f"estimated with the {which} alpha", "laid on with": f"the {which} alpha",
              "error of the composite (steps of 255, edge)": float(np.abs(show.over(colours, matte, NIGHT) - right)[around].mean())}
-            for which, matte in (("right", alpha), ("wide", wider)) for colours in (picture, foreground.estimate(picture, matte))], digits=1)
+            for which, matte in (("right", alpha), ("wide", wider)) for colours in (image, foreground.estimate(image, matte))], digits=1)
 
 # %% [markdown]
-# No estimate of colours mends an alpha that is wrong: where the wide alpha says *solid*, the old background counts as foreground. That is
+# No estimate of colours mends an alpha that is wrong: where the wide alpha is *solid*, the old background counts as foreground. That is
 # why the hard masks of our people were pared. A foreground is computed once for each entity and kept.
 
 # %% [markdown]
@@ -287,7 +287,7 @@ show.table([{"colours": "the photograph's own" if colours is picture else f"esti
 # as the data sets have them and as the paper uses them (supplement, Table 1):
 
 # %%
-layouts = [am2k.LAYOUT, p3m10k.LAYOUT, aim500.LAYOUT, sim.LAYOUT, dim.LAYOUT, hatt.LAYOUT]
+layouts = public.LAYOUTS.values()
 moved = {"AIM-500": 95, "SIM": 2, "DIM": 7, "HATT (Distinctions-646)": 4}  # Paper: Table S1, test entities of long-tailed categories
 table_1 = []
 for layout in layouts:
@@ -315,17 +315,17 @@ animals = {"train": ["squirrel-grey", "koala-on-log", "owl-snowy"], "validation"
 truths = {}
 for split, given in animals.items():
     for name in given:
-        picture, alpha, truth = photograph(name)
+        image, alpha, truth = photograph(name)
         stem = f"m_{len(truths):08x}"   # as the files of AM-2k are called
         truths[f"am2k-{stem.replace('_', '-')}"] = (name, truth, alpha)
         (folder / f"AM-2k/{split}/original").mkdir(parents=True, exist_ok=True)
         (folder / f"AM-2k/{split}/mask").mkdir(parents=True, exist_ok=True)
-        images.write_image(folder / f"AM-2k/{split}/original/{stem}.jpg", picture)
+        images.write_image(folder / f"AM-2k/{split}/original/{stem}.jpg", image)
         images.write_matte(folder / f"AM-2k/{split}/mask/{stem}.png", alpha)
 print(*sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*")), sep="\n")
 
 # %%
-def say(lines) -> None:
+def print_short(lines) -> None:
     """Print lines as wide as the page, without the folders of this computer."""
     for line in "\n".join(map(str, lines)).splitlines():
         for place, short in ((folder, "…"), (sys.prefix, "PYTHON"), (Path.home(), "~")):
@@ -334,8 +334,8 @@ def say(lines) -> None:
 
 
 animal_source = sources.read("am2k", folder, deep=True)
-say(animal_source.report.lines())
-show.table([{key: getattr(cutting, key) for key in ("name", "kind", "split", "path", "licence")} for cutting in animal_source.cuttings])
+print_short(animal_source.report.lines())
+show.table([{key: getattr(cutout, key) for key in ("name", "kind", "split", "path", "licence")} for cutout in animal_source.cutouts])
 
 # %% [markdown]
 # A reader never guesses. What is missing and what is odd is listed by file; a part without which nothing would be right stops it. We lose
@@ -346,17 +346,17 @@ spoiled = Path(shutil.copytree(folder, folder / "spoiled")) / "AM-2k/train"
 (spoiled / "original/m_00000001.jpg").unlink()
 images.write_matte(spoiled / "mask/m_00000000.png", np.ones((40, 40), np.float32))
 (spoiled / "mask/notes.txt").write_text("to do")
-report = sources.check("am2k", folder / "spoiled")
-say(report.lines())
+report = sources.read("am2k", folder / "spoiled").report
+print_short(report.lines())
 (spoiled / "mask").rename(spoiled / "masks")
 try:
     sources.read("am2k", folder / "spoiled")
 except RimError as error:
-    say(["", f"RimError: {error}"])
+    print_short(["", f"RimError: {error}"])
 
 # %% [markdown]
-# The other readers differ in what their sources know. AIM-500 and SIM say what is in a picture, at least roughly, and so give the annotation
-# a first word. SIM, DIM and HATT mix in people with their faces, whom the paper leaves out. Nothing in these sets says *person*, so the
+# The other readers differ in what their sources know. AIM-500 and SIM name what is in an image, at least roughly, and so give the annotation
+# a first word. SIM, DIM and HATT mix in people with their faces, whom the paper leaves out. Nothing in these sets is labelled *person*, so the
 # readers go by file names, and that is not sure:
 
 # %%
@@ -367,30 +367,39 @@ show.table([{"a file called": name, "left out as a person": bool(public.PERSON.s
 # *0231* may show anybody, and DIM and HATT have such names; a doll called a girl is lost. So a column `keep` in a table of
 # corrections overrules the filter in both directions, after somebody has looked.
 #
-# ## A machine proposes, a table decides
+# ## Automatic labels, corrected by a table
 #
-# Where do the words come from? The paper's answer is semi-automatic: networks propose, people check and correct. Here the machines are
-# *proposers*, the people's word is a **table of corrections**, and both are kept, so that anybody can see later who said what.
-# Let us ask the paper's machines about a person of the pool; gender and age are a matter of the networks of {cite:t}`agegender`. The weights
-# are other people's and are not fetched; where they are not on this computer the proposal says so, and what to do:
+# Where do the labels come from? The paper's answer is semi-automatic: detectors and classifiers label, annotators check and correct. Here an
+# annotator's corrections are a **table**, and both are kept, so that it can be seen later where a label came from.
+# These are the paper's networks, on a person of the pool; gender and age are a matter of the networks of {cite:t}`agegender`. The weights
+# are other people's and are not fetched; where they are not on this computer a label has no value, but a reason, and a message with what to do:
 
 # %%
-machines = propose.Proposers(category="maskrcnn", people="levi", clothes="clip")
-recolored = [row for row in annotate.starter_annotations() if row["column"] == "color" and row["corrected"] is not None]
-somebody = pool[max(recolored, key=lambda row: color.color_distance(row["proposed"], row["corrected"]))["name"]]
+def shipped_labels() -> list[dict]:
+    """Each automatic label of the shipped pool (colour, salient, transparent), and its correction where it has one."""
+    rows = []
+    for row in files.read_json(starter.FOLDER / "pool.json")["entities"]:
+        salient, transparent = salience.by_lists(row["category"])
+        for column, label in {"color": row["color_automatic"], "salient": salient, "transparent": transparent}.items():
+            rows.append({"name": row["name"], "column": column, "automatic": label, "corrected": None if row[column] == label else row[column]})
+    return rows
+
+
+labeller = auto_labels.AutoLabeller(category="maskrcnn", people="levi", clothes="clip")
+recolored = [row for row in shipped_labels() if row["column"] == "color" and row["corrected"] is not None]
+somebody = pool[max(recolored, key=lambda row: color.color_distance(row["automatic"], row["corrected"]))["name"]]
 colours, alpha = pool.cutout(somebody.name)
-say([machines.propose_category("animal", *pool.cutout("squirrel-grey")).said,
-     *(proposal.said for proposal in machines.propose_people(colours, alpha).values()), machines.propose_clothes(colours, alpha).said,
-     machines.propose_color(colours, alpha).said])
+labels = [labeller.label_category("animal", *pool.cutout("squirrel-grey")), *labeller.label("person", colours, alpha)]
+print_short([label.message for label in labels])
 
 # %% [markdown]
-# Only the colour needs no weights. Where neither a machine nor the table says something, the annotation refuses to make it up:
+# Only the colour needs no weights. Where neither a network nor the table has a value, the annotation refuses to make it up:
 
 # %%
 try:
-    say(annotate.annotate(somebody.name, "person", colours, alpha, {}, machines).said)
+    print_short(annotate.annotate(somebody.name, "person", colours, alpha, {}, labeller).messages)
 except RimError as error:
-    say([f"RimError: {error}"])
+    print_short([f"RimError: {error}"])
 
 # %% [markdown]
 # With a row of the table it goes through. The colour is corrected: the most frequent one is not that of the garment which a
@@ -398,21 +407,21 @@ except RimError as error:
 
 # %%
 row = {"gender": somebody.gender, "age_group": somebody.age_group, "clothes": somebody.clothes, "color": somebody.color}
-answer = annotate.annotate(somebody.name, "person", colours, alpha, row, machines)
-show.table([{"column": column, "machine": "–" if answer.proposed[column] is None else answer.proposed[column], "table": row.get(column, ""),
-             "used": answer.values[column]} for column in annotate.COLUMNS])
+answer = annotate.annotate(somebody.name, "person", colours, alpha, row, labeller)
+show.table([{"column": column, "automatic": "–" if answer.automatic[column] is None else answer.automatic[column], "table": row.get(column, ""),
+             "used": answer.values[column]} for column in ATTRIBUTES])
 
 # %% [markdown]
 # ### From a source to a pool
 #
-# The same happens when a whole source is gathered into a pool. AM-2k does not say which animal is which (its twenty kinds are
-# known, not their pictures), so the first call ends with a list of what is wanted. The foregrounds that it has computed stay.
+# The same happens when a pool is built of a whole source. AM-2k does not label which animal is which (its twenty kinds are
+# known, not their images), so the first call ends with a list of what is wanted. The foregrounds that it has computed stay.
 
 # %%
 try:
-    build_pool.gather([animal_source], folder / "pool", long_tail=0, progress=False)
+    build_pool.build([animal_source], folder / "pool", long_tail=0, progress=False)
 except RimError as error:
-    say([f"RimError: {error}", "", (folder / "pool/wanted.csv").read_text()])
+    print_short([f"RimError: {error}", "", (folder / "pool/wanted.csv").read_text()])
 
 # %% [markdown]
 # We fill in the table, with one colour corrected for the sake of the example, and call again:
@@ -420,13 +429,13 @@ except RimError as error:
 # %%
 words = [{"name": name, "category": pool[ours].category, "color": "black" if ours == "koala-on-log" else ""} for name, (ours, _, _) in truths.items()]
 corrections.write(folder / "table.csv", words)
-made = build_pool.gather([animal_source], folder / "pool", corrections=folder / "table.csv", long_tail=0, progress=False)
-print(f"{made.entities} entities; pictures read again: {made.computed}")
-gathered = {row["name"]: row for row in files.read_json(folder / "pool/pool.json")["entities"]}
-show.table([{"entity": name, "category": row["category"], "its proposal": row["proposed"]["category"] or "–", "color": row["color"],
-             "color's proposal": row["proposed"]["color"], "salient": row["salient"], "split": row["split"]} for name, row in gathered.items()])
+made = build_pool.build([animal_source], folder / "pool", corrections=folder / "table.csv", long_tail=0, progress=False)
+print(f"{made.entities} entities; images read again: {made.computed}")
+built = {row["name"]: row for row in files.read_json(folder / "pool/pool.json")["entities"]}
+show.table([{"entity": name, "category": row["category"], "automatic category": row["automatic"]["category"] or "–", "color": row["color"],
+             "automatic color": row["automatic"]["color"], "salient": row["salient"], "split": row["split"]} for name, row in built.items()])
 
-# %% mystnb={"figure": {"name": "entities-gathered", "caption": "The gathered entities on the night sky; their foregrounds were estimated on the way."}, "image": {"alt": "A squirrel, a koala, an owl and a badger cut out cleanly on dark blue.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "entities-gathered", "caption": "The entities of the pool on the night sky; their foregrounds were estimated on the way."}, "image": {"alt": "A squirrel, a koala, an owl and a badger cut out cleanly on dark blue.", "width": "100%"}}
 small_pool = starter.load(folder / "pool")
 show.grid([show.over(*small_pool.cutout(name), NIGHT) for name in truths], [small_pool[name].category for name in truths]);
 
@@ -437,29 +446,28 @@ show.grid([show.over(*small_pool.cutout(name), NIGHT) for name in truths], [smal
 
 # %%
 def cropped(array, alpha):
-    """What gathering keeps: the part of an array where alpha is not nothing."""
-    rows, columns = (np.flatnonzero((alpha * 255 > 0.5).any(axis=axis)) for axis in (1, 0))
-    return array[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    """What a pool stores: the part of an array where alpha is not nothing."""
+    return array[visible_box(alpha * 255, threshold=0.5)]
 
 
 errors = []
 for name, (ours, truth, alpha) in truths.items():
-    picture, matte, target = photograph(ours)[0], cropped(alpha, alpha), cropped(truth, alpha)
-    errors.append({"entity": ours, "error of I itself": wrong(picture, truth, alpha),
-                   "estimated from I": wrong(foreground.estimate(picture, alpha), truth, alpha),
-                   "gathered, from I as JPEG": wrong(small_pool.cutout(name)[0], target, matte)})
+    image, matte, target = photograph(ours)[0], cropped(alpha, alpha), cropped(truth, alpha)
+    errors.append({"entity": ours, "error of I itself": wrong(image, truth, alpha),
+                   "estimated from I": wrong(foreground.estimate(image, alpha), truth, alpha),
+                   "in the pool, from I as JPEG": wrong(small_pool.cutout(name)[0], target, matte)})
 show.table(errors, digits=1)
 
 # %% [markdown]
 # ### The shipped pool's table
 #
-# For the shipped pool, category, gender, age and garment were written by a person who looked at each picture; its packages' file
-# names were the proposals. The machine proposed colour, salient and transparent. So often the person disagreed:
+# For the shipped pool, category, gender, age and garment were written by an annotator who looked at each image; its packages' file
+# names were a help. Colour, salient and transparent are automatic labels. So often the annotator disagreed:
 
 # %%
-judged = annotate.starter_annotations()
+judged = shipped_labels()
 disagreed = [row for row in judged if row["corrected"] is not None]
-show.table([{"column": column, "proposals": sum(row["column"] == column for row in judged),
+show.table([{"column": column, "automatic labels": sum(row["column"] == column for row in judged),
              "corrected": sum(row["column"] == column for row in disagreed),
              "of them people": sum(row["column"] == column and pool[row["name"]].kind == "person" for row in disagreed)}
             for column in ("color", "salient", "transparent")])
@@ -486,8 +494,8 @@ heaviest = np.argsort(-shares)
 flat = colours.copy()
 flat[opaque] = centres[labels[:, 0]]
 figure, axes = plt.subplots(1, 3, figsize=(show.WIDTH, 2.6), width_ratios=(1, 1, 2))
-for axis, picture in zip(axes, (show.over(colours, alpha), show.over(flat, alpha))):
-    axis.imshow(picture)
+for axis, image in zip(axes, (show.over(colours, alpha), show.over(flat, alpha))):
+    axis.imshow(image)
     axis.axis("off")
 start = 0.0
 for place, index in enumerate(heaviest):
@@ -499,7 +507,7 @@ axes[2].spines[["top", "right", "left"]].set_visible(False)
 figure.tight_layout()
 
 # %% [markdown]
-# The heaviest cluster gives the word. It is one word for a whole thing, and it is a machine's word:
+# The heaviest cluster gives the name. It is one name for a whole object:
 
 # %%
 rgb = color.dominant_color(*pool.cutout(colored))
@@ -508,22 +516,22 @@ common = Counter(entity.color for entity in pool.entities)
 print(f"{len(common)} names in use; the most frequent:\n", ", ".join(f"{name} {count}" for name, count in common.most_common(8)))
 
 # %% [markdown]
-# Photographs are full of shadows, and many entities end up *black*, *dimgray* or *darkslategray*. The paper's sentences sound the same ("the
-# cat which is dimgray and non-transparent", Fig. 3), for the same reason. And nobody says *lightslategray* in everyday speech.
+# Photographs are full of shadows, and many entities end up *black*, *dimgray* or *darkslategray*. The paper's sentences are alike ("the
+# cat which is dimgray and non-transparent", Fig. 3), for the same reason. And *lightslategray* is no word of everyday speech.
 #
 # For people the word stands beside the garment ("wearing the black jacket"), and the most frequent colour may be that of the trousers.
 # There a person looked again.
 
-# %% mystnb={"figure": {"name": "entities-corrected", "caption": "Colours that were corrected: the person, the machine's proposal (left half of the bar) and the word in use (right half)."}, "image": {"alt": "Six people, each above a bar of two colours: that of the trousers or of shadows on the left, that of the garment on the right.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "entities-corrected", "caption": "Colours that were corrected: the person, the automatic label (left half of the bar) and the name in use (right half)."}, "image": {"alt": "Six people, each above a bar of two colours: that of the trousers or of shadows on the left, that of the garment on the right.", "width": "100%"}}
 import webcolors
 
 picked = recolored[:: max(1, len(recolored) // 6)][:6]
 figure, axes = plt.subplots(2, 6, figsize=(show.WIDTH, 3.4), height_ratios=(6, 1))
 for (above, below), row in zip(axes.T, picked):
     above.imshow(show.over(*pool.cutout(row["name"])))
-    above.set_title(f"{row['proposed']} →\n{row['corrected']} {pool[row['name']].clothes}", fontsize=8)
+    above.set_title(f"{row['automatic']} →\n{row['corrected']} {pool[row['name']].clothes}", fontsize=8)
     above.axis("off")
-    both = [webcolors.name_to_rgb(row[key]) for key in ("proposed", "corrected")]
+    both = [webcolors.name_to_rgb(row[key]) for key in ("automatic", "corrected")]
     below.imshow(np.array([both], np.uint8), aspect="auto")
     below.set(xticks=[], yticks=[])
 figure.tight_layout()
@@ -539,12 +547,12 @@ listed = {"transparent": salience.TRANSPARENT, "not salient": salience.NON_SALIE
 show.table([{"attribute": name, "words": len(words), "the list": ", ".join(words)} for name, words in listed.items()])
 
 # %% [markdown]
-# Lists of words know nothing of the picture. They have no firework and no candle, and the wings of a fly are not in its name; a
+# Lists of words know nothing of the image. They have no firework and no candle, and the wings of a fly are not in its name; a
 # painted glass is as transparent to them as a clear one. All corrections of the shipped pool:
 
 # %%
-say_yes = {True: "yes", False: "no"}
-show.table([{"entity": row["name"], "column": row["column"], "by the list": say_yes[row["proposed"]], "corrected": say_yes[row["corrected"]]}
+yes_no = {True: "yes", False: "no"}
+show.table([{"entity": row["name"], "column": row["column"], "by the list": yes_no[row["automatic"]], "corrected": yes_no[row["corrected"]]}
             for row in disagreed if row["column"] != "color"])
 
 # %% [markdown]
@@ -552,7 +560,7 @@ show.table([{"entity": row["name"], "column": row["column"], "by the list": say_
 # the eye goes with the foliage; a bubble and a feather are on neither list:
 
 # %%
-show.table([{"category": category, "salient": salience.propose(category)[0], "transparent": salience.propose(category)[1]}
+show.table([{"category": category, "salient": salience.by_lists(category)[0], "transparent": salience.by_lists(category)[1]}
             for category in ("leaf", "glass", "wine glass", "bubble", "feather", "candle", "cobweb", "dog")])
 
 # %% [markdown]
@@ -564,11 +572,11 @@ show.table([{"category": category, "salient": salience.propose(category)[0], "tr
 # %%
 people = pool.of("person")
 counts = {key: Counter(getattr(entity, key) for entity in people) for key in ("gender", "age_group", "clothes")}
-show.table([{"attribute": key, "values and pictures": ", ".join(f"{value} {count}" for value, count in counter.most_common())}
+show.table([{"attribute": key, "values and images": ", ".join(f"{value} {count}" for value, count in counter.most_common())}
             for key, counter in counts.items()])
 
 # %% [markdown]
-# This is a narrow choice of people: {doc}`the datasheet <../datasheet>` says what follows from it. The paper keeps no picture
+# This is a narrow choice of people: {doc}`the datasheet <../datasheet>` has the consequences. The paper keeps no image
 # with an identifiable face (Sec. 3.1). Here every face is reduced to four by five blocks of
 # colour, too few for anybody to be known by, and blurred into an ellipse. All people of the pool have passed through it, so
 # to see *before* and *after*, it is applied to somebody who does not mind:
@@ -585,8 +593,8 @@ show.grid([show.over(colours, alpha), show.over(blurred, alpha), *heads], ["befo
 # %% [markdown]
 # ## Words for it
 #
-# The **category** is the entry-level name, what people say first {cite:p}`entrylevel`: *dog*, neither *animal* nor *dingo*. A
-# sentence may use others, and which word may mean which entity is kept, so that later a sentence can be checked: *bird* can mean
+# The **category** is the entry-level name, the most usual one {cite:p}`entrylevel`: *dog*, neither *animal* nor *dingo*. A
+# sentence may use others, and which word may mean which entity is stored, so that later a sentence can be checked: *bird* can mean
 # the owl, *owl* cannot mean the goose.
 
 # %%
@@ -595,26 +603,34 @@ show.table([{"noun": noun, f"can mean {bird.name}": synonyms.denotes(noun, bird)
             for noun in ("animal", "bird", "bird of prey", "owl")])
 
 # %% [markdown]
-# As with the attributes, a machine proposes. WordNet {cite:p}`wordnet` has names of the same thing and names of wider things, for every sense
-# that a word has; it cannot know that the picture shows no factory when the word is *plant*. A person struck out and added, and
-# `categories.json` keeps the result, so WordNet itself is not needed afterwards.
+# The candidates come from WordNet {cite:p}`wordnet`, as in the paper. It has names of the same thing and of wider things, for every sense
+# that a word has; it cannot know that the image shows no factory when the word is *plant*. An annotator struck out and added, and
+# `categories.json` keeps the result, so WordNet itself is not needed afterwards. Where nltk has it on this computer, its candidates can be
+# seen beside the table's decision:
 
 # %%
+def candidates(category: str) -> list[str]:
+    """Names of all senses of a word that WordNet has, then names of what these are kinds of."""
+    from nltk.corpus import wordnet
+
+    senses = wordnet.synsets(category.replace(" ", "_"), pos="n")
+    wider = [above for sense in senses for above in sense.closure(lambda one: one.hypernyms())]
+    lemmas = (lemma.replace("_", " ").lower() for sense in [*senses, *wider] for lemma in sense.lemma_names())
+    return [name for name in dict.fromkeys(lemmas) if name != category]
+
+
 try:
-    candidates = wordnet.propose(["owl", "cobweb", "plant", "leaf", "scissors"], wordnet_folder or None)
-    result = show.table([{"category": row["category"], **{key: ", ".join(row[key]) or "–" for key in ("kept", "dropped", "added")}}
-                         for row in candidates])
-except RimError as error:
-    candidates, result = None, None
-    say([f"No candidates can be shown: {error}."])
-result
-
-# %%
-if candidates:
-    every = wordnet.propose(pool.categories(), wordnet_folder or None)
-    count = {key: sum(len(row[key]) for row in every) for key in ("candidate", "kept", "dropped", "added")}
-    print(f"all {len(every)} categories of the pool: {count['candidate']} candidates, wider words included;\n{count['kept']} kept, "
-          f"{count['dropped']} synonyms of some sense dropped, {count['added']} words added that WordNet does not offer")
+    rows = []
+    for category in ("owl", "cobweb", "plant", "leaf", "scissors"):
+        offered, words = candidates(category), synonyms.words(category)[1:]
+        rows.append({"category": category, "kept": ", ".join(word for word in words if word in offered) or "–",
+                     "dropped": sum(word not in words for word in offered),
+                     "added": ", ".join(word for word in words if word not in offered) or "–"})
+    comparison = show.table(rows)
+except LookupError:  # nltk's, where its data is not installed
+    comparison = None
+    print("No candidates can be shown: nltk has no WordNet here.")
+comparison
 
 # %% [markdown]
 # The table itself, for some categories. A row has names of the thing, wider words, how a noun is counted (*leaves are*, *smoke
@@ -649,8 +665,8 @@ show.table([{"age group": age, **{key: value for gender in ("female", "male") fo
 #
 # ## Kept for testing
 #
-# Entities of the test split appear in no training scene. A model that learned single pictures by heart would fail on them. Of every
-# category with three or more entities the last one is kept; of people, whole persons, so that nobody is known from another pose.
+# Entities of the test split appear in no training scene. A model that learned single images by heart would fail on them. Of every
+# category with three or more entities the last one is kept; of people, whole persons, so that no person is known from another pose.
 
 # %% mystnb={"figure": {"name": "entities-test", "caption": "The entities that only test scenes contain."}, "image": {"alt": "A sheet of a few dozen cut-out people, animals and things.", "width": "100%"}}
 unseen = pool.of(split="test")
@@ -663,13 +679,13 @@ show.table([{"split": split, "entities": len(pool.of(split=split)), "categories"
             for split in ("train", "test")])
 
 # %% [markdown]
-# The public data sets do not say which of their portraits show the same person, so no rule like ours can be held there; the paper keeps each
+# The public data sets do not label which of their portraits show the same person, so no rule like ours can be held there; the paper keeps each
 # set's own split.
 #
-# ## Whose pictures these are
+# ## Whose images these are
 #
-# Every picture keeps the licence of its source. Whoever passes scenes on must pass the credits on; they are in
-# `rimlib/starter/CREDITS.md` and in `pool.json`, one line a picture. {doc}`The datasheet <../datasheet>` has the counts by package.
+# Every image keeps the licence of its source. Whoever passes scenes on must pass the credits on; they are in
+# `rimlib/starter/CREDITS.md` and in `pool.json`, one line an image. {doc}`The datasheet <../datasheet>` has the counts by package.
 
 # %%
 cut, placed = (Counter(item.licence for item in items) for items in (pool.entities, pool.backgrounds))
@@ -680,53 +696,53 @@ show.table([{"licence": licence, "cut-outs": cut[licence], "backgrounds": placed
 
 # %%
 assert starter.verify() == [], "every file has the hash that the index holds"
-proposed = {row["name"]: row["proposed"] for row in judged if row["column"] == "color"}
+automatic = {row["name"]: row["automatic"] for row in judged if row["column"] == "color"}
 for entity in pool.entities:
     colours, alpha = pool.cutout(entity.name)
     assert colours.shape[:2] == alpha.shape and colours.dtype == np.uint8 and 0 <= alpha.min() <= alpha.max() <= 1, entity.name
     assert synonyms.denotes(entity.category, entity), entity.name
-    assert color.color_name(color.dominant_color(colours, alpha)) == proposed[entity.name], entity.name
+    assert color.color_name(color.dominant_color(colours, alpha)) == automatic[entity.name], entity.name
     assert entity.licence and entity.credit, entity.name
 
 # %% [markdown]
-# Estimated colours are better than the photograph's own, for every thing tried here, and solid pixels keep theirs:
+# Estimated colours are better than the photograph's own, for every entity tried here, and solid pixels keep theirs:
 
 # %%
 for row in trials:
     assert max(row["closed form"], row["multi-level"]) < row["error of I itself"], row["entity"]
 assert mean["closed form"] < 0.5 * mean["error of I itself"]
-picture, alpha, truth = photograph("squirrel-grey")
-assert np.array_equal(foreground.estimate(picture, alpha)[alpha == 1], picture[alpha == 1])
+image, alpha, truth = photograph("squirrel-grey")
+assert np.array_equal(foreground.estimate(image, alpha)[alpha == 1], image[alpha == 1])
 assert all(row["estimated from I"] < 0.6 * row["error of I itself"] for row in errors)
-assert np.mean([row["gathered, from I as JPEG"] for row in errors]) < np.mean([row["error of I itself"] for row in errors])
+assert np.mean([row["in the pool, from I as JPEG"] for row in errors]) < np.mean([row["error of I itself"] for row in errors])
 
 # %% [markdown]
-# The paper's counts add up, the reports name what is wrong, and corrections stand above proposals:
+# The paper's counts add up, the reports name what is wrong, and corrections override automatic labels:
 
 # %%
 total = table_1[-1]
 assert total["in RefMatte, train"] == sum(paper_pool.ENTITIES["train"].values()) and total["in RefMatte, test"] == sum(paper_pool.ENTITIES["test"].values())
 assert any("m_00000001" in line for line in report.missing) and any("m_00000000" in line for line in report.odd)
-assert not animal_source.report.complete and {cutting.split for cutting in animal_source.cuttings} == {"train", "test"}
+assert not animal_source.report.complete and {cutout.split for cutout in animal_source.cutouts} == {"train", "test"}
 assert made.computed == 0, "a changed table costs no new foreground"
-assert all(row["color"] == (next(word for word in words if word["name"] == name)["color"] or row["proposed"]["color"])
-           for name, row in gathered.items())
+assert all(row["color"] == (next(word for word in words if word["name"] == name)["color"] or row["automatic"]["color"])
+           for name, row in built.items())
 assert long_tail.long_tailed({"a": "owl", "b": "owl", "c": "net"}, least=2) == {"net"}
 
 # %%
 persons = [{entity.person for entity in pool.of("person", split)} for split in ("train", "test")]
-assert not persons[0] & persons[1], "nobody is in both splits"
+assert not persons[0] & persons[1], "no person is in both splits"
 assert set(test_categories) <= set(train_categories), "test entities are new, their categories are not"
 marked = groups["marked wispy or transparent"]
 assert np.median([soft[one.name] for one in marked]) > 2 * np.median([soft[one.name] for one in pool.entities])
-assert color.color_name(tuple(map(int, centres[heaviest[0]]))) == proposed[colored], "the clustering above gives the stored name"
+assert color.color_name(tuple(map(int, centres[heaviest[0]]))) == automatic[colored], "the clustering above gives the stored name"
 assert all(synonyms.denotes("animal", entity) for entity in pool.of("animal")) and not synonyms.denotes("owl", bird)
 
 # %%
-def roughness(picture) -> float:
+def roughness(image) -> float:
     """Mean step between neighbours in the middle of the face."""
     left, top, right, bottom = box
-    face = picture[top:bottom, left:right].astype(int)
+    face = image[top:bottom, left:right].astype(int)
     tall, wide = face.shape[0] // 4, face.shape[1] // 4
     return float(np.abs(np.diff(face[tall:-tall, wide:-wide], axis=0)).mean())
 
@@ -741,8 +757,8 @@ shutil.rmtree(folder)
 # * Alpha is soft where a pixel is shared: at every edge, and all over smoke, hair and branches.
 # * A photograph's own colours bring the old background along. The foreground's must be estimated, once, and need an alpha that is right.
 # * Readers know the public data sets' layouts and the paper's counts, and name every file that is missing or odd.
-# * Machines propose words, a table decides, both are kept. A machine without weights says so; nothing is made up.
-# * Words are kept with what they may mean, which later makes sentences checkable.
+# * Networks label, a table corrects, both are kept. A label without a value has a reason; nothing is made up.
+# * Words are stored with what they may mean, which later makes sentences checkable.
 # * Test entities are never in training scenes, and no person is in both splits.
 #
 # Next: chapter [](02a_scenes) sets entities side by side.
@@ -754,7 +770,7 @@ shutil.rmtree(folder)
 #
 # :::{dropdown} Answer
 # Those of the estimates. A restless background breaks the assumption that $B$ changes slowly, so part of it is taken for $F$. The
-# error of $I$ itself may grow or fall: it depends on how far the new place's colours are from the thing's.
+# error of $I$ itself may grow or fall: it depends on how far the new place's colours are from the object's.
 # :::
 #
 # 2. Show that the error of the naive composite is $\alpha (1-\alpha)(B - F)$.
@@ -767,21 +783,21 @@ shutil.rmtree(folder)
 # 3. Cluster with three and with ten clusters (`clusters`). Does the name change, and when is that right?
 #
 # :::{dropdown} Answer
-# With few clusters the heaviest is an average over much of the thing and drifts towards grey; with many it is a small but pure
-# part. For a thing of one colour nothing changes. For a parrot there is no right answer, which is why sentences also say other things.
+# With few clusters the heaviest is an average over much of the object and drifts towards grey; with many it is a small but pure
+# part. For an object of one colour nothing changes. For a parrot there is no right answer, which is why sentences also have other attributes.
 # (With another number the last check but one will rightly complain: the stored names were made with five.)
 # :::
 #
 # 4. Which entities could no sentence tell apart if they stood in one scene?
 #
 # :::{dropdown} Answer
-# Those alike in everything that can be said of them: `Counter(entity.looks() for entity in pool.entities)`; every entry above 1.
-# Most are poses of one person. A place in the picture can still tell them apart, a basic expression cannot.
+# Those alike in all their attributes: `Counter(entity.looks() for entity in pool.entities)`; every entry above 1.
+# Most are poses of one person. A place in the image can still tell them apart, a basic expression cannot.
 # :::
 #
-# 5. Write your own proposer: a function of a picture and sentences that gives probabilities, as `Proposers(category="clip", scorer=…)` takes it.
+# 5. Write your own labeller: a function of an image and sentences that gives probabilities, as `AutoLabeller(category="clip", scorer=…)` takes it.
 #
 # :::{dropdown} Answer
-# `scorer = lambda picture, sentences: np.eye(len(sentences))[0]` always proposes the first category of the kind. The table still
-# decides; `said` has a line for each word that it corrected. A real one is `rimlib.entities.zeroshot.load()`, once its weights are there.
+# `scorer = lambda picture, sentences: np.eye(len(sentences))[0]` always finds the first category of the kind. The table still
+# decides; `remarks` has a line for each label that it corrected. A real one is `rimlib.entities.zeroshot.load()`, once its weights are there.
 # :::

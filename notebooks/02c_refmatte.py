@@ -44,16 +44,18 @@ from collections import Counter
 from math import comb
 from pathlib import Path
 
+import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
 from rimlib import RefMatte, profile, show
 from rimlib.io import files
-from rimlib.entities import rwmini, starter, trimaps
+from rimlib.entities import rwmini, starter
 from rimlib.errors import RimError
 from rimlib.refmatte import format, manifest, plan, statistics
 from rimlib.refmatte import paper_pool
 from rimlib.matting import relations
+from rimlib.matting.boxes import visible_box
 from rimlib.refmatte.build import build
 from rimlib.refmatte.render import render
 
@@ -500,10 +502,22 @@ show.table([{"entity": target.mask_id, "keyword": target.keyword,
 # open part, from the colours on both sides.
 
 # %% mystnb={"figure": {"name": "refmatte-trimap", "caption": "From a drawing to a matte: a part of the photograph; the trimap, black where it is surely background, white where it is surely the dandelion, grey where it is open; the matte by closed form; and the cut-out."}, "image": {"alt": "A fluffy dandelion, a trimap with a wide grey ring, a matte in which the rays of the fluff can be seen, and the dandelion on a checkerboard.", "width": "100%"}}
-photograph, drawn = real.image("dandelions"), rwmini.load_trimaps("dandelions")["dandelions_1"]
-solved = trimaps.matte(photograph, drawn)
-down, across = (np.flatnonzero((drawn > 0).any(axis=axis)) for axis in (1, 0))
-part = np.s_[down[0]:down[0] + 340, max(0, across[0] - 20):across[-1] + 20]
+def draw(drawing: dict, shape) -> np.ndarray:
+    """A trimap: 255 inside the outline, 128 in a band to both sides of it, 0 outside; then the strokes, in their order."""
+    outline = [np.array([point.split(",") for point in polygon.split()], np.int32) for polygon in drawing["outline"]]
+    inside = cv2.fillPoly(np.zeros(shape, np.uint8), outline, 1)
+    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * drawing["band"] + 1,) * 2)
+    trimap = 128 * cv2.dilate(inside, brush) + 127 * cv2.erode(inside, brush)
+    for mark in drawing["paint"]:
+        stroke = np.array([point.split(",") for point in mark["stroke"].split()], np.int32)
+        cv2.polylines(trimap, [stroke], False, {"unknown": 128, "foreground": 255}[mark["label"]], mark["width"])
+    return trimap
+
+
+photograph, solved = real.image("dandelions"), real.matte("dandelions_1")
+drawn = draw(files.read_json(rwmini.FOLDER / "trimaps" / "dandelions_1.json"), solved.shape)
+down, across = visible_box(drawn, margin=20)
+part = np.s_[down.start + 20:down.start + 360, across]
 cutout = show.over(photograph[part], solved[part])
 show.grid([photograph[part], drawn[part] / 255, solved[part], cutout], ["photograph", "trimap", "matte", "cut-out"]);
 
@@ -566,6 +580,7 @@ temporary.cleanup()
 
 # %%
 assert not rwmini.verify(), "every file of RW-mini has the hash that its manifest holds"
+assert (solved[drawn == 255] == 1).all() and (solved[drawn == 0] == 0).all(), "a matte agrees with its trimap where that is certain"
 assert len(real) == rwmini.stats()["entities"] and all(len(target.expressions) == 4 and target.kinds[3] == "free" for target in real.targets)
 assert np.abs(solved - real.matte("dandelions_1")).max() < 0.02, "the shipped matte is what the drawing gives"
 assert (solved[drawn == 0] == 0).all() and (solved[drawn == 255] == 1).all()

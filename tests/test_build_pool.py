@@ -128,7 +128,9 @@ def test_the_pool_opens_as_the_shipped_one_does(make, tmp_path):
     )
     row = files.read_json(tmp_path / "pool/pool.json")["entities"][0]
     assert (
-        row["automatic"] == {"category": None, "color": "red"} and row["file"] == "set-0.png" and row["licence"] == "CC0"
+        row["automatic"] == {"category": None, "color": "red"}
+        and row["file"] == "set-0.png"
+        and row["licence"] == "CC0"
     )
     assert "| set-0 | set | 0-a.png | CC0 | nobody |" in (tmp_path / "pool/CREDITS.md").read_text()
     assert result.unlabelled == {"category: no weights for maskrcnn": 6}
