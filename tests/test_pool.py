@@ -103,6 +103,14 @@ def test_a_cache_of_its_own_is_empty_here_and_elsewhere():
     assert READ == ["a", "a"] and fresh.cache.limit == 3000
 
 
+def test_a_pool_without_readers_can_be_planned_with_and_has_no_pixels():
+    pool = Pool([Entity("a", "thing", "ball", "red")], [Background("x")], sizes={"a": (3, 4)})
+    assert pool.only(["a"], ["x"]).size("a") == (3, 4)
+    for read in (lambda: pool.cutout("a"), lambda: pool.cutout("a", keep=False), lambda: pool.background("x")):
+        with pytest.raises(RimError, match="no pixels"):
+            read()
+
+
 def test_the_fingerprint_knows_rows_and_digests_but_not_what_was_read():
     pool = make()
     before = pool.fingerprint()

@@ -94,6 +94,7 @@ def _shaped(name: str, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray
 
 
 def read_blob(data: memoryview) -> np.ndarray:
+    """The array of a BlobProto."""
     old: dict[int, int] = {}
     shape: list[int] = []
     parts = []

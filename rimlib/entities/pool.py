@@ -9,6 +9,7 @@ import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,8 @@ class Pool:
 
     Args:
         entities, backgrounds: what the pool holds; names are unique and plain (they may become names of files).
-        read_cutout: entity → (foreground uint8 (H, W, 3), alpha float32 (H, W) in [0, 1]); one function, or one for
-            each name.
+        read_cutout: entity → (foreground uint8 (H, W, 3), alpha float32 (H, W) in [0, 1]); one function, one for each
+            name, or None in a pool that plans are made of and no images.
         read_background: background → uint8 (H, W, 3), likewise.
         sizes: (height, width) of cut-outs, where they are known, so that a plan needs no pixels.
         digests: sha256 of the files behind entities and backgrounds, where they are known; part of the fingerprint.
@@ -44,8 +45,8 @@ class Pool:
         self,
         entities: list[Entity],
         backgrounds: list[Background],
-        read_cutout: CutoutReader | Mapping[str, CutoutReader],
-        read_background: BackgroundReader | Mapping[str, BackgroundReader],
+        read_cutout: CutoutReader | Mapping[str, CutoutReader] | None = None,
+        read_background: BackgroundReader | Mapping[str, BackgroundReader] | None = None,
         sizes: Mapping[str, tuple[int, int]] | None = None,
         digests: Mapping[str, str] | None = None,
         cache: PixelCache | None = None,
@@ -91,16 +92,13 @@ class Pool:
     def cutout(self, name: str, keep: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Foreground uint8 (H, W, 3) and alpha float32 (H, W) of an entity; `keep` its pixels for the next time."""
         entity = self[name]
-        return (
-            self.keep("cutout", name, lambda: self.cutout_readers[name](entity))
-            if keep
-            else self.cutout_readers[name](entity)
-        )
+        read = partial(_reader(self.cutout_readers, name), entity)
+        return self.keep("cutout", name, read) if keep else read()
 
     def background(self, name: str) -> np.ndarray:
         """A background image, uint8 (H, W, 3)."""
         background = self._background(name)
-        return self.keep("background", name, lambda: self.background_readers[name](background))
+        return self.keep("background", name, partial(_reader(self.background_readers, name), background))
 
     def keep(self, what: str, name: str, make: Callable[[], Any]) -> Any:
         """The result of `make()` for an entity or background, one array or a tuple; cached with the pixels."""
@@ -200,8 +198,14 @@ def _bytes(item: Any) -> int:
     return sum(getattr(part, "nbytes", 0) for part in (item if isinstance(item, tuple) else (item,)))
 
 
+def _reader(readers: Mapping[str, Any], name: str) -> Any:
+    if name not in readers:
+        raise RimError(f"pool: {name!r} has no pixels here; this pool was made for plans only")
+    return readers[name]
+
+
 def _by_name(readers: Any, names: Iterable[str]) -> dict[str, Any]:
-    return {name: readers if callable(readers) else readers[name] for name in names}
+    return dict.fromkeys(names, readers) if callable(readers) else _only(readers, names)
 
 
 def _only(values: Mapping[str, Any] | None, names: Iterable[str]) -> dict[str, Any]:
