@@ -58,7 +58,7 @@ def main() -> int:
             }
             peaks.append(peak)
             out.unlink()
-    from rimlib.predict.predictor import shipped_refiner
+    from rimlib.prediction.predictor import shipped_refiner
 
     print(
         json.dumps(
@@ -76,16 +76,16 @@ def main() -> int:
 
 def make(path: Path, size: tuple[int, int]) -> str:
     """Write the image of a dozen with the largest entity that the shipped model finds; returns its sentence."""
-    from rimlib.predict.predictor import Matting
+    from rimlib.prediction.predictor import MattingPredictor
 
-    matting, best, share = Matting.shipped(refiner=None), None, 0.0
+    predictor, best, share = MattingPredictor.shipped(refiner=None), None, 0.0
     for number in range(12):
         scene = example(number, canvas=tuple(length // 10 for length in size))
-        matting.set_image(scene.picture)
-        for result in matting.mattes([f"the {keyword}" for keyword in scene.keywords]):
+        predictor.set_image(scene.picture)
+        for result in predictor.predict_many([f"the {keyword}" for keyword in scene.keywords]):
             if result.found and result.alpha.mean() > share:
                 best, share = result, result.alpha.mean()
-    large = images.resize(best.picture, size)
+    large = images.resize(best.image, size)
     rng = np.random.default_rng(0)
     for row in range(0, size[0], 100):  # as fine as a photograph's, so that the file is as large as one's
         part = large[row : row + 100]

@@ -34,7 +34,7 @@ import time
 
 import numpy as np
 
-from rimlib import CLIPMat, Matting, profile, show
+from rimlib import CLIPMat, MattingPredictor, profile, show
 from rimlib.io import images
 from rimlib.clipmat.prompt import pre_context
 from rimlib.matting.trimap import trimap_from_alpha
@@ -62,12 +62,12 @@ print(f"{picture.shape[1]} x {picture.shape[0]} pixels; in it: {', '.join(keywor
 # Now the model. The picture is encoded once, which is the slow part; every sentence after that costs less.
 
 # %%
-matting = Matting.shipped() if weights == "shipped" else Matting(CLIPMat.load(weights))
+predictor = MattingPredictor.shipped() if weights == "shipped" else MattingPredictor(CLIPMat.load(weights))
 named = 1                                        # which of the things our sentence is about
 sentence = f"the {keywords[named]}"
 clock = [time.perf_counter()]
-matting.set_image(picture); clock.append(time.perf_counter())
-answer = matting.matte(sentence); clock.append(time.perf_counter())
+predictor.set_image(picture); clock.append(time.perf_counter())
+answer = predictor.predict(sentence); clock.append(time.perf_counter())
 print(f"picture {1000 * (clock[1] - clock[0]):.0f} ms, sentence {1000 * (clock[2] - clock[1]):.0f} ms")
 
 # %% [markdown]
@@ -125,7 +125,7 @@ show.grid([answer.trimap / 255, trimap / 255, answer.alpha, truth], ["the model'
 four = scene.sentences[named]
 questions = [pre_context(keywords[named]), four[0].text, four[1].text, four[2].text]
 kinds = ["keyword", "basic", "absolute place", "relative place"]
-answers = matting.mattes(questions)
+answers = list(predictor.predict_many(questions))
 
 # %% mystnb={"figure": {"name": "start-words", "caption": "Four ways to ask for the same thing, and the model's matte for each."}, "image": {"alt": "Four black and white mattes, one for each way of asking.", "width": "100%"}}
 show.grid([one.alpha for one in answers], questions);
@@ -135,7 +135,7 @@ show.grid([one.alpha for one in answers], questions);
 
 # %%
 others = [sentences[1].text for sentences in scene.sentences]
-found = matting.mattes(others)
+found = list(predictor.predict_many(others))
 
 # %% mystnb={"figure": {"name": "start-others", "caption": "A sentence for each thing in the picture: the model's mattes above, the true ones below."}, "image": {"alt": "Two rows of black and white mattes, the model's above and the true ones below.", "width": "100%"}}
 show.grid([*(one.alpha for one in found), *true_mattes], [*others, *keywords], columns=len(others), row_titles=["model", "truth"]);
@@ -170,9 +170,9 @@ show.table(rows)
 
 # %%
 if my_picture:
-    matting.set_image(my_picture)
+    predictor.set_image(my_picture)
 mine = images.read_image(my_picture) if my_picture else picture
-yours = matting.matte(my_sentence)
+yours = predictor.predict(my_sentence)
 
 # %% mystnb={"figure": {"name": "start-yours", "caption": "Your picture and your sentence."}, "image": {"alt": "Three pictures: the chosen picture, the model's matte for the chosen sentence, and the cut-out on a checkerboard.", "width": "100%"}}
 show.grid([mine, yours.alpha, show.over(mine, yours.alpha)], [f"“{my_sentence}”", f"matte, score {yours.score:.2f}", "cut-out"]);
@@ -194,8 +194,8 @@ show.grid([mine, yours.alpha, show.over(mine, yours.alpha)], [f"“{my_sentence}
 
 # %%
 assert answer.alpha.shape == picture.shape[:2] and 0 <= answer.alpha.min() and answer.alpha.max() <= 1
-matting.set_image(picture)
-assert np.abs(matting.matte(sentence).alpha - answer.alpha).max() < 1e-4
+predictor.set_image(picture)
+assert np.abs(predictor.predict(sentence).alpha - answer.alpha).max() < 1e-4
 assert (show.over(picture, truth, picture) == picture).all()
 assert (np.sum(true_mattes, axis=0) <= 1 + 1e-5).all(), "a pixel cannot belong to two things altogether"
 assert metrics.sad(truth, truth) == 0 and metrics.iou(truth, truth) == 1
@@ -210,9 +210,9 @@ dozen = profile.load("tiny", data__groups_test=0, data__extra_test=12, data__see
 scores = []
 for planned in plan(pool, dozen, "seen"):
     scenery, truths = render(pool, planned, (data.height, data.width))
-    matting.set_image(scenery)
+    predictor.set_image(scenery)
     asked = [sentences[which].text for sentences, which in zip(planned.sentences, planned.evaluated)]
-    scores += [{"image": planned.name, **metrics.score(one.alpha, true)} for one, true in zip(matting.mattes(asked), truths)]
+    scores += [{"image": planned.name, **metrics.score(one.alpha, true)} for one, true in zip(predictor.predict_many(asked), truths)]
 summary = metrics.summarise(scores)
 print(f"{summary['entities']} sentences, profile tiny: SAD {summary['sad']:.2f}, of empty mattes {summary['sad_empty']:.2f}, "
       f"right thing found {100 * summary['localised']:.0f} %")
@@ -232,7 +232,7 @@ assert summary["sad_ratio"] < 1
 # 1. Ask for something that is not in the picture. What are the matte and the score?
 #
 # :::{dropdown} Answer
-# `matting.matte("a trumpet")` on this scene. The right answer is an empty matte and a score of 0, with a trimap that is
+# `predictor.predict("a trumpet")` on this scene. The right answer is an empty matte and a score of 0, with a trimap that is
 # background everywhere. The shipped model refuses 42 % of the sentences that fit nothing in a scene of entities that it knows (chapter
 # [](05_evaluate)). The paper does not test this.
 # :::

@@ -302,13 +302,13 @@ show.table(
 # By the model that is shown.
 
 # %% mystnb={"figure": {"caption": "New scenes: the picture, the true matte, the model's trimap and its matte, with the sentence that was asked.", "name": "fig-train-mattes"}, "image": {"alt": "Four rows of four pictures: a composed photograph, its true matte, the model's trimap in three grey levels, and the model's matte.", "width": "100%"}}
-from rimlib.predict.predictor import Matting
+from rimlib.prediction.predictor import MattingPredictor
 
-matting, pictures, titles = Matting(model, threshold=0), [], []
+predictor, pictures, titles = MattingPredictor(model, threshold=0), [], []
 for image in splits["seen"].image_names[:: max(1, len(splits["seen"].image_names) // 4)][:4]:
     target = splits["seen"].targets_of(image)[-1]
-    matting.set_image(splits["seen"].image(image))
-    found = matting.matte(target.evaluated)
+    predictor.set_image(splits["seen"].image(image))
+    found = predictor.predict(target.evaluated)
     pictures += [
         splits["seen"].image(image),
         splits["seen"].matte(target.mask_id),

@@ -205,17 +205,17 @@ show.table(
 # Rows are sorted by SAD against the empty matte's; these stand at a tenth, at the middle, at nine tenths and at the very end.
 
 # %% mystnb={"figure": {"caption": "Four places of the ranking, expression setting, known entities in new scenes. From left: the picture with the sentence, the truth, the trimap, the matte.", "name": "fig-ranking"}, "image": {"alt": "Four rows of four pictures, from a matte close to the truth in the first row to a wrong one in the last.", "width": "100%"}}
-from rimlib.predict.predictor import Matting
+from rimlib.prediction.predictor import MattingPredictor
 
 ranked = sorted(
     (row for row in runs["seen", "expression"]["rows"]),
     key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6),
 )
-matting, pictures, titles = Matting(clipmat, threshold=0), [], []
+predictor, pictures, titles = MattingPredictor(clipmat, threshold=0), [], []
 for share in (0.1, 0.5, 0.9, 1.0):
     row = ranked[min(len(ranked) - 1, int(share * len(ranked)))]
-    matting.set_image(reader.image(row["image"]))
-    found = matting.matte(row["sentence"])
+    predictor.set_image(reader.image(row["image"]))
+    found = predictor.predict(row["sentence"])
     pictures += [
         reader.image(row["image"]),
         reader.matte(row["mask_id"]),
@@ -298,11 +298,11 @@ show.table(
 order = sorted(found_real["rows"], key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6))
 pictures, titles = [], []
 for row in (*order[:2], *order[-2:]):
-    matting.set_image(real.image(row["image"]))
+    predictor.set_image(real.image(row["image"]))
     pictures += [
         real.image(row["image"]),
         real.matte(row["mask_id"]),
-        matting.matte(row["sentence"]).alpha,
+        predictor.predict(row["sentence"]).alpha,
     ]
     titles += [row["sentence"], "truth", f"matte, SAD {row['sad']:.0f}"]
 show.grid(pictures, titles, columns=3);
@@ -325,10 +325,10 @@ layout = dataclasses.replace(settings.data, pool="drawn", groups_test=0, extra_t
 band = []
 for scene in plan(pool, layout, "seen"):
     picture, mattes = render(pool, scene, (layout.height, layout.width))
-    matting.set_image(picture)
+    predictor.set_image(picture)
     for index, alpha in enumerate(mattes):
         sentence = scene.sentences[index][scene.evaluated[index]].text
-        found = matting.matte(sentence).alpha
+        found = predictor.predict(sentence).alpha
         band.append(
             {
                 "category": pool[scene.entities[index]].category,

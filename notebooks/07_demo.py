@@ -34,7 +34,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rimlib import CLIPMat, Matting, show
+from rimlib import CLIPMat, MattingPredictor, show
 from rimlib.io import images
 from rimlib.demo import Demo
 
@@ -49,7 +49,7 @@ from rimlib.demo import Demo
 # The picture is encoded when it is chosen; a sentence then takes only the rest of the model, and a new place takes none of it.
 
 # %% tags=["remove-output"]
-demo = Demo(Matting.shipped() if weights == "shipped" else Matting(CLIPMat.load(weights)))
+demo = Demo(MattingPredictor.shipped() if weights == "shipped" else MattingPredictor(CLIPMat.load(weights)))
 demo.widget
 
 # %% [markdown]
@@ -68,7 +68,7 @@ demo.figure([sentences[0], sentences[1], sentences[-1]]);
 scenes, mattes, titles = [], [], []
 for number, example in enumerate(demo.scenes):
     demo.choose(number)
-    scenes.append(demo.picture)
+    scenes.append(demo.image)
     mattes.append(demo.result.alpha)
     titles.append(f"“{demo.sentence}”")
 show.grid(scenes + mattes, titles + [""] * len(mattes), columns=len(scenes));
@@ -80,7 +80,7 @@ show.grid(scenes + mattes, titles + [""] * len(mattes), columns=len(scenes));
 
 # %%
 demo.choose(2)
-demo.ask(demo.scenes[2].sentences[-1])
+demo.predict(demo.scenes[2].sentences[-1])
 print(demo.sentence, "| score", round(demo.result.score, 2), "| alpha", demo.result.alpha.shape, demo.result.alpha.dtype)
 
 # %% [markdown]
@@ -98,7 +98,7 @@ show.grid(views);
 # What can't be used is answered by one line on the page, here printed, and what stood there stays:
 
 # %%
-demo.ask("   ")
+demo.predict("   ")
 print(demo.error)
 demo.upload("letter.txt", b"Dear reader, this is not a picture.")
 print(demo.error)
@@ -113,7 +113,7 @@ if save_to:
     folder = Path(save_to)
     folder.mkdir(parents=True, exist_ok=True)
     print(images.write_matte(folder / "matte.png", demo.result.alpha))
-    print(images.write_cutout(folder / "cutout.png", demo.picture, demo.result.alpha))
+    print(images.write_cutout(folder / "cutout.png", demo.image, demo.result.alpha))
 
 # %% [markdown]
 # ## Check
@@ -127,11 +127,11 @@ assert demo.pictures["picture"].value == before["picture"], "a sentence does not
 assert (demo.views()["matte"] == show.gray(demo.result.alpha)).all()
 
 # %%
-demo.matting.set_image(demo.picture)
-fresh = demo.matting.matte(demo.sentence).alpha
+demo.predictor.set_image(demo.image)
+fresh = demo.predictor.predict(demo.sentence).alpha
 assert np.abs(fresh - demo.result.alpha).max() < 1e-4, "encoding once for many sentences changes nothing"
 held = demo.result
-demo.ask("")
+demo.predict("")
 assert demo.error and "\n" not in demo.error and demo.result is held, "a refusal is one line and leaves the answer"
 demo.choose(0)  # so that the page above stands as it began
 

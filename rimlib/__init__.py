@@ -1,4 +1,4 @@
-"""Referring image matting: one picture and one sentence go in, one matte comes out.
+"""Referring image matting: one image and one sentence go in, one matte comes out.
 
 >>> import rimlib
 >>> alpha = rimlib.matte("street.jpg", "the brown dog")   # doctest: +SKIP
@@ -7,16 +7,17 @@
 """
 
 from importlib import import_module
+from typing import Any
 
 from rimlib.errors import RimError
 
 __version__ = "0.1.0"
 
 _HOMES = {  # name of the package: (module, name there)
-    "matte": ("rimlib.predict.predictor", "matte"),
-    "ask": ("rimlib.predict.predictor", "ask"),
-    "cut_out": ("rimlib.predict.predictor", "cut_out"),
-    "Matting": ("rimlib.predict.predictor", "Matting"),
+    "matte": ("rimlib.prediction.predictor", "matte"),
+    "predict": ("rimlib.prediction.predictor", "predict"),
+    "cut_out": ("rimlib.prediction.predictor", "cut_out"),
+    "MattingPredictor": ("rimlib.prediction.predictor", "MattingPredictor"),
     "CLIPMat": ("rimlib.clipmat.model", "CLIPMat"),
     "RefMatte": ("rimlib.refmatte.dataset", "RefMatte"),
     "load_profile": ("rimlib.profile", "load"),
@@ -31,7 +32,7 @@ _HOMES = {  # name of the package: (module, name there)
 __all__ = ["RimError", "__version__", *_HOMES]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'rimlib' has no attribute {name!r}")
     module, attribute = _HOMES[name]
@@ -40,5 +41,5 @@ def __getattr__(name):
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *_HOMES})

@@ -4,6 +4,8 @@ import difflib
 import os
 import re
 from collections.abc import Iterable
+from importlib import import_module
+from types import ModuleType
 
 
 class RimError(ValueError):
@@ -40,3 +42,21 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import a package that is not among those of `pip install rimlib`, but of one of its extras.
+
+    Raises RimError, which names the package and the extra that brings it.
+
+    >>> require("no_such_package", "course")
+    Traceback (most recent call last):
+    rimlib.errors.RimError: this needs the package no_such_package: pip install 'rimlib[course]'
+    """
+    package = module.partition(".")[0]
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != package:
+            raise  # the package is here, and what is missing is another one
+        raise RimError(f"this needs the package {package}: pip install 'rimlib[{extra}]'") from None

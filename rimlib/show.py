@@ -5,16 +5,20 @@ One place for how the book looks: fixed width, a palette that colour-blind reade
 
 from __future__ import annotations
 
+import html
 import inspect
+import textwrap
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from rimlib.entities import rwmini
 from rimlib.entities.entity import KINDS
 from rimlib.entities.pool import Pool
-from rimlib.errors import RimError
+from rimlib.errors import RimError, require
 from rimlib.io import images
 from rimlib.matting import composition
 from rimlib.matting.boxes import visible_box
@@ -42,26 +46,25 @@ def gray(alpha: np.ndarray) -> np.ndarray:
     return np.repeat(np.round(alpha * 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def heat(values, picture: np.ndarray, low: float | None = None, high: float | None = None) -> np.ndarray:
-    """A coarse map laid over a grey picture: dark blue is low, yellow is high. uint8 (H, W, 3).
+def heat(values: Any, picture: np.ndarray, low: float | None = None, high: float | None = None) -> np.ndarray:
+    """A coarse map over a grey picture: dark blue is low, yellow is high. uint8 (H, W, 3).
 
-    values: (h, w), a cell of it for equal parts of the picture; picture: uint8 (H, W, 3); low, high: the range of the colours,
-    the map's own if None.
+    values: (h, w), a cell of it for equal parts of the picture; picture: uint8 (H, W, 3); low, high: the range of the
+    colours, the map's own if None.
     """
-    import matplotlib.pyplot as plt
-
+    plt = require("matplotlib.pyplot", "course")
     values = np.asarray(values, np.float32)
     low, high = values.min() if low is None else low, values.max() if high is None else high
     shades = plt.get_cmap("cividis")(np.clip((values - low) / max(high - low, 1e-9), 0, 1))[..., :3]
     shades = _enlarged(shades, picture.shape[:2])
-    return np.uint8(255 * (0.75 * shades + 0.25 * picture.mean(axis=2, keepdims=True) / 255))
+    return (255 * (0.75 * shades + 0.25 * picture.mean(axis=2, keepdims=True) / 255)).astype(np.uint8)
 
 
-def colors(maps, size: tuple[int, int] | None = None) -> list[np.ndarray]:
-    """Maps of many channels by their three strongest directions, so that places with like features get like colours.
+def colors(maps: Any, size: tuple[int, int] | None = None) -> list[np.ndarray]:
+    """Maps of many channels by their three principal directions, so that places with like features get like colours.
 
-    maps: a tensor or an array (B, C, h, w); size: (height, width) of the pictures, those of the maps if None. Returns B pictures, uint8 (h, w, 3); the
-    directions and their ranges are shared by all B.
+    maps: a tensor or an array (B, C, h, w); size: (height, width) of the pictures, those of the maps if None. Returns B
+    pictures, uint8 (h, w, 3); the directions and their ranges are shared by all B.
     """
     values = np.moveaxis(np.asarray(maps, np.float32), 1, -1)  # (B, h, w, C)
     rows = values.reshape(-1, values.shape[-1])
@@ -73,25 +76,32 @@ def colors(maps, size: tuple[int, int] | None = None) -> list[np.ndarray]:
 
 
 def grid(
-    pictures, titles=None, columns: int | None = None, row_titles=None, title_size: float = 8, alt: str | None = None
-):
+    pictures: Iterable[np.ndarray | None],
+    titles: Iterable[str] | None = None,
+    columns: int | None = None,
+    row_titles: Sequence[str] | None = None,
+    title_size: float = 8,
+    alt: str | None = None,
+) -> Any:
     """Show pictures in rows, each with its title above; returns the matplotlib figure.
 
     Args:
         pictures: uint8 (H, W, 3), mattes (H, W) or None for a gap, in reading order.
-        titles: one for each picture, or None.
+        titles: one for each picture.
+        columns: of the grid; one row if None.
         row_titles: written on the left of each row.
+        title_size: in points.
         alt: the alternative text, kept in the figure's metadata for the caption's author.
     """
-    import matplotlib.pyplot as plt
-
+    plt = require("matplotlib.pyplot", "course")
     pictures = list(pictures)
     titles = list(titles) if titles is not None else [""] * len(pictures)
     columns = columns or len(pictures)
     rows = -(-len(pictures) // columns)
     shapes = [picture.shape[0] / picture.shape[1] for picture in pictures if picture is not None]
     ratio = max(shapes) if shapes else 1
-    longest = max((_lines(title, columns) for title in titles if title), default=0)
+    wrapped = ["\n".join(textwrap.wrap(title, max(14, int(150 / columns)))) for title in titles]
+    longest = max((title.count("\n") + 1 for title in wrapped if title), default=0)
     figure, axes = plt.subplots(
         rows, columns, figsize=(WIDTH, rows * (WIDTH / columns * ratio + 0.14 * longest + 0.05)), squeeze=False
     )
@@ -99,13 +109,13 @@ def grid(
         axis.set_xticks([])
         axis.set_yticks([])
         axis.spines[:].set_visible(False)
-        if position >= len(pictures) or pictures[position] is None:
+        picture = pictures[position] if position < len(pictures) else None
+        if picture is None:
             axis.set_visible(row_titles is not None and position % columns == 0)
             continue
-        picture = pictures[position]
         axis.imshow(gray(picture) if picture.ndim == 2 else picture)
-        if titles[position]:
-            axis.set_title(_wrap(titles[position], columns), fontsize=title_size, pad=2)
+        if wrapped[position]:
+            axis.set_title(wrapped[position], fontsize=title_size, pad=2)
         if row_titles is not None and position % columns == 0:
             axis.set_ylabel(row_titles[position // columns], fontsize=title_size)
     figure.tight_layout(pad=0.3)
@@ -114,19 +124,20 @@ def grid(
     return figure
 
 
-def curves(rows: list[dict], x: str, ys: list[str], labels=None, xlabel: str | None = None, ylabel: str = ""):
+def curves(
+    rows: list[dict],
+    x: str,
+    ys: list[str],
+    labels: Sequence[str] | None = None,
+    xlabel: str | None = None,
+    ylabel: str = "",
+) -> Any:
     """Lines of columns of a run's log against one of them; returns the figure."""
-    import matplotlib.pyplot as plt
-
+    plt = require("matplotlib.pyplot", "course")
     figure, axis = plt.subplots(figsize=(WIDTH, 3))
-    for position, y in enumerate(ys):
-        axis.plot(
-            [row[x] for row in rows],
-            [row[y] for row in rows],
-            color=PALETTE[position],
-            label=(labels or ys)[position],
-            linewidth=1.5,
-        )
+    across = [row[x] for row in rows]
+    for y, label, color in zip(ys, labels or ys, PALETTE):
+        axis.plot(across, [row[y] for row in rows], color=color, label=label, linewidth=1.5)
     axis.set_xlabel(xlabel or x)
     axis.set_ylabel(ylabel)
     axis.spines[["top", "right"]].set_visible(False)
@@ -137,72 +148,60 @@ def curves(rows: list[dict], x: str, ys: list[str], labels=None, xlabel: str | N
 
 
 def cloud(counts: Counter, size: tuple[int, int] = (480, 720), most: int = 120) -> np.ndarray:
-    """A word cloud, uint8 (H, W, 3): the oftener a word is counted, the larger it stands. The same counts give the same picture.
+    """A word cloud, uint8 (H, W, 3): the higher a word's count, the larger it is. Equal counts give equal pictures.
 
     counts: how often each word, or words, is used. size: (height, width) in pixels. most: words at most.
     Raises RimError where nothing was counted.
     """
-    counts = dict(
-        sorted(((word, count) for word, count in counts.items() if count > 0), key=lambda item: (-item[1], item[0]))[
-            :most
-        ]
-    )
-    if not counts:
-        raise RimError("cloud: no words; at least one count above 0 is expected")
-    from matplotlib.font_manager import findfont
-    from wordcloud import WordCloud
-
-    colors = [color for color in PALETTE if color != "#F0E442"]  # yellow can't be read on white
-    order = {word: colors[place % len(colors)] for place, word in enumerate(counts)}
-    drawn = WordCloud(
+    ordered = sorted((-count, word) for word, count in counts.items() if count > 0)[:most]
+    if not ordered:
+        raise RimError("cloud: no words; at least one count above 0 is expected", setting="counts")
+    wordcloud, fonts = require("wordcloud", "course"), require("matplotlib.font_manager", "course")
+    readable = [color for color in PALETTE if color != "#F0E442"]  # yellow is not, on white
+    color_of = {word: readable[place % len(readable)] for place, (_, word) in enumerate(ordered)}
+    cloud = wordcloud.WordCloud(
         width=size[1],
         height=size[0],
         background_color="white",
         max_words=most,
         random_state=1,
-        font_path=findfont("DejaVu Sans"),
+        font_path=fonts.findfont("DejaVu Sans"),
         prefer_horizontal=1.0,
         relative_scaling=0.5,
         margin=4,
         max_font_size=size[0] // 5,
-        color_func=lambda word, **_: order[word],
+        color_func=lambda word, **_: color_of[word],
     )
-    return drawn.generate_from_frequencies(counts).to_array()
+    return cloud.generate_from_frequencies({word: -count for count, word in ordered}).to_array()
 
 
-def source(thing):
+def source(thing: Any) -> Any:
     """The source of a function, class or method as a coloured block, read from the installed package itself."""
-    from IPython.display import Code
-
-    return Code(inspect.getsource(thing), language="python")
+    return require("IPython.display", "course").Code(inspect.getsource(thing), language="python")
 
 
-def table(rows: list[dict], columns: list[str] | None = None, digits: int = 3):
-    """Rows as a table (HTML: pages do not read Markdown in a cell's output). Numbers stand right, texts left."""
-    from html import escape
-
-    from IPython.display import HTML
-
+def table(rows: list[dict], columns: list[str] | None = None, digits: int = 3) -> Any:
+    """Rows as a table (HTML: pages do not read Markdown in a cell's output). Numbers are aligned right, texts left."""
     columns = columns or list(rows[0])
 
-    def cell(value) -> str:
-        text = f"{value:.{digits}f}" if isinstance(value, float) else escape(str(value))
+    def cell(value: Any) -> str:
+        text = f"{value:.{digits}f}" if isinstance(value, float) else html.escape(str(value))
         side = "right" if isinstance(value, (int, float)) and not isinstance(value, bool) else "left"
         return f'<td style="text-align: {side}">{text}</td>'
 
-    head = "".join(f"<th>{escape(str(column))}</th>" for column in columns)
+    head = "".join(f"<th>{html.escape(str(column))}</th>" for column in columns)
     body = "".join("<tr>" + "".join(cell(row.get(column, "")) for column in columns) + "</tr>" for row in rows)
-    return HTML(
-        f'<div style="overflow-x: auto"><table class="table" style="font-size: 85%"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    whole = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    whole = f'<div style="overflow-x: auto"><table class="table" style="font-size: 85%">{whole}</table></div>'
+    return require("IPython.display", "course").HTML(whole)
 
 
-def contact_sheet(pictures, columns: int = 16, cell: int = 96) -> np.ndarray:
+def contact_sheet(cutouts: Iterable[tuple[np.ndarray, np.ndarray]], columns: int = 16, cell: int = 96) -> np.ndarray:
     """Many cut-outs, each (foreground, alpha), on one checkerboard, uint8."""
-    pictures = list(pictures)
-    rows = -(-len(pictures) // columns)
+    cutouts = list(cutouts)
+    rows = -(-len(cutouts) // columns)
     sheet = checkerboard(rows * cell, columns * cell, 8)
-    for position, (foreground, alpha) in enumerate(pictures):
+    for position, (foreground, alpha) in enumerate(cutouts):
         scale = (cell - 6) / max(alpha.shape)
         size = tuple(max(1, round(length * scale)) for length in alpha.shape)
         foreground, alpha = images.resize_cutout(foreground, alpha, size)
@@ -250,13 +249,3 @@ def _enlarged(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(h, w, C) at (H, W), each cell a block of one colour."""
     rows, columns = (np.arange(length) * cells // length for length, cells in zip(size, values.shape))
     return values[rows][:, columns]
-
-
-def _lines(title: str, columns: int) -> int:
-    return len(_wrap(title, columns).split("\n"))
-
-
-def _wrap(title: str, columns: int) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(title, max(14, int(150 / columns))))

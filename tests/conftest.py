@@ -11,7 +11,7 @@ WORDS = {"red": (220, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 220), "y
 @pytest.fixture(scope="session")
 def make_scenes():
     """A function that draws a small data set in the released layout: a disc and a box in each picture."""
-    from rimlib.io.images import write_matte, write_image
+    from rimlib.io.images import write_image, write_matte
 
     def make(root, count, split="train", height=72, width=96, seed=0):
         rng = np.random.default_rng(seed)
@@ -67,7 +67,7 @@ def shipped():
 def one_load(shipped, monkeypatch):
     """Whoever asks for the shipped model gets the one of the test file."""
     from rimlib.clipmat.model import CLIPMat
-    from rimlib.predict import predictor
+    from rimlib.prediction import predictor
 
     monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": shipped))
     predictor._shipped.cache_clear()

@@ -1,13 +1,16 @@
 """The `rim` command: quick help, one line for what cannot be used, quiet when its reader leaves."""
 
+import importlib
 import json
 import subprocess
 import sys
 import time
 
+import pytest
+
 from rimlib import cli
 
-RIM = [sys.executable, "-m", "rimlib.cli"]
+RIM = [sys.executable, "-m", "rimlib"]
 
 
 def test_help_loads_nothing_heavy():
@@ -27,8 +30,22 @@ def test_help_is_quick():
     assert min(seconds() for _ in range(5)) < 0.6
 
 
+def test_each_way_in_is_called_rim():
+    for command in (RIM, [sys.executable, "-c", "import sys, rimlib.cli; sys.exit(rimlib.cli.main())"]):
+        process = subprocess.run([*command, "no-such-command"], capture_output=True, text=True)
+        assert process.returncode == 2 and process.stderr.startswith("usage: rim ")
+
+
+@pytest.mark.parametrize("command", cli.TRAININGS)
+def test_a_training_reads_its_own_options(command, monkeypatch):
+    seen = []
+    module = importlib.import_module(f"rimlib.training.{cli.TRAININGS[command][0]}")
+    monkeypatch.setattr(module, "main", lambda arguments: seen.append(arguments) or 0)
+    assert cli.main([command, "--help", "--out", "run"]) == 0 and seen == [["--help", "--out", "run"]]
+
+
 def test_an_error_is_one_line_and_status_2(capsys):
-    assert cli.main(["notebook", "no_such_chapter"]) == 2
+    assert cli.main(["plan", "--profile", "no_such_profile"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("rim: error: ") and error.count("\n") == 1
 
@@ -42,15 +59,13 @@ def test_an_interruption_is_status_130(monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("course.chapters.run", interrupted)
-    assert cli.main(["notebook", "00_start"]) == 130
+    monkeypatch.setattr("rimlib.profile.load", interrupted)
+    assert cli.main(["plan"]) == 130
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path):
-    code = (
-        "import sys; from rimlib import cli; cli._notebook = lambda o: [print('x' * 99) for _ in range(9999)] and 0; "
-    )
-    code += "sys.exit(cli.main(['notebook', 'any']))"
+    code = "import sys; from rimlib import cli, profile; profile.load = lambda *_, **__: [print('x' * 99) for _ in range(9999)]; "
+    code += "sys.exit(cli.main(['plan']))"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.stdout.readline()
     process.stdout.close()

@@ -22,7 +22,7 @@ from rimlib.clipmat.checkpoint import FORMAT
 from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
 from rimlib.io import images
-from rimlib.predict.predictor import Matting
+from rimlib.prediction.predictor import MattingPredictor
 from rimlib.refmatte.example import example
 
 pytestmark = pytest.mark.usefixtures("one_load")
@@ -100,7 +100,7 @@ def test_a_composite_on_a_colour_and_on_a_picture(rim, photo, scene, tmp_path):
 def test_a_sentence_that_fits_nothing(rim, photo, tmp_path):
     status, out, err = rim(photo, "the violin", "-o", tmp_path / "out.png", "--threshold", "1")
     assert status == 0 and err == []
-    assert out[0].startswith(f"{tmp_path / 'out.png'}  empty: nothing in this picture fits “the violin” (score 0.")
+    assert out[0].startswith(f"{tmp_path / 'out.png'}  empty: nothing in this image fits “the violin” (score 0.")
     assert not images.read_matte(tmp_path / "out.png").any()
     assert rim(photo, "the violin", "-o", tmp_path / "cut.png", "--threshold", "1", "--cutout")[0] == 0
     assert not np.asarray(Image.open(tmp_path / "cut.png")).any(), "a cut-out of nothing holds nothing"
@@ -121,7 +121,7 @@ def test_json(rim, photo, tmp_path):
         status == 0
         and row
         == {
-            "picture": str(photo),
+            "image": str(photo),
             "sentence": "the violin",
             "path": str(tmp_path / "out.png"),
             "score": row["score"],
@@ -138,14 +138,14 @@ def test_refining_is_chosen(rim, photo, tmp_path, monkeypatch, options, used):
         def refine(self, picture, alpha):
             return np.full(picture.shape[:2], 0.2, np.float32)
 
-    monkeypatch.setattr("rimlib.predict.predictor.shipped_refiner", lambda device="cpu": Grey())
+    monkeypatch.setattr("rimlib.prediction.predictor.shipped_refiner", lambda device="cpu": Grey())
     assert rim(photo, "the violin", "-o", tmp_path / "out.png", *options)[0] == 0
     assert (np.asarray(Image.open(tmp_path / "out.png")) == 51).all() == used
 
 
 def test_a_refiner_that_is_not_there_cannot_be_asked_for(rim, photo, tmp_path, monkeypatch):
-    monkeypatch.setattr("rimlib.predict.predictor.shipped_refiner", lambda device="cpu": None)
-    assert refused(rim(photo, "the violin", "-o", tmp_path / "out.png", "--refine"), "no refiner")
+    monkeypatch.setattr("rimlib.prediction.predictor.shipped_refiner", lambda device="cpu": None)
+    assert refused(rim(photo, "the violin", "-o", tmp_path / "out.png", "--refine"), "no refiner ships")
 
 
 # Many pictures
@@ -170,8 +170,8 @@ def test_a_folder_with_a_broken_file(rim, photos, tmp_path):
         "c-otter.png",
         "c-the-violin.png",
     ]
-    assert "3/3" in "".join(err) and "picture" in "".join(err), "a progress bar"
-    assert err[-2] == "1 of 3 pictures could not be used:" and err[-1].startswith(
+    assert "3/3" in "".join(err) and "image" in "".join(err), "a progress bar"
+    assert err[-2] == "1 of 3 images could not be used:" and err[-1].startswith(
         f"{photos / 'broken.png'}: is broken or cut off"
     )
 
@@ -190,21 +190,21 @@ def test_several_files_and_pictures_of_one_name(rim, photos, tmp_path, scene):
 def test_json_of_a_broken_file(rim, photos, tmp_path):
     status, out, _ = rim(photos, "the violin", "-o", tmp_path / "out", "--json")
     rows = json.loads("\n".join(out))
-    assert status == 1 and [os.path.basename(row["picture"]) for row in rows] == ["a.png", "broken.png", "c.jpg"]
+    assert status == 1 and [os.path.basename(row["image"]) for row in rows] == ["a.png", "broken.png", "c.jpg"]
     assert "cut off" in rows[1]["error"] and rows[2]["found"]
 
 
 def test_what_was_written_before_an_interruption_is_whole(rim, photos, tmp_path, monkeypatch):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "c-the-violin.png").write_bytes(b"of an earlier day")
-    set_image = Matting.set_image
+    set_image = MattingPredictor.set_image
 
     def interrupted(self, picture):
         if "c.jpg" in str(picture):
             raise KeyboardInterrupt
         set_image(self, picture)
 
-    monkeypatch.setattr(Matting, "set_image", interrupted)
+    monkeypatch.setattr(MattingPredictor, "set_image", interrupted)
     assert rim(photos, "the violin", "-o", tmp_path / "out")[0] == 130
     assert sorted(os.listdir(tmp_path / "out")) == ["a-the-violin.png", "c-the-violin.png"]
     assert images.read_matte(tmp_path / "out" / "a-the-violin.png").any()
@@ -212,19 +212,19 @@ def test_what_was_written_before_an_interruption_is_whole(rim, photos, tmp_path,
 
 
 def test_a_batch_needs_a_folder_of_its_own(rim, photos, tmp_path):
-    assert refused(rim(photos, "the violin"), "name a folder")
-    assert refused(rim(photos, "the violin", "-o", tmp_path / "one.png"), "one file for 3 pictures")
+    assert refused(rim(photos, "the violin"), "must name a folder")
+    assert refused(rim(photos, "the violin", "-o", tmp_path / "one.png"), "one file for 3 images")
     (tmp_path / "none").mkdir()
-    assert refused(rim(tmp_path / "none", "the violin", "-o", tmp_path / "out"), "no pictures in this folder")
+    assert refused(rim(tmp_path / "none", "the violin", "-o", tmp_path / "out"), "no images in this folder")
     assert not (tmp_path / "out").exists() and not (tmp_path / "one.png").exists()
 
 
 def test_nothing_is_written_over_what_is_read(rim, photo, photos, tmp_path):
     before = photo.read_bytes()
-    assert refused(rim(photo, "the violin", "-o", photo), photo, "written over")
+    assert refused(rim(photo, "the violin", "-o", photo), photo, "overwritten")
     (tmp_path / "link.png").symlink_to(photo)
-    assert refused(rim(photo, "the violin", "-o", tmp_path / "link.png"), "written over")
-    assert refused(rim(photos / "a.png", "the violin", "--background", photo, "-o", photo), "written over")
+    assert refused(rim(photo, "the violin", "-o", tmp_path / "link.png"), "overwritten")
+    assert refused(rim(photos / "a.png", "the violin", "--background", photo, "-o", photo), "overwritten")
     assert photo.read_bytes() == before
     assert rim(photos, "the violin", "-o", photos)[0] == 1 and images.read_image(photos / "a.png").shape, (
         "other names in the same folder are free"
@@ -244,7 +244,7 @@ def test_no_sentence(rim, photo, tmp_path):
 @pytest.mark.parametrize(
     "options, words",
     [
-        (("--background", "no-such-colour"), ("no-such-colour", "no colour", "no such file")),
+        (("--background", "no-such-colour"), ("no-such-colour", "neither a colour", "no such file")),
         (("--background", ""), ("--background",)),
         (("--threshold", "7"), ("threshold", "0 to 1")),
         (("--threshold", "nan"), ("threshold",)),

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from rimlib.errors import RimError
 from rimlib.io import decode
-from rimlib.io.images import read_cutout, read_matte, read_image, resize, write_cutout, write_matte, write_image
+from rimlib.io.images import read_cutout, read_image, read_matte, resize, write_cutout, write_image, write_matte
 
 
 @pytest.fixture
@@ -178,13 +178,13 @@ def test_truncated(tmp_path, ending, share):
 
 
 @pytest.mark.parametrize("function", [read_image, read_cutout, read_matte])
-def test_no_picture_at_all(tmp_path, function):
+def test_no_image_at_all(tmp_path, function):
     (tmp_path / "zero.png").touch()
     (tmp_path / "text.jpg").write_text("a picture of a dog")
     assert "there is no such file" in refused(function, tmp_path / "missing.png")
     assert "is a folder" in refused(function, tmp_path)
     assert "is empty (0 bytes)" in refused(function, tmp_path / "zero.png")
-    assert "is not a picture" in refused(function, tmp_path / "text.jpg")
+    assert "is not an image" in refused(function, tmp_path / "text.jpg")
     assert "not a path" in refused(function, "")
     assert "not a path" in refused(function, "a\0b")
 
@@ -265,7 +265,7 @@ def test_rgb_and_rgba_arrays():
         (b"bytes", "bytes"),
     ],
 )
-def test_arrays_that_are_no_pictures(array, words):
+def test_arrays_that_are_no_images(array, words):
     for function in (read_image, read_matte, read_cutout):
         assert words in refused(function, array)
 
@@ -320,7 +320,7 @@ def test_a_cutout_has_alpha(tmp_path, picture):
 
 def test_a_matte_is_grey(tmp_path, picture):
     Image.fromarray(picture).save(tmp_path / "a.png")
-    assert "colour picture" in refused(read_matte, tmp_path / "a.png")
+    assert "colour image" in refused(read_matte, tmp_path / "a.png")
     grey = np.dstack([picture[..., 0]] * 3)
     Image.fromarray(grey).save(tmp_path / "b.jpg")
     np.testing.assert_allclose(read_matte(tmp_path / "b.jpg"), picture[..., 0] / 255, atol=0.05)

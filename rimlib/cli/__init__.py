@@ -1,14 +1,17 @@
-"""The `rim` command: a thin way into the package. `rim --help` loads nothing heavy; each command imports what it needs."""
+"""The `rim` command. `rim --help` loads nothing heavy: each command imports what it needs."""
 
 import argparse
 import os
 import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 import rimlib
 from rimlib.cli import data, matte
-from rimlib.errors import RimError
+from rimlib.errors import RimError, require
 
-TRAININGS = {  # command: module of `rimlib.training`, what it does
+TRAININGS = {  # command: module of `rimlib.training`, which reads its own options; what it does
     "pretrain": ("clip", "pre-train the small CLIP on the captions of a data set"),
     "train": ("clipmat", "train CLIPMat on a data set"),
     "refine": ("refiner", "train the refiner on a data set"),
@@ -17,17 +20,18 @@ TRAININGS = {  # command: module of `rimlib.training`, what it does
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, 1 (some images of many failed), 2 (something cannot be used),
-    130 (interrupted).
+    """Run one command.
 
-    arguments: the command line without the program's name; `sys.argv[1:]` if None.
+    Args:
+        arguments: the command line without the program's name; `sys.argv[1:]` if None.
+
+    Returns:
+        The exit status: 0; 1, some images of many failed; 2, something cannot be used; 130, interrupted; 141, the
+        reader of a pipe has gone.
     """
-    parser = _parser()
-    options, options.rest = parser.parse_known_args(arguments)
-    if options.rest and options.command is not _passed_on:
-        parser.error(f"unrecognized arguments: {' '.join(options.rest)}")
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        status = options.command(options) or 0
+        status = _run(arguments) or 0
         sys.stdout.flush()
         return status
     except RimError as error:
@@ -36,56 +40,49 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader (`head`, a pager) has seen enough. The interpreter flushes stdout once more when it ends.
+        # The reader (`head`, a pager) has closed the pipe. The interpreter flushes stdout once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 
 
+def _run(arguments: list[str]) -> int | None:
+    if arguments and arguments[0] in TRAININGS:
+        module = import_module(f"rimlib.training.{TRAININGS[arguments[0]][0]}")
+        return module.main(arguments[1:])
+    options = _parser().parse_args(arguments)
+    return options.command(options)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="rim", description="Referring image matting: one picture and one sentence in, one alpha matte out."
-    )
+    description = "Referring image matting: one image and one sentence in, one alpha matte out."
+    parser = argparse.ArgumentParser(prog="rim", description=description)
     parser.add_argument("--version", action="version", version=f"rimlib {rimlib.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
     matte.add_command(commands, _add)
-
     data.add_commands(commands, _add)
-
-    for name, (module, text) in TRAININGS.items():
-        # Their options are their own modules' (torch and all), read there.
-        commands.add_parser(name, help=text, add_help=False).set_defaults(command=_passed_on, module=module)
-
+    for name, (_, text) in TRAININGS.items():
+        commands.add_parser(name, help=text, add_help=False)  # for the list alone, see `_run`
     demo = _add(commands, "demo", _demo, "open the demo in JupyterLab")
     demo.add_argument("options", nargs="*", metavar="OPTION", help="for JupyterLab, after --: rim demo -- --no-browser")
     return parser
 
 
-def _add(commands, name: str, command, text: str) -> argparse.ArgumentParser:
+def _add(commands: Any, name: str, command: Callable | None, text: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     if command is not None:
         parser.set_defaults(command=command)
     return parser
 
 
-def _passed_on(options) -> int:
-    from importlib import import_module
-
-    return import_module(f"rimlib.training.{options.module}").main(options.rest)
-
-
-def _demo(options) -> int:
+def _demo(options: argparse.Namespace) -> int:
     import subprocess
 
     from rimlib.repository import repository
 
+    for module in ("jupyterlab", "ipywidgets"):
+        require(module, "course")
     demo = repository() / "notebooks" / "07_demo.ipynb"
-    command = [sys.executable, "-m", "jupyterlab", str(demo), *options.options]
     try:
-        return subprocess.run(command).returncode
+        return subprocess.run([sys.executable, "-m", "jupyterlab", str(demo), *options.options]).returncode
     except KeyboardInterrupt:
         return 0  # the usual way to close JupyterLab
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,186 +1,193 @@
-"""The `rim matte` command: mattes, cut-outs and composites, of one picture or of a folder of them."""
+"""The `rim matte` command: mattes, cut-outs and composites, of one image or of a folder of them."""
 
+import argparse
+import itertools
 import json
 import os
 import re
 import sys
 import warnings
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rimlib.errors import RimError
 
-ENDINGS = {  # what may be written, and as what
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rimlib.prediction.predictor import MattingPredictor
+    from rimlib.prediction.result import Result
+
+ENDINGS = {  # of the files that may be written, and what the name of one that the command chooses ends with
     "matte": (".png",),
     "cut-out": (".png", ".webp", ".tif", ".tiff"),
     "composite": (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"),
 }
+SUFFIX = {"matte": "", "cut-out": "-cutout", "composite": "-composite"}
 EPILOG = """
-PICTURE is an image file or a folder of them; more files may follow, told from sentences by their endings. Several
-pictures need a folder to write to. For each picture and sentence a line says where the answer is and its score, which is how sure
-the model is that something fits. Below the threshold the matte is empty and the line says so: that is an answer too.
-Exit status: 0, every picture was answered; 1, some of several pictures could not be used, and are named at
-the end; 2, nothing could be done. A file is written whole or not at all.
+IMAGE is an image file or a folder of them; more files may follow, distinguished from sentences by their endings.
+Several images need a folder to write to. For each image and sentence a line names the file written and the score, which
+is the model's confidence that the image contains what the sentence refers to. Below the threshold the matte is empty,
+and the line says so. Exit status: 0, every image was processed; 1, some of several images could not be used, and are
+listed at the end; 2, nothing could be done. A file is written whole or not at all.
 """
 
 
-def add_command(commands, add) -> None:
+def add_command(commands: Any, add: Callable) -> None:
     """Add the command to a parser's; `add(commands, name, function, text)` makes one and returns its parser."""
     matte = add(commands, "matte", _matte, "cut out what a sentence names")
     matte.epilog = EPILOG.strip()
-    matte.add_argument("picture", metavar="PICTURE", help="an image file, or a folder of them")
-    matte.add_argument(
-        "sentences", metavar="SENTENCE", nargs="+", help='such as "the brown dog"; more pictures may stand before'
-    )
-    matte.add_argument(
-        "-o", "--out", metavar="OUT", help="a file, or a folder for one file each (default: the working directory)"
-    )
-    kinds = matte.add_mutually_exclusive_group()
-    kinds.add_argument(
-        "--cutout", action="store_true", help="write the thing itself, in its own colours, the matte as transparency"
-    )
-    kinds.add_argument(
-        "--background", metavar="FILE|COLOUR", help='write the thing over a picture, or over a colour such as "#2a6f97"'
-    )
-    refine = matte.add_mutually_exclusive_group()
-    refine.add_argument(
-        "--refine",
-        dest="refine",
-        action="store_true",
-        default=None,
-        help="refine mattes at the picture's own size (default: where a refiner is shipped)",
-    )
-    refine.add_argument(
-        "--no-refine", dest="refine", action="store_false", help="only enlarge the model's matte: quicker, and softer"
-    )
-    matte.add_argument(
-        "--threshold",
-        type=float,
-        metavar="T",
-        help="the least score that counts as found (default: 0.5); 0 keeps every matte",
-    )
-    matte.add_argument("--model", metavar="PATH", help="weights of a run of yours (default: the shipped model)")
-    matte.add_argument("--json", action="store_true", help="print one JSON list instead of lines")
+    option = matte.add_argument
+    option("image", metavar="IMAGE", help="an image file, or a folder of them")
+    option("sentences", metavar="SENTENCE", nargs="+", help='such as "the brown dog"; more images may stand before')
+    option("-o", "--out", metavar="OUT", help="a file, or a folder for one file each (default: the working directory)")
+    option = matte.add_mutually_exclusive_group().add_argument
+    option("--cutout", action="store_true", help="write the object in its own colours, the matte as transparency")
+    help = 'write the object over an image, or over a colour such as "#2a6f97"'
+    option("--background", metavar="FILE|COLOUR", help=help)
+    option = matte.add_mutually_exclusive_group().add_argument
+    help = "refine mattes at the image's own size, or only enlarge the model's: quicker and softer (default: refine)"
+    option("--refine", action=argparse.BooleanOptionalAction, help=help)
+    option = matte.add_argument
+    help = "the least score that counts as found (default: 0.5); 0 keeps every matte"
+    option("--threshold", type=float, metavar="T", help=help)
+    option("--model", metavar="PATH", help="weights of a run of yours (default: the shipped model)")
+    option("--json", action="store_true", help="print one JSON list instead of lines")
 
 
-def _matte(options) -> int:
+def _matte(options: argparse.Namespace) -> int:
     from rimlib.io import images
-    from rimlib.predict import prompts as words
+    from rimlib.prediction import folder
+    from rimlib.sentences import clean
 
-    given, sentences = _told_apart([options.picture, *options.sentences])
+    given, sentences = _split_arguments([options.image, *options.sentences])
     for sentence in sentences:
-        words.readable(sentence)
+        clean(sentence)
     several = len(given) > 1 or os.path.isdir(given[0])
-    pictures, kind = (
-        _listed(given),
-        "cut-out" if options.cutout else "matte" if options.background is None else "composite",
-    )
-    targets = paths_of(pictures, sentences, options.out, kind, several)
-    _spare([*pictures, options.background or ""], targets.values())
+    paths = [path for name in given for path in (folder.find(name) if os.path.isdir(name) else [Path(name)])]
+    kind = "cut-out" if options.cutout else "matte" if options.background is None else "composite"
+    targets = paths_of(paths, sentences, options.out, kind, several)
+    _check_not_overwritten([*given, *paths, options.background or ""], targets.values())
     # What cannot be used is refused before the model is loaded.
     background = None if options.background is None else _background(options.background)
-    asked = pictures if several else [images.read_image(pictures[0])]
+    sources = paths if several else [images.read_image(given[0])]
+    write = _writer(kind, background)
     with _warnings_in_one_line():
-        rows = _answered(
-            _matting(options), asked, pictures, sentences, several, targets, _writer(kind, background), options.json
-        )
+        rows = _predict_and_write(_predictor(options), sources, paths, sentences, targets, write, options.json)
     if options.json:
         print(json.dumps(rows, ensure_ascii=False))
     if refused := [row["error"] for row in rows if "error" in row]:
-        print(f"{len(refused)} of {len(pictures)} pictures could not be used:", *refused, sep="\n", file=sys.stderr)
+        print(f"{len(refused)} of {len(paths)} images could not be used:", *refused, sep="\n", file=sys.stderr)
     return 1 if refused else 0
 
 
-def paths_of(pictures, sentences, out=None, kind: str = "matte", several: bool = False) -> dict[tuple[int, int], Path]:
-    """Where the answer of each picture and sentence goes, by their numbers.
+def paths_of(
+    images: Iterable[str | Path],
+    sentences: list[str],
+    out: str | Path | None = None,
+    kind: str = "matte",
+    several: bool = False,
+) -> dict[tuple[int, int], Path]:
+    """The file of each image and sentence, by their numbers.
 
-    out: a file for one answer; a folder (made if needed) for more; None: the working directory. kind: of `ENDINGS`; several: a
-    batch, which needs a folder. No two share a file: the second gets a number. Raises RimError.
+    Args:
+        images: their paths.
+        sentences: of which the names of files are made.
+        out: a file for one result; a folder (made if needed) for more; None for the working directory.
+        kind: of `ENDINGS`.
+        several: a batch, which needs a folder.
+
+    Raises:
+        RimError: `out` cannot hold what is made.
+
+    No two share a file: the second gets a number.
 
     >>> [str(path) for path in paths_of(["pets.jpg"], ["the cat", "The cat!"], "mattes").values()]
     ['mattes/pets-the-cat.png', 'mattes/pets-the-cat-2.png']
     """
+    images = list(images)
     if several and out is None:
-        raise RimError(f"{len(pictures)} pictures: name a folder for what is made of them, such as -o mattes")
+        raise RimError(
+            f"{len(images)} images: --out must name a folder for the results, such as -o mattes", setting="out"
+        )
     if out is not None and Path(out).suffix and not os.path.isdir(out):
-        if Path(out).suffix.lower() not in ENDINGS[kind]:
+        ending, expected = Path(out).suffix, ", ".join(ENDINGS[kind])
+        if ending.lower() not in ENDINGS[kind]:
             raise RimError(
-                f"{out}: a {kind} cannot be stored with the ending {Path(out).suffix!r}; expected {', '.join(ENDINGS[kind])}"
+                f"{out}: a {kind} cannot be stored with the ending {ending!r}; expected {expected}", path=out
             )
         if several or len(sentences) > 1:
-            found = f"{len(pictures)} pictures" if several else f"{len(sentences)} sentences"
-            raise RimError(f"{out}: one file for {found}; name a folder instead")
+            count = f"{len(images)} images" if several else f"{len(sentences)} sentences"
+            raise RimError(f"{out}: one file for {count}; name a folder instead", path=out)
         return {(0, 0): Path(out)}
-    paths, taken, mark = {}, set(), {"matte": "", "cut-out": "-cutout", "composite": "-composite"}[kind]
-    for number, picture in enumerate(pictures):
+    paths: dict[tuple[int, int], Path] = {}
+    taken: set[Path] = set()
+    for number, image in enumerate(images):
         for place, sentence in enumerate(sentences):
             words = re.sub(r"[^\w]+", "-", sentence.lower()).strip("-")[:60] or "matte"
-            name, count = f"{Path(picture).stem}-{words}{mark}", 1
-            while (path := Path(out or ".") / f"{name}{'' if count == 1 else f'-{count}'}.png") in taken:
-                count += 1
-            taken.add(path)
-            paths[number, place] = path
+            name = f"{Path(image).stem}-{words}{SUFFIX[kind]}"
+            names = itertools.chain([name], (f"{name}-{count}" for count in itertools.count(2)))
+            candidates = (Path(out or ".") / f"{name}.png" for name in names)
+            paths[number, place] = next(path for path in candidates if path not in taken)
+            taken.add(paths[number, place])
     return paths
 
 
-def _told_apart(given: list[str]) -> tuple[list[str], list[str]]:
-    """Pictures and sentences: the first is a picture, and so is each after it that ends as a picture file does."""
-    from rimlib.predict.folder import PICTURES
+def _split_arguments(given: list[str]) -> tuple[list[str], list[str]]:
+    """Images and sentences: the first is an image, and so is each after it that ends as an image file does."""
+    from rimlib.prediction.folder import ENDINGS as READ
 
     count = 1
-    while count < len(given) and Path(given[count]).suffix.lower() in PICTURES:
+    while count < len(given) and Path(given[count]).suffix.lower() in READ:
         count += 1
     if count == len(given):
-        raise RimError(f'{given[-1]}: no sentence after it; write what to cut out, such as "the brown dog"')
+        message = f'{given[-1]}: no sentence after it; write what to cut out, such as "the brown dog"'
+        raise RimError(message, setting="sentence")
     return given[:count], given[count:]
 
 
-def _listed(given: list[str]) -> list:
-    from rimlib.predict import folder
-
-    return [path for name in given for path in (folder.find(name) if os.path.isdir(name) else [name])]
-
-
-def _spare(read, written) -> None:
-    """Refuse to write over what is read."""
-
-    def identity(path):
+def _check_not_overwritten(read: Iterable[str | Path], written: Iterable[Path]) -> None:
+    def identity(path: str | Path) -> tuple[int, int] | None:
         try:
             found = os.stat(path)
-            return found.st_dev, found.st_ino
         except (OSError, ValueError):
             return None
+        return found.st_dev, found.st_ino
 
-    kept = {identity(path) for path in read} - {None}
+    inputs = {identity(path) for path in read} - {None}
     for path in written:
-        if identity(path) in kept:
-            raise RimError(f"{path}: is read by this command and would be written over; name another by -o")
+        if identity(path) in inputs:
+            raise RimError(f"{path}: an input of this command would be overwritten; name another file by -o", path=path)
 
 
-def _background(given: str):
+def _background(given: str) -> Any:
     """A colour, or the pixels of a file."""
     from rimlib.io import images
-    from rimlib.predict.cutout import color_of
+    from rimlib.prediction.cutout import color_of
 
     if color_of(given) is not None:
         return given
     try:
         return images.read_image(given)
     except RimError as error:
-        raise RimError(f"--background: no colour such as white or #2a6f97, and no picture: {error}") from None
+        message = f"--background: neither a colour, such as white or #2a6f97, nor an image: {error}"
+        raise RimError(message, path=error.path, setting="background") from None
 
 
-def _matting(options):
+def _predictor(options: argparse.Namespace) -> "MattingPredictor":
     import rimlib
 
     model = rimlib.CLIPMat.shipped() if options.model is None else rimlib.CLIPMat.load(options.model)
-    matting = rimlib.Matting(model, refiner=None if options.refine is False else "shipped", threshold=options.threshold)
-    if options.refine and matting.refiner is None:
-        raise RimError("--refine: this rimlib has no refiner; leave the option out")
-    return matting
+    refiner = None if options.refine is False else "shipped"
+    predictor = rimlib.MattingPredictor(model, refiner=refiner, threshold=options.threshold)
+    if options.refine and predictor.refiner is None:
+        raise RimError("--refine: no refiner ships with this rimlib; leave the option out", setting="refine")
+    return predictor
 
 
-def _writer(kind: str, background):
+def _writer(kind: str, background: "str | np.ndarray | None") -> "Callable[[Path, Result], Path]":
     """The function that writes a result to a path."""
     from rimlib.io import images
 
@@ -191,42 +198,40 @@ def _writer(kind: str, background):
     }[kind]
 
 
-def _answered(matting, asked, pictures, sentences, several, targets, write, silent) -> list[dict]:
-    """Ask and write, a line each unless `silent`; returns what is known of each answer, and of each picture that could not be used."""
+def _predict_and_write(
+    predictor: "MattingPredictor",
+    sources: list,
+    paths: list[Path],
+    sentences: list[str],
+    targets: dict[tuple[int, int], Path],
+    write: "Callable[[Path, Result], Path]",
+    silent: bool,
+) -> list[dict[str, Any]]:
+    """Returns a row for each result, and for each image that could not be used; prints a line each unless `silent`."""
     from tqdm import tqdm
 
-    from rimlib.predict import folder
-    from rimlib.predict import prompts as words
+    from rimlib.prediction import folder
+    from rimlib.sentences import short
 
     rows = []
-    for number, place, result, error in folder.ask_all(matting, asked, sentences, progress=several):
+    for number, place, result, error in folder.predict_all(predictor, sources, sentences, sources is paths):
+        row: dict[str, Any] = {"image": str(paths[number])}
+        rows.append(row)
         if result is None:
-            rows.append({"picture": str(pictures[number]), "error": error})
+            row["error"] = error
             continue
         path = write(targets[number, place], result)
-        rows.append(
-            {
-                "picture": str(pictures[number]),
-                "sentence": result.sentence,
-                "path": str(path),
-                "score": round(result.score, 4),
-                "found": result.found,
-                "message": result.message,
-            }
-        )
-        if not silent:  # above the bar, not through it
-            said = (
-                f"score {result.score:.2f}  {words.short(result.sentence)}"
-                if result.found
-                else f"empty: {result.message}"
-            )
-            tqdm.write(f"{path}  {said}")
+        row |= {"sentence": result.sentence, "path": str(path), "score": round(result.score, 4)}
+        row |= {"found": result.found, "message": result.message}
+        if not silent:  # above the progress bar, not through it
+            text = f"score {result.score:.2f}  {short(result.sentence)}" if result.found else f"empty: {result.message}"
+            tqdm.write(f"{path}  {text}")
     return rows
 
 
 @contextmanager
-def _warnings_in_one_line():
-    from rimlib.predict.prompts import CutSentence
+def _warnings_in_one_line() -> Iterator[None]:
+    from rimlib.prediction.prompts import CutSentence
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", CutSentence)

@@ -34,11 +34,11 @@ One picture and one sentence go in, one alpha matte comes out: the model of
 [Referring Image Matting]({{ paper_url }}) (Li, Zhang, Tao, CVPR 2023) in the form of its profile `{{ profile.name }}`, made and stored by rimlib.
 
 ```python
-from rimlib import CLIPMat, Matting
+from rimlib import CLIPMat, MattingPredictor
 
-matting = Matting(CLIPMat.from_pretrained("this folder, or its name on the hub"))
-matting.set_image("picture.jpg")
-alpha = matting.matte("the brown dog").alpha
+predictor = MattingPredictor(CLIPMat.from_pretrained("this folder, or its name on the hub"))
+predictor.set_image("picture.jpg")
+alpha = predictor.predict("the brown dog").alpha
 ```
 
 ## Settings

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -34,16 +35,28 @@ _REASONS = {
 }
 
 
-def write_atomically(path, data: bytes | str | Callable[[BinaryIO], None], durable: bool = True) -> Path:
+PARTIAL = re.compile(r"\.[0-9a-f]{16}\.part")
+"""The names of files and folders that are being written; of one that is left over, whoever wrote it was killed."""
+
+Data = bytes | str | Callable[[BinaryIO], Any]
+
+
+def write_atomically(path: str | os.PathLike, data: Data, durable: bool = True) -> Path:
     """Write a file so that it is there whole, or is as it was before.
 
-    path: where to; missing folders are made; a symbolic link keeps pointing at the file, and an existing file keeps
-    its permissions. A device or a pipe (`/dev/stdout`) is written straight.
-    data: bytes, text (stored as UTF-8), or a function that writes into the open binary file it is given.
-    durable: wait until the bytes are on the disk, so that a power cut can't lose them either; without it thousands of
-    small files are written several times as fast.
-    Returns the path. Raises RimError, naming the path and the reason, where the file cannot be written; an error of
-    another kind raised by the function passes through, and leaves no file either.
+    Args:
+        path: where to; missing folders are made; a symbolic link keeps pointing at the file, and an existing file keeps
+            its permissions. A device or a pipe (`/dev/stdout`) is written straight.
+        data: bytes, text (stored as UTF-8), or a function that writes into the open binary file it is given.
+        durable: wait until the bytes are on the disk, so that a power cut cannot lose them either; without it thousands
+            of small files are written several times as fast.
+
+    Returns:
+        The path.
+
+    Raises:
+        RimError: the file cannot be written, by its path and the reason. An error of another kind raised by the
+            function passes through, and leaves no file either.
 
     >>> import tempfile
     >>> path = write_atomically(Path(tempfile.mkdtemp()) / "new" / "note.txt", "whole or not at all")
@@ -53,7 +66,7 @@ def write_atomically(path, data: bytes | str | Callable[[BinaryIO], None], durab
     path = _path(path)
     try:
         target = Path(os.path.realpath(path))
-        mode = _mode(target)
+        mode = target.stat().st_mode if target.exists() else None
         if mode is not None and stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
         if mode is not None and not stat.S_ISREG(mode):
@@ -67,7 +80,7 @@ def write_atomically(path, data: bytes | str | Callable[[BinaryIO], None], durab
         target.parent.mkdir(parents=True, exist_ok=True)
         _write_beside(target, data, mode, durable)
     except OSError as error:
-        raise RimError(f"{path}: cannot be written: {reason(error)}") from error
+        raise RimError(f"{path}: cannot be written: {reason(error)}", path=path) from error
     return path
 
 
@@ -85,7 +98,8 @@ def replace_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     ['index.json']
     """
     target = Path(os.path.realpath(_path(path)))
-    new, old = (target.with_name(f".{target.name}-{secrets.token_hex(4)}.{end}") for end in ("part", "old"))
+    new = partial(target)
+    old = new.with_suffix(".old")
     try:
         if target.exists() and not target.is_dir():
             raise NotADirectoryError(errno.EEXIST, "it is a file")
@@ -113,7 +127,12 @@ def find_by_stem(folder: Path, stem: str, endings: Iterable[str]) -> Path:
     return next((path for path in paths if path.is_file()), paths[0])
 
 
-def read_json(path) -> Any:
+def partial(target: Path) -> Path:
+    """A new name beside `target`, which `PARTIAL` matches, for what takes the name of `target` when it is whole."""
+    return target.with_name(f".{secrets.token_hex(8)}.part")
+
+
+def read_json(path: str | os.PathLike) -> Any:
     """The value in a JSON file (UTF-8). Raises RimError naming the file, and for broken JSON the line and column.
 
     >>> import tempfile
@@ -125,16 +144,17 @@ def read_json(path) -> Any:
     try:
         return json.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
-        raise RimError(f"{path}: cannot be read: {reason(error)}") from error
+        raise RimError(f"{path}: cannot be read: {reason(error)}", path=path) from error
     except UnicodeDecodeError as error:
-        raise RimError(f"{path}: byte {error.start} is not UTF-8 text; a JSON file is expected") from error
+        raise RimError(f"{path}: byte {error.start} is not UTF-8 text; a JSON file is expected", path=path) from error
     except json.JSONDecodeError as error:
-        raise RimError(f"{path}, line {error.lineno}, column {error.colno}: broken JSON: {error.msg}") from error
+        place = f"line {error.lineno}, column {error.colno}"
+        raise RimError(f"{path}, {place}: broken JSON: {error.msg}", path=path) from error
     except RecursionError as error:
-        raise RimError(f"{path}: the JSON is nested too deeply to be read") from error
+        raise RimError(f"{path}: the JSON is nested too deeply to be read", path=path) from error
 
 
-def write_json(path, value) -> Path:
+def write_json(path: str | os.PathLike, value: Any) -> Path:
     """Write a value as JSON: UTF-8, keys in the order given, indent 1, a newline at the end; whole or not at all.
 
     NumPy numbers and arrays are stored as plain numbers and lists, paths as text. NaN and the infinities have no
@@ -145,49 +165,42 @@ def write_json(path, value) -> Path:
         text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=_plain)
         data = (text + "\n").encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
-        raise RimError(f"{path}: this value cannot be stored as JSON: {error}") from error
+        raise RimError(f"{path}: this value cannot be stored as JSON: {error}", path=path) from error
     return write_atomically(path, data)
 
 
-def sha256(path) -> str:
+def sha256(path: str | os.PathLike) -> str:
     """The SHA-256 of a file's bytes, 64 hexadecimal digits. Raises RimError naming a file that cannot be read."""
     path = _path(path)
     try:
         with open(path, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise RimError(f"{path}: cannot be read: {reason(error)}") from error
+        raise RimError(f"{path}: cannot be read: {reason(error)}", path=path) from error
 
 
 def reason(error: OSError) -> str:
-    """Why the system refused, in a few plain words for an error message.
+    """The system's reason for a refusal, in a few plain words for an error message.
 
     >>> reason(OSError(errno.ENOSPC, "No space left on device"))
     'the disk is full'
     """
-    return _REASONS.get(error.errno, error.strerror or str(error) or type(error).__name__)
+    return _REASONS.get(error.errno or 0, error.strerror or str(error) or type(error).__name__)
 
 
-def _path(path) -> Path:
+def _path(path: Any) -> Path:
     try:
         text = os.fsdecode(path)
     except TypeError:
         raise RimError(f"a path is expected, found {type(path).__name__}") from None
     if not text or "\0" in text:
-        raise RimError(f"{text!r} is not a path")
+        raise RimError(f"{text!r} is not a path", path=text)
     return Path(text)
 
 
-def _mode(path: Path) -> int | None:
-    try:
-        return os.stat(path).st_mode
-    except FileNotFoundError:
-        return None
-
-
-def _write_beside(target: Path, data, mode: int | None, durable: bool) -> None:
+def _write_beside(target: Path, data: Data, mode: int | None, durable: bool) -> None:
     # Not tempfile: its files are private to their owner, and one that takes the real name would stay so.
-    temporary = target.with_name(f".{secrets.token_hex(8)}.part")
+    temporary = partial(target)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -203,14 +216,14 @@ def _write_beside(target: Path, data, mode: int | None, durable: bool) -> None:
         raise
 
 
-def _pour(stream: BinaryIO, data) -> None:
+def _pour(stream: BinaryIO, data: Data) -> None:
     if callable(data):
         data(stream)
     else:
         stream.write(data.encode("utf-8") if isinstance(data, str) else data)
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, os.PathLike):

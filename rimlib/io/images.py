@@ -1,19 +1,22 @@
-"""Pictures, cut-outs and mattes: every format in, one convention out, and what cannot be used is refused by name.
+"""Images, cut-outs and mattes: every format in, one convention out, and what cannot be used is refused by name.
 
-A picture is uint8 RGB (H, W, 3). A matte is float32 (H, W) in [0, 1], and an 8-bit grey PNG on disk. A cut-out is
-a foreground picture with its matte, and one RGBA file on disk, colours not multiplied by alpha.
+An image is uint8 RGB (H, W, 3). A matte is float32 (H, W) in [0, 1], and an 8-bit grey PNG on disk. A cut-out is
+a foreground image with its matte, and one RGBA file on disk, colours not multiplied by alpha.
 
-A source is a path, a Pillow image, a NumPy array or a torch tensor. Arrays are grey (H, W), RGB (H, W, 3) or RGBA
-(H, W, 4), of bool, uint8, uint16, or floats in [0, 1]; tensors may put the channels first and be a batch of one.
-OpenCV's BGR and BGRA cannot be told from RGB and RGBA: turn them first, by `cv2.cvtColor` or `picture[..., ::-1]`. Files are
-turned upright by their EXIF orientation; of an animation the first frame counts; 16 bits are scaled to 8.
-Colour profiles are not applied. Files of more than 200 million pixels (`rimlib.io.decode.LARGEST`) are refused.
+A source is a path, a binary stream, a Pillow image, a NumPy array or a torch tensor. Arrays are grey (H, W), RGB
+(H, W, 3) or RGBA (H, W, 4), of bool, uint8, uint16, or floats in [0, 1]; tensors may put the channels first and be a
+batch of one. OpenCV's BGR and BGRA cannot be distinguished from RGB and RGBA: reverse them first, by `cv2.cvtColor` or
+`image[..., ::-1]`. Files are turned upright by their EXIF orientation; of an animation the first frame counts; 16 bits
+are scaled to 8. Colour profiles are not applied. Files of more than 200 million pixels (`rimlib.io.decode.LARGEST`)
+are refused.
 """
 
 import io
 import os
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -22,19 +25,12 @@ from rimlib.errors import RimError
 from rimlib.io.decode import name_of, pixels_of
 from rimlib.io.files import write_atomically
 
-_FORMATS = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-}
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+_FORMATS |= {".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
 
 
-def read_image(source) -> np.ndarray:
-    """A picture, uint8 RGB (H, W, 3). What is transparent is laid on white.
+def read_image(source: Any) -> np.ndarray:
+    """An image, uint8 RGB (H, W, 3). What is transparent is composited over white.
 
     Raises RimError for a source that cannot be used, and for NaN or values out of range in an array.
 
@@ -50,20 +46,18 @@ def read_image(source) -> np.ndarray:
     return np.array(pixels[..., :3], order="C")  # a copy: neither Pillow's read-only memory nor the caller's own array
 
 
-def read_cutout(source) -> tuple[np.ndarray, np.ndarray]:
+def read_cutout(source: Any) -> tuple[np.ndarray, np.ndarray]:
     """A cut-out: its foreground, uint8 RGB (H, W, 3), and its alpha, float32 (H, W) in [0, 1].
 
     Raises RimError as `read_image` does, and for a source without an alpha channel.
     """
-    import cv2
-
     pixels = pixels_of(source)
     if pixels.shape[2] != 4:
-        raise RimError(f"{name_of(source)}: has no alpha channel; a cut-out is RGBA, such as a PNG with transparency")
-    return cv2.cvtColor(np.ascontiguousarray(_to_uint8(pixels)), cv2.COLOR_RGBA2RGB), _to_float(pixels[..., 3])
+        raise _refused(source, "has no alpha channel; a cut-out is RGBA, such as a PNG with transparency")
+    return np.array(_to_uint8(pixels)[..., :3], order="C"), _to_float(pixels[..., 3])
 
 
-def read_matte(source) -> np.ndarray:
+def read_matte(source: Any) -> np.ndarray:
     """A matte, float32 (H, W) in [0, 1]; 0 is background and 1 is foreground.
 
     RGB is taken for grey where its channels agree to two levels of 255 (what JPEG makes of grey).
@@ -72,32 +66,30 @@ def read_matte(source) -> np.ndarray:
     pixels = pixels_of(source)
     if pixels.shape[2] == 4:
         if _to_float(pixels[..., 3]).min() < 1:
-            raise RimError(
-                f"{name_of(source)}: is a cut-out with transparency; a matte is plain grey (see read_cutout)"
-            )
+            raise _refused(source, "is a cut-out with transparency; a matte is plain grey (see read_cutout)")
         pixels = pixels[..., :3]
     if pixels.shape[2] == 3:
         values = _to_uint8(pixels)
         if np.any(values.max(axis=2) - values.min(axis=2) > 2):
-            raise RimError(f"{name_of(source)}: is a colour picture; a matte is grey, black for background")
+            raise _refused(source, "is a colour image; a matte is grey, black for background")
     return _to_float(pixels[..., 0])
 
 
-def write_image(path, picture, quality=92, durable=True) -> Path:
-    """Write a picture, whole or not at all, in the format of the path's ending.
+def write_image(path: str | Path, image: Any, quality: int = 92, durable: bool = True) -> Path:
+    """Write an image, whole or not at all, in the format of the path's ending.
 
-    picture: any source that `read_image` takes; quality: 1 to 100, for JPEG and WebP; durable: see
+    image: any source that `read_image` takes; quality: 1 to 100, for JPEG and WebP; durable: see
     `files.write_atomically`. Raises RimError.
     """
-    return _write(path, Image.fromarray(read_image(picture)), "a picture", _FORMATS, durable, quality=quality)
+    return _write(path, read_image(image), "an image", _FORMATS, durable, quality=quality)
 
 
-def write_matte(path, alpha, durable=True) -> Path:
+def write_matte(path: str | Path, alpha: Any, durable: bool = True) -> Path:
     """Write a matte as an 8-bit grey PNG, whole or not at all; alpha is float (H, W) in [0, 1]. Raises RimError."""
-    return _write(path, Image.fromarray(_to_uint8(read_matte(alpha))), "a matte", [".png"], durable)
+    return _write(path, _to_uint8(read_matte(alpha)), "a matte", [".png"], durable)
 
 
-def write_cutout(path, foreground, alpha, quality=None) -> Path:
+def write_cutout(path: str | Path, foreground: Any, alpha: Any, quality: int | None = None) -> Path:
     """Write a foreground, uint8 (H, W, 3), and its alpha, float (H, W) in [0, 1], as one RGBA file.
 
     Without loss, or in a `.webp` with the quality given (1 to 100), where alpha still loses nothing but its steps
@@ -105,15 +97,27 @@ def write_cutout(path, foreground, alpha, quality=None) -> Path:
     """
     foreground, alpha = read_image(foreground), read_matte(alpha)
     if foreground.shape[:2] != alpha.shape:
-        raise RimError(
-            f"{path}: the foreground has the shape {foreground.shape} and the alpha {alpha.shape}; H and W must agree"
-        )
-    image = Image.fromarray(np.dstack([foreground, _to_uint8(alpha)]))
+        shapes = f"the foreground has the shape {foreground.shape} and the alpha {alpha.shape}"
+        raise RimError(f"{path}: {shapes}; H and W must agree", path=path)
     options = {"lossless": True} if quality is None else {"quality": quality}
-    return _write(path, image, "a cut-out", [".png", ".webp", ".tif", ".tiff"], exact=True, **options)
+    pixels = np.dstack([foreground, _to_uint8(alpha)])
+    return _write(path, pixels, "a cut-out", [".png", ".webp", ".tif", ".tiff"], exact=True, **options)
 
 
-def resize(array, size) -> np.ndarray:
+def encode(pixels: np.ndarray, kind: str, **options: Any) -> bytes:
+    """The bytes of an image file, of pixels uint8 (H, W), (H, W, 3) or (H, W, 4).
+
+    kind: Pillow's name of the format, such as "PNG"; options: that Pillow's `save` takes, such as `quality`.
+
+    >>> encode(np.zeros((2, 3), np.uint8), "PNG")[1:4]
+    b'PNG'
+    """
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def resize(array: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """An array at another size, by averaging where it shrinks, so that thin strands fade and do not break.
 
     array: (H, W) or (H, W, C), uint8 or float; size: (height, width) in pixels. Where it grows, uint8 colour is
@@ -126,12 +130,11 @@ def resize(array, size) -> np.ndarray:
 
     height, width = (int(length) for length in size)
     if height < 1 or width < 1:
-        raise RimError(f"size is {height} x {width}; both must be 1 or more")
+        raise RimError(f"size is {height} x {width}; both must be 1 or more", setting="size")
     array = np.asarray(array)
     if array.dtype != np.uint8 and array.dtype.kind != "f" or array.ndim not in (2, 3) or not array.size:
-        raise RimError(
-            f"an array {array.shape} of {array.dtype} cannot be resized; expected (H, W) or (H, W, C), uint8 or float"
-        )
+        expected = "(H, W) or (H, W, C), uint8 or float"
+        raise RimError(f"an array {array.shape} of {array.dtype} cannot be resized; expected {expected}")
     result = np.ascontiguousarray(array, np.float32 if array.dtype == np.float16 else None)
     # One axis may shrink while the other grows, and OpenCV averages only where both shrink.
     small = min(height, array.shape[0]), min(width, array.shape[1])
@@ -144,7 +147,7 @@ def resize(array, size) -> np.ndarray:
     return result.reshape(height, width, *array.shape[2:]).astype(array.dtype)  # (H, W) or (H, W, C)
 
 
-def resize_cutout(foreground: np.ndarray, alpha: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def resize_cutout(foreground: np.ndarray, alpha: np.ndarray, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Resize a cut-out without pulling the colours of invisible pixels into its edge.
 
     Returns float32 foreground (h, w, 3) in 0..255 and alpha (h, w). Colours are weighted by alpha, since
@@ -172,20 +175,25 @@ def size_of(path: str | os.PathLike[str]) -> tuple[int, int]:
         raise RimError(f"{path}: is not an image that can be read ({type(error).__name__})", path=path) from error
 
 
-def _write(path, image: Image.Image, what: str, endings, durable: bool = True, **options) -> Path:
-    ending = Path(path).suffix.lower()
+def _write(
+    path: str | Path, pixels: np.ndarray, what: str, endings: Iterable[str], durable: bool = True, **options: Any
+) -> Path:
+    ending, endings = Path(path).suffix.lower(), tuple(endings)
     if ending not in endings:
-        raise RimError(f"{path}: {what} cannot be stored with the ending {ending!r}; expected {', '.join(endings)}")
+        expected = ", ".join(endings)
+        raise RimError(f"{path}: {what} cannot be stored with the ending {ending!r}; expected {expected}", path=path)
     if not 1 <= options.get("quality", 1) <= 100:
-        raise RimError(f"{path}: quality is {options['quality']}; it goes from 1 to 100")
-    stream = io.BytesIO()
+        raise RimError(f"{path}: quality is {options['quality']}; it goes from 1 to 100", path=path, setting="quality")
     try:
-        image.save(stream, _FORMATS[ending], **options)
+        data = encode(pixels, _FORMATS[ending], **options)
     except (OSError, ValueError) as error:  # such as more pixels on a side than the format has numbers for
-        raise RimError(
-            f"{path}: {image.width} x {image.height} pixels cannot be stored as {ending}: {error}"
-        ) from error
-    return write_atomically(path, stream.getvalue(), durable)
+        size = f"{pixels.shape[1]} x {pixels.shape[0]} pixels"
+        raise RimError(f"{path}: {size} cannot be stored as {ending}: {error}", path=path) from error
+    return write_atomically(path, data, durable)
+
+
+def _refused(source: Any, why: str) -> RimError:
+    return RimError(f"{name_of(source)}: {why}", path=source if isinstance(source, (str, os.PathLike)) else None)
 
 
 def _to_uint8(values: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 
+from rimlib.device import pick_device as pick_device  # the command of each training picks by it
 from rimlib.errors import RimError
 
 
@@ -101,20 +102,6 @@ class Ahead:
 
     def __exit__(self, *_):
         self.close()
-
-
-def pick_device(name: str | None = None) -> torch.device:
-    """The named device, or the best one here: CUDA, Apple's, the processor. Raises RimError for one that is not here."""
-    if name is None:
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise RimError(
-            f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); leave it out to find one"
-        ) from None
-    return device
 
 
 def autocast(device: torch.device):

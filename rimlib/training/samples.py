@@ -15,7 +15,7 @@ import numpy as np
 
 from rimlib.errors import RimError
 from rimlib.io.files import read_json, write_json
-from rimlib.io.images import read_matte, read_image, resize
+from rimlib.io.images import read_image, read_matte, resize
 from rimlib.training import augment
 
 # A trimap's grey levels as the classes of the semantic decoder: background, unknown, foreground.

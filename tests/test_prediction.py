@@ -1,4 +1,4 @@
-"""Asking a model: what it must find, how sure it must be, and what it must refuse."""
+"""Prediction: what must be found, with which score, and what must be refused."""
 
 import subprocess
 import sys
@@ -13,16 +13,16 @@ from rimlib.clipmat.collaboration import THRESHOLD
 from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
 from rimlib.io.images import resize
-from rimlib.predict import folder
-from rimlib.predict import predictor as module
-from rimlib.predict import prompts as words
-from rimlib.predict.predictor import Matting, NothingFound
+from rimlib.prediction import folder
+from rimlib.prediction import predictor as module
+from rimlib.prediction.predictor import MattingPredictor, NothingFound
 from rimlib.refmatte.example import example
+from rimlib.sentences import TOGETHER
 
 
 @pytest.fixture
-def matting(shipped):
-    return Matting(shipped, device="cpu", refiner=None)
+def predictor(shipped):
+    return MattingPredictor(shipped, device="cpu", refiner=None)
 
 
 @pytest.fixture(scope="module")
@@ -32,98 +32,98 @@ def scene():
 
 
 @pytest.fixture
-def asked(matting, scene):
-    matting.set_image(scene.picture)
-    return matting
+def ready(predictor, scene):
+    predictor.set_image(scene.picture)
+    return predictor
 
 
 # What comes back
 
 
-def test_a_matte_has_the_pictures_own_size_and_range(asked, scene):
-    results = asked.mattes([four[0] for four in scene.expressions])
+def test_a_matte_has_the_pictures_own_size_and_range(ready, scene):
+    results = list(ready.predict_many([four[0] for four in scene.expressions]))
     for result in results:
         assert result.alpha.shape == scene.picture.shape[:2] and result.alpha.dtype == np.float32
         assert result.trimap.shape == scene.picture.shape[:2] and set(np.unique(result.trimap)) <= {0, 128, 255}
         assert 0 <= result.alpha.min() and result.alpha.max() <= 1 and 0 <= result.score <= 1
         assert result.found and result.raw is result.alpha and not result.message
-    one = asked.matte(scene.expressions[1][0])
-    np.testing.assert_allclose(one.alpha, results[1].alpha, atol=1e-3)  # asked alone or together
+    one = ready.predict(scene.expressions[1][0])
+    np.testing.assert_allclose(one.alpha, results[1].alpha, atol=1e-3)  # ready alone or together
     assert one.sentence == scene.expressions[1][0] and len(repr(one)) < 300
 
 
-def test_sentences_change_the_answer(asked, scene):
-    mattes = [result.alpha for result in asked.mattes([f"the {keyword}" for keyword in scene.keywords])]
+def test_sentences_change_the_answer(ready, scene):
+    mattes = [result.alpha for result in list(ready.predict_many([f"the {keyword}" for keyword in scene.keywords]))]
     for number, true in enumerate(scene.mattes):
         overlap = [np.minimum(matte, true).sum() / true.sum() for matte in mattes]
         assert overlap[number] > 0.6 and overlap[1 - number] < 0.2, (scene.keywords[number], overlap)
 
 
-def test_a_sentence_that_fits_nothing_gets_an_empty_matte_and_a_plain_message(asked, scene, monkeypatch):
-    sure = asked.matte("the violin")
+def test_a_sentence_that_fits_nothing_gets_an_empty_matte_and_a_plain_message(ready, scene, monkeypatch):
+    sure = ready.predict("the violin")
     assert sure.score > THRESHOLD
-    strict = Matting(asked.model, device="cpu", refiner=None, threshold=min(1.0, sure.score + 0.01))
+    strict = MattingPredictor(ready.model, device="cpu", refiner=None, threshold=min(1.0, sure.score + 0.01))
     strict.set_image(scene.picture)
-    unsure = strict.matte("the violin")
+    unsure = strict.predict("the violin")
     assert not unsure.found and unsure.score == pytest.approx(sure.score, abs=1e-5)
     assert unsure.alpha.shape == sure.alpha.shape and unsure.alpha.dtype == np.float32 and not unsure.alpha.any()
-    assert unsure.message == f"nothing in this picture fits “the violin” (score {sure.score:.2f})"
+    assert unsure.message == f"nothing in this image fits “the violin” (score {sure.score:.2f})"
     np.testing.assert_allclose(unsure.raw, sure.alpha, atol=1e-5)  # what the model gave is still there
 
 
 def test_a_threshold_of_0_keeps_every_matte_that_shows_something(shipped, scene):
-    matting = Matting(shipped, device="cpu", refiner=None, threshold=0)
-    matting.set_image(scene.picture)
-    for result in matting.mattes(["zebra", "the dog", "a bicycle", "the red umbrella", "the violin"]):
+    predictor = MattingPredictor(shipped, device="cpu", refiner=None, threshold=0)
+    predictor.set_image(scene.picture)
+    for result in predictor.predict_many(["zebra", "the dog", "a bicycle", "the red umbrella", "the violin"]):
         assert result.found == (result.raw.max() >= 0.5 / 255)
-    matting.set_image(np.zeros((20, 20, 3), np.uint8))
-    assert not matting.matte("zebra").alpha.any()
+    predictor.set_image(np.zeros((20, 20, 3), np.uint8))
+    assert not predictor.predict("zebra").alpha.any()
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
 def test_a_threshold_that_is_no_score_is_refused(shipped, threshold):
     with pytest.raises(RimError, match="from 0 to 1"):
-        Matting(shipped, refiner=None, threshold=threshold)
+        MattingPredictor(shipped, refiner=None, threshold=threshold)
 
 
-# How the model is asked
+# How the model is used
 
 
-def test_a_picture_is_encoded_once_and_sentences_go_in_bounded_groups(asked, scene, monkeypatch):
+def test_a_picture_is_encoded_once_and_sentences_go_in_bounded_groups(ready, scene, monkeypatch):
     encoded, sizes = [], []
-    encode, matte = asked.model.encode_image, asked.model.matte
+    encode, matte = ready.model.encode_image, ready.model.matte
     monkeypatch.setattr(
-        asked.model, "encode_image", lambda images: encoded.append(len(images)) or encode(images), raising=False
+        ready.model, "encode_image", lambda images: encoded.append(len(images)) or encode(images), raising=False
     )
     monkeypatch.setattr(
-        asked.model, "matte", lambda image, text: sizes.append(len(image.tokens)) or matte(image, text), raising=False
+        ready.model, "matte", lambda image, text: sizes.append(len(image.tokens)) or matte(image, text), raising=False
     )
-    asked.set_image(scene.picture)
+    ready.set_image(scene.picture)
     questions = [f"the {color} violin" for color in ("red", "green", "blue")] * 7
-    results = asked.ask(questions)
-    assert sizes == [] and next(results).sentence == questions[0] and sizes == [words.TOGETHER], (
-        "asked as the results are taken"
+    results = ready.predict_many(questions)
+    assert sizes == [] and next(results).sentence == questions[0] and sizes == [TOGETHER], (
+        "run as the results are taken"
     )
     rest = list(results)
     assert [result.sentence for result in rest] == questions[1:]
-    assert sum(sizes) == 21 and max(sizes) == words.TOGETHER and encoded == [1]
+    assert sum(sizes) == 21 and max(sizes) == TOGETHER and encoded == [1]
 
 
-def test_sentences_that_were_read_once_are_asked_of_many_pictures(asked, scene, monkeypatch):
-    read = asked.read(["the violin", "otter"])
-    monkeypatch.setattr(asked.model, "encode_text", lambda tokens: pytest.fail("read again"), raising=False)
-    first = [result.alpha for result in asked.ask(read)]
-    asked.set_image(np.ascontiguousarray(scene.picture[:, ::-1]))
-    second = [result.alpha for result in asked.ask(read)]
+def test_sentences_that_were_read_once_are_asked_of_many_pictures(ready, scene, monkeypatch):
+    read = ready.encode_text(["the violin", "otter"])
+    monkeypatch.setattr(ready.model, "encode_text", lambda tokens: pytest.fail("read again"), raising=False)
+    first = [result.alpha for result in ready.predict_many(read)]
+    ready.set_image(np.ascontiguousarray(scene.picture[:, ::-1]))
+    second = [result.alpha for result in ready.predict_many(read)]
     assert np.abs(first[0] - second[0]).mean() > 0.01
 
 
-def test_results_on_the_way_belong_to_their_picture(asked, scene):
-    questions = ["the violin"] * words.TOGETHER + ["the otter"]  # the last is asked when the first group is done
-    expected = asked.mattes(questions)[-1]
-    results = asked.ask(questions)
+def test_results_on_the_way_belong_to_their_picture(ready, scene):
+    questions = ["the violin"] * TOGETHER + ["the otter"]  # the last is ready when the first group is done
+    expected = list(ready.predict_many(questions))[-1]
+    results = ready.predict_many(questions)
     next(results)
-    asked.set_image(np.zeros((10, 10, 3), np.uint8))
+    ready.set_image(np.zeros((10, 10, 3), np.uint8))
     np.testing.assert_allclose(list(results)[-1].alpha, expected.alpha, atol=1e-5)
 
 
@@ -140,16 +140,16 @@ def test_results_on_the_way_belong_to_their_picture(asked, scene):
         ("otter!", "otter!"),
     ],
 )
-def test_a_keyword_goes_into_the_models_template(asked, monkeypatch, typed, read):
+def test_a_keyword_goes_into_the_models_template(ready, monkeypatch, typed, read):
     seen = []
-    tokenize = asked.model.tokenize
+    tokenize = ready.model.tokenize
     monkeypatch.setattr(
-        asked.model,
+        ready.model,
         "tokenize",
         lambda texts, **options: seen.extend(texts) or tokenize(texts, **options),
         raising=False,
     )
-    assert asked.matte(typed).sentence == " ".join(typed.split()) and seen == [read]
+    assert ready.predict(typed).sentence == " ".join(typed.split()) and seen == [read]
 
 
 # The refiner
@@ -168,42 +168,44 @@ class Negative:
 
 def test_the_refiner_sees_what_was_found_in_a_picture_larger_than_the_model_sees(shipped, scene):
     refiner, side = Negative(), shipped.image_size
-    matting = Matting(shipped, device="cpu", refiner=refiner)
-    matting.set_image(scene.picture)
-    assert (matting.matte("the violin").alpha == 0.25).all()
+    predictor = MattingPredictor(shipped, device="cpu", refiner=refiner)
+    predictor.set_image(scene.picture)
+    assert (predictor.predict("the violin").alpha == 0.25).all()
     assert refiner.given == [(scene.picture.shape, np.uint8, (side, side), np.float32)]
-    matting.set_image(resize(scene.picture, (side, side)))
-    matting.matte("the violin")
+    predictor.set_image(resize(scene.picture, (side, side)))
+    predictor.predict("the violin")
     assert len(refiner.given) == 1, "no details that the model did not see"
-    strict = Matting(shipped, device="cpu", refiner=refiner, threshold=1.0)
+    strict = MattingPredictor(shipped, device="cpu", refiner=refiner, threshold=1.0)
     strict.set_image(scene.picture)
-    assert not strict.matte("the violin").alpha.any() and len(refiner.given) == 1, "nothing found, nothing to refine"
+    assert not strict.predict("the violin").alpha.any() and len(refiner.given) == 1, "nothing found, nothing to refine"
 
 
 def test_the_shipped_refiner_is_used_where_there_is_one(shipped):
     ships = (CHECKPOINTS / "refiner-tiny.safetensors").is_file()
-    assert (Matting(shipped).refiner is not None) == ships and Matting(shipped, refiner=None).refiner is None
+    assert (MattingPredictor(shipped).refiner is not None) == ships and MattingPredictor(
+        shipped, refiner=None
+    ).refiner is None
 
 
-# What cannot be asked
+# What cannot be predicted
 
 
-def test_no_picture_yet(matting):
-    with pytest.raises(RimError, match="no picture yet"):
-        matting.matte("the dog")
+def test_no_picture_yet(predictor):
+    with pytest.raises(RimError, match="no image yet"):
+        predictor.predict("the dog")
 
 
-def test_a_picture_that_cannot_be_read_leaves_the_one_before(asked, scene, tmp_path):
-    before = asked.matte("the violin").alpha
+def test_a_picture_that_cannot_be_read_leaves_the_one_before(ready, scene, tmp_path):
+    before = ready.predict("the violin").alpha
     with pytest.raises(RimError):
-        asked.set_image(tmp_path / "missing.png")
-    np.testing.assert_allclose(asked.matte("the violin").alpha, before, atol=1e-6)
+        ready.set_image(tmp_path / "missing.png")
+    np.testing.assert_allclose(ready.predict("the violin").alpha, before, atol=1e-6)
 
 
 @pytest.mark.parametrize("several", ["the dog", [], b"dog"])
-def test_what_is_no_list_of_sentences_is_refused(asked, several):
+def test_what_is_no_list_of_sentences_is_refused(ready, several):
     with pytest.raises(RimError, match=r"write \[sentence\]"):
-        asked.mattes(several)
+        list(ready.predict_many(several))
 
 
 # From the package
@@ -227,18 +229,18 @@ def test_one_call_takes_several_sentences(one_load, scene):
     alphas = rimlib.matte(scene.picture, ["the violin", "the otter"])
     assert alphas.shape == (2, *scene.picture.shape[:2]) and alphas.dtype == np.float32
     assert (
-        np.abs(alphas[1] - rimlib.ask(scene.picture, "the otter").alpha).mean()
+        np.abs(alphas[1] - rimlib.predict(scene.picture, "the otter").alpha).mean()
         < 1e-4
         < np.abs(alphas[1] - alphas[0]).mean()
     )
-    results = rimlib.ask(scene.picture, ("the violin", "the otter"))
+    results = rimlib.predict(scene.picture, ("the violin", "the otter"))
     assert [result.sentence for result in results] == ["the violin", "the otter"]
     assert results[0].over("white").shape == scene.picture.shape
 
 
 def test_one_call_says_when_nothing_fits(one_load, scene, monkeypatch):
     monkeypatch.setattr("rimlib.clipmat.collaboration.THRESHOLD", 1.0)
-    with pytest.warns(NothingFound, match="nothing in this picture fits “the violin”") as caught:
+    with pytest.warns(NothingFound, match="nothing in this image fits “the violin”") as caught:
         assert not rimlib.matte(scene.picture, "the violin").any()
     assert caught[0].filename == __file__
 
@@ -246,20 +248,20 @@ def test_one_call_says_when_nothing_fits(one_load, scene, monkeypatch):
 # Many pictures
 
 
-def test_a_folder_is_asked_file_by_file(matting, scene, tmp_path):
+def test_a_folder_is_asked_file_by_file(predictor, scene, tmp_path):
     (tmp_path / "zero.png").write_bytes(b"")
     (tmp_path / "text.jpg").write_text("not a picture")
     Image.fromarray(scene.picture).save(tmp_path / "whole.png")
     (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:5000])
-    words_of = {"zero.png": "is empty", "half.png": "cut off", "text.jpg": "not a picture"}
+    words_of = {"zero.png": "is empty", "half.png": "cut off", "text.jpg": "not an image"}
     (tmp_path / "notes.txt").write_text("not looked at")
     (tmp_path / ".hidden.png").write_bytes(b"")
     (tmp_path / "inner").mkdir()
     Image.fromarray(scene.picture).save(tmp_path / "inner" / "deep.png")
     found = folder.find(tmp_path)
     assert [path.name for path in found] == ["half.png", "text.jpg", "whole.png", "zero.png"]
-    answers = list(folder.ask_all(matting, found, ["the violin", "otter"], progress=False))
-    assert [(answer.picture, answer.sentence, answer.result is None) for answer in answers] == [
+    answers = list(folder.predict_all(predictor, found, ["the violin", "otter"], progress=False))
+    assert [(answer.image, answer.sentence, answer.result is None) for answer in answers] == [
         (0, 0, True),
         (1, 0, True),
         (2, 0, False),
@@ -267,20 +269,20 @@ def test_a_folder_is_asked_file_by_file(matting, scene, tmp_path):
         (3, 0, True),
     ]
     for answer in answers:
-        path = found[answer.picture]
+        path = found[answer.image]
         assert (
             answer.error == "" if answer.result else str(path) in answer.error and words_of[path.name] in answer.error
         )
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path):
-    for path, word in ((tmp_path, "no pictures"), (tmp_path / "none", "no such file")):
+    for path, word in ((tmp_path, "no images"), (tmp_path / "none", "no such file")):
         with pytest.raises(RimError, match=word):
             folder.find(path)
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    code = "import sys, rimlib, rimlib.cli, rimlib.predict.prompts, rimlib.predict.folder\n"
+    code = "import sys, rimlib, rimlib.cli, rimlib.prediction.prompts, rimlib.prediction.folder\n"
     code += "print([name for name in ('torch', 'open_clip', 'cv2', 'matplotlib') if name in sys.modules])"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -6,8 +6,8 @@ from PIL import Image
 
 from rimlib.errors import RimError
 from rimlib.matting import composition
-from rimlib.predict import cutout
-from rimlib.predict.result import Result
+from rimlib.prediction import cutout
+from rimlib.prediction.result import Result
 
 SIDE = 200
 
@@ -69,7 +69,7 @@ def test_strips_do_not_show(soft, monkeypatch):
 
 def test_a_thing_laid_back_on_its_own_background_gives_the_picture(soft):
     picture, alpha, _, background = soft
-    result = Result(alpha, 1.0, np.zeros(alpha.shape, np.uint8), picture=picture)
+    result = Result(alpha, 1.0, np.zeros(alpha.shape, np.uint8), image=picture)
     again = result.over(np.rint(background).astype(np.uint8))
     assert np.abs(again.astype(int) - picture).max() <= 12 and np.abs(again.astype(int) - picture).mean() < 0.7
 
@@ -129,7 +129,7 @@ def test_a_background_of_another_shape_is_cut_not_squeezed():
         ((0.5, 0.5, 0.5), "three whole numbers"),
         ("no-such-colour.jpg", "no such file"),
         ("", "not a path"),
-        (7, "int is no picture"),
+        (7, "int is no image"),
     ],
 )
 def test_what_is_no_background_is_refused(source, word):
@@ -138,5 +138,5 @@ def test_what_is_no_background_is_refused(source, word):
 
 
 def test_a_result_without_its_picture_says_so():
-    with pytest.raises(RimError, match="does not know its picture"):
+    with pytest.raises(RimError, match="no image to cut from"):
         Result(np.zeros((4, 4), np.float32), 0.0, np.zeros((4, 4), np.uint8)).cutout()

@@ -12,9 +12,9 @@ import rimlib
 from rimlib import cli
 from rimlib.errors import RimError
 from rimlib.io import images
-from rimlib.predict import predictor as module
-from rimlib.predict import prompts as words
-from rimlib.predict.predictor import NothingFound
+from rimlib.prediction import predictor as module
+from rimlib.prediction.predictor import NothingFound
+from rimlib.prediction.prompts import CutSentence
 from rimlib.refmatte.example import example
 
 
@@ -74,8 +74,8 @@ REFUSED = {
     "complex": (PIXELS * 1j, "uint8"),
     "two channels": (PIXELS[..., :2], "expected"),
     "no pixels": (np.zeros((0, 4, 3), np.uint8), "no pixels"),
-    "a batch": (np.stack([PIXELS] * 2), "one picture at a time"),
-    "a batch of tensors": (torch.rand(2, 3, 8, 8), "one picture at a time"),
+    "a batch": (np.stack([PIXELS] * 2), "one image at a time"),
+    "a batch of tensors": (torch.rand(2, 3, 8, 8), "one image at a time"),
     "objects": (np.full((4, 4), None), "uint8"),
     "a sparse tensor": (torch.zeros(3, 8, 8).to_sparse(), "tensor"),
     "a list": ([[1, 2], [3, 4]], "list"),
@@ -93,7 +93,7 @@ ADDRESSES = [
 BROKEN = {
     "zero.png": "is empty",
     "half.png": "cut off",
-    "text.jpg": "not a picture",
+    "text.jpg": "not an image",
     "missing.png": "no such file",
     "pipe.png": "a pipe",
 }
@@ -171,7 +171,7 @@ def test_every_kind_of_array(one_load, name):
 
 
 def test_arrays_of_one_picture_say_the_same(shipped):
-    matting = module.Matting(shipped, device="cpu", refiner=None, threshold=0)
+    predictor = module.MattingPredictor(shipped, device="cpu", refiner=None, threshold=0)
     same = [
         "uint8",
         "uint16",
@@ -185,8 +185,8 @@ def test_arrays_of_one_picture_say_the_same(shipped):
     ]
     alphas = []
     for name in same:
-        matting.set_image(ARRAYS[name])
-        alphas.append(matting.matte("the dog").raw)
+        predictor.set_image(ARRAYS[name])
+        alphas.append(predictor.predict("the dog").raw)
     assert all(np.abs(alpha - alphas[0]).max() < 1e-4 for alpha in alphas)
 
 
@@ -254,6 +254,6 @@ def test_a_long_sentence_is_cut_and_says_where(ask, photo, sentence, end, rest):
 
 
 def test_a_warning_is_about_the_callers_line(one_load, photo):
-    with pytest.warns(words.CutSentence) as caught:
+    with pytest.warns(CutSentence) as caught:
         rimlib.matte(photo, "the dog " * 99)
-    assert next(item for item in caught if item.category is words.CutSentence).filename == __file__
+    assert next(item for item in caught if item.category is CutSentence).filename == __file__

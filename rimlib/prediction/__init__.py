@@ -1,0 +1,1 @@
+"""Inference with a trained model: one image and one sentence in, one matte out."""

@@ -1,0 +1,96 @@
+"""A foreground taken out of its image and composited over another, at any size in bounded memory.
+
+An image is a F + (1 - a) B: where alpha a is between 0 and 1, its colours mix those of the foreground F and of the
+background B. `colors` finds F. `matting.foreground` solves that for images of a megapixel; a larger one is solved at
+that size, and its own pixels determine the rest: of all pairs (F, B) that give the image exactly, the one nearest to
+the solution F₀, B₀ of the smaller image is
+
+    F = F₀ + a r / (a² + (1 - a)²)     with the residual r = I - a F₀ - (1 - a) B₀.
+
+The step works on each pixel alone, so it is done in strips that leave no seam. Tried with known foregrounds at 3
+megapixels, it was as near to them as the solution at full size.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rimlib.errors import RimError
+from rimlib.io import images
+from rimlib.matting import composition
+from rimlib.matting import foreground as estimation
+
+PIXELS = 1_000_000  # of the image in which F₀ and B₀ are solved
+STRIP = 64  # rows at a time; each float32 array of them is small
+LEAST = 0.5 / 255  # an alpha below it is stored as 0
+
+
+def colors(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """The foreground's own colours, uint8 (H, W, 3); black where alpha is 0, so that a cut-out holds nothing else.
+
+    image: uint8 (H, W, 3); alpha: float32 (H, W) in [0, 1].
+    """
+    import cv2
+
+    result = np.where((alpha >= LEAST)[..., None], image, np.uint8(0))
+    left, top, width, height = cv2.boundingRect(((alpha >= LEAST) & (alpha < 1)).view(np.uint8))
+    if not width:
+        return result  # nothing is mixed
+    margin = max(estimation.MARGIN, max(width, height) // 20)  # the background beside it must be known
+    rows = slice(max(0, top - margin), min(alpha.shape[0], top + height + margin))
+    columns = slice(max(0, left - margin), min(alpha.shape[1], left + width + margin))
+    solved = _solve(image[rows, columns], alpha[rows, columns])  # two, uint8 (h, w, 3)
+    for start in range(rows.start, rows.stop, STRIP):
+        strip = slice(start, min(start + STRIP, rows.stop))
+        a = alpha[strip, columns][..., None]  # (s, w, 1)
+        foreground, background = (
+            part[start - rows.start : strip.stop - rows.start].astype(np.float32) for part in solved
+        )
+        residual = image[strip, columns] - a * foreground - (1 - a) * background
+        exact = np.rint(np.clip(foreground + a * residual / (a * a + (1 - a) ** 2), 0, 255)).astype(np.uint8)
+        np.copyto(result[strip, columns], exact, where=(a >= LEAST) & (a < 1))
+    return result
+
+
+def background(source: Any, size: tuple[int, int]) -> np.ndarray:
+    """A background of `size` (height, width), uint8 (H, W, 3), read only.
+
+    source: a colour, by name (`"white"`, `"#2a6f97"`) or as three numbers of 0 to 255, or an image (see
+    `rimlib.io.images`), of which the largest centred part of this shape is taken. Raises RimError.
+    """
+    if (color := color_of(source)) is not None:
+        return np.broadcast_to(np.array(color, np.uint8), (*size, 3))
+    return composition.fit_background(images.read_image(source), size)
+
+
+def color_of(source: Any) -> tuple[int, ...] | None:
+    """The colour that `source` names, or None where it is no colour. Raises RimError for numbers that are none.
+
+    >>> color_of("white"), color_of([42, 111, 151]), color_of("beach.jpg")
+    ((255, 255, 255), (42, 111, 151), None)
+    """
+    if isinstance(source, str):
+        from PIL import ImageColor
+
+        try:
+            return ImageColor.getrgb(source.strip())[:3]
+        except ValueError:
+            return None
+    if not isinstance(source, (tuple, list)):
+        return None
+    if len(source) != 3 or not all(isinstance(value, (int, np.integer)) and 0 <= value <= 255 for value in source):
+        raise RimError(f"background {tuple(source)}: a colour is three whole numbers of 0 to 255", setting="background")
+    return tuple(int(value) for value in source)
+
+
+def _solve(image: np.ndarray, alpha: np.ndarray) -> list[np.ndarray]:
+    """F₀ and B₀, uint8 (h, w, 3), solved with at most `PIXELS` pixels; B₀ is the foreground of the inverted matte."""
+    size = alpha.shape
+    scale = min(1.0, (PIXELS / alpha.size) ** 0.5)
+    small = tuple(max(2, round(length * scale)) for length in size)  # the solver halves an image; one pixel it cannot
+    image = images.resize(np.ascontiguousarray(image), small)
+    # Nowhere exactly 0 or 1: colours then go on beyond the edge, from where the enlarged image takes them.
+    alpha = np.clip(images.resize(np.ascontiguousarray(alpha), small), 1e-3, 1 - 1e-3)
+    return [images.resize(estimation.estimate(image, part, "ml"), size) for part in (alpha, 1 - alpha)]

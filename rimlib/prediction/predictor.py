@@ -1,0 +1,225 @@
+"""One image and one sentence in, one matte out.
+
+The image is encoded once (`set_image`); each sentence after that costs a fraction. The model sees a square of its own
+size; its matte is enlarged to the image's, by the refiner where there is one, which works tile by tile where the
+details are.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from rimlib.errors import RimError
+from rimlib.io import images
+from rimlib.prediction import prompts
+from rimlib.prediction.cutout import LEAST
+from rimlib.prediction.prompts import EncodedText
+from rimlib.prediction.result import Result
+from rimlib.sentences import as_list, clean, short
+
+if TYPE_CHECKING:
+    from rimlib.clipmat.model import CLIPMat, ImageFeatures
+
+
+class NothingFound(UserWarning):
+    """The sentence fits nothing in the image; the matte is empty."""
+
+
+class Refiner(Protocol):
+    """What sharpens a matte at the image's own size."""
+
+    def refine(self, image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+        """The image, uint8 (H, W, 3), and its coarse matte, float32 (h, w). Returns float32 (H, W)."""
+
+
+class MattingPredictor:
+    """A model that answers sentences about one image at a time.
+
+    Args:
+        model: a `CLIPMat`.
+        device: such as "cpu"; the best one here if None.
+        refiner: "shipped", the one that comes with rimlib; None, no refining; or a `Refiner`. It is used where
+            something was found in an image that is larger than the model's square: a smaller one has no details that
+            the model did not see.
+        threshold: a score below it counts as nothing found; 0 keeps every matte. `collaboration.THRESHOLD` if None.
+
+    Raises:
+        RimError: a threshold outside [0, 1], or a device that is not here.
+
+    Example:
+        >>> predictor = MattingPredictor.shipped()            # doctest: +SKIP
+        >>> predictor.set_image("street.jpg")                 # doctest: +SKIP
+        >>> predictor.predict("the brown dog").alpha          # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: CLIPMat,
+        device: str | None = None,
+        refiner: Refiner | str | None = "shipped",
+        threshold: float | None = None,
+    ):
+        from rimlib.clipmat import prompt
+        from rimlib.clipmat.collaboration import THRESHOLD
+        from rimlib.device import pick_device
+
+        self.threshold = THRESHOLD if threshold is None else threshold
+        if not 0 <= self.threshold <= 1:
+            raise RimError(f"threshold is {self.threshold}; a score goes from 0 to 1", setting="threshold")
+        self.device = pick_device(device)
+        self.model = model.eval().to(self.device)
+        self.refiner = shipped_refiner(str(self.device)) if isinstance(refiner, str) else refiner
+        self.template = prompt.template(model.profile) if model.profile else prompt.DEFAULT  # of keywords
+        self._features: ImageFeatures | None = None
+        self._image: np.ndarray | None = None
+
+    @classmethod
+    def shipped(cls, profile_name: str = "tiny", device: str | None = None, **options: Any) -> MattingPredictor:
+        """With the checkpoint that ships with rimlib; `options` as above."""
+        from rimlib.clipmat.model import CLIPMat
+
+        return cls(CLIPMat.shipped(profile_name), device, **options)
+
+    def set_image(self, source: Any) -> None:
+        """Encode an image: a path, a Pillow image, an array or a tensor (see `rimlib.io.images`).
+
+        Raises:
+            RimError: the image cannot be read. The one before then stays.
+        """
+        import torch
+
+        image = images.read_image(source)
+        side = self.model.image_size
+        square = torch.from_numpy(images.resize(image, (side, side))).to(self.device)
+        with torch.inference_mode():
+            self._features = self.model.encode_image(square.permute(2, 0, 1)[None].float() / 255)  # (1, 3, S, S)
+        self._image = image
+
+    def encode_text(self, sentences: Sequence[str]) -> EncodedText:
+        """Encode sentences, once for any number of images. Raises RimError as `predict` does."""
+        return self._encode(sentences)
+
+    def predict(self, sentence: str) -> Result:
+        """The matte of what a sentence refers to, in the image of `set_image`.
+
+        A keyword, one or two words without an article, is put into the model's template first. A sentence longer than
+        the model reads is cut, with a `CutSentence` warning.
+
+        Raises:
+            RimError: no image yet, or no word in the sentence.
+        """
+        return next(self._results(self._encode([sentence])))
+
+    def predict_many(self, sentences: Sequence[str] | EncodedText) -> Iterator[Result]:
+        """The results of several sentences, one after the other, in bounded memory if none of them is kept.
+
+        Raises:
+            RimError: as `predict`, at the call and not at the first result.
+        """
+        return self._results(sentences if isinstance(sentences, EncodedText) else self._encode(sentences))
+
+    def _encode(self, sentences: Sequence[str]) -> EncodedText:
+        return prompts.encode(self.model, sentences, self.template, stacklevel=3)  # the caller of a public method
+
+    def _results(self, text: EncodedText) -> Iterator[Result]:
+        if self._features is None or self._image is None:
+            raise RimError("no image yet; call set_image first")
+        return self._forward(text, self._features, self._image)  # those of now: set_image may be called in between
+
+    def _forward(self, text: EncodedText, features: ImageFeatures, image: np.ndarray) -> Iterator[Result]:
+        import torch
+
+        for sentences, text_features in text.groups:
+            index = torch.zeros(len(sentences), dtype=torch.int64, device=self.device)
+            with torch.inference_mode():
+                output = self.model.matte(features.select(index), text_features)
+                trimaps = output.trimap_logits.argmax(dim=1).byte().cpu().numpy()  # (n, S, S)
+                alphas, scores = output.alpha[:, 0].float().cpu().numpy(), output.score.tolist()
+            del output  # its maps would stay while the caller works with the results
+            for maps in zip(sentences, alphas, scores, trimaps):
+                yield self._result(image, *maps)
+
+    def _result(self, image: np.ndarray, sentence: str, alpha: np.ndarray, score: float, trimap: np.ndarray) -> Result:
+        import cv2
+
+        size = image.shape[:2]
+        levels = np.array([0, 128, 255], np.uint8)[trimap]
+        trimap = cv2.resize(levels, size[::-1], interpolation=cv2.INTER_NEAREST)  # (H, W)
+        found = score >= self.threshold and alpha.max() >= LEAST
+        if found and self.refiner is not None and max(size) > self.model.image_size:
+            raw = self.refiner.refine(image, alpha)
+        else:
+            raw = images.resize(alpha, size)
+        if found:
+            return Result(raw, score, trimap, True, "", raw, image, sentence)
+        message = f"nothing in this image fits “{short(sentence)}” (score {score:.2f})"
+        return Result(np.zeros(size, np.float32), score, trimap, False, message, raw, image, sentence)
+
+
+def shipped_refiner(device: str = "cpu") -> Refiner | None:
+    """The refiner that comes with rimlib, or None where there is none."""
+    from rimlib.clipmat import refiner
+
+    if not (refiner.CHECKPOINTS / "refiner-tiny.safetensors").is_file():
+        return None
+    return refiner.Refiner.shipped().to(device)
+
+
+def predict(image: Any, sentence: str | Sequence[str]) -> Result | list[Result]:
+    """The shipped model's `Result` for a sentence, or a list of them for a list of sentences.
+
+    The model stays in memory for the next call. For more sentences about the same image, make a `MattingPredictor`,
+    which encodes the image once. Raises RimError.
+
+    >>> import rimlib
+    >>> rimlib.predict("street.jpg", "the dog").over("white")     # doctest: +SKIP
+    """
+    results = _predict(image, sentence)
+    return results[0] if isinstance(sentence, str) else results
+
+
+def matte(image: Any, sentence: str | Sequence[str]) -> np.ndarray:
+    """The alpha matte of what `sentence` refers to in `image`, by the shipped model, float32 (H, W) in [0, 1].
+
+    For a list of n sentences (n, H, W). Empty, with a `NothingFound` warning, where nothing fits. See `predict`, whose
+    result has the score too. Raises RimError.
+    """
+    results = _predict(image, sentence)
+    _warn_if_empty(results)
+    return results[0].alpha if isinstance(sentence, str) else np.stack([result.alpha for result in results])
+
+
+def cut_out(image: Any, sentence: str) -> tuple[np.ndarray, np.ndarray]:
+    """What `sentence` refers to, without its background: its own colours, uint8 (H, W, 3), and its alpha as of `matte`.
+
+    >>> import rimlib
+    >>> rimlib.write_cutout("dog.png", *rimlib.cut_out("street.jpg", "the dog"))    # doctest: +SKIP
+    """
+    results = _predict(image, clean(sentence))
+    _warn_if_empty(results)
+    return results[0].cutout()
+
+
+def _predict(image: Any, sentence: str | Sequence[str]) -> list[Result]:
+    sentences = [clean(sentence)] if isinstance(sentence, str) else as_list(sentence)  # before anything is loaded
+    shared = _shipped()
+    predictor = MattingPredictor(shared.model, refiner=shared.refiner)  # its own image, whichever thread calls
+    predictor.set_image(image)
+    text = prompts.encode(predictor.model, sentences, predictor.template, stacklevel=3)  # the caller of `matte`
+    return list(predictor.predict_many(text))
+
+
+def _warn_if_empty(results: list[Result]) -> None:
+    for result in results:
+        if not result.found:
+            warnings.warn(result.message, NothingFound, stacklevel=3)  # the caller of `matte`
+
+
+@lru_cache(1)
+def _shipped() -> MattingPredictor:
+    return MattingPredictor.shipped()
