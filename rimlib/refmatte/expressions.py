@@ -38,35 +38,23 @@ _AGED = re.compile(r"\b(baby|little|girl|boy|teenager|adolescent|young|old|senio
 
 @dataclass(frozen=True)
 class Scene:
-    """What sentences are made from.
-
-    Attributes:
-        entities, boxes, depths: in one order.
-        arrangement: the two relations that the scene was laid out by.
-    """
+    """What sentences are made from."""
 
     entities: tuple[Entity, ...]
-    boxes: tuple[Box, ...]
+    boxes: tuple[Box, ...]  # of each entity, as depths
     depths: tuple[int, ...]
-    arrangement: tuple[str, str] = ("left", "right")
+    arrangement: tuple[str, str] = ("left", "right")  # the two relations that the scene was laid out by
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The meaning of a sentence.
+    """The meaning of a sentence."""
 
-    Attributes:
-        noun: one of the entity's nouns.
-        attributes: names of the entity's attributes that the sentence includes, with their values.
-        relation, phrase: the place and its words, or empty.
-        other: the claim about the related entity; None with a relation means the image.
-    """
-
-    noun: str
-    attributes: tuple[tuple[str, object], ...]
-    relation: str = ""
-    phrase: str = ""
-    other: Claim | None = None
+    noun: str  # one of the entity's nouns
+    attributes: tuple[tuple[str, object], ...]  # names and values of those that the sentence includes
+    relation: str = ""  # the place, if any
+    phrase: str = ""  # its words
+    other: Claim | None = None  # about the related entity; None with a relation means the image
 
 
 @dataclass(frozen=True)
@@ -81,11 +69,7 @@ class Sentence:
 def generate(scene: Scene, index: int, rng: Random, attribute_rate: float = 0.7) -> list[Sentence]:
     """The four sentences of entity `index` of a scene: basic, absolute, and the short and the long relative one.
 
-    Args:
-        scene: the scene.
-        index: which of its entities.
-        rng: the source of all that is drawn.
-        attribute_rate: scales the chance of each attribute to be included; at least one always is.
+    `attribute_rate` scales the chance of each attribute to be included; at least one always is.
     """
     entity = scene.entities[index]
     sentences = [realise(describe(entity, rng, attribute_rate), "basic", rng)]
@@ -126,11 +110,7 @@ def describe(entity: Entity, rng: Random, attribute_rate: float) -> Claim:
 def realise(claim: Claim, kind: str, rng: Random, long: bool | None = None) -> Sentence:
     """Put a claim into words, in one of the two forms of the paper ("the red dog", "the dog which is red").
 
-    Args:
-        claim: what the sentence means.
-        kind: the kind that it is labelled with.
-        rng: the source of all that is drawn.
-        long: the form; drawn when None.
+    `kind` labels the sentence; `long` is the form, drawn when None.
     """
     text = _noun_phrase(claim, rng, long)
     if claim.other is not None:

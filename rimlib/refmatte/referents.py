@@ -80,15 +80,8 @@ def generate_no_target(
     that is there, with a colour, garment or gender that it has not. `relation`: one that is there, on the wrong side of
     another.
 
-    Args:
-        scene: the scene.
-        distractors: entities to borrow words from.
-        rng: the source of all that is drawn.
-        shown: words for what the background shows; no sentence uses these.
-        tries: how many sentences are drawn at most.
-
-    Returns:
-        None when `tries` sentences in a row were true of something.
+    Words are borrowed from `distractors`; no sentence uses `shown`, the words for what the background shows. None when
+    `tries` sentences in a row were true of something.
     """
     wrong = rng.choice(WRONG)
     for attempt in range(tries):

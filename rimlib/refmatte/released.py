@@ -118,21 +118,19 @@ def read_rows(layout: Layout) -> dict[str, dict]:
         raise RimError(f"{path}: expected an object with one entry for each mask, found {found}", path=path)
     rows: dict[str, dict] = {}
     for key, row in table.items():
-
-        def wrong(reason: str, key: str = key) -> RimError:
-            return RimError(f"{path}: the entry {key!r} {reason}", path=path)
-
+        mask_id, wrong = _without_ending(plain(key, path)), ""
+        image_name, given = (row.get("image_name"), row.get("expressions")) if isinstance(row, dict) else ("", "")
+        texts = [given] if isinstance(given, str) else given if isinstance(given, list) else []
         if not isinstance(row, dict):
-            raise wrong(f"must be an object with image_name and expressions, found {type(row).__name__}")
-        mask_id = _without_ending(plain(key, path))
-        image_name, texts = row.get("image_name"), row.get("expressions")
-        if not isinstance(image_name, str) or not image_name:
-            raise wrong(f"has no image_name, found {image_name!r}")
-        texts = [texts] if isinstance(texts, str) else texts
-        if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
-            raise wrong(f"needs expressions, a list of texts, found {texts!r}")
-        if mask_id in rows:
-            raise wrong("was there before; a mask has one entry")
+            wrong = f"must be an object with image_name and expressions, found {type(row).__name__}"
+        elif not isinstance(image_name, str) or not image_name:
+            wrong = f"has no image_name, found {image_name!r}"
+        elif not texts or not all(isinstance(text, str) for text in texts):
+            wrong = f"needs expressions, a list of texts, found {given!r}"
+        elif mask_id in rows:
+            wrong = "was there before; a mask has one entry"
+        if wrong:
+            raise RimError(f"{path}: the entry {key!r} {wrong}", path=path)
         row = {**row, "image_name": _without_ending(plain(image_name, path)), "expressions": texts}
         scored = layout.scored(mask_id, row["image_name"])
         if scored is not None:
