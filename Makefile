@@ -4,6 +4,9 @@ PROFILE ?= tiny
 VENV    ?= .venv
 PYTEST  ?=
 
+# `rimlib/__init__.py` has the reason; here for `make lab`, which does not start with rimlib.
+export OMP_WAIT_POLICY ?= passive
+
 BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 STARTED := $(shell date +%s)

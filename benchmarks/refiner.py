@@ -3,17 +3,17 @@
     python benchmarks/refiner.py                  # the shipped refiner, the tiny data set: some minutes on a core
     python benchmarks/refiner.py --large          # and a picture of 40 million pixels, in a process of its own
 
-Two sorts of coarse mattes are refined: what the shipped CLIPMat says (all of it, and where it found the right entity), and the truth
-made worse (`rimlib.training.coarse`). `seen` are new scenes of entities that training knows, `unseen` are scenes of others. A ratio is a
-sum of errors after refining over the same sum before: below 1 is better. Progress goes to stderr; the last line of stdout is one JSON
-object.
+Two sorts of coarse mattes are refined: predictions of the shipped CLIPMat (all of them, and those of the right entity),
+and the degraded truth (`rimlib.training.coarse`). `seen` are new scenes of entities that training knows, `unseen` are
+scenes of others. A ratio is a sum of errors after refining over the same sum before: below 1 is better. Progress goes
+to stderr; the last line of stdout is one JSON object.
 
     sad_ratio             after CLIPMat, all sentences; sad_ratio_localised: where its matte is of the right entity
-    sad_ratio_degraded    of the truth made worse
+    sad_ratio_degraded    of the degraded truth
     band_ratio_*          the same two, of the SAD in the true transition band only
-    seam                  a picture in tiles and whole: largest difference in tiles of 512 pixels, as they are used, and of 256; for the latter
-                          also the mean difference where the matte is in question, and the mean change between neighbouring pixels along
-                          the tiles' borders over that of all pixels in question
+    seam                  an image in tiles and whole: largest difference in tiles of 512 pixels, as they are used, and
+                          of 256; for the latter also the mean difference where the matte is in question, and the mean
+                          change between neighbouring pixels along the tiles' borders over that of all pixels in question
     large                 pixels, seconds, and the most memory that the process held
 """
 
@@ -54,10 +54,11 @@ def main() -> int:
         return 0
     from rimlib.clipmat.model import CLIPMat
     from rimlib.evaluation import refiner as scoring
+    from rimlib.evaluation.evaluate import SPLITS
     from rimlib.refmatte.dataset import RefMatte
 
     model, root, scores = CLIPMat.shipped(), folder(options.data), {}
-    for name, split in scoring.SPLITS.items():
+    for name, split in SPLITS.items():
         scores[name] = scoring.scores(refiner, model, RefMatte(root, split), options.limit, progress=True)
         for label, row in scores[name].items():
             pairs = ((key, row["before"][key], row["after"][key]) for key in scoring.MEASURES) if row["mattes"] else ()

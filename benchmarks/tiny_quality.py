@@ -1,11 +1,11 @@
-"""How good is a tiny model: the one that ships, or one trained now in the profile's own minutes?
+"""How good is a tiny model: the one that ships, or one trained now by the profile?
 
     python benchmarks/tiny_quality.py --shipped
-    python benchmarks/tiny_quality.py                # trains first: about 16 minutes on two CPU cores
+    python benchmarks/tiny_quality.py                # makes the data set and trains first
 
-Both are scored on the same scenes, which no training has seen: `seen` are new scenes of entities that training knows, `unseen` are
-scenes of entities and backgrounds that it does not. Progress goes to stderr; the last line of stdout is one JSON object: localisation
-(share of mattes with IoU above 0.5) and the ratio of SAD to that of an empty matte.
+Both are scored on the same scenes, which no training has seen: `seen` are new scenes of entities that training knows,
+`unseen` are scenes of entities and backgrounds that it does not. Progress goes to stderr; the last line of stdout is
+one JSON object: localisation (share of mattes with IoU above 0.5) and the ratio of SAD to that of an empty matte.
 """
 
 import argparse
@@ -17,16 +17,12 @@ import time
 from pathlib import Path
 
 from rimlib import profile as profiles
-from rimlib.clipmat import prompt
 from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
-from rimlib.evaluation.evaluate import evaluate
+from rimlib.evaluation.evaluate import SPLITS, scores
 from rimlib.io.files import write_json
 from rimlib.refmatte.build import build, folder_of
-from rimlib.refmatte.dataset import RefMatte
 from rimlib.training.clipmat import train
-
-SPLITS = {"seen": "seen", "unseen": "test"}  # our names → splits of the data set
 
 
 def main() -> int:
@@ -65,26 +61,13 @@ def main() -> int:
             record = stage("training", lambda: train(profile, root, out, resume=False))
             print(json.dumps({"steps": record["metrics"]["steps"], "seconds": record["seconds"]}), file=sys.stderr)
             model = CLIPMat.load(out)
-    found, rows = {"localisation": {}, "sad_ratio": {}}, {}
-    for setting in ("keyword", "expression"):
-        for part in found.values():
-            part[setting] = {}
-        for name, split in SPLITS.items():
-            row = stage(
-                f"scoring {name}, {setting}",
-                lambda: evaluate(model, RefMatte(root, split, setting), template=prompt.template(profile)),
-            )["metrics"]
-            print(
-                f"{'':11}{row['entities']} mattes, localised {row['localised']:.3f} (chance {row['chance']:.3f}), mean IoU {row['iou']:.3f}, "
-                f"SAD {row['sad']:.2f} of {row['sad_empty']:.2f}",
-                file=sys.stderr,
-            )
-            rows[f"{setting}, {name}"] = {
-                key: round(row[key], 4)
-                for key in ("entities", "localised", "chance", "iou", "sad", "mse", "mad", "sad_e", "sad_ratio")
-            }
-            found["localisation"][setting][name] = round(row["localised"], 4)
-            found["sad_ratio"][setting][name] = round(row["sad_ratio"], 4)
+    rows = stage("scoring", lambda: scores(model, root, profile, progress=True))
+    found: dict[str, dict] = {}
+    for name, key in (("localisation", "localised"), ("sad_ratio", "sad_ratio")):
+        found[name] = {
+            setting: {split: rows[f"{setting}, {split}"][key] for split in SPLITS}
+            for setting in ("keyword", "expression")
+        }
     if options.save:
         write_json(
             options.save,

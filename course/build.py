@@ -6,7 +6,6 @@ page; here every chapter is executed by papermill, and a number that never ran i
 
 import datetime
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from course import chapters as runner
 from rimlib.errors import RimError
 from rimlib.io.files import write_atomically
 from rimlib.repository import repository
+from rimlib.training import record
 
 # Packages whose versions decide what a chapter shows.
 _STAMPED = (
@@ -151,29 +151,14 @@ def build(log: TextIO | None = None) -> Path:
 
 
 def _environment() -> list[tuple[str, str]]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    import rimlib
-
-    rows = [("rimlib", rimlib.__version__), ("commit", _commit()), ("Python", platform.python_version())]
-    for name in _STAMPED:
-        try:
-            rows.append((name, version(name)))
-        except PackageNotFoundError:
-            continue
-    rows.append(("system", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"))
+    found, state = record.versions(_STAMPED), record.git_state()
+    commit = state["commit"][:12] + ("-dirty" if state["changed"] else "") if state else "unknown"
+    rows = [("rimlib", found.pop("rimlib")), ("commit", commit), ("Python", found.pop("python")), *found.items()]
+    machine = record.machine()
+    rows.append(("system", f"{machine['system']}, {machine['processor']}, {machine['cores']} cores"))
     rows.append(("accelerator", _accelerator()))
     rows.append(("built (UTC)", f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M}"))
     return rows
-
-
-def _commit() -> str:
-    root = repository()
-    try:
-        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def _accelerator() -> str:

@@ -42,6 +42,7 @@ import numpy as np
 import torch
 from matplotlib.patches import Rectangle
 
+from rimlib import profile as profiles
 from rimlib import show
 from rimlib.io import images
 from rimlib.matting import tiles
@@ -202,7 +203,7 @@ show.grid([part[0, 3].numpy(), classes(trimap_of(part[:, 3:])), classes(output.t
 
 # %% mystnb={"figure": {"name": "refiner-worse", "caption": "One truth, made worse seven times."}, "image": {"alt": "Eight mattes of the same entity: a clean one, and others that are blurred, thinner, thicker, have holes or pieces of another entity.", "width": "100%"}}
 others = [matte for matte in seen.mattes if matte is not truth]
-worse = [coarse_alphas.worsen(truth, np.random.default_rng(seed), others) for seed in range(7)]
+worse = [coarse_alphas.degrade(truth, np.random.default_rng(seed), others) for seed in range(7)]
 show.grid([truth, *worse], ["the truth", *(f"SAD {metrics.sad(matte, truth):.1f}" for matte in worse)], columns=4);
 
 # %% [markdown]
@@ -339,7 +340,7 @@ show.table([{"ours, tiny data set, 0.08 megapixels": f"{text}, {split_name}", "m
 
 # %%
 assert count(fourth) - count(published) == 64 * 7 * 7 and count(published) == 38_965_060, "it is P3M's network"
-fresh = Refiner.tiny().eval()
+fresh = Refiner.from_profile(profiles.load("tiny")).eval()
 assert np.abs(fresh.refine(picture, enlarged) - images.resize(images.resize(enlarged, own_size(enlarged)), truth.shape)).mean() < 0.01, "an untrained one changes next to nothing"
 assert steps((960, 1280), (128, 128)) == [(240, 320), (480, 640), (960, 1280)]
 

@@ -34,8 +34,8 @@
 
 # %% tags=["parameters"]
 profile: str = "tiny"  # settings of the run: tiny, small, or the path of a YAML file
-minutes: float = 0.0  # of training; 0 means what the profile says
-quick: bool = False  # little data and one minute: does it start? What is shown is then the shipped model's recorded run
+steps: int = 0  # of training; 0 means what the profile has
+quick: bool = False  # little data and few steps: does it start? What is shown is then the shipped model's recorded run
 workers: int = 0  # processes that make the data set; 0 means one for each core
 data: str = ""  # folder of the data set; empty means data/ of the repository
 out: str = ""  # folder of the run; empty means runs/ of the repository
@@ -56,7 +56,7 @@ changes = (
         data__extra_train=150,
         data__groups_test=3,
         data__extra_test=30,
-        train__minutes=1.0,
+        train__steps=60,
     )
     if quick
     else {}
@@ -125,7 +125,7 @@ show.grid(
 # %%
 from rimlib.training.clipmat import train
 
-record = train(settings, root, run_folder, minutes=minutes or None, resume=not fresh)
+record = train(settings, root, run_folder, steps=steps or None, resume=not fresh)
 show.table(
     [
         {

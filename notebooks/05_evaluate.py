@@ -229,14 +229,15 @@ show.grid(pictures, titles, columns=4);
 # ## Sentences that fit nothing
 #
 # Not every sentence has an answer in its picture. The engine writes such sentences on purpose (see {doc}`02b_expressions`), a tenth of those in training were of
-# this sort, and the right matte for them is an empty one. The model's score says how sure it is; a sentence below one half counts as refused. *AUC* is how often a
+# this sort, and the right matte for them is an empty one. The model's score says how sure it is; a sentence below one half is rejected. The *true-positive rate* is the share of the true
+# sentences that are not, the *true-negative rate* that of the others that are. *AUC* is how often a
 # true sentence gets a higher score than one that fits nothing: 0.5 is a coin.
 
 # %%
-from rimlib.evaluation.no_target import refusal
+from rimlib.evaluation.no_target import no_target_rejection
 
-refused = {
-    split: refusal(
+rejection = {
+    split: no_target_rejection(
         clipmat,
         RefMatte(root, split),
         limit=limit or None,
@@ -249,22 +250,22 @@ show.table(
         {
             "entities": label[split],
             "true sentences": found["fitting"],
-            "of them kept": found["kept"],
-            "sentences that fit nothing": found["nothing"],
-            "of them refused": found["refused"],
+            "true-positive rate": found["true_positive_rate"],
+            "sentences that fit nothing": found["no_target"],
+            "true-negative rate": found["true_negative_rate"],
             "AUC": found["auc"],
             **{
-                f"refused: {kind}": found.get(f"refused_{kind}", "")
+                f"true-negative rate: {kind}": found.get(f"true_negative_rate_{kind}", "")
                 for kind in ("stranger", "keyword", "attribute", "relation")
             },
         }
-        for split, found in refused.items()
+        for split, found in rejection.items()
     ]
 )
 
 # %% [markdown]
 # A *stranger* is not in the picture at all, nor is a *keyword* of this kind; an *attribute* is a wrong colour or garment on an entity that is there; a *relation* puts it on the wrong side.
-# Of known entities, the shipped model refuses 42 % of the sentences that fit nothing, but only 2 % of those that are wrong by their relation alone: it
+# Of known entities, the shipped model rejects 42 % of the sentences that fit nothing, but only 2 % of those that are wrong by their relation alone: it
 # finds the thing that is named, wherever it is said to be.
 #
 # ## Real photographs
@@ -428,7 +429,7 @@ assert (
 ), "the shipped model must beat a guess on entities that it knows"
 assert 0 <= known["iou"] <= 1 and known["sad_ratio"] < 1
 assert (
-    refused["seen"]["auc"] > 0.5
+    rejection["seen"]["auc"] > 0.5
 ), "a true sentence must get a higher score more often than one that fits nothing"
 if settings.name == "tiny" and not model and not limit:  # what the text says of the shipped model
     photographs = limits["photographs"]

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+import rimlib  # noqa: F401  (before torch: it sets how its threads wait)
+
 WORDS = {"red": (220, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 220), "yellow": (230, 220, 40)}
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -76,3 +77,12 @@ def test_a_reader_that_leaves_is_no_error(tmp_path):
 def test_pool_stats_as_json(capsys):
     assert cli.main(["pool", "stats", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["entities"] > 0
+
+
+@pytest.mark.parametrize("given, wanted", [(None, "passive"), ("active", "active")])
+def test_threads_sleep_while_they_wait_unless_the_user_wants_otherwise(given, wanted):
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": given} if given else {}
+    code = "import os, sys, rimlib; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == [wanted, "False"]

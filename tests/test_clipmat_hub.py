@@ -219,7 +219,7 @@ def test_tensors_that_are_not_the_models(folder, change, message):
         ({"details_channels": [2**30, 64, 32, 16]}, "has shape"),
         ({"backbone": "hf-hub:somebody/something"}, "settings build no model.*no such backbone"),
         ({"image_size": 2**30}, "has shape"),
-        ({"popup_heads": 0}, "popup_heads 0: must be at least 1"),
+        ({"popup_heads": 0}, "model.popup_heads"),
     ],
 )
 def test_settings_that_no_memory_could_hold_are_refused_before_any_is_taken(folder, model_settings, message):

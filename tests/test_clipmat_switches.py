@@ -54,20 +54,21 @@ def test_every_switch_is_in_the_table_and_says_what_the_paper_has():
 
 
 @pytest.mark.parametrize(
-    "changes, message",
+    "changes",
     [
-        ({"text_length": 2}, "text_length 2: must be at least 3"),
-        ({"context": -1}, "context -1"),
-        ({"popup_heads": 0}, "popup_heads 0"),
-        ({"popup_out": 0}, "popup_out 0"),
-        ({"details_width": 0}, "details_width 0"),
-        ({"details_out": (64, 32, 16, 0)}, r"details_out \[64, 32, 16, 0\]"),
-        ({"details_channels": (), "details_out": ()}, "details_channels"),
+        {"text_length": 2},
+        {"context": -1},
+        {"popup_heads": 0},
+        {"popup_out": 0},
+        {"details_width": 0},
+        {"details_out": (64, 32, 16, 0)},
+        {"details_channels": (), "details_out": ()},
     ],
 )
-def test_sizes_of_nothing_are_refused(changes, message):
-    with pytest.raises(RimError, match=message):
+def test_sizes_of_nothing_are_refused(changes):
+    with pytest.raises(RimError) as caught:
         build(replace(TINY.model, **changes))
+    assert caught.value.setting == f"model.{next(iter(changes))}"
 
 
 @pytest.mark.parametrize("name", NETWORK)

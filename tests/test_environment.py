@@ -117,7 +117,13 @@ def imported(folder: str) -> dict[str, str]:
 
 OWN = {path.stem for path in (ROOT / "tests").glob("*.py")}  # what the tests share
 # What a declared package always brings, in every version of our ranges.
-BROUGHT = {"nbclient": "papermill", "docutils": "jupyter-book", "sphinx": "jupyter-book", "IPython": "ipykernel"}
+BROUGHT = {
+    "nbclient": "papermill",
+    "docutils": "jupyter-book",
+    "sphinx": "jupyter-book",
+    "IPython": "ipykernel",
+    "pydantic_core": "pydantic",
+}
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,25 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from rimlib import profile as profiles
 from rimlib.clipmat.refiner import Output, Refiner
 from rimlib.errors import RimError
+from rimlib.io.images import resize
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.training import coarse, fit, refiner
-from rimlib.training.coarse import Predictions, worsen
-from rimlib.training.refiner import WEIGHTS, Crops, Settings, refiner_loss
+from rimlib.training.coarse import Predictions, degrade
+from rimlib.training.refiner import LOSSES, SIDES, Crops, refiner_loss
 
-SETTINGS = Settings(crops=((32, 4), (64, 2)), predictions=0, lr=3e-3, ema=0.9, noise=0.0, checkpoint_seconds=1e9)
+SETTINGS = profiles.Refiner(
+    widths=(4, 4, 6, 8, 8),
+    blocks=(1, 1, 1, 1),
+    crops=((32, 4), (64, 2)),
+    predictions=0,
+    lr=3e-3,
+    ema=0.9,
+    noise=0.0,
+    checkpoint_seconds=1e9,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -27,9 +38,8 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def small(follow=True):
-    torch.manual_seed(0)
-    return Refiner((4, 4, 6, 8, 8), (1, 1, 1, 1), follow)
+def profile(**changes):
+    return dataclasses.replace(profiles.Profile(), refiner=dataclasses.replace(SETTINGS, **changes))
 
 
 def disc(height=96, width=128, radius=20):
@@ -39,7 +49,7 @@ def disc(height=96, width=128, radius=20):
 
 def test_the_worsened_truth_is_worse_but_of_the_same_thing():
     truth, rng = disc(), np.random.default_rng(0)
-    worse = [worsen(truth, rng, [np.roll(truth, 45, axis=1)]) for _ in range(200)]
+    worse = [degrade(truth, rng, [np.roll(truth, 45, axis=1)]) for _ in range(200)]
     assert all(
         alpha.shape == truth.shape and alpha.dtype == np.float32 and 0 <= alpha.min() and alpha.max() <= 1
         for alpha in worse
@@ -50,74 +60,72 @@ def test_the_worsened_truth_is_worse_but_of_the_same_thing():
     assert np.median(overlap) > 0.9 and (overlap > 0.2).all()
     ghosts = sum(alpha[:, 105:].max() > 0.1 for alpha in worse)
     assert 10 < ghosts < 100  # a part of the other entity, now and then
-    np.testing.assert_array_equal(worsen(truth, np.random.default_rng(5)), worsen(truth, np.random.default_rng(5)))
+    np.testing.assert_array_equal(degrade(truth, np.random.default_rng(5)), degrade(truth, np.random.default_rng(5)))
     assert truth.max() == 1 and (truth == disc()).all()
 
 
 def test_an_empty_matte_can_be_worsened():
     for seed in range(20):
-        assert worsen(np.zeros((40, 50), np.float32), np.random.default_rng(seed)).shape == (40, 50)
+        assert degrade(np.zeros((40, 50), np.float32), np.random.default_rng(seed)).shape == (40, 50)
 
 
 def test_crops_hold_the_same_place_three_times(scenes):
     """Picture, coarse and true matte show one place: where the true matte is 1 the picture has the entity's colour."""
     crops = Crops(RefMatte(scenes, "train"), None, dataclasses.replace(SETTINGS, larger=0.5))
     for step in range(6):
-        batch = crops.batch(step)
+        batch = crops.batch(np.random.default_rng(step), step)
         side, count = SETTINGS.crops[step % 2]
-        assert batch["pictures"].shape == (count, side, side, 3) and batch["pictures"].dtype == torch.uint8
+        assert batch["images"].shape == (count, side, side, 3) and batch["images"].dtype == torch.uint8
         assert batch["coarse"].shape == batch["mattes"].shape == (count, 1, side, side) and batch["trimaps"].shape == (
             count,
             side,
             side,
         )
         assert set(batch["trimaps"].unique().tolist()) <= {0, 1, 2}
-        for picture, matte, trimap in zip(batch["pictures"].float(), batch["mattes"][:, 0], batch["trimaps"]):
+        for image, matte, trimap in zip(batch["images"].float(), batch["mattes"][:, 0], batch["trimaps"]):
             inside = (trimap == 2) & (matte == 1)
             if inside.sum() > 20:
-                assert picture[inside].std(dim=0).max() < 12  # one colour, JPEG's noise
-    again = Crops(RefMatte(scenes, "train"), None, dataclasses.replace(SETTINGS, larger=0.5)).batch(5)
+                assert image[inside].std(dim=0).max() < 12  # one colour, JPEG's noise
+    again = Crops(RefMatte(scenes, "train"), None, dataclasses.replace(SETTINGS, larger=0.5)).batch(
+        np.random.default_rng(5), 5
+    )
     assert all(torch.equal(again[name], batch[name]) for name in batch)
 
 
-class Says:
-    """A model that says the matte of the first entity of each picture, whatever it is asked."""
+class First:
+    """A method that predicts the matte of the first entity of each image, whatever the sentence."""
 
-    image_size = 48
+    def __init__(self, refmatte, names):
+        self.refmatte, self.names, self.done = refmatte, list(names), 0
 
-    def parameters(self):
-        return iter([torch.zeros(1)])
+    def predict(self, images, index, sentences):
+        part = self.names[self.done : self.done + len(images)]
+        self.done += len(images)
+        mattes = [self.refmatte.matte(self.refmatte.targets_of(name)[0].mask_id) for name in part]
+        firsts = [resize(matte, (48, 48)) for matte in mattes]
+        return [firsts[number] for number in index], np.ones(len(index), np.float32)
 
 
 def test_predictions_are_kept_where_the_model_is_right(scenes, tmp_path, monkeypatch):
     refmatte = RefMatte(scenes, "train")
 
-    def predict(model, pictures, index, sentences, device):
-        from rimlib.io.images import resize
-
-        firsts = [
-            resize(refmatte.matte(refmatte.targets_of(name)[0].mask_id), (48, 48))
-            for name in names[predict.done : predict.done + len(pictures)]
-        ]
-        predict.done += len(pictures)
-        return np.stack([firsts[number] for number in index]), np.ones(len(index), np.float32)
-
-    names, predict.done = refmatte.image_names[:6], 0
-    monkeypatch.setattr("rimlib.evaluation.evaluate.predict", predict)
-    made = Predictions.make(Says(), refmatte, 6, tmp_path / "kept.npz", batch=4, progress=False)
+    names = refmatte.image_names[:6]
+    monkeypatch.setattr(coarse, "CLIPMatMethod", lambda model: model)
+    model = First(refmatte, names)
+    made = Predictions.make(model, refmatte, 6, tmp_path / "kept.npz", batch=4, progress=False)
     assert made.names == names and made.mask_ids == [refmatte.targets_of(name)[0].mask_id for name in names]
-    monkeypatch.setattr("rimlib.evaluation.evaluate.predict", None)  # not asked again
-    kept = Predictions.make(Says(), refmatte, 6, tmp_path / "kept.npz")
+    kept = Predictions.make(model, refmatte, 6, tmp_path / "kept.npz")
+    assert model.done == 6  # not predicted again
     np.testing.assert_array_equal(kept.alphas, made.alphas)
     name, mask_id, alpha = kept.draw(np.random.default_rng(0))
     assert mask_id.startswith(name) and alpha.shape == (48, 48) and alpha.max() <= 1
-    picture, rough, truth = Crops(refmatte, kept, dataclasses.replace(SETTINGS, predicted=1.0)).crop(
+    _, rough, truth = Crops(refmatte, kept, dataclasses.replace(SETTINGS, predicted=1.0)).crop(
         np.random.default_rng(0), 64
     )
     assert np.abs(rough - truth).mean() < 0.05
     (tmp_path / "kept.npz").write_bytes(b"PK broken")
     with pytest.raises(RimError, match="kept.npz"):
-        Predictions.make(Says(), refmatte, 6, tmp_path / "kept.npz")
+        Predictions.make(model, refmatte, 6, tmp_path / "kept.npz")
 
 
 def test_the_loss_is_its_parts():
@@ -126,25 +134,19 @@ def test_the_loss_is_its_parts():
     mattes, trimaps = torch.rand(2, 1, 32, 32, generator=rng), torch.randint(0, 3, (2, 32, 32), generator=rng)
     sides = [torch.rand(2, 3, 32, 32, generator=rng) for _ in range(3)]
     losses = refiner_loss(Output(logits, detail, detail, sides), mattes, trimaps)
-    assert set(losses) == {"total", *WEIGHTS} - {"match"}
-    total = sum(WEIGHTS[name] * value for name, value in losses.items() if name != "total")
+    assert set(losses) == {"total", "sides", *LOSSES} - {"match"}
+    weights = {**LOSSES, "sides": SIDES}
+    total = sum(weights[name] * value for name, value in losses.items() if name != "total")
     torch.testing.assert_close(losses["total"], total)
     torch.testing.assert_close(losses["sides"], sum(torch.nn.functional.cross_entropy(side, trimaps) for side in sides))
     # Of the trimap all guesses together weigh as much as the answer.
-    assert 3 * WEIGHTS["sides"] == pytest.approx(WEIGHTS["ce"])
+    assert 3 * SIDES == pytest.approx(LOSSES["ce"])
 
 
 def test_few_samples_are_learnt(make_scenes, tmp_path):
     """By one that does not follow the coarse alpha, and so has all to learn."""
-    record = refiner.train(
-        make_scenes(tmp_path / "data", 2),
-        tmp_path / "out",
-        steps=120,
-        settings=SETTINGS,
-        clipmat="none",
-        refiner=small(follow=False),
-        progress=False,
-    )
+    data = make_scenes(tmp_path / "data", 2)
+    record = refiner.train(profile(follow=False), data, tmp_path / "out", "none", steps=120, progress=False)
     first, last = record["log"][0], record["log"][-1]
     assert (
         last["ce"] < 0.8 * first["ce"]
@@ -159,15 +161,13 @@ def test_few_samples_are_learnt(make_scenes, tmp_path):
     )
     assert {"data", "forward", "backward", "optimizer"} <= set(record["seconds"])
     assert json.loads((tmp_path / "out" / "refine.json").read_text()) == json.loads(json.dumps(record))
-    assert not (tmp_path / "out" / "refine-state.safetensors").exists()
+    assert not (tmp_path / "out" / "refine-state.pt").exists()
     assert not Refiner.load(tmp_path / "out").training
     assert str(tmp_path) not in json.dumps(record)
 
 
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(scenes, tmp_path, monkeypatch):
-    run = lambda out: refiner.train(
-        scenes, tmp_path / out, steps=6, settings=SETTINGS, clipmat="none", refiner=small(), progress=False
-    )
+    run = lambda out: refiner.train(profile(), scenes, tmp_path / out, "none", steps=6, progress=False)
     run("whole")
     real, calls = refiner.refiner_loss, []
 
@@ -181,7 +181,7 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(scenes, tmp_pat
     with pytest.raises(KeyboardInterrupt):
         run("parts")
     monkeypatch.setattr(refiner, "refiner_loss", real)
-    assert (tmp_path / "parts" / "refine-state.safetensors").exists()
+    assert (tmp_path / "parts" / "refine-state.pt").exists()
     record = run("parts")
     assert record["metrics"]["steps"] == 6
     whole, parts = (load_file(tmp_path / name / "refiner.safetensors") for name in ("whole", "parts"))
@@ -192,26 +192,17 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(scenes, tmp_pat
 def test_another_runs_state_is_refused(scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(fit, "_steps", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        refiner.train(scenes, tmp_path, steps=2, settings=SETTINGS, clipmat="none", refiner=small(), progress=False)
-    with pytest.raises(RimError, match="other settings"):
-        refiner.train(
-            scenes,
-            tmp_path,
-            steps=2,
-            settings=dataclasses.replace(SETTINGS, lr=1e-3),
-            clipmat="none",
-            refiner=small(),
-            progress=False,
-        )
+        refiner.train(profile(), scenes, tmp_path, "none", steps=2, progress=False)
+    with pytest.raises(RimError) as caught:
+        refiner.train(profile(lr=1e-3), scenes, tmp_path, "none", steps=2, progress=False)
+    assert caught.value.path == str(tmp_path / "refine-state.pt")
 
 
 def test_a_folder_that_cannot_be_written_is_found_before_training(scenes, tmp_path, monkeypatch):
     (tmp_path / "out").write_text("a file")
     monkeypatch.setattr(fit, "_steps", lambda *_: pytest.fail("training began"))
     with pytest.raises(RimError, match="out"):
-        refiner.train(
-            scenes, tmp_path / "out", steps=1, settings=SETTINGS, clipmat="none", refiner=small(), progress=False
-        )
+        refiner.train(profile(), scenes, tmp_path / "out", "none", steps=1, progress=False)
 
 
 def test_steps_whose_loss_is_no_number_are_left_out(scenes, tmp_path, monkeypatch):
@@ -222,24 +213,19 @@ def test_steps_whose_loss_is_no_number_are_left_out(scenes, tmp_path, monkeypatc
         return {name: value * (float("nan") if len(calls) in (2, 3) else 1) for name, value in real(*args).items()}
 
     monkeypatch.setattr(refiner, "refiner_loss", loss)
-    record = refiner.train(
-        scenes, tmp_path, steps=5, settings=SETTINGS, clipmat="none", refiner=small(), progress=False
-    )
-    assert all(np.isfinite(list(record["log"][-1].values()))) and {"coarse", "images_per_second", *WEIGHTS} - {
+    record = refiner.train(profile(), scenes, tmp_path, "none", steps=5, progress=False)
+    assert all(np.isfinite(list(record["log"][-1].values()))) and {"coarse", "images_per_second", *LOSSES} - {
         "match"
     } <= set(record["log"][-1])
     assert all(value.isfinite().all() for value in load_file(tmp_path / "refiner.safetensors").values())
 
 
 def test_the_command(scenes, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(refiner.Refiner, "tiny", staticmethod(small))
+    monkeypatch.setattr(profiles, "load", lambda name: profile())
     assert refiner.main(["--data", str(scenes), "--out", str(tmp_path), "--steps", "1", "--clipmat", "none"]) == 0
     assert json.loads(capsys.readouterr().out)["steps"] == 1
     assert refiner.main(["--data", str(tmp_path / "none"), "--out", str(tmp_path), "--steps", "1"]) == 2
     assert "rim: error:" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        refiner.main(["--data", str(scenes), "--out", str(tmp_path)])
-    assert "--minutes or --steps" in capsys.readouterr().err
 
 
 def test_blobs_lie_where_they_should():

@@ -1,3 +1,4 @@
+import threading
 import time
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from rimlib.errors import RimError
 from rimlib.io.files import write_json
 from rimlib.io.images import resize
+from rimlib.matting.relations import mirror
 from rimlib.refmatte import format
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.training import augment, loop
@@ -28,7 +30,6 @@ def test_arrays_are_the_files_at_the_models_size(samples, scenes):
             samples.images[number], resize(refmatte.image(refmatte.image_names[number]), (SIZE, SIZE))
         )
         for target in samples.members[number]:
-            assert samples.image_of[target] == number
             matte = resize(refmatte.matte(samples.targets[target].mask_id), (SIZE, SIZE))
             assert np.abs(samples.mattes[target] / 255 - matte).max() <= 0.5 / 255 + 1e-6
 
@@ -57,7 +58,7 @@ def test_a_flip_mirrors_picture_matte_and_words(samples):
     flipped = samples.batch(np.random.default_rng(3), flip=1, **kwargs)
     assert np.array_equal(flipped.images, straight.images[:, :, ::-1])
     assert np.array_equal(flipped.mattes, straight.mattes[:, :, ::-1])
-    assert flipped.texts == [augment.mirror_words(text) for text in straight.texts] != straight.texts
+    assert flipped.texts == [mirror(text) for text in straight.texts] != straight.texts
 
 
 def test_the_same_seed_gives_the_same_batch(samples):
@@ -143,7 +144,7 @@ def test_one_entity_is_asked_twice_in_other_words(make_scenes, tmp_path):
 
 
 def test_the_cache_is_used_and_a_new_rendering_refreshes_it(make_scenes, tmp_path, monkeypatch):
-    from rimlib.training import samples as module
+    from rimlib.training import cache as module
 
     root = make_scenes(tmp_path, 2)
     first = Samples(RefMatte(root), 32)
@@ -179,19 +180,19 @@ def test_photometric_changes_are_small_and_do_not_wrap():
 def test_regions_know_which_captions_are_true_of_them(samples):
     pairs = Pairs(samples, ("a photo of a {keyword}",), grid=4)
     regions = pairs.batch(np.random.default_rng(0), 8, flip=0, noise=0)
-    assert regions.pictures.shape == (8, SIZE, SIZE, 3)
+    assert regions.images.shape == (8, SIZE, SIZE, 3)
     assert len(regions.texts) == len(regions.weights) == len(regions.image_index) == 16  # two entities in each picture
     np.testing.assert_allclose(regions.weights.sum(axis=(1, 2)), 1, rtol=1e-5)
-    assert regions.also.diagonal()[[text.startswith("a photo") for text in regions.texts]].all()
+    assert regions.positives.diagonal()[[text.startswith("a photo") for text in regions.texts]].all()
     column = regions.texts.index("a photo of a disc")
-    discs = [index for index, row in enumerate(regions.also[:, column]) if row]
+    discs = [index for index, row in enumerate(regions.positives[:, column]) if row]
     assert 0 < len(discs) == 8, "the caption is true of the disc of every picture, and of no box"
 
 
 def test_a_flipped_region_lies_on_the_other_side(samples):
     pairs = Pairs(samples, ("a photo of a {keyword}",), grid=4)
     plain, flipped = (pairs.batch(np.random.default_rng(3), 4, flip=flip, noise=0) for flip in (0, 1))
-    np.testing.assert_array_equal(plain.pictures[:, :, ::-1], flipped.pictures)
+    np.testing.assert_array_equal(plain.images[:, :, ::-1], flipped.images)
     np.testing.assert_allclose(plain.weights[..., ::-1], flipped.weights)
     assert [
         text.replace("left", "L").replace("right", "left").replace("L", "right") for text in plain.texts
@@ -204,14 +205,15 @@ def test_batches_come_in_order_and_errors_reach_the_loop():
             raise RimError("step 7 is broken")
         return step
 
-    with loop.Ahead(make, first=4, depth=2) as batches:
+    with loop.Prefetcher(make, first=4, depth=2) as batches:
         assert [next(batches) for _ in range(3)] == [4, 5, 6]
         with pytest.raises(RimError, match="step 7"):
             next(batches)
 
 
-def test_the_background_thread_ends(samples):
-    batches = loop.Ahead(lambda step: step)
-    next(batches)
-    batches.close()
-    assert not batches._thread.is_alive()
+def test_the_background_thread_ends_and_makes_no_more_than_it_should():
+    made = []
+    with loop.Prefetcher(lambda step: made.append(step) or step, depth=3) as batches:
+        assert next(batches) == 0
+    assert 1 <= len(made) <= 4 and made == list(range(len(made)))
+    assert not any(thread.name.startswith("prefetch") for thread in threading.enumerate())

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import json
 import signal
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rimlib.clipmat import backbone, model
+from rimlib.device import pick_device
 from rimlib.errors import RimError
 from rimlib.evaluation.evaluate import evaluate
 from rimlib.profile import Profile
@@ -81,9 +83,7 @@ def test_four_samples_are_learnt_by_heart(profile, make_scenes, tmp_path):
     assert record["metrics"]["steps"] == 100 and record["data"]["images"] == 4
     assert {"data", "forward", "backward", "optimizer", "checkpoint"} <= set(record["seconds"])
     assert json.loads((tmp_path / "out" / "train.json").read_text())["log"] == record["log"]
-    assert (tmp_path / "out" / "clipmat.safetensors").exists() and not (
-        tmp_path / "out" / "train-state.safetensors"
-    ).exists()
+    assert (tmp_path / "out" / "clipmat.safetensors").exists() and not (tmp_path / "out" / "train-state.pt").exists()
 
 
 def weights_of(folder):
@@ -111,7 +111,7 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(profile, scenes
     with pytest.raises(KeyboardInterrupt):
         clipmat.train(profile, scenes, tmp_path / "parts", steps=12, weights="random", progress=False)
     undo()
-    assert (tmp_path / "parts" / "train-state.safetensors").exists()
+    assert (tmp_path / "parts" / "train-state.pt").exists()
     record = clipmat.train(profile, scenes, tmp_path / "parts", steps=12, weights="random", progress=False)
     assert record["metrics"]["steps"] == 12
     whole, parts = weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts")
@@ -137,8 +137,8 @@ def test_another_profiles_state_is_refused(profile, scenes, tmp_path, monkeypatc
 
 
 def test_a_broken_state_is_refused_by_name(profile, scenes, tmp_path):
-    (tmp_path / "train-state.safetensors").write_bytes(b"half a file")
-    with pytest.raises(RimError, match="train-state.safetensors"):
+    (tmp_path / "train-state.pt").write_bytes(b"half a file")
+    with pytest.raises(RimError, match="train-state.pt"):
         clipmat.train(profile, scenes, tmp_path, steps=1, weights="random", progress=False)
 
 
@@ -181,26 +181,28 @@ def test_each_parameter_has_one_rate(profile):
 
 def test_the_average_is_one():
     module = torch.nn.BatchNorm1d(2)
-    average = state.Average(module, decay=0.5)
+    average = state.EMA(module, decay=0.5)
     expected = module.running_mean.clone()
     for step in range(4):
         module(torch.randn(8, 2) + step)
-        average.update()
+        average.update(module, step)
         decay = min(0.5, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * module.running_mean
-    assert torch.allclose(average.tensors["running_mean"], expected)
-    assert average.tensors["num_batches_tracked"] == 4
+    assert torch.allclose(average.module.running_mean, expected)
+    assert average.module.num_batches_tracked == 4
     module.running_mean.fill_(float("nan"))
-    average.repair()
-    assert torch.equal(module.running_mean, average.tensors["running_mean"])
+    average.repair(module)
+    assert torch.equal(module.running_mean, average.module.running_mean)
 
 
-def test_the_clock_ends_by_time_or_by_steps():
-    assert loop.Clock(None, 10, step=4).share == 0.4
-    assert 0.5 <= loop.Clock(1.0, None, seconds=30).share < 0.6
-    assert loop.Clock(1.0, 10, seconds=90).share == 1.0
-    with pytest.raises(RimError, match="minutes or steps"):
-        loop.Clock(None, None)
+def test_the_budget_ends_by_time_or_by_steps():
+    assert loop.Budget(10, step=4).fraction == 0.4
+    assert 0.5 <= loop.Budget(None, 1.0, seconds=30).fraction < 0.6
+    assert loop.Budget(10, 1.0, step=2, seconds=30).fraction >= 0.5 and loop.Budget(10, 1.0, 9, 30).fraction == 0.9
+    assert loop.Budget(10, 1.0, seconds=90).fraction == 1.0
+    with pytest.raises(RimError) as caught:
+        loop.Budget(None)
+    assert caught.value.setting == "train.steps"
 
 
 def naive_contrast(images, texts, scale):
@@ -218,31 +220,35 @@ def test_contrastive_loss_is_that_of_a_loop():
     tensors = torch.tensor(images), torch.tensor(texts)
     found = contrast.contrastive_loss(*tensors, 10.0, torch.eye(5, dtype=torch.bool)).item()
     assert found == pytest.approx(naive_contrast(images, texts, 10.0))
-    also = torch.eye(5, dtype=torch.bool)
-    also[3, 4] = True
-    assert contrast.contrastive_loss(*tensors, 10.0, also).item() < found
+    positives = torch.eye(5, dtype=torch.bool)
+    positives[3, 4] = True
+    assert contrast.contrastive_loss(*tensors, 10.0, positives).item() < found
 
 
 def test_features_are_open_clips(profile):
     clip, tokenizer = small_clip(profile.model)
     clip.eval()
     tokens = tokenizer(["the red disc", "the blue box to the left of the disc"])
-    pictures = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8)
+    images = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8)
+    ours = contrast.ContrastiveCLIP(copy.deepcopy(clip), tokenizer, 48).eval()
+    assert {name: value.shape for name, value in ours.open_clip_state().items()} == {
+        name: value.shape for name, value in clip.state_dict().items()
+    }
     mean, std = (
         torch.tensor(values).view(3, 1, 1) for values in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
     )
     padded = torch.cat([tokens, torch.zeros(2, 32 - tokens.shape[1], dtype=torch.int64)], dim=1)
     with torch.no_grad():
         torch.testing.assert_close(
-            contrast.text_features(clip, tokens), clip.encode_text(padded, normalize=True), atol=1e-5, rtol=1e-4
+            ours.text_features(tokens), clip.encode_text(padded, normalize=True), atol=1e-5, rtol=1e-4
         )
-        expected = clip.encode_image((pictures.permute(0, 3, 1, 2) / 255 - mean) / std, normalize=True)
-        seen = contrast.image_tokens(clip, pictures)
-        torch.testing.assert_close(contrast.image_features(clip, seen), expected, atol=1e-5, rtol=1e-4)
+        expected = clip.encode_image((images.permute(0, 3, 1, 2) / 255 - mean) / std, normalize=True)
+        seen = ours.tokens(images)
+        torch.testing.assert_close(ours.image_features(seen), expected, atol=1e-5, rtol=1e-4)
         # A region of one patch is that patch, projected as the class token is.
         weights = torch.zeros(1, 3, 3)
         weights[0, 1, 2] = 1
-        region = contrast.region_features(clip, seen, weights, torch.tensor([1]))
+        region = ours.region_features(seen, weights, torch.tensor([1]))
         torch.testing.assert_close(region[0], torch.nn.functional.normalize(seen[1, 1 + 5] @ clip.visual.proj, dim=-1))
 
 
@@ -251,7 +257,7 @@ def test_pretraining_learns_goes_on_and_is_read_by_train(profile, scenes, tmp_pa
     undo = interrupt_at(monkeypatch, 5, contrast, "contrastive_loss")
     with pytest.raises(KeyboardInterrupt):
         clip.pretrain_clip(profile, scenes, out, steps=60, progress=False)
-    assert (out / "pretrain-state.safetensors").exists()
+    assert (out / "pretrain-state.pt").exists()
     undo()
     record = clip.pretrain_clip(profile, scenes, out, steps=60, progress=False)
     whole = clip.pretrain_clip(profile, scenes, tmp_path / "whole", steps=60, progress=False)
@@ -273,10 +279,10 @@ def test_pretraining_learns_goes_on_and_is_read_by_train(profile, scenes, tmp_pa
 def test_pretraining_leaves_out_what_is_no_number_and_keeps_clips_bound(profile, scenes, tmp_path, monkeypatch):
     real, calls = contrast.contrastive_loss, []
 
-    def loss(images, texts, scale, also):
+    def loss(images, texts, scale, positives):
         calls.append(scale.item())
         # The scale is driven up as far as it goes.
-        return real(images, texts, scale, also) * (float("nan") if len(calls) in (3, 4) else 1) - 100 * scale
+        return real(images, texts, scale, positives) * (float("nan") if len(calls) in (3, 4) else 1) - 100 * scale
 
     monkeypatch.setattr(contrast, "contrastive_loss", loss)
     eager = dataclasses.replace(profile, clip=dataclasses.replace(profile.clip, lr=3.0))
@@ -323,4 +329,4 @@ def test_commands_answer_with_one_line(tmp_path, capsys):
     error = capsys.readouterr().err.strip().splitlines()
     assert error[-1].startswith("rim: error:")
     with pytest.raises(RimError, match="cannot be used"):
-        loop.pick_device("quantum")
+        pick_device("quantum")

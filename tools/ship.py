@@ -1,101 +1,144 @@
 """Making a trained model the one that ships: half the precision, a card with its scores, and its record.
 
 python -m tools.ship --run runs/tiny-long --data data/tiny-long-… --name tiny
+python -m tools.ship --refiner runs/refine --data data/tiny-…
 python -m tools.ship --clip runs/clip
+python -m tools.ship --baseline runs/clipseg --data data/tiny-…      # ships nothing: its record, with its scores
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from rimlib import baselines
+from rimlib import profile as profiles
+from rimlib.baselines.clipmat import PROFILES
 from rimlib.clipmat import prompt
 from rimlib.clipmat.backbone import CHECKPOINTS
 from rimlib.clipmat.model import CLIPMat
-from rimlib.evaluation.evaluate import evaluate
-from rimlib.evaluation.no_target import refusal
+from rimlib.clipmat.refiner import Refiner
+from rimlib.evaluation import refiner as refining
+from rimlib.evaluation.evaluate import SPLITS, scores
+from rimlib.evaluation.no_target import no_target_rejection
 from rimlib.io.files import read_json, write_atomically, write_json
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.repository import repository
 from rimlib.training import loop
 
-SPLITS = {"seen": "seen", "unseen": "test"}
 USE = "For learning and as a start for research; trained on a few hundred small cut-outs, it knows little beyond them."
-LICENCE = "MIT (weights); the training pictures keep their own licences, see rimlib/starter/CREDITS.md"
+USE_REFINER = (
+    "As the last stage after any model here; trained on scenes of 240 x 320 pixels of a few hundred small cut-outs, "
+    "it knows little beyond them."
+)
+LICENCE = "MIT (weights); the training images keep their own licences, see rimlib/starter/CREDITS.md"
 
 
-def ship(run: str | Path, data: str | Path, name: str) -> dict:
+def ship(run: Path, data: Path, name: str) -> dict[str, Any]:
     """Store the model of a run as the shipped one called `name`, score that file, and keep the run's record.
 
-    run: a folder that `train` filled; data: the data set whose `seen` and `test` splits it is scored on.
-    Returns the scores. Raises RimError.
+    Args:
+        run: a folder that `rim train` filled.
+        data: the data set whose `seen` and `test` splits it is scored on.
+        name: of the shipped model.
+
+    Returns:
+        The scores.
     """
-    record = read_json(Path(run) / "train.json")
+    record = read_json(run / "train.json")
     path = CHECKPOINTS / f"clipmat-{name}.safetensors"
-    model = CLIPMat.load(run)
-    facts = {
-        "use": USE,
-        "licence": LICENCE,
-        "precision": "float16",
-        "record": f"results/runs/train-{record['profile']}.json",
-        **{key: record[key] for key in ("weights", "data", "metrics", "git")},
-    }
-    model.save(path, half=True, **facts)
+    facts = _facts(record, USE, f"train-{record['profile']}", "weights")
+    CLIPMat.load(run).save(path, half=True, **facts)
     model = CLIPMat.load(path)
-    scores = {}
+    found = scores(model, data, profiles.Profile.from_dict(record["settings"]))
     for label, split in SPLITS.items():
-        for setting in ("keyword", "expression"):
-            found = evaluate(model, RefMatte(data, split, setting), template=prompt.template(model.profile))["metrics"]
-            scores[f"{setting}, {label}"] = {
-                key: round(found[key], 4)
-                for key in ("entities", "localised", "chance", "iou", "sad", "mse", "mad", "sad_e", "sad_ratio")
-            }
-        found = refusal(model, RefMatte(data, split), template=prompt.template(model.profile))
-        scores[f"sentences that fit nothing, {label}"] = {key: round(value, 4) for key, value in found.items()}
-    model.save(path, half=True, **facts, scores=scores)
-    write_json(repository() / "results" / "runs" / f"train-{record['profile']}.json", record)
-    return scores
+        row = no_target_rejection(model, RefMatte(data, split), template=prompt.template(model.profile))
+        found[f"no target, {label}"] = {key: round(value, 4) for key, value in row.items()}
+    model.save(path, half=True, **facts, scores=found)
+    _keep(f"train-{record['profile']}", record)
+    return found
 
 
-def ship_clip(run: str | Path) -> Path:
-    """Store the CLIP of a folder that `pretrain` filled as the shipped one, in float16, and keep the run's record."""
+def ship_refiner(run: Path, data: Path) -> dict[str, Any]:
+    """The same of a folder that `rim refine` filled; it is scored after the shipped CLIPMat. Returns the ratios."""
+    record = read_json(run / "refine.json")
+    path = CHECKPOINTS / "refiner-tiny.safetensors"
+    facts: dict[str, Any] = {"profile": "tiny", **_facts(record, USE_REFINER, "refine-tiny", "parameters")}
+    Refiner.load(run).save(path, **facts)
+    refiner, model = Refiner.load(path), CLIPMat.shipped()
+    found = {
+        label: refining.scores(refiner, model, RefMatte(data, split), progress=True) for label, split in SPLITS.items()
+    }
+    results: dict[str, Any] = {"scores": found, "ratios": refining.ratios(found)}
+    refiner.save(path, **facts, **results)
+    _keep("refine-tiny", {**record, **results})
+    return results["ratios"]
+
+
+def ship_clip(run: Path) -> dict[str, Any]:
+    """Store the CLIP of a folder that `rim pretrain` filled as the shipped one, in float16, and keep its record."""
     from safetensors.torch import load_file, save
 
-    record = read_json(Path(run) / "pretrain.json")
+    record = read_json(run / "pretrain.json")
     name = f"{record['settings']['model']['backbone']}-clip"
-    tensors = {
-        key: value.half() if value.ndim else value
-        for key, value in load_file(Path(run) / f"{name}.safetensors").items()
+    tensors = load_file(run / f"{name}.safetensors")
+    halved = {key: value.half() if value.ndim else value for key, value in tensors.items()}
+    path = write_atomically(CHECKPOINTS / f"{name}.safetensors", save(halved))
+    kept = f"pretrain-{record['profile']}"
+    more = {"precision": "float16", "licence": LICENCE, "record": f"results/runs/{kept}.json"}
+    write_json(path.with_suffix(".json"), {**read_json(run / f"{name}.json"), **more})
+    _keep(kept, record)
+    return {"file": str(path)}
+
+
+def keep_baseline(run: Path, data: Path) -> dict[str, Any]:
+    """Score the baseline of a folder that `rim train-baseline` filled, and keep its record. Returns the scores."""
+    record = read_json(run / "train.json")
+    name, size = record["method"], record["settings"]["model"]["size"]
+    method = baselines.get(name, size, str(run / f"{name}.safetensors"))
+    found = scores(method, data, profiles.load(PROFILES[size]), progress=True)
+    _keep(f"baseline-{name}-{size}", {**record, "scores": found})
+    return found
+
+
+def _facts(record: dict[str, Any], use: str, kept: str, more: str) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "use": use,
+        "licence": LICENCE,
+        "precision": "float16",
+        "record": f"results/runs/{kept}.json",
     }
-    path = write_atomically(CHECKPOINTS / f"{name}.safetensors", save(tensors))
-    write_json(
-        path.with_suffix(".json"),
-        {
-            **read_json(Path(run) / f"{name}.json"),
-            "precision": "float16",
-            "licence": LICENCE,
-            "record": f"results/runs/pretrain-{record['profile']}.json",
-        },
-    )
-    write_json(repository() / "results" / "runs" / f"pretrain-{record['profile']}.json", record)
-    return path
+    return {**facts, **{key: record[key] for key in (more, "data", "metrics", "git")}}
 
 
-def main(arguments=None) -> int:
+def _keep(name: str, record: dict[str, Any]) -> None:
+    write_json(repository() / "results" / "runs" / f"{name}.json", record)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.ship", description=__doc__.splitlines()[0])
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--run", help="folder of a training run")
-    what.add_argument("--clip", help="folder of a pre-training run")
-    parser.add_argument("--data", help="data set to score on (with --run)")
+    what.add_argument("--run", type=Path, help="folder of a training run of CLIPMat")
+    what.add_argument("--refiner", type=Path, help="folder of a training run of the refiner")
+    what.add_argument("--clip", type=Path, help="folder of a pre-training run")
+    what.add_argument("--baseline", type=Path, help="folder of a training run of a baseline")
+    parser.add_argument("--data", type=Path, help="data set to score on (all but --clip)")
     parser.add_argument("--name", default="tiny", help="the shipped model's name (with --run)")
     options = parser.parse_args(arguments)
-    if options.run and not options.data:
-        parser.error("--run needs --data")
-    return loop.run_command(
-        lambda: (
-            ship(options.run, options.data, options.name) if options.run else {"file": str(ship_clip(options.clip))}
-        ),
-        options.run or options.clip,
-    )
+    run = options.run or options.refiner or options.clip or options.baseline
+    if not options.clip and not options.data:
+        parser.error("--data is needed, to score on")
+
+    def work() -> dict[str, Any]:
+        if options.run:
+            return ship(run, options.data, options.name)
+        if options.refiner:
+            return ship_refiner(run, options.data)
+        return ship_clip(run) if options.clip else keep_baseline(run, options.data)
+
+    return loop.run_command(work, run)
 
 
 if __name__ == "__main__":

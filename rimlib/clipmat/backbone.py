@@ -42,8 +42,6 @@ class Backbone(nn.Module):
 
     def __init__(self, clip: open_clip.CLIP, image_size: int):
         super().__init__()
-        if image_size % PATCH:
-            raise RimError(f"model.image_size {image_size}: must be a multiple of {PATCH}")
         self.visual = clip.visual
         self.visual.proj = None
         resize_visual(self.visual, image_size)

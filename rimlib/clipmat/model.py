@@ -90,7 +90,6 @@ class CLIPMat(nn.Module, Hosted):
 
     def __init__(self, settings, clip: open_clip.CLIP, tokenizer: Tokenizer):
         super().__init__()
-        check(settings)
         self.profile, self.card = (
             None,
             {},
@@ -198,35 +197,3 @@ class CLIPMat(nn.Module, Hosted):
         if image_index is not None:
             features = features.select(image_index)
         return self.matte(features, self.encode_text(tokens))
-
-
-def check(settings) -> None:
-    """Refuse model settings that do not fit each other."""
-    channels, outs = list(settings.details_channels), list(settings.details_out)
-    least = {
-        "text_length": 3,
-        "context": 0,
-        "popup_width": 1,
-        "popup_heads": 1,
-        "popup_out": 1,
-        "semantic_width": 1,
-    }  # 3: start, a word, end
-    for name, smallest in least.items():
-        if getattr(settings, name) < smallest:
-            raise RimError(f"model.{name} {getattr(settings, name)}: must be at least {smallest}")
-    if min([*channels, *outs, settings.details_width or 1], default=0) < 1 or settings.details_width == 0:
-        raise RimError(
-            f"model.details_channels {channels}, model.details_out {outs}, model.details_width {settings.details_width}: "
-            "widths must be at least 1"
-        )
-    if len(channels) != 4 or len(outs) != 4:
-        raise RimError(f"model.details_channels {channels} and model.details_out {outs}: each needs four numbers")
-    if outs[:3] != channels[1:]:
-        raise RimError(
-            f"model.details_out {outs}: its first three must be {channels[1:]}, the last three of "
-            "model.details_channels, for the decoder adds them"
-        )
-    if settings.popup_width % settings.popup_heads:
-        raise RimError(
-            f"model.popup_width {settings.popup_width}: must be a multiple of model.popup_heads {settings.popup_heads}"
-        )

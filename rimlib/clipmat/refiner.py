@@ -27,7 +27,6 @@ from rimlib.matting import tiles
 
 FORMAT = "rimlib-refiner-1"
 CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
-TINY = (16, 16, 24, 32, 48)  # widths of the shipped one
 MEAN, STD = (
     (0.485, 0.456, 0.406, 0.5),
     (0.229, 0.224, 0.225, 0.25),
@@ -69,9 +68,10 @@ class Refiner(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     @classmethod
-    def tiny(cls) -> Refiner:
-        """The thin one that ships, untrained."""
-        return cls(TINY, follow=True)
+    def from_profile(cls, profile) -> Refiner:
+        """An untrained one of the sizes in the profile's `refiner`."""
+        settings = profile.refiner
+        return cls(settings.widths, settings.blocks, settings.follow)
 
     @classmethod
     def shipped(cls) -> Refiner:
@@ -142,7 +142,7 @@ class Refiner(nn.Module):
         a multiple of 32. Raises RimError.
 
         >>> picture = np.zeros((60, 80, 3), np.uint8)
-        >>> Refiner.tiny().eval().refine(picture, np.zeros((30, 40), np.float32)).shape
+        >>> Refiner(widths=(8, 8, 8, 8, 8), follow=True).eval().refine(picture, np.zeros((30, 40), np.float32)).shape
         (60, 80)
         """
         picture, alpha = _checked(picture, alpha)

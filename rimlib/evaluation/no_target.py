@@ -1,8 +1,10 @@
-"""Does a model say no to a sentence that fits nothing?
+"""No-target rejection: AUC, true-positive and true-negative rate.
 
-Not in the paper, whose sentences all fit something. The engine writes sentences that fit nothing in their picture (see
-`refmatte.referents`); each picture is asked these and its own true ones, and the model's scores of the two are compared.
+Not in the paper, whose sentences all fit something. The engine writes sentences that fit nothing in their image (see
+`refmatte.referents`); a model's scores of these and of the image's own true sentences are compared.
 """
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,64 +12,72 @@ import torch
 from rimlib.clipmat.collaboration import THRESHOLD
 from rimlib.errors import RimError
 from rimlib.evaluation.evaluate import predict
+from rimlib.refmatte.dataset import RefMatte
 
-FOUND = 0.001  # share of a picture that a matte must cover to be more than empty
+EMPTY = 0.001  # share of an image that a matte must cover to be more than empty
 
 
-def refusal(
-    model, refmatte, limit=None, batch: int = 16, template: str = "a photo of a {keyword}", device=None
-) -> dict:
+def no_target_rejection(
+    model: Any,
+    refmatte: RefMatte,
+    limit: int | None = None,
+    batch: int = 16,
+    template: str = "a photo of a {keyword}",
+    device: str | torch.device | None = None,
+) -> dict[str, float]:
     """Compare a model's scores of sentences that fit something and of such that fit nothing.
 
-    model: a CLIPMat; refmatte: a `RefMatte` in the expression setting, with no-target sentences; limit: the first so many images;
-    batch: images encoded together; template: of sentences that are keywords.
-    Returns fitting, nothing: how many sentences of each; auc: how often a true sentence has the higher score of a pair, ties half;
-    kept: share of the true ones that are not refused; refused: share of the others that are, with `refused_<wrong>` for each kind; empty:
-    share of the others whose matte is empty. Raises RimError where the data has no such sentence.
+    Args:
+        model: a CLIPMat, or any method of `baselines`.
+        refmatte: a `RefMatte` in the expression setting, with no-target sentences.
+        limit: the first so many images.
+        batch: images encoded together.
+        template: of sentences that are keywords.
+        device: None is where the model is.
+
+    Returns:
+        fitting, no_target: how many sentences of each; auc: how often a true sentence has the higher score of a pair,
+        ties half; true_positive_rate: share of the true ones whose score is at least the threshold;
+        true_negative_rate: share of the others whose score is below it, also for each kind as
+        `true_negative_rate_<wrong>`; empty: share of the others whose matte is empty.
+
+    Raises:
+        RimError: the data has no such sentence.
     """
     names = [name for name in list(refmatte.image_names)[:limit] if refmatte.no_target.get(name)]
     if not names:
+        hint = "build it with data.no_target above 0"
         raise RimError(
-            f"{refmatte.root}: the split {refmatte.split!r} has no sentences that fit nothing; build it with data.no_target above 0"
+            f"{refmatte.root}: the split {refmatte.split!r} has no sentences that fit nothing; {hint}",
+            path=refmatte.root,
+            setting="data.no_target",
         )
-    device = device or next(model.parameters()).device
-    true, false, kinds, empty = [], [], [], []
+    rows: list[tuple[str, float, float]] = []  # kind ("" of a true one), score, covered share
     was_training = model.training
-    model.to(device).eval()
+    model.eval()
     try:
-        with torch.inference_mode():
-            for start in range(0, len(names), batch):
-                part = names[start : start + batch]
-                asked = [
-                    (number, refmatte.sentence(target), None)
-                    for number, name in enumerate(part)
-                    for target in refmatte.targets_of(name)
-                ]
-                asked += [
-                    (number, _in_words(row, template), row.get("wrong", "unknown"))
-                    for number, name in enumerate(part)
-                    for row in refmatte.no_target[name]
-                ]
-                numbers, sentences, wrong = zip(*asked)
-                alphas, scores = predict(
-                    model, [refmatte.image(name) for name in part], list(numbers), list(sentences), device
-                )
-                for alpha, score, kind in zip(alphas, scores, wrong):
-                    (true if kind is None else false).append(float(score))
-                    if kind is not None:
-                        kinds.append(kind)
-                        empty.append(float((alpha > 0.5).mean()) < FOUND)
+        for start in range(0, len(names), batch):
+            part = names[start : start + batch]
+            queries = [
+                (number, *query) for number, name in enumerate(part) for query in _queries(refmatte, name, template)
+            ]
+            index, sentences, kinds = (list(column) for column in zip(*queries))
+            alphas, scores = predict(model, [refmatte.image(name) for name in part], index, sentences, device)
+            covered = [float((alpha > 0.5).mean()) for alpha in alphas]
+            rows += zip(kinds, map(float, scores), covered)
     finally:
         model.train(was_training)
-    true, false, kinds = np.array(true), np.array(false), np.array(kinds)
+    kind, score, cover = (np.array(column) for column in zip(*rows))
+    true, negative = score[kind == ""], kind != ""
+    rejected = {name: float((score[kind == name] < THRESHOLD).mean()) for name in np.unique(kind[negative]).tolist()}
     return {
         "fitting": len(true),
-        "nothing": len(false),
-        "auc": auc(true, false),
-        "kept": float((true >= THRESHOLD).mean()),
-        "refused": float((false < THRESHOLD).mean()),
-        "empty": float(np.mean(empty)),
-        **{f"refused_{kind}": float((false[kinds == kind] < THRESHOLD).mean()) for kind in sorted(set(kinds.tolist()))},
+        "no_target": int(negative.sum()),
+        "auc": auc(true, score[negative]),
+        "true_positive_rate": float((true >= THRESHOLD).mean()),
+        "true_negative_rate": float((score[negative] < THRESHOLD).mean()),
+        "empty": float((cover[negative] < EMPTY).mean()),
+        **{f"true_negative_rate_{name}": rate for name, rate in rejected.items()},
     }
 
 
@@ -80,5 +90,10 @@ def auc(higher: np.ndarray, lower: np.ndarray) -> float:
     return float(((higher[:, None] > lower).mean() + (higher[:, None] >= lower).mean()) / 2)
 
 
-def _in_words(row: dict, template: str) -> str:
-    return template.format(keyword=row["sentence"]) if row.get("wrong") == "keyword" else row["sentence"]
+def _queries(refmatte: RefMatte, name: str, template: str) -> list[tuple[str, str]]:
+    """The sentences of an image and what is wrong with each: "" of those that fit something."""
+    found = [(refmatte.sentence(target), "") for target in refmatte.targets_of(name)]
+    for row in refmatte.no_target[name]:
+        wrong, text = row.get("wrong", "unknown"), row["sentence"]
+        found.append((template.format(keyword=text) if wrong == "keyword" else text, wrong))
+    return found

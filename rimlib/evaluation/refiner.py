@@ -1,33 +1,23 @@
-"""How much better the refiner makes mattes, and making a trained one the one that ships.
+"""How much better the refiner makes mattes.
 
-Paper: S4.2, Table 6: errors with and without the refiner. Two sorts of coarse mattes are refined: what a CLIPMat says, and the truth
-made worse (see `coarse`), which tells an edge in the wrong place from an entity that is the wrong one.
-
-    python -m rimlib.evaluation.refiner --run runs/refine --data data/tiny-…
+Paper: S4.2, Table 6: errors with and without the refiner. Two sorts of coarse mattes are refined: predictions of a
+CLIPMat, and the degraded truth (see `training.coarse`), which tells an edge in the wrong place from a wrong entity.
 """
 
-import argparse
-import sys
-from pathlib import Path
+from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from rimlib.clipmat.model import CLIPMat
-from rimlib.clipmat.refiner import CHECKPOINTS, Refiner
-from rimlib.evaluation.evaluate import predict
-from rimlib.io.files import read_json, write_json
+from rimlib.clipmat.refiner import Refiner
+from rimlib.evaluation.evaluate import band_kernel, predict
 from rimlib.io.images import resize
 from rimlib.matting import metrics
-from rimlib.matting.trimap import kernel_for
 from rimlib.refmatte.dataset import RefMatte
-from rimlib.repository import repository
-from rimlib.training import loop
-from rimlib.training.coarse import worsen
+from rimlib.training.coarse import degrade
 
-SPLITS = {"seen": "seen", "unseen": "test"}  # our names → splits of the data set
 MEASURES = ("sad", "mse", "mad", "sad_in_band", "iou")
-USE = "As the last stage after any model here; trained on scenes of 240 x 320 pixels of a few hundred small cut-outs, it knows little beyond them."
-LICENCE = "MIT (weights); the training pictures keep their own licences, see rimlib/starter/CREDITS.md"
 RATIOS = {  # name: (which mattes, which measure)
     "sad_ratio": ("all", "sad"),
     "sad_ratio_localised": ("localised", "sad"),
@@ -39,41 +29,43 @@ RATIOS = {  # name: (which mattes, which measure)
 
 def scores(
     refiner: Refiner, model: CLIPMat, refmatte: RefMatte, limit: int | None = None, progress: bool = False
-) -> dict:
-    """Mean errors before and after refining, for CLIPMat's mattes (`all`, and those that are `localised`) and the truth made worse (`degraded`).
+) -> dict[str, dict[str, Any]]:
+    """Mean errors before and after refining.
 
-    refmatte: its sentences are asked; limit: the first so many images. Returns for each sort of mattes how many there are, and the means
-    of `MEASURES` before and after.
+    Args:
+        refiner: a trained one.
+        model: whose predictions are refined: `all`, and those that are `localised`. The third sort is `degraded`.
+        refmatte: the data set, whose sentences are used.
+        limit: the first so many images.
+        progress: show a bar.
+
+    Returns:
+        For each sort of mattes how many there are, and the means of `MEASURES` before and after.
     """
-    import torch
-    from tqdm import tqdm
-
-    rng, rows = np.random.default_rng(1), {"all": [], "localised": [], "degraded": []}
-    for name in tqdm(
-        list(refmatte.image_names)[:limit], desc=f"refine {refmatte.split}", unit="image", disable=not progress
-    ):
-        picture, targets = refmatte.image(name), refmatte.targets_of(name)
+    rng = np.random.default_rng(1)
+    rows: dict[str, list[tuple[dict, dict]]] = {"all": [], "localised": [], "degraded": []}
+    names = list(refmatte.image_names)[:limit]
+    for name in tqdm(names, desc=f"refine {refmatte.split}", unit="image", disable=not progress):
+        image, targets = refmatte.image(name), refmatte.targets_of(name)
         truths = [refmatte.matte(target.mask_id) for target in targets]
-        with torch.inference_mode():
-            said, _ = predict(model, [picture], [0] * len(targets), [refmatte.sentence(target) for target in targets])
-        kernel = kernel_for(model.profile.train.trimap_kernel * max(truths[0].shape) / model.image_size)
+        sentences = [refmatte.sentence(target) for target in targets]
+        predicted, _ = predict(model, [image], [0] * len(targets), sentences)
+        kernel = band_kernel(truths[0].shape, model.profile)
         for number, truth in enumerate(truths):
-            worse = worsen(truth, rng, truths[:number] + truths[number + 1 :])
-            for coarse, label in ((said[number], "all"), (worse, "degraded")):
+            degraded = degrade(truth, rng, truths[:number] + truths[number + 1 :])
+            for coarse, label in ((predicted[number], "all"), (degraded, "degraded")):
                 before = metrics.score(resize(coarse, truth.shape), truth, kernel)
-                rows[label].append((before, metrics.score(refiner.refine(picture, coarse), truth, kernel)))
+                rows[label].append((before, metrics.score(refiner.refine(image, coarse), truth, kernel)))
                 if label == "all" and before["localised"]:
                     rows["localised"].append(rows["all"][-1])
-    mean = lambda pairs, place: {
-        key: round(float(np.mean([pair[place][key] for pair in pairs])), 5) for key in MEASURES
-    }
-    return {
-        label: {"mattes": len(pairs), **({"before": mean(pairs, 0), "after": mean(pairs, 1)} if pairs else {})}
-        for label, pairs in rows.items()
-    }
+    found: dict[str, dict[str, Any]] = {label: {"mattes": len(pairs)} for label, pairs in rows.items()}
+    for label, pairs in rows.items():
+        for when, part in zip(("before", "after"), zip(*pairs)):
+            found[label][when] = {key: round(float(np.mean([row[key] for row in part])), 5) for key in MEASURES}
+    return found
 
 
-def ratios(found: dict[str, dict]) -> dict[str, dict]:
+def ratios(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
     """After over before, of each of `RATIOS`, for each split's `scores`. Below 1 is better."""
     return {
         name: {
@@ -83,43 +75,3 @@ def ratios(found: dict[str, dict]) -> dict[str, dict]:
         }
         for name, (label, measure) in RATIOS.items()
     }
-
-
-def ship(run: str | Path, data: str | Path, progress: bool = True) -> dict:
-    """Store the refiner of a folder that `refine` filled as the shipped one, in float16, score that file after the shipped CLIPMat, and keep
-    the run's record with the scores in it. Returns the ratios. Raises RimError.
-    """
-    record = read_json(Path(run) / "refine.json")
-    path = CHECKPOINTS / "refiner-tiny.safetensors"
-    facts = {
-        "profile": "tiny",
-        "use": USE,
-        "licence": LICENCE,
-        "precision": "float16",
-        "record": "results/runs/refine-tiny.json",
-        **{key: record[key] for key in ("data", "parameters", "metrics", "git")},
-    }
-    Refiner.load(run).save(path, **facts)
-    refiner, model = Refiner.load(path), CLIPMat.shipped()
-    found = {name: scores(refiner, model, RefMatte(data, split), progress=progress) for name, split in SPLITS.items()}
-    refiner.save(path, **facts, scores=found, ratios=ratios(found))
-    write_json(
-        repository() / "results" / "runs" / "refine-tiny.json",
-        {**record, "profile": "tiny", "scores": found, "ratios": ratios(found)},
-    )
-    return ratios(found)
-
-
-def main(arguments=None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m rimlib.evaluation.refiner",
-        description="Make a trained refiner the shipped one, with its scores.",
-    )
-    parser.add_argument("--run", required=True, help="folder of a run of refine")
-    parser.add_argument("--data", required=True, help="data set to score on")
-    options = parser.parse_args(arguments)
-    return loop.run_command(lambda: ship(options.run, options.data), options.run)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,34 +1,41 @@
-"""What every training loop here needs: the clock, the learning rate, batches made ahead, the device, a clean stop.
+"""What every training loop needs: the budget, the learning rate, prefetched batches, the device, a clean interrupt.
 
-Used by `fit`; what it stores and goes on from is in `state`.
+Used by `fit`; what a run stores and resumes from is in `state`.
 """
 
+import argparse
+import itertools
 import json
 import math
-import queue
 import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager, nullcontext
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 
-from rimlib.device import pick_device as pick_device  # the command of each training picks by it
 from rimlib.errors import RimError
 
+OPTIONS = ("minutes", "steps", "resume", "device")  # of a training command, as every training function takes them
 
-class Clock:
-    """How far a run is, by the clock or by steps; with both, whichever is further.
 
-    minutes, steps: what the run may take, None for no limit; seconds, step: what an earlier part of it has used.
+class Budget:
+    """How long a run is: its steps, and perhaps at most so many minutes.
+
+    Args:
+        steps, minutes: what the run may take, None for no limit.
+        step, seconds: what an earlier part of it has used.
     """
 
-    def __init__(self, minutes: float | None, steps: int | None, seconds: float = 0.0, step: int = 0):
+    def __init__(self, steps: int | None, minutes: float | None = None, step: int = 0, seconds: float = 0.0):
         if minutes is None and steps is None:
-            raise RimError("a run needs minutes or steps: both are unset")
-        self.limit_seconds = None if minutes is None else 60.0 * minutes
-        self.limit_steps, self.step = steps, step
+            raise RimError("train.steps: a run needs steps or minutes, and both are unset", setting="train.steps")
+        self.steps, self.minutes, self.step = steps, minutes, step
         self._started = time.monotonic() - seconds
 
     @property
@@ -37,74 +44,49 @@ class Clock:
         return time.monotonic() - self._started
 
     @property
-    def share(self) -> float:
-        """Of the run that is over, 0 to 1."""
-        by_clock = 0.0 if self.limit_seconds is None else self.seconds / self.limit_seconds
-        by_steps = 0.0 if self.limit_steps is None else self.step / self.limit_steps
-        return min(1.0, max(by_clock, by_steps))
+    def fraction(self) -> float:
+        """Of the run that is over, 0 to 1. Where minutes are given they count too: the rate still falls to 0."""
+        by_steps = self.step / self.steps if self.steps else 0.0
+        by_clock = self.seconds / (60 * self.minutes) if self.minutes else 0.0
+        return min(1.0, max(by_steps, by_clock))
 
 
-def cosine(share: float, warmup: float) -> float:
+def cosine(fraction: float, warmup: float) -> float:
     """The factor on the learning rate: up in a line over the first `warmup` of the run, then down a half cosine to 0.
 
-    >>> [round(cosine(share, 0.1), 2) for share in (0.0, 0.05, 0.1, 0.55, 1.0)]
+    >>> [round(cosine(fraction, 0.1), 2) for fraction in (0.0, 0.05, 0.1, 0.55, 1.0)]
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
-    if share < warmup:
-        return share / warmup
-    return 0.5 * (1 + math.cos(math.pi * (share - warmup) / max(1 - warmup, 1e-9)))
+    if fraction < warmup:
+        return fraction / warmup
+    return 0.5 * (1 + math.cos(math.pi * (fraction - warmup) / max(1 - warmup, 1e-9)))
 
 
-class Ahead:
-    """Prepares batches in a background thread, so that a step does not wait for its pictures.
+class Prefetcher:
+    """Prepares batches in a background thread, `depth` of them ahead.
 
-    make: function of a step's number that gives its batch; first: number of the first one; depth: how many to hold.
-    Iterate over it; an error in `make` is raised there. `close()`, or leaving its `with` block, ends the thread.
+    Iterate over it: an error in `make(step)` is raised there. Leaving its `with` block ends the thread.
     """
 
-    def __init__(self, make, first: int = 0, depth: int = 3):
-        self._queue: queue.Queue = queue.Queue(depth)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, args=(make, first), daemon=True)
-        self._thread.start()
+    def __init__(self, make: Callable[[int], Any], first: int = 0, depth: int = 3):
+        self._make, self._steps, self._pool = make, itertools.count(first), ThreadPoolExecutor(1, "prefetch")
+        self._batches = deque(self._pool.submit(make, next(self._steps)) for _ in range(depth))
 
-    def _work(self, make, step: int) -> None:
-        while not self._stop.is_set():
-            try:
-                item = (make(step), None)
-            except BaseException as error:  # handed to the loop, which raises it
-                item = (None, error)
-            while not self._stop.is_set():
-                try:
-                    self._queue.put(item, timeout=0.2)
-                    break
-                except queue.Full:
-                    continue
-            if item[1] is not None:
-                return
-            step += 1
+    def __next__(self) -> Any:
+        self._batches.append(self._pool.submit(self._make, next(self._steps)))
+        return self._batches.popleft().result()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         return self
 
-    def __next__(self):
-        batch, error = self._queue.get()
-        if error is not None:
-            raise error
-        return batch
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join(timeout=10)
-
-    def __enter__(self):
+    def __enter__(self) -> "Prefetcher":
         return self
 
-    def __exit__(self, *_):
-        self.close()
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
 
 
-def autocast(device: torch.device):
+def autocast(device: torch.device) -> AbstractContextManager[Any]:
     """A context in bfloat16 where the hardware multiplies it, else in float32. `precision` names which."""
     if precision(device) == "bfloat16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
@@ -117,91 +99,89 @@ def precision(device: torch.device) -> str:
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     if device.type == "cpu":
         # Without these instructions bfloat16 is emulated, slower than float32.
-        asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-        return "bfloat16" if any(getattr(torch.cpu, name, bool)() for name in asked) else "float32"
+        native = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        return "bfloat16" if any(getattr(torch.cpu, name, bool)() for name in native) else "float32"
     return "float32"
 
 
-def count_bad(bad: int, loss, norm, most: int = 20) -> int:
-    """How many steps in a row were not finite, this one included; 0 if it is. Raises RimError after `most`.
+def check_finite(bad: int, *values: torch.Tensor, most: int = 20) -> int:
+    """How many steps in a row were not finite, this one included: 0 if all its `values`, scalars, are finite.
 
-    loss, norm: of the step's gradient, scalars. Such a step is left out, not applied.
+    Raises:
+        RimError: after `most` such steps.
     """
-    if math.isfinite(loss.item()) and math.isfinite(norm.item()):
+    if all(math.isfinite(value.item()) for value in values):
         return 0
     if bad + 1 >= most:
         raise RimError(
             f"training: the loss was not a finite number for {most} steps in a row; "
-            "lower train.lr (or clip.lr), or set train.clip_norm to about 1"
+            "lower train.lr (or clip.lr), or set train.clip_norm to about 1",
+            setting="train.lr",
         )
     return bad + 1
 
 
-class Stop:
+class InterruptHandler:
     """Ends a run between two steps when it is interrupted (Ctrl-C, a notebook's stop button, a cluster's SIGTERM).
 
-    In its `with` block the first signal only sets `asked`; a second one interrupts at once. Outside the main thread,
-    where Python hands out no signals, `asked` stays False.
+    In its `with` block the first signal only sets `interrupted`; a second one interrupts at once. Outside the main
+    thread, where Python hands out no signals, `interrupted` stays False.
     """
 
-    def __init__(self):
-        self.asked, self._before = False, {}
+    def __init__(self) -> None:
+        self.interrupted, self._before = False, {}  # type: bool, dict[int, Any]
 
-    def _ask(self, number, frame):
-        self.asked = True
-        self._restore()
+    def _interrupt(self, number: int, frame: Any) -> None:
+        self.interrupted = True
+        self.__exit__()
 
-    def _restore(self):
+    def __enter__(self) -> "InterruptHandler":
+        if threading.current_thread() is threading.main_thread():
+            self._before = {
+                number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+            }
+        return self
+
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
 
-    def __enter__(self):
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_):
-        self._restore()
-
 
 @contextmanager
-def bar(name: str, clock: Clock, shown: bool):
-    """A progress bar in per cent of the run. Yields a function: call it with what to show beside the bar."""
+def bar(name: str, budget: Budget, shown: bool) -> Iterator[Callable[..., None]]:
+    """A progress bar with the time left. Yields a function: call it now and then, with what to show beside the bar."""
     from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
-    layout = "{desc} {percentage:3.0f}% |{bar:30}| {elapsed}<{remaining}{postfix}"
-    with tqdm(
-        total=100.0, initial=round(100 * clock.share, 1), desc=name, disable=not shown, bar_format=layout
-    ) as line:
+    line = tqdm(total=budget.steps, initial=budget.step, desc=name, unit="step", disable=not shown)
 
-        def show(**values):
-            line.update(min(100.0, round(100 * clock.share, 1)) - line.n)
-            line.set_postfix(values)
+    def show(**values: Any) -> None:
+        line.update(budget.step - line.n)
+        line.set_postfix(values)
 
+    with line:
         yield show
 
 
-def run_options(parser, arguments) -> tuple:
+def run_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dict]:
     """Add to a training command's own options those that all of them have, and parse.
 
-    Returns all options, and of them those that every training function takes: a dict of minutes, steps, resume and device.
+    Returns:
+        All options, and of them `OPTIONS`, which every training function takes.
     """
     parser.add_argument("--data", required=True, help="folder of the data set")
     parser.add_argument("--out", required=True, help="folder for the weights and the record")
-    parser.add_argument("--minutes", type=float, help="how long …")
-    parser.add_argument("--steps", type=int, help="… or how many steps; with both, whichever ends first")
+    parser.add_argument("--steps", type=int, help="how many steps (the profile's)")
+    parser.add_argument("--minutes", type=float, help="stop after so many minutes, if the steps take longer")
     parser.add_argument("--device", help="such as cuda, mps or cpu (the best one here)")
     again = parser.add_mutually_exclusive_group()
-    again.add_argument(
-        "--resume", action="store_true", default=True, help="go on from an interrupted run (as without it)"
-    )
+    again.add_argument("--resume", action="store_true", default=True, help="resume an interrupted run (the default)")
     again.add_argument("--fresh", dest="resume", action="store_false", help="begin anew")
     options = parser.parse_args(arguments)
-    return options, {name: getattr(options, name) for name in ("minutes", "steps", "resume", "device")}
+    return options, {name: getattr(options, name) for name in OPTIONS}
 
 
-def run_command(work, out) -> int:
+def run_command(work: Callable[[], Any], out: Any) -> int:
     """Run a command's work, print its result as one line of JSON, and return the exit status: 2 for a RimError."""
     try:
         print(json.dumps(work()))
@@ -209,6 +189,6 @@ def run_command(work, out) -> int:
         print(f"rim: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"stopped; the same command goes on from {out}", file=sys.stderr)
+        print(f"stopped; the same command resumes from {out}", file=sys.stderr)
         return 130
     return 0

@@ -1,59 +1,73 @@
 """Regions and their captions for the pre-training of the small CLIP, made of the training scenes.
 
 Not in the paper, which starts from OpenAI's CLIP: a small image encoder has no such weights, so it learns here what the
-words of the scenes look like. Whole pictures against captions teach it little in minutes, since a scene is mostly
-background and no caption speaks of that (see `contrast`); so each entity's own patches are held against its caption.
+words of the scenes look like. Whole images against captions teach it little in minutes (see `contrast`), so each
+entity's own patches are contrasted with its caption.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rimlib.io.images import resize
+from rimlib.matting.relations import mirror
 from rimlib.training import augment
 from rimlib.training.samples import Samples
 
 KEYWORDS = 0.5  # of the captions: a keyword in a template, not a sentence of the scene
+Claim = tuple[str, str]  # what a caption is true of: a keyword or a cut-out
 
 
 @dataclass
 class Regions:
-    """A batch: pictures, the regions in them, and a caption of each region.
+    """A batch: images, the regions in them, and a caption of each region.
 
-    pictures: uint8 (B, S, S, 3); weights: float32 (R, h, w), the share of each region in each patch, each summing to 1;
-    image_index: int64 (R,), the picture of each region; texts: R captions; also: bool (R, R), whether region i is
-    truly described by text j, such as each dog by "a photo of a dog": no wrong answer then.
+    Attributes:
+        images: uint8 (B, S, S, 3).
+        weights: float32 (R, h, w), the share of each region in each patch, each summing to 1.
+        image_index: int64 (R,), the image of each region.
+        texts: R captions.
+        positives: bool (R, R), whether text j describes region i too, such as "a photo of a dog" each dog.
     """
 
-    pictures: np.ndarray
+    images: np.ndarray
     weights: np.ndarray
     image_index: np.ndarray
     texts: list[str]
-    also: np.ndarray
+    positives: np.ndarray
 
 
 class Pairs:
     """Draws batches of regions.
 
-    samples: the training scenes; templates: of keywords, each with {keyword}; grid: patches along a side.
+    Args:
+        samples: the training scenes.
+        templates: of keywords, each with {keyword}.
+        grid: patches along a side.
     """
 
-    def __init__(self, samples: Samples, templates, grid: int):
+    def __init__(self, samples: Samples, templates: Sequence[str], grid: int):
         self.samples, self.templates, self.grid = samples, tuple(templates), grid
 
     def batch(self, rng: np.random.Generator, images: int = 32, flip: float = 0.5, noise: float = 0.5) -> Regions:
-        """Draw pictures and caption all their entities.
+        """Draw images and caption all their entities.
 
-        rng: decides everything; images: B; flip: probability that a picture and its words are mirrored; noise: of each
-        photometric change.
+        Args:
+            rng: decides everything.
+            images: B.
+            flip: probability that an image and its words are mirrored.
+            noise: of each photometric change.
         """
         samples = self.samples
-        pictures = np.empty((images, samples.size, samples.size, 3), np.uint8)
-        weights, index, texts, shown, said = [], [], [], [], []
+        pixels = np.empty((images, samples.size, samples.size, 3), np.uint8)
+        weights, index, texts = [], [], []
+        true: list[set[Claim]] = []  # of each region …
+        claims: list[Claim | None] = []  # … and what each caption claims
         for row, image in enumerate(rng.choice(len(samples), size=images, replace=images > len(samples))):
             flipped = rng.random() < flip
-            picture = augment.photometric(samples.images[image], rng, noise)
-            pictures[row] = picture[:, ::-1] if flipped else picture
+            changed = augment.photometric(samples.images[image], rng, noise)
+            pixels[row] = changed[:, ::-1] if flipped else changed
             for target in samples.members[image]:
                 matte = resize(samples.mattes[target], (self.grid, self.grid)).astype(np.float32)
                 if not matte.any():  # thinner than a level of grey: nothing to look at
@@ -61,32 +75,32 @@ class Pairs:
                 text, claim = self._caption(target, rng)
                 weights.append((matte[:, ::-1] if flipped else matte) / matte.sum())
                 index.append(row)
-                texts.append(augment.mirror_words(text) if flipped else text)
-                shown.append({self._keyword(target), self._entity(target)})
-                said.append(claim)
-        also = np.array([[claim in row for claim in said] for row in shown])  # (R, R)
+                texts.append(mirror(text) if flipped else text)
+                true.append({self._keyword(target), self._entity(target)})
+                claims.append(claim)
+        described = np.array([[claim in row for claim in claims] for row in true])  # (R, R)
         same = np.unique(texts, return_inverse=True)[1]
-        return Regions(pictures, np.stack(weights), np.array(index), texts, also | (same[:, None] == same[None, :]))
+        positives = described | (same[:, None] == same[None, :])
+        return Regions(pixels, np.stack(weights), np.array(index), texts, positives)
 
-    def scenes(self, size: int):
-        """The first `size` scenes and a basic sentence of one entity of each, always the same: (pictures, texts)."""
+    def scenes(self, size: int) -> tuple[np.ndarray, list[str]]:
+        """The first `size` scenes and a basic sentence of one entity of each, always the same: images and texts."""
         first = [self.samples.members[image][0] for image in range(size)]
         return self.samples.images[:size], [self.samples.targets[target].expressions[0] for target in first]
 
-    def _caption(self, target, rng):
-        """A caption, and what it claims without saying where (None if it says where)."""
-        if self.samples.keywords[target] and rng.random() < KEYWORDS:
-            return self.templates[rng.integers(len(self.templates))].format(
-                keyword=self.samples.keywords[target]
-            ), self._keyword(target)
+    def _caption(self, target: int, rng: np.random.Generator) -> tuple[str, Claim | None]:
+        """A caption, and what it claims without a place (None if it has one)."""
+        keyword = self.samples.keywords[target]
+        if keyword and rng.random() < KEYWORDS:
+            return self.templates[rng.integers(len(self.templates))].format(keyword=keyword), self._keyword(target)
         options = list(self.samples.sentences[target])
         text = options[rng.integers(len(options))]
         return text, self._entity(target) if self.samples.sentences[target][text] == "basic" else None
 
-    def _keyword(self, target):
+    def _keyword(self, target: int) -> Claim:
         return "keyword", self.samples.keywords[target]
 
-    def _entity(self, target):
-        """The cut-out, where the data says which: it returns in many scenes."""
+    def _entity(self, target: int) -> Claim:
+        """The cut-out, where the data name it: it returns in many scenes."""
         known = self.samples.targets[target]
         return "entity", known.extra.get("entity", known.mask_id)

@@ -1,6 +1,6 @@
-"""What a run leaves behind: the record that every number in the book comes from.
+"""Run records, which every number in the book comes from.
 
-A record says what was run (settings, seed, command), on what (data, source, versions, device), what it cost
+A record holds what was run (settings, seed, command), on what (data, source, versions, device), what it cost
 (seconds of each stage, peak memory) and what came out (metrics). It is one JSON file.
 """
 
@@ -12,21 +12,26 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import rimlib
 from rimlib.errors import RimError
 from rimlib.io.files import read_json, write_json
+from rimlib.profile import Profile
 
+OTHERS = ("clip", "refiner", "baselines")  # sections that do not touch a training of CLIPMat
 PACKAGES = ("numpy", "torch", "torchvision", "open_clip_torch", "opencv-python", "pillow", "safetensors")
 
 
 class Stages:
     """A stopwatch for the stages of a run: `with stages("forward"): …` adds to `stages.seconds["forward"]`.
 
-    wait: called before the clock is read at the end of a stage (an accelerator works on after the call returns).
+    Args:
+        wait: called before the clock is read at the end of a stage (an accelerator works on after the call returns).
 
     >>> stages = Stages()
     >>> with stages("data"):
@@ -35,12 +40,13 @@ class Stages:
     ['data']
     """
 
-    def __init__(self, wait=None):
+    def __init__(self, wait: Callable[[], None] | None = None):
         self.seconds: dict[str, float] = {}
         self._wait = wait
 
     @contextmanager
-    def __call__(self, name: str):
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time the `with` block as the stage `name`."""
         started = time.perf_counter()
         try:
             yield
@@ -54,18 +60,14 @@ class Stages:
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
 
-def new(kind: str, profile, command: str | None = None, **facts) -> dict:
-    """Begin a record.
-
-    kind: what the run is, such as "train"; profile: a Profile, or None; command: the line that started it (the one
-    of this process if None); facts: anything else, such as data={"fingerprint": …}.
-    """
+def new(kind: str, profile: Profile | None, **facts: Any) -> dict[str, Any]:
+    """Begin a record of `kind`, such as "train"; `facts` are anything else, such as data={"fingerprint": …}."""
     return {
         "kind": kind,
         "profile": profile.name if profile is not None else None,
         "seed": profile.seed if profile is not None else None,
         "settings": profile.to_dict() if profile is not None else None,
-        "command": command if command is not None else this_command(),
+        "command": this_command(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "git": git_state(),
         "source": source_hash(),
@@ -75,10 +77,16 @@ def new(kind: str, profile, command: str | None = None, **facts) -> dict:
     }
 
 
-def finish(record: dict, stages: Stages | None = None, metrics: dict | None = None, device=None, **facts) -> dict:
+def finish(
+    record: dict[str, Any],
+    stages: Stages | None = None,
+    metrics: dict[str, Any] | None = None,
+    device: Any = None,
+    **facts: Any,
+) -> dict[str, Any]:
     """Complete a record: seconds of each stage, peak memory, metrics. Changes and returns `record`.
 
-    device: the torch device that the run used, if any.
+    `device` is the torch device that the run used, if any.
     """
     record["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
     if stages is not None:
@@ -94,23 +102,25 @@ def finish(record: dict, stages: Stages | None = None, metrics: dict | None = No
     return record
 
 
-def write(path, record: dict) -> Path:
+def write(path: str | Path, record: dict[str, Any]) -> Path:
     """Store a record, whole or not at all. Raises RimError."""
     return write_json(path, record)
 
 
-def read(path, profile) -> dict:
-    """A stored record of a run of `profile`. Raises RimError naming the first setting in which the two differ."""
-    path = Path(path)
+def read(path: str | Path, profile: Profile) -> dict[str, Any]:
+    """A stored record of a training of `profile`.
+
+    Raises:
+        RimError: it is one of other settings; the first in which they differ is named.
+    """
     record = read_json(path)
     recorded, wanted = _flat(record.get("settings") or {}), _flat(profile.to_dict())
     for name in sorted(recorded.keys() | wanted.keys()):
         there, here = recorded.get(name, "missing"), wanted.get(name, "missing")
-        if there != here:
-            raise RimError(
-                f"{path}: not a run of profile {profile.name} as it is now: {name} is {there!r} there and {here!r} here; "
-                "record such a run anew"
-            )
+        if there != here and name.split(".")[0] not in OTHERS:
+            found = f"{name} is {there!r} there and {here!r} here"
+            what = f"{path}: not a run of profile {profile.name} as it is now"
+            raise RimError(f"{what}: {found}; record such a run anew", path=path, setting=name)
     return record
 
 
@@ -125,17 +135,16 @@ def source_hash() -> str:
     return digest.hexdigest()
 
 
-def git_state() -> dict | None:
+def git_state() -> dict[str, Any] | None:
     """The commit that rimlib's source stands at, and whether it was changed since; None outside a git checkout."""
     root = Path(rimlib.__file__).resolve().parent
 
-    def git(*words):
-        return subprocess.run(
-            ["git", *words], cwd=root, capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
+    def git(*words: str) -> str:
+        options: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 10, "check": True}
+        return subprocess.run(["git", *words], cwd=root, **options).stdout.strip()
 
     try:
-        # A copy installed into an environment may lie inside another project's repository: that one's commit says nothing.
+        # A copy installed into an environment may lie inside another project's repository, whose commit is another.
         if git("ls-files", "--error-unmatch", "__init__.py") == "":
             return None
         return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain", "--", "."))}
@@ -143,10 +152,10 @@ def git_state() -> dict | None:
         return None
 
 
-def versions() -> dict[str, str]:
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Of Python, rimlib and the packages that a result depends on; a package that is not installed is left out."""
     found = {"python": platform.python_version(), "rimlib": rimlib.__version__}
-    for name in PACKAGES:
+    for name in packages:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -154,23 +163,22 @@ def versions() -> dict[str, str]:
     return found
 
 
-def machine() -> dict:
+def machine() -> dict[str, Any]:
     """The system, the processor and how many cores this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {"system": platform.system(), "processor": _processor(), "cores": cores}
 
 
-def device_name(device) -> str:
+def device_name(device: Any) -> str:
     """A torch device in words, with the name of the card where it is one."""
-    device = str(device)
-    if device.startswith("cuda"):
-        import torch
+    if not str(device).startswith("cuda"):
+        return str(device)
+    import torch
 
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return device
+    return f"{device} ({torch.cuda.get_device_name(device)})"
 
 
-def peak_memory(device=None) -> dict[str, int]:
+def peak_memory(device: Any = None) -> dict[str, int]:
     """The most memory that this process has held, in bytes, and on a CUDA device what torch has allocated there."""
     try:
         import resource
@@ -215,12 +223,9 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _flat(settings: dict, prefix: str = "") -> dict:
-    """Nested settings by dotted names; sequences as the lists that JSON makes of them."""
-    found: dict = {}
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted names."""
+    found: dict[str, Any] = {}
     for name, value in settings.items():
-        if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{name}.")
-        else:
-            found[prefix + name] = list(value) if isinstance(value, tuple) else value
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return found

@@ -1,4 +1,4 @@
-"""Refusing: scores and empty mattes of sentences that fit nothing, against a model whose answers are known."""
+"""No-target rejection: scores and empty mattes of sentences that fit nothing, by a model whose scores are known."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 from rimlib.clipmat.model import Output
 from rimlib.errors import RimError
 from rimlib.evaluation import no_target as module
-from rimlib.evaluation.no_target import refusal
+from rimlib.evaluation.no_target import no_target_rejection
 from rimlib.io.files import write_json
 from rimlib.refmatte import format
 from rimlib.refmatte.dataset import RefMatte
@@ -49,11 +49,12 @@ def refmatte(make_scenes, tmp_path):
     return RefMatte(root)
 
 
-def test_what_is_refused_and_what_is_kept(refmatte):
-    found = refusal(Knows(), refmatte, batch=1)
-    assert (found["fitting"], found["nothing"]) == (4, 3) and found["kept"] == 1
-    assert found["refused"] == pytest.approx(2 / 3) and found["empty"] == pytest.approx(2 / 3)
-    assert (found["refused_stranger"], found["refused_keyword"], found["refused_relation"]) == (1, 1, 0)
+def test_rates_of_true_and_of_no_target_sentences(refmatte):
+    found = no_target_rejection(Knows(), refmatte, batch=1)
+    assert (found["fitting"], found["no_target"]) == (4, 3) and found["true_positive_rate"] == 1
+    assert found["true_negative_rate"] == pytest.approx(2 / 3) and found["empty"] == pytest.approx(2 / 3)
+    kinds = ("stranger", "keyword", "relation")
+    assert [found[f"true_negative_rate_{kind}"] for kind in kinds] == [1, 1, 0]
     assert found["auc"] == pytest.approx(1 - 1 / 6)  # the believed one ties with every true one
 
 
@@ -67,7 +68,7 @@ def test_keywords_are_put_into_the_template(refmatte, monkeypatch):
             asked.extend(sentences) or real(model, pictures, index, sentences, device)
         ),
     )
-    refusal(Knows(), refmatte, template="the mask of the {keyword}")
+    no_target_rejection(Knows(), refmatte, template="the mask of the {keyword}")
     assert "the mask of the star" in asked and "the red star" in asked
 
 
@@ -79,5 +80,6 @@ def test_auc_is_the_share_of_pairs_in_order():
 
 
 def test_data_without_such_sentences_is_refused(make_scenes, tmp_path):
-    with pytest.raises(RimError, match="no_target"):
-        refusal(Knows(), RefMatte(make_scenes(tmp_path / "set", 2)))
+    with pytest.raises(RimError) as caught:
+        no_target_rejection(Knows(), RefMatte(make_scenes(tmp_path / "set", 2)))
+    assert caught.value.setting == "data.no_target"

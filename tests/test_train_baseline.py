@@ -1,4 +1,4 @@
-"""Training of the rivals: the same clock, state and record as CLIPMat's, and their scores by the same evaluation."""
+"""Training of the baselines: the same budget, state and record as CLIPMat's, scored by the same evaluation."""
 
 import dataclasses
 import json
@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 
 from rimlib import baselines
 from rimlib import profile as profiles
-from rimlib.baselines import clipseg
 from rimlib.baselines.baseline import Method
 from rimlib.baselines.clipmat import Ours
 from rimlib.errors import RimError
@@ -29,15 +28,15 @@ def small(monkeypatch):
     tiny = dataclasses.replace(
         tiny, train=dataclasses.replace(tiny.train, **settings), model=dataclasses.replace(tiny.model, image_size=64)
     )
-    monkeypatch.setattr(baselines.profiles, "load", lambda name: tiny)
+    monkeypatch.setattr(training.profiles, "load", lambda name: tiny)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
 
 
-def run(rival, data, out, steps, **more):
-    return training.train_rival(rival, "tiny", data, out, steps=steps, progress=False, **more)
+def run(baseline, data, out, steps, **more):
+    return training.train_baseline(baseline, "tiny", data, out, steps=steps, progress=False, **more)
 
 
 def test_clipseg_learns_four_scenes_and_is_scored_like_clipmat(make_scenes, tmp_path):
@@ -45,7 +44,7 @@ def test_clipseg_learns_four_scenes_and_is_scored_like_clipmat(make_scenes, tmp_
     record = run("clipseg", root, tmp_path / "out", 40)
     assert record["log"][-1]["total"] < record["log"][0]["total"] / 1.5
     assert (
-        record["settings"]["model"] == {"rival": "clipseg", "size": "tiny", "image_size": 64}
+        record["settings"]["model"] == {"baseline": "clipseg", "size": "tiny", "image_size": 64}
         and record["method"] == "clipseg"
     )
     assert record["settings"]["train"]["lr"] == 1e-3 and record["weights"] == "clip" and record["data"]["images"] == 4
@@ -69,10 +68,10 @@ def test_the_frozen_towers_are_the_shipped_ones_after_training(scenes, tmp_path)
     )
 
 
-@pytest.mark.parametrize("rival", baselines.TRAINABLE)
-def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(rival, scenes, tmp_path, monkeypatch):
-    run(rival, scenes, tmp_path / "whole", 6)
-    kind = type(baselines.get(rival, "tiny", "random"))
+@pytest.mark.parametrize("baseline", baselines.TRAINABLE)
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(baseline, scenes, tmp_path, monkeypatch):
+    run(baseline, scenes, tmp_path / "whole", 6)
+    kind = type(baselines.get(baseline, "tiny", "random"))
     real, calls = kind.loss, []
 
     def loss(self, *given):
@@ -83,14 +82,14 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(rival, scenes, 
 
     monkeypatch.setattr(kind, "loss", loss)
     with pytest.raises(KeyboardInterrupt):
-        run(rival, scenes, tmp_path / "parts", 6)
-    assert (tmp_path / "parts/train-state.safetensors").exists()
-    assert run(rival, scenes, tmp_path / "parts", 6)["metrics"]["steps"] == 6
-    whole, parts = (load_file(tmp_path / part / f"{rival}.safetensors") for part in ("whole", "parts"))
+        run(baseline, scenes, tmp_path / "parts", 6)
+    assert (tmp_path / "parts/train-state.pt").exists()
+    assert run(baseline, scenes, tmp_path / "parts", 6)["metrics"]["steps"] == 6
+    whole, parts = (load_file(tmp_path / part / f"{baseline}.safetensors") for part in ("whole", "parts"))
     assert all(torch.equal(parts[name], value) for name, value in whole.items())
 
 
-def test_a_finished_run_is_left_alone_and_another_rivals_is_not_taken_for_it(scenes, tmp_path):
+def test_a_finished_run_is_left_alone_and_another_baselines_is_not_taken_for_it(scenes, tmp_path):
     first = run("clipseg", scenes, tmp_path, 2)
     assert run("clipseg", scenes, tmp_path, 2) == first
     assert run("clipseg", scenes, tmp_path, 2, resume=False)["seconds"] != first["seconds"]
@@ -98,22 +97,23 @@ def test_a_finished_run_is_left_alone_and_another_rivals_is_not_taken_for_it(sce
 
 
 def test_both_are_asked_in_one_form_of_keyword_and_learn_what_fits_nothing(scenes, monkeypatch, tmp_path):
-    asked = []
-    batch = baselines.Samples.batch
-    monkeypatch.setattr(baselines.Samples, "batch", lambda self, *given: asked.append(given) or batch(self, *given))
+    drawn = []
+    batch = training.Samples.batch
+    monkeypatch.setattr(training.Samples, "batch", lambda self, *a, **b: drawn.append(b) or batch(self, *a, **b))
     run("mdetr", scenes, tmp_path, 1)
-    assert (
-        asked[0][7] == ("a photo of a {keyword}",) and asked[0][8] == 0.1
-    )  # templates; share of sentences that fit nothing
+    assert drawn[0]["templates"] == ("a photo of a {keyword}",) and drawn[0]["no_target"] == 0.1
 
 
 def test_what_cannot_be_trained_is_refused(scenes, tmp_path, capsys):
-    with pytest.raises(RimError, match="only clipseg, mdetr learn here"):
+    with pytest.raises(RimError, match="only clipseg, mdetr") as caught:
         run("grounded", scenes, tmp_path, 1)
+    assert caught.value.setting == "baseline"
     with pytest.raises(RimError, match="no public weights|must be"):
         run("mdetr", scenes, tmp_path, 1, weights="towers")
     assert (
-        training.main(["--rival", "clipseg", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--steps", "1"])
+        training.main(
+            ["--baseline", "clipseg", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--steps", "1"]
+        )
         == 2
     )
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith("rim: error:")
@@ -127,15 +127,19 @@ def test_the_papers_sizes_are_asked_for(monkeypatch, tmp_path):
 
     monkeypatch.setattr(baselines, "get", get)
     with pytest.raises(RimError, match=r"\('mdetr', 'paper', None\) {'image_size': 512}"):
-        training.train_rival("mdetr", "paper", tmp_path, tmp_path)
-    assert training.CHANGES["clipseg", "paper"]["images"] == 32 and training.CHANGES["mdetr", "paper"]["images"] == 8
-    paper = profiles.load("paper-b16").train
+        training.train_baseline("mdetr", "paper", tmp_path, tmp_path)
+    paper, clipseg, mdetr = (
+        profiles.load("paper-b16").train,
+        *(training.with_changes(profiles.load("paper-b16"), name).train for name in baselines.TRAINABLE),
+    )
+    assert clipseg.images == 32 and clipseg.steps == 50 * 45000 // 32 and mdetr.images == 8
+    assert mdetr.steps == 50 * 45000 // 8 and mdetr.clip_norm == 0.1 and clipseg.lr == mdetr.lr == paper.lr
     assert (paper.lr, paper.optimizer, paper.schedule, paper.sentences) == (1e-4, "adam", "fixed", 1)
-    assert training.CHANGES["clipseg", "paper"]["steps"] == 50 * 45000 // 32 and clipseg.IMAGE_SIZE["paper"] == 512
+    assert profiles.load("paper-b16").model.image_size == 512
 
 
 class Boxes(Method):
-    """A method that works at each picture's own size and asks one picture at a time: it answers with a box on the left."""
+    """A method that works at each image's own size, one at a time: it predicts a box on the left."""
 
     name = "boxes"
 
@@ -169,7 +173,7 @@ def test_a_method_of_the_pictures_own_size_is_scored_too(scenes):
     assert row["sad_in_band"] != pytest.approx(evaluate(method, refmatte)["rows"][0]["sad_in_band"])
 
 
-def test_a_rival_is_scored_by_the_command_and_its_record_has_the_scores(scenes, make_scenes, tmp_path, capsys):
+def test_a_baseline_is_scored_by_the_command(scenes, tmp_path, capsys):
     from rimlib.evaluation import evaluate as command
 
     path = baselines.get("clipseg", "tiny", "random").save(tmp_path / "clipseg.safetensors")
@@ -192,35 +196,23 @@ def test_a_rival_is_scored_by_the_command_and_its_record_has_the_scores(scenes, 
     )
     assert json.loads(capsys.readouterr().out)["entities"] == 4
     assert json.loads((tmp_path / "e.json").read_text())["method"] == "clipseg"
+
+
+def test_a_trained_baseline_is_scored_on_both_splits_and_its_record_has_the_scores(make_scenes, tmp_path, monkeypatch):
+    from tools import ship
+
     root = make_scenes(make_scenes(make_scenes(tmp_path / "d", 4), 2, split="seen", seed=3), 2, split="test", seed=4)
-    record = tmp_path / "record.json"
-    assert (
-        training.main(
-            [
-                "--rival",
-                "clipseg",
-                "--data",
-                str(root),
-                "--out",
-                str(tmp_path / "o"),
-                "--steps",
-                "1",
-                "--score",
-                str(root),
-                "--record",
-                str(record),
-            ]
-        )
-        == 0
-    )
-    kept = json.loads(record.read_text())
+    given = ["--baseline", "clipseg", "--data", str(root), "--out", str(tmp_path / "o"), "--steps", "1"]
+    assert training.main(given) == 0
+    monkeypatch.setattr(ship, "repository", lambda: tmp_path)
+    assert ship.main(["--baseline", str(tmp_path / "o"), "--data", str(root)]) == 0
+    kept = json.loads((tmp_path / "results/runs/baseline-clipseg-tiny.json").read_text())
     assert list(kept["scores"]) == ["keyword, seen", "expression, seen", "keyword, unseen", "expression, unseen"]
-    assert kept["scores"]["expression, seen"]["entities"] == 4 and set(kept["scores"]["keyword, seen"]) == set(
-        baselines.SCORES
-    )
+    assert kept["scores"]["expression, seen"]["entities"] == 4
+    assert set(kept["scores"]["keyword, seen"]) == set(evaluation.SCORES)
     assert set(kept["settings"]) == {"name", "seed", "train", "evaluate", "model"} and kept["metrics"]["steps"] == 1
     with pytest.raises(SystemExit):
-        training.main(["--rival", "clipseg", "--data", str(root), "--out", str(tmp_path / "o"), "--score", str(root)])
+        ship.main(["--baseline", str(tmp_path / "o")])
 
 
 def test_clipmat_alone_and_behind_the_interface_score_the_same(scenes):
