@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from rimlib.entities import auto_labels, classify_people, detect_category, levi_hassner, synonyms, zeroshot
+from rimlib.entities import auto_labels, classifiers, levi_hassner, synonyms, zeroshot
 from rimlib.entities.auto_labels import AutoLabeller, Label, Reason
 from rimlib.entities.find_weights import NoWeights
 from rimlib.errors import RimError
@@ -67,18 +67,18 @@ class Detector:
 
 def test_a_detection_counts_by_its_overlap_with_the_matte(cutout):
     foreground, alpha = cutout
-    coco = detect_category.coco_categories()
+    coco = classifiers.coco_categories()
     dog, bird = coco.index("dog"), coco.index("bird")
     elsewhere = np.roll(alpha, 30, axis=0)
     detector = Detector((dog, 0.6, alpha), (bird, 0.99, elsewhere), (bird, 0.2, alpha / 2), (0, 1.0, alpha))
-    found = detect_category.by_maskrcnn(detector, foreground, alpha)
+    found = classifiers.category_by_maskrcnn(detector, foreground, alpha)
     assert list(found) == ["dog", "bird"] and found["dog"] == pytest.approx(0.6)
     shared = np.minimum(alpha, elsewhere).sum() / np.maximum(alpha, elsewhere).sum()
     assert found["bird"] == pytest.approx(0.99 * shared + 0.2 * 0.5, rel=1e-5)
 
 
 def test_all_of_coco_is_in_our_table():
-    ours = detect_category.coco_categories()
+    ours = classifiers.coco_categories()
     assert len(ours) == 91 and ours[1] == "human" and "computer mouse" in ours and "mouse" not in ours
     assert [name for name in ours if name not in synonyms.categories()] == [None] * 11
 
@@ -116,9 +116,9 @@ def test_maskrcnn_with_random_weights_from_a_folder(tmp_path, monkeypatch, cutou
         and str(tmp_path) in missing.message
     )
     torch.save(tiny_maskrcnn().state_dict(), tmp_path / "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth")
-    model = detect_category.load_maskrcnn(tmp_path)
+    model = classifiers.load_maskrcnn(tmp_path)
     assert not model.training
-    found = detect_category.by_maskrcnn(model, *auto_labels.on_ground(*cutout))
+    found = classifiers.category_by_maskrcnn(model, *auto_labels.on_ground(*cutout))
     assert (
         found
         and set(found) <= set(synonyms.categories())
@@ -162,7 +162,7 @@ def blob(array, new):
 def caffemodel(path, outputs, new=False, seed=0):
     """A network of Levi and Hassner's shape, with few channels and random weights, in Caffe's old or new form.
 
-    NetParameter: name is field 1, layers are field 2 (V1LayerParameter: name 4, blobs 6) or 100 (LayerParameter: 1 and 7).
+    NetParameter: name is field 1, layers are field 2 (V1LayerParameter: name 4, blobs 6) or 100 (LayerParameter: 1, 7).
     """
     rng = np.random.default_rng(seed)
     layer, name_field, blobs_field = (100, 1, 7) if new else (2, 4, 6)
@@ -197,7 +197,7 @@ def reference(weights, image):
 
 
 def test_a_file_is_read_byte_by_byte(tmp_path):
-    """One layer, written out by hand: 0x12 is field 2 (a layer of the old form) with bytes, 0x15 its length, and so on."""
+    """One layer, written out by hand: 0x12 is field 2 (a layer of the old form), 0x1b its length, and so on."""
     layer = bytes.fromhex(
         "12 1b  22 05 636f6e7631  32 12  08 01 10 01 18 01 20 02  2a 08 0000803f 000000c0".replace(" ", "")
     )
@@ -222,7 +222,7 @@ def test_a_caffe_file_becomes_the_same_network_in_torch(tmp_path, new):
     caffemodel(tmp_path / "age_net.caffemodel", 8, new, seed=1)
     for name, arrays in levi_hassner.read_arrays(tmp_path / "gender_net.caffemodel").items():
         assert all(np.array_equal(one, other) for one, other in zip(arrays, weights[name]))
-    gender, _ = classify_people.load_levi(tmp_path)
+    gender, _ = classifiers.load_levi(tmp_path)
     image = np.random.default_rng(2).normal(0, 60, (1, 3, 227, 227)).astype(np.float32)
     expected = reference(weights, image)
     assert np.abs(gender(image) - expected).max() < 1e-5 and 0.05 < expected[0] < 0.95
@@ -234,15 +234,16 @@ def test_faces_are_given_in_blue_green_red_without_the_mean(tmp_path):
         caffemodel(tmp_path / "age_net.caffemodel", 8, seed=1),
     ]
     face = np.random.default_rng(3).integers(0, 256, (227, 227, 3), dtype=np.uint8)
-    image = (face[:, :, ::-1] - np.array(classify_people.MEAN)).astype(np.float32).transpose(2, 0, 1)[None]
-    answer = classify_people.by_levi(classify_people.load_levi(tmp_path), face)
+    image = (face[:, :, ::-1] - np.array(classifiers.MEAN)).astype(np.float32).transpose(2, 0, 1)[None]
+    answer = classifiers.person_by_levi(classifiers.load_levi(tmp_path), face)
     gender, age = reference(weights[0], image), reference(weights[1], image)
     assert answer["gender"] == (("male", "female")[gender.argmax()], pytest.approx(float(gender.max()), abs=1e-4))
-    assert answer["age_group"][0] == list(classify_people.AGES.values())[age.argmax()]
+    assert answer["age_group"][0] == classifiers.AGES[age.argmax()]
 
 
 def test_ages_are_grouped_as_in_table_2():
-    assert list(classify_people.AGES.values()) == ["child"] * 3 + ["teenager"] + ["adult"] * 3 + ["senior"]
+    assert list(classifiers.AGES) == ["child"] * 3 + ["teenager"] + ["adult"] * 3 + ["senior"]
+    assert classifiers.PEOPLE["senior", "male"] == "an old man" and len(classifiers.PEOPLE) == 8
 
 
 def onnx(outputs):
@@ -292,7 +293,7 @@ def test_onnx_files_are_read_and_broken_ones_named(tmp_path, cutout):
     assert gender.value in ("female", "male") and age.value in ("child", "teenager", "adult", "senior")
     image = np.random.default_rng(1).normal(0, 60, (1, 3, 227, 227)).astype(np.float32)
     scores = np.exp(weight @ image.mean((0, 2, 3)))
-    assert np.allclose(classify_people.load_levi(tmp_path)[0](image), scores / scores.sum(), atol=1e-5)
+    assert np.allclose(classifiers.load_levi(tmp_path)[0](image), scores / scores.sum(), atol=1e-5)
     caffemodel(tmp_path / "age_net.caffemodel", 2)  # the gender's network under the other's name
     with pytest.raises(RimError, match="2 numbers instead of 8"):
         AutoLabeller(people="levi", folder=tmp_path).label_person(*cutout)
@@ -326,7 +327,7 @@ def test_the_head_is_at_the_top_of_the_matte():
     alpha[20:80, 110:150] = 1  # a head right of the middle
     alpha[80:390, 60:170] = 1
     foreground = np.dstack([alpha * 0 + np.arange(200), np.arange(400)[:, None] + alpha * 0, alpha * 255])
-    head = classify_people.head(foreground, alpha)
+    head = classifiers.head(foreground, alpha)
     assert head.shape[0] == head.shape[1] and head[0, 0, 1] == 20 and 60 <= head.shape[0] <= 120
     assert head[0, 0, 0] <= 112 and head[0, -1, 0] >= 148
 
@@ -391,7 +392,7 @@ def test_a_tiny_clip_from_a_folder(tmp_path, cutout):
     assert np.abs(scores - expected).max() < 1e-6
     assert (
         AutoLabeller(clothes="clip", folder=tmp_path, clip="rim-test-clip").label_clothes(*cutout).value
-        in classify_people.GARMENTS
+        in classifiers.GARMENTS
     )
     (tmp_path / "rim-test-clip.safetensors").write_bytes(b"broken")
     with pytest.raises(RimError, match="not the weights of rim-test-clip"):
@@ -426,7 +427,7 @@ def test_missing_weights_are_looked_for_once(cutout, monkeypatch):
         tries.append(folder)
         raise NoWeights("none")
 
-    monkeypatch.setattr(detect_category, "load_maskrcnn", load)
+    monkeypatch.setattr(classifiers, "load_maskrcnn", load)
     labeller = AutoLabeller(category="maskrcnn")
     for _ in range(3):
         assert labeller.label_category("thing", *cutout).value is None

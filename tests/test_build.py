@@ -18,7 +18,7 @@ import pytest
 from small import SMALL, bytes_of
 
 from rimlib.entities import starter
-from rimlib.entities.pool import Pool
+from rimlib.entities.pool import PixelCache, Pool
 from rimlib.errors import RimError
 from rimlib.io import files
 from rimlib.refmatte import build, format, manifest, plan, render, workers
@@ -255,7 +255,10 @@ def test_a_group_decodes_each_of_its_entities_once(pool, tmp_path):
 def test_memory_does_not_grow_with_the_number_of_scenes(tmp_path):
     peaks = []
     for extra in (12, 12, 46):  # the first one loads what is loaded once
-        small = starter.load().with_cache(1_000_000)
+        pool = starter.load()
+        small = Pool(
+            pool.entities, pool.backgrounds, pool.cutout_readers, pool.background_readers, cache=PixelCache(10**6)
+        )
         settings = replace(SMALL, groups_train=0, extra_train=extra, height=180, width=240)
         tracemalloc.start()
         build.build(settings, tmp_path / f"{len(peaks)}", splits=("train",), pool=small, progress=False)

@@ -47,7 +47,7 @@ def test_the_shipped_pool_knows_its_sizes(monkeypatch):
     pool = starter.load()
     for entity in pool.entities[::40]:
         assert pool.size(entity.name) == starter.load().cutout(entity.name)[1].shape
-    assert not len(pool.cache)
+    assert pool.cache.bytes == 0
 
 
 def test_what_was_not_asked_for_longest_goes_first_when_the_limit_is_reached():
@@ -64,7 +64,7 @@ def test_one_thing_larger_than_the_limit_is_kept_until_the_next():
     pool = make(keep_bytes=100)
     assert pool.cutout("a") is pool.cutout("a") and READ == ["a"]
     pool.cutout("b")
-    assert len(pool.cache) == 1 and ("cutout", "b") in pool.cache
+    assert pool.cache.bytes == 1400 and pool.cutout("b") is pool.cutout("b") and READ == ["a", "b"]
 
 
 def test_a_part_holds_what_was_asked_for_and_shares_the_pixels():
@@ -90,13 +90,13 @@ def test_a_pickled_pool_is_small_and_copies_share_what_they_read():
     assert one.fingerprint() == pool.only(["a"], ["x"]).fingerprint()
 
 
-def test_a_cache_of_its_own_is_empty_here_and_elsewhere():
+def test_a_cache_of_its_own_is_shared_with_no_other_pool():
     pool = make()
     pool.cutout("a")
-    fresh = pool.with_cache(keep_bytes=3000)
+    fresh = Pool(pool.entities, pool.backgrounds, read_cutout, read_background, cache=PixelCache(3000))
     READ.clear()
     fresh.cutout("a"), pool.cutout("a")
-    assert READ == ["a"] and fresh.cache.limit == 3000 and fresh.fingerprint() == pool.fingerprint()
+    assert READ == ["a"] and fresh.fingerprint() == pool.fingerprint()
     here, fresh = pickle.loads(pickle.dumps(pool)), pickle.loads(pickle.dumps(fresh))
     READ.clear()
     here.cutout("a"), fresh.cutout("a")
@@ -144,4 +144,4 @@ def test_threads_may_share_a_pool():
     pool = make(keep_bytes=3000)
     with ThreadPoolExecutor(8) as threads:
         assert len(list(threads.map(lambda number: pool.cutout("abc"[number % 3]), range(3000)))) == 3000
-    assert pool.cache.bytes == 1400 * len(pool.cache) <= 3000
+    assert pool.cache.bytes == 2800

@@ -221,7 +221,7 @@ def test_odd_files_are_named(tmp_path):
     text = "\n".join(cheap.odd)
     assert "train/original/m_00a1b2c3.jpg: 8 x 8 pixels" in text
     assert "train/mask/m_00a1b2c4.png: is not an image" in text
-    assert "a quote, a space" in text and "'..'" in text
+    assert "train/mask/a 'b'.png" in text and "called a-b here" in text and "train/mask/..c.png" in text
     assert "train/mask/Readme.txt: no image" in text and "DS_Store" not in text
     assert "has the name of plain.jpg" in text
     assert "empty" not in text and any("m_00a1b2c5.png: its alpha is empty" in line for line in deep.odd)

@@ -1,14 +1,13 @@
 """Trimaps drawn by hand, kept as numbers, and the mattes that closed-form matting makes of them.
 
 A drawing is a JSON file: an `outline` of polygons traced along the contour by eye, a `band` of pixels to either side of
-    it that is left to
-the matting, and `paint`, brush strokes and polygons laid over that in their order. Points are written as in SVG, `"x,y
-x,y"`, in pixels of the image.
+it that is left to the matting, and `paint`, brush strokes and polygons laid over that in their order. Points are
+written as in SVG, `"x,y x,y"`, in pixels of the image.
 
     {"band": 6, "outline": ["12,40 30,8 52,44"], "paint": [{"label": "unknown", "width": 12, "stroke": "30,8 34,0"}]}
 
 Paper: Sec. 3.3 (the mattes of RefMatte-RW100 were made in image editors). The matting is Levin, Lischinski and Weiss's
-    closed form.
+closed form.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The annotation of a cut-out: automatic labels, corrected by a table that an annotator fills in; both are kept.
 
 Paper: Sec. 3.1: "automatically detect and label the category names for each foreground instance and then manually check
-    and correct them";
-"a semi-automatic strategy is adopted in retrieving such attributes". Three attributes for every entity, six for a
-person.
+and correct them"; "a semi-automatic strategy is adopted in retrieving such attributes". Three attributes for every
+entity, six for a person.
 """
 
 from __future__ import annotations
@@ -60,22 +59,19 @@ def annotate(
     """Category and attributes of one cut-out.
 
     Paper: Sec. 3.1, S2.2. A correction overrides all. Without one, the source's own word for the category
-        (`weak_category`) overrides the
-    automatic one, unless that is a kind of it: "butterfly" makes "insect" more exact.
+    (`weak_category`) overrides the automatic one, unless that is a kind of it: "butterfly" makes "insect" more exact.
 
     Args:
         name: of the cut-out, for messages.
         kind: `person`, `animal` or `thing`.
         foreground: uint8 (H, W, 3) RGB.
         alpha: float32 (H, W) in [0, 1].
-        corrections: column → text; an empty text is no correction; other columns are passed over; `age` is read as
-            `age_group`.
+        corrections: column → text; empty texts and other columns are passed over; `age` is read as `age_group`.
         labeller: the networks; none by default.
         weak_category: the source's word.
 
     Raises:
-        RimError: a correction that cannot be, an empty matte, or an attribute without a value; its field `setting` is
-            the attribute.
+        RimError: a correction that cannot be, an empty matte, or an attribute (`setting`) without a value.
     """
     if kind not in KINDS:
         raise RimError(f"{name}: kind must be {' or '.join(KINDS)}, found {kind!r}", setting="kind")

@@ -1,8 +1,8 @@
 """Automatic labels: what detectors and classifiers find of a cut-out, or the reason why there is none.
 
-Paper: Sec. 3.1, "a semi-automatic strategy": networks label, an annotator checks. `annotate` is the other half.
-No weights are fetched here. Where those of a network are not on this machine the label is None, with a message that
-names what to do.
+Paper: Sec. 3.1, "a semi-automatic strategy": networks label, an annotator checks. `annotate` is the other half. No
+weights are fetched here. Where those of a network are not on this machine the label is None, with a message that names
+what to do.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from rimlib.entities import classify_people, detect_category, zeroshot
+from rimlib.entities import classifiers, zeroshot
 from rimlib.entities.color import color_name, dominant_color
 from rimlib.entities.find_weights import NoWeights
 from rimlib.entities.zeroshot import Scorer
@@ -25,6 +26,7 @@ from rimlib.matting.composition import over
 
 NETWORKS = {"category": ("maskrcnn", "clip"), "people": ("levi", "clip"), "clothes": ("clip",)}
 GROUND = 128  # networks are given cut-outs on grey
+Found = dict[str, tuple[str, float]]  # column: value and probability
 
 
 class Reason(StrEnum):
@@ -85,38 +87,32 @@ class AutoLabeller:
     def label_category(self, kind: str, foreground: np.ndarray, alpha: np.ndarray) -> Label:
         """The category of a cut-out: foreground uint8 (H, W, 3), alpha float32 (H, W)."""
 
-        def run(network: Any) -> list[Label]:
+        def run(network: Any) -> Found:
             image, matte = on_ground(foreground, alpha)
             if self.category == "maskrcnn":
-                found = detect_category.by_maskrcnn(network, image, matte)
+                found = classifiers.category_by_maskrcnn(network, image, matte)
             else:
-                found = detect_category.by_clip(network, image, kind)
-            best = next(iter(found), None)
-            if best is None or found[best] < detect_category.SURE:
-                least = f", at best {best} ({found[best]:.2f})" if best else ""
-                message = f"category: {self.category} recognises nothing{least}"
-                return [Label("category", None, message, Reason.UNSURE)]
-            return self._found(self.category, {"category": (best, found[best])})
+                found = classifiers.category_by_clip(network, image, kind)
+            return {"category": next(iter(found.items()), ("nothing", 0.0))}
 
-        return self._run(self.category, ("category",), run)[0]
+        return self._run(self.category, ("category",), run, least=classifiers.SURE)[0]
 
     def label_person(self, foreground: np.ndarray, alpha: np.ndarray) -> list[Label]:
         """Gender and age group of a person."""
 
-        def run(network: Any) -> list[Label]:
+        def run(network: Any) -> Found:
             if self.people == "levi":
-                face = classify_people.head(over(foreground, alpha, GROUND), alpha)
-                return self._found(self.people, classify_people.by_levi(network, face))
-            return self._found(self.people, classify_people.by_clip(network, on_ground(foreground, alpha)[0]))
+                face = classifiers.head(over(foreground, alpha, GROUND), alpha)
+                return classifiers.person_by_levi(network, face)
+            return classifiers.person_by_clip(network, on_ground(foreground, alpha)[0])
 
         return self._run(self.people, ("gender", "age_group"), run)
 
     def label_clothes(self, foreground: np.ndarray, alpha: np.ndarray) -> Label:
         """The garment of a person."""
 
-        def run(network: Any) -> list[Label]:
-            found = classify_people.garment(network, on_ground(foreground, alpha)[0])
-            return self._found(self.clothes, {"clothes": found})
+        def run(network: Any) -> Found:
+            return {"clothes": classifiers.garment_by_clip(network, on_ground(foreground, alpha)[0])}
 
         return self._run(self.clothes, ("clothes",), run)[0]
 
@@ -125,37 +121,35 @@ class AutoLabeller:
         value = color_name(dominant_color(foreground, alpha))
         return Label("color", value, f"color: the most frequent colour is {value}")
 
-    @staticmethod
-    def _found(network: str | None, values: dict[str, tuple[str, float]]) -> list[Label]:
-        return [
-            Label(column, value, f"{column}: {value} ({share:.2f}) by {network}")
-            for column, (value, share) in values.items()
-        ]
-
-    def _run(self, name: str | None, columns: tuple[str, ...], run: Callable[[Any], list[Label]]) -> list[Label]:
+    def _run(
+        self, name: str | None, columns: tuple[str, ...], run: Callable[[Any], Found], least: float = 0.0
+    ) -> list[Label]:
+        """The labels of a network, or the same reason for each; None where a probability is below `least`."""
         if name is None:
-            return [
-                Label(column, None, f"{column}: no network was chosen for it", Reason.NOT_ASKED) for column in columns
-            ]
+            why, reason = "no network was chosen for it", Reason.NOT_ASKED
+            return [Label(column, None, f"{column}: {why}", reason) for column in columns]
         try:
             network = self._network(name)
         except NoWeights as error:
-            why = f"no weights for {name} ({error}); the table of corrections decides"
-            return [Label(column, None, f"{column}: {why}", Reason.NO_WEIGHTS) for column in columns]
-        return run(network)
+            why, reason = f"no weights for {name} ({error}); the table of corrections decides", Reason.NO_WEIGHTS
+            return [Label(column, None, f"{column}: {why}", reason) for column in columns]
+        labels = []
+        for column, (value, share) in run(network).items():
+            if share < least:
+                message = f"{column}: {name} recognises nothing, at best {value} ({share:.2f})"
+                labels.append(Label(column, None, message, Reason.UNSURE))
+            else:
+                labels.append(Label(column, value, f"{column}: {value} ({share:.2f}) by {name}"))
+        return labels
 
     def _network(self, name: str) -> Any:
         """The network, loaded once; or the error of the first try, raised again."""
         if name == "clip" and self.scorer is not None:
             return self.scorer
         if name not in self._loaded:
+            loaders = {"maskrcnn": classifiers.load_maskrcnn, "levi": classifiers.load_levi}
             try:
-                if name == "maskrcnn":
-                    self._loaded[name] = detect_category.load_maskrcnn(self.folder)
-                elif name == "levi":
-                    self._loaded[name] = classify_people.load_levi(self.folder)
-                else:
-                    self._loaded[name] = zeroshot.load(self.clip, self.folder)
+                self._loaded[name] = loaders.get(name, partial(zeroshot.load, self.clip))(self.folder)
             except NoWeights as error:
                 self._loaded[name] = error
         if isinstance(self._loaded[name], NoWeights):

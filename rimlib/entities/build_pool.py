@@ -1,10 +1,8 @@
 """Many cut-outs become a pool: foregrounds estimated, labels found, all in one folder of the shipped pool's format.
 
 Paper: Sec. 3.1. Each entity's foreground is computed once and stored as `entities/NAME.png`; what is known of it stays
-    in `parts/`, so
-that a call that was stopped goes on, and a changed table of corrections costs no new foreground. `pool.json` is written
-    last: a folder
-without it is not finished.
+in `parts/`, so that a call that was stopped goes on, and a changed table of corrections costs no new foreground.
+`pool.json` is written last: a folder without it is not finished.
 """
 
 from __future__ import annotations

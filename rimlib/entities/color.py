@@ -1,8 +1,8 @@
 """The colour of an entity: the most frequent cluster of its pixels, by its nearest CSS3 name.
 
-Paper: Sec. 3.1, "cluster all the pixel values of the foreground image, find the most frequent value, and match
-it with the specific color in webcolors". Pixels count by their alpha, and the match is made in CIELAB, where
-distance follows perception; in RGB a dark green is often nearest to a grey.
+Paper: Sec. 3.1, "cluster all the pixel values of the foreground image, find the most frequent value, and match it with
+the specific color in webcolors". Pixels count by their alpha, and the match is made in CIELAB, where distance follows
+perception; in RGB a dark green is often nearest to a grey.
 """
 
 from __future__ import annotations

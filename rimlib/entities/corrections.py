@@ -1,8 +1,7 @@
 """The table of corrections: what an annotator writes of an entity, in place of the automatic label.
 
 Paper: Sec. 3.1, "manually check and correct". A CSV file with a row for each corrected entity. An empty cell keeps the
-    automatic label;
-`keep` 0 leaves the entity out, and 1 brings back one that a source's filter left out.
+automatic label; `keep` 0 leaves the entity out, and 1 brings back one that a source's filter left out.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The pixels of one cut-out or background in a pool's form, made once and cached, with a record of their origin.
 
 Paper: Sec. 3.1. A record lies in `parts/entities/NAME.json` or `parts/backgrounds/NAME.json` and is written after the
-    image. It holds a
-stamp of the source's files (name, size, time) and of what was done to them; while the stamp is the same nothing is
-computed again.
+image. It holds a stamp of the source's files (name, size, time) and of what was done to them; while the stamp is the
+same nothing is computed again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """One cut-out and what is known of it.
 
 Paper: Sec. 3.1: every entity has an entry-level category, a colour and the two attributes salient and transparent; a
-    person has gender,
-age group and clothes besides.
+person has gender, age group and clothes besides.
 """
 
 from __future__ import annotations
@@ -15,13 +14,8 @@ KINDS = ("person", "animal", "thing")
 GENDERS = ("female", "male")
 AGE_GROUPS = ("child", "teenager", "adult", "senior")  # Paper: Table 2; "15-20" is called teenager here
 PERSON_ATTRIBUTES = ("gender", "age_group", "clothes")
-ATTRIBUTES = (
-    "category",
-    "color",
-    "salient",
-    "transparent",
-    *PERSON_ATTRIBUTES,
-)  # what a sentence can name of an entity
+# What a sentence can name of an entity:
+ATTRIBUTES = ("category", "color", "salient", "transparent", *PERSON_ATTRIBUTES)
 
 
 @dataclass(frozen=True)
@@ -59,17 +53,13 @@ class Entity:
     credit: str = ""
 
     def __post_init__(self) -> None:
-        rules: list[tuple[str, tuple[str, ...] | str]] = [
-            ("kind", KINDS),
-            ("category", "a word"),
-            ("split", ("train", "test")),
-        ]
+        rules: dict[str, tuple[str, ...]] = {"kind": KINDS, "category": (), "split": ("train", "test")}
         if self.kind == "person":
-            rules += [("gender", GENDERS), ("age_group", AGE_GROUPS), ("clothes", "a garment")]
-        for key, wanted in rules:
+            rules |= {"gender": GENDERS, "age_group": AGE_GROUPS, "clothes": ()}
+        for key, choices in rules.items():
             value = getattr(self, key)
-            if not value or (isinstance(wanted, tuple) and value not in wanted):
-                wanted = " or ".join(wanted) if isinstance(wanted, tuple) else wanted
+            if not value or (choices and value not in choices):
+                wanted = " or ".join(choices) or "a word"
                 raise RimError(f"entity {self.name!r}: {key} must be {wanted}, found {value!r}", setting=key)
 
     def looks(self) -> tuple:
@@ -83,8 +73,7 @@ class Entity:
     @classmethod
     def from_dict(cls, values: dict) -> Entity:
         """The opposite of `to_dict`; other keys are passed over."""
-        known = {item.name for item in fields(cls)}
-        return cls(**{key: value for key, value in values.items() if key in known})
+        return cls(**{item.name: values[item.name] for item in fields(cls) if item.name in values})
 
 
 @dataclass(frozen=True)
@@ -112,5 +101,4 @@ class Background:
     @classmethod
     def from_dict(cls, values: dict) -> Background:
         """From the fields by name; other keys are passed over."""
-        known = {item.name for item in fields(cls)}
-        return cls(**{key: value for key, value in values.items() if key in known})
+        return cls(**{item.name: values[item.name] for item in fields(cls) if item.name in values})

@@ -1,15 +1,14 @@
 """The Levi–Hassner networks for gender and age, in torch, with their published weights.
 
 Paper: Sec. 3.1, reference [16]. Three convolutions and three fully connected layers (Levi and Hassner, 2015, Sec. 3.2).
-    The weights were
-published as Caffe's `.caffemodel`, a protocol buffer: each field is a key (number and wire type) and a value. No
-library that is still kept reads it, so the few fields that hold the arrays are read here.
+The weights were published as Caffe's `.caffemodel`, a protocol buffer: each field is a key (number and wire type) and a
+value. No library that is still kept reads it, so the few fields that hold the arrays are read here.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,17 @@ from rimlib.errors import RimError
 SIDE = 227  # pixels of the input
 CONVOLUTIONS, FULL = ("conv1", "conv2", "conv3"), ("fc6", "fc7", "fc8")
 Arrays = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def load(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The network of a file as a function of arrays, float32 (1, 3, 227, 227) → (N,). Raises RimError as `build`."""
+    network = build(path)
+
+    def run(blob: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return network(torch.from_numpy(blob))[0].numpy()
+
+    return run
 
 
 def build(path: str | Path) -> nn.Sequential:
@@ -102,8 +112,12 @@ def read_blob(data: memoryview) -> np.ndarray:
         if number in (1, 2, 3, 4):  # num, channels, height, width
             old[number] = value
         elif number == 7:
-            for _, packed in fields(value):
-                shape += [packed] if isinstance(packed, int) else _varints(packed)
+            for _, packed in fields(value):  # numbers, in one field or in one each
+                place = 0
+                while not isinstance(packed, int) and place < len(packed):
+                    size, place = _varint(packed, place)
+                    shape.append(size)
+                shape += [packed] if isinstance(packed, int) else []
         elif number == 5:  # floats, packed or one by one
             parts.append(np.frombuffer(value, "<f4"))
     return np.concatenate(parts).reshape(shape or [old.get(number, 1) for number in (1, 2, 3, 4)])
@@ -140,11 +154,3 @@ def _varint(data: memoryview, place: int) -> tuple[int, int]:
         place, shift = place + 1, shift + 7
         if byte < 128:
             return value, place
-
-
-def _varints(data: memoryview) -> list[int]:
-    values, place = [], 0
-    while place < len(data):
-        value, place = _varint(data, place)
-        values.append(value)
-    return values

@@ -1,11 +1,11 @@
 """Images of wispy and transparent objects, drawn by code, whose alpha is known exactly.
 
-A matte that people or programs have cut out of a photograph is an estimate. Here each pixel is the mean of
-SAMPLES x SAMPLES points, each of which has a known opacity, so alpha is right to the last strand.
+A matte that people or programs have cut out of a photograph is an estimate. Here each pixel is the mean of SAMPLES x
+SAMPLES points, each of which has a known opacity, so alpha is right to the last strand.
 
-A painter takes the side of the image in pixels, a random generator and the RGB colour of the object, and returns
-the foreground, uint8 (S, S, 3), and alpha, float32 (S, S) in [0, 1]. Coordinates run over [0, 1], x to the right
-and y down; widths are in pixels of an image of 256. Eight painters and what they share make this file long.
+A painter takes the side of the image in pixels, a random generator and the RGB colour of the object, and returns the
+foreground, uint8 (S, S, 3), and alpha, float32 (S, S) in [0, 1]. Coordinates run over [0, 1], x to the right and y
+down; widths are in pixels of an image of 256. Eight painters and what they share make this file long.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class Pool:
         return [entity for entity in self.entities if kind in (None, entity.kind) and split in (None, entity.split)]
 
     def backgrounds_of(self, split: str | None = None) -> list[Background]:
-        """The backgrounds of one split, in the pool's order."""
+        """The backgrounds of one split."""
         return [background for background in self.backgrounds if split in (None, background.split)]
 
     def categories(self, split: str | None = None) -> list[str]:
@@ -106,15 +106,10 @@ class Pool:
 
     def only(self, entities: Iterable[str], backgrounds: Iterable[str]) -> Pool:
         """A small pool of some of the entities and backgrounds, by name and in the order given; it shares the cache."""
-        return self._with(
-            [self[name] for name in dict.fromkeys(entities)],
-            [self._background(name) for name in dict.fromkeys(backgrounds)],
-            self.cache,
-        )
-
-    def with_cache(self, keep_bytes: int = KEEP_BYTES) -> Pool:
-        """The same pool with an empty cache of its own, here and in any process that it is sent to."""
-        return self._with(self.entities, self.backgrounds, PixelCache(keep_bytes))
+        chosen = [self[name] for name in dict.fromkeys(entities)]
+        places = [self._background(name) for name in dict.fromkeys(backgrounds)]
+        readers = self.cutout_readers, self.background_readers
+        return Pool(chosen, places, *readers, self._sizes, self._digests, self.cache)
 
     def add(self, other: Pool) -> Pool:
         """A pool with the contents of both."""
@@ -132,11 +127,6 @@ class Pool:
         """SHA-256 of all entities, backgrounds and recorded digests, to know whether two pools are the same."""
         rows = [entity.to_dict() for entity in self.entities] + [asdict(item) for item in self.backgrounds]
         return hashlib.sha256(json.dumps([*rows, self._digests], sort_keys=True).encode()).hexdigest()
-
-    def _with(self, entities: list[Entity], backgrounds: list[Background], cache: PixelCache) -> Pool:
-        return Pool(
-            entities, backgrounds, self.cutout_readers, self.background_readers, self._sizes, self._digests, cache=cache
-        )
 
     def _background(self, name: str) -> Background:
         if name not in self._background_by_name:
@@ -159,12 +149,6 @@ class PixelCache:
         self._uid = uid or uuid.uuid4().hex
         self._items: OrderedDict[tuple[str, str], Any] = OrderedDict()
         self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __contains__(self, key: tuple[str, str]) -> bool:
-        return key in self._items
 
     def __reduce__(self) -> tuple:
         return _cache_of_this_process, (self.limit, self._uid)

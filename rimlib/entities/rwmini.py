@@ -1,11 +1,10 @@
 """RW-mini: a small real-world test set, photographs with two or three objects, animals or people in each.
 
 The counterpart of RefMatte-RW100 in its layout: `image/`, `mask/`, `refmatte_rw100_label.json`,
-`eval_index_expression.json`. What was
-made by hand stands in text files beside them: `selection.csv` (which photographs of which packages), `trimaps/`
-    (outlines and brush
-strokes as numbers) and the label file (four sentences for each entity: basic, absolute, relative, free).
-`tools/build_rwmini.py` makes images and mattes again from these and the packages.
+`eval_index_expression.json`. What was made by hand stands in text files beside them: `selection.csv` (which photographs
+of which packages), `trimaps/` (outlines and brush strokes as numbers) and the label file (four sentences for each
+entity: basic, absolute, relative, free). `tools/build_rwmini.py` makes images and mattes again from these and the
+packages.
 
 Paper: Sec. 3.3, S2.3 and S2.4 (RefMatte-RW100); Datasheet A.2 (no person can be known).
 """

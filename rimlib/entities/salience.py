@@ -1,9 +1,8 @@
 """Salient and transparent by the paper's lists of words, looked up through a category's synonyms.
 
 Paper: S2.2, "Definitions of transparent and salient entities": whatever has a listed word among its names is
-    transparent, or non-salient;
-"for all the other entities, we can easily define them as non-transparent ones or salient ones".
-The lists are short (no bubble, no steam, no feather), so a table of corrections decides on both.
+transparent, or non-salient; "for all the other entities, we can easily define them as non-transparent ones or salient
+ones". The lists are short (no bubble, no steam, no feather), so a table of corrections decides on both.
 """
 
 from __future__ import annotations

@@ -27,8 +27,7 @@ def cutouts(folder: str | Path = FOLDER) -> list[dict[str, str]]:
     """The rows of `selection.csv`, each with its `split`.
 
     The test split gets the last of every category of three or more, and whole persons: those with two or three images,
-        enough to
-    test on, while training keeps those with many.
+    enough to test on, while training keeps those with many.
     """
     rows = read_rows(Path(folder) / "selection.csv")
     categories, persons = defaultdict(list), defaultdict(list)

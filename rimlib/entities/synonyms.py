@@ -1,12 +1,10 @@
 """The words for an entity: synonyms of its category, and for people those of their age and gender.
 
 Paper: Sec. 3.1 (synonyms from WordNet, checked by hand) and Table 2. `categories.json` is the checked table, one row
-    for each
-category: `names` mean the category itself, `wider` words mean more than it ("bird" for an owl), `plural` and `mass` are
-    the nouns
-among them that take "are" or no article, `metres` is the longest side of the typical real thing (1000 for what is never
-seen at its size, such as the moon), `also` are words of other data sets that no sentence uses. A category that the
-table lacks has its own name only. `wordnet` makes the candidates that were read for the table.
+for each category: `names` mean the category itself, `wider` words mean more than it ("bird" for an owl), `plural` and
+`mass` are the nouns among them that take "are" or no article, `metres` is the longest side of the typical real thing
+(1000 for what is never seen at its size, such as the moon), `also` are words of other data sets that no sentence uses.
+A category that the table lacks has its own name only. `wordnet` makes the candidates that were read for the table.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """The colours of a foreground where its image shows foreground and background mixed.
 
 Paper: Sec. 3.1, "for each relationship, we generate the foregrounds by [17]": Levin, Lischinski and Weiss, A
-    closed-form solution to
-natural image matting, PAMI 2008, Sec. 7. With alpha a known, foreground F and background B of the image I minimise
+closed-form solution to natural image matting, PAMI 2008, Sec. 7. With alpha a known, foreground F and background B of
+the image I minimise
 
     Σ (a F + (1 - a) B - I)² + Σ |∇a| (|∇F|² + |∇B|²)
 
 over pixels and channels: colours change slowly where alpha changes. The multi-level form (Germer et al., Fast
-    multi-level foreground
-estimation, ICPR 2020) solves nearly the same from coarse to fine, several times as fast. Both are pymatting's.
+multi-level foreground estimation, ICPR 2020) solves nearly the same from coarse to fine, several times as fast. Both
+are pymatting's.
 """
 
 from __future__ import annotations

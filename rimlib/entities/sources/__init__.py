@@ -1,8 +1,7 @@
 """Where entities come from: the public data sets of the paper, any folder of RGBA images, the installed art packages.
 
 Paper: Sec. 3.1 and Table S1. `read("am2k", folder)` gives a `Source`: cut-outs and backgrounds as file names, and a
-    report of what was
-found beside what the paper used.
+report of what was found beside what the paper used.
 """
 
 from __future__ import annotations

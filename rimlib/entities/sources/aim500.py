@@ -1,8 +1,8 @@
 """AIM-500: 500 photographs of seven kinds. Paper: Table S1, 200 of them.
 
 All are test images before long-tailed categories move. The paper has "all" (Sec. 3.1) and uses 200: just as many as are
-neither portraits (100) nor animals (200), which AM-2k and P3M-10k have
-enough of. `aim_category_type.json` names the kinds: {"<image>": {"type": "SO", "category": "plant"}}.
+neither portraits (100) nor animals (200), which AM-2k and P3M-10k have enough of. `aim_category_type.json` names the
+kinds: {"<image>": {"type": "SO", "category": "plant"}}.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None) -> So
     layout = public.LAYOUTS["aim500"]
     (part,) = layout.parts
     root = root_of(folder, layout.roots, ["mask", "original"])
-    report = Report(layout.title, str(root))
+    report = Report(layout.title, root)
     source = Source(layout.name, report)
-    found = pair(part, root, report, **layout.facts)
+    found = pair(part, report, **layout.facts)
     categories = _categories(root)
     stems = {cutout.name for cutout in found}
     report.missing += [f"{INDEX}: has {stem!r}, and there is no such matte" for stem in categories if stem not in stems]
@@ -48,7 +48,7 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None) -> So
     report.counts.append(Count(part.mattes, len(cutouts), part.public))
     for category, number in PUBLIC.items():
         report.counts.append(Count(category, sum(cutout.group == category for cutout in cutouts), number))
-    public.finish(layout, source, root, cutouts, deep, least, reasons)
+    public.finish(layout, source, cutouts, deep, least, reasons)
     return source
 
 

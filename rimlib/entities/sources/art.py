@@ -35,7 +35,7 @@ def read(
     """
     root = Path(root)
     rows, places = selection.cutouts(tables), selection.backgrounds(tables)
-    source = Source("art", Report("art packages", str(root)))
+    source = Source("art", Report("art packages", root))
     keys = ("name", "kind", "split", "source", "path", "licence", "credit")
     cutouts = [
         CutoutFiles(
@@ -49,7 +49,7 @@ def read(
         )
         for row in rows
     ]
-    take(source, root, cutouts, least=least or 0, deep=deep)
+    take(source, cutouts, least=least or 0, deep=deep)
     keys = ("name", "split", "source", "path", "category", "licence", "credit")
     source.backgrounds = [BackgroundFile(**_pick(row, keys), file=selection.locate(row, root)) for row in places]
     source.report.counts += [

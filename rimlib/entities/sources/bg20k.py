@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rimlib.entities.sources.common import BackgroundFile, Source, listing, need, root_of
+from rimlib.entities.sources.common import BackgroundFile, Source, listing, root_of
 from rimlib.entities.sources.names import unique
 from rimlib.entities.sources.report import Count, Report
 from rimlib.errors import RimError
@@ -27,11 +27,11 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None) -> So
         RimError: a part is missing.
     """
     root = root_of(folder, ROOTS, [part for _, part, _ in PARTS])
-    source = Source("bg20k", Report("BG-20k", str(root)))
+    source = Source("bg20k", Report("BG-20k", root))
     found: dict[str, tuple[str, Path]] = {}  # path inside the data set → split, file
     for split, part, number in PARTS:
-        paths = listing(need(root, part, "BG-20k"), root, source.report).values()
-        found.update((path.relative_to(root).as_posix(), (split, path)) for path in paths)
+        paths = listing(part, source.report).values()
+        found.update((source.report.shown(path), (split, path)) for path in paths)
         source.report.counts.append(Count(part, len(paths), number))
     names = unique({shown: f"bg20k {path.stem}" for shown, (_, path) in found.items()})
     for shown, (split, path) in found.items():

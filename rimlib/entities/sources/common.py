@@ -19,7 +19,6 @@ from rimlib.errors import RimError
 from rimlib.io import files, images
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
-SPOKEN = {" ": "a space", "'": "a quote", '"': "a quote", "\\": "a backslash", "..": "'..'"}
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,6 @@ class CutoutFiles:
 
     Attributes:
         name: `[a-z0-9-]+`, unique, begins with the source's name.
-        kind: `person`, `animal` or `thing`.
-        split: `train` or `test`.
         path: the matte (or RGBA file) as it is named inside the data set, for credits and messages.
         alpha: the matte's file; None where it is the alpha channel of `foreground`.
         image: the photograph with its background, or None.
@@ -61,9 +58,7 @@ class CutoutFiles:
     @property
     def matte(self) -> Path:
         """The file that holds the alpha."""
-        path = self.alpha or self.foreground
-        assert path is not None, self.path
-        return path
+        return self.files()[-1]
 
     def files(self) -> list[Path]:
         """All files that its pixels come from."""
@@ -126,26 +121,23 @@ def root_of(folder: str | Path, names: tuple[str, ...], inside: Iterable[str]) -
     return folder
 
 
-def need(root: Path, part: str, title: str) -> Path:
-    """A sub-folder that the data set can't be used without; RimError names what was expected where."""
-    if not (root / part).is_dir():
-        message = f"{root}: a part of {title} is missing: the folder {part}/ was expected in it"
-        raise RimError(message, path=root / part)
-    return root / part
-
-
-def listing(folder: Path, root: Path, report: Report, folders: bool = False) -> dict[str, Path]:
+def listing(part: str, report: Report, folders: bool = False) -> dict[str, Path]:
     """The images of a folder by their stems, in order of name; what is no image or has a strange name is reported.
 
-    `folders`: whether folders in it are expected, and not odd.
+    `part`: the folder's name inside the data set. `folders`: whether folders in it are expected, and not odd. Raises
+    RimError where there is no such folder.
     """
+    folder = report.root / part
+    if not folder.is_dir():
+        message = f"{report.root}: a part of {report.source} is missing: the folder {part}/ was expected in it"
+        raise RimError(message, path=folder)
     found: dict[str, Path] = {}
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
         raise RimError(f"{folder}: cannot be listed: {files.reason(error)}", path=folder) from error
     for path in paths:
-        shown = path.relative_to(root).as_posix()
+        shown = report.shown(path)
         if re.match(r"\.[^.]", path.name) or path.name == "Thumbs.db" or (folders and path.is_dir()):
             continue
         if path.suffix.lower() not in ENDINGS or not path.is_file():
@@ -154,54 +146,42 @@ def listing(folder: Path, root: Path, report: Report, folders: bool = False) -> 
             report.odd.append(f"{shown}: has the name of {found[path.stem].name}, passed over")
         else:
             found[path.stem] = path
-            letters = re.findall(r"[^\w.+()-]|\.\.", path.stem)
-            if strange := sorted({SPOKEN.get(letter, repr(letter)) for letter in letters}):
-                report.odd.append(f"{shown!r}: its name has {', '.join(strange)}; it is called {safe(path.stem)} here")
+            if strange := sorted(set(re.findall(r"[^\w.+()-]|\.\.", path.stem))):
+                report.odd.append(f"{shown!r}: its name has {strange}; it is called {safe(path.stem)} here")
     return found
 
 
-def pair(part: Part, root: Path, report: Report, **facts: Any) -> list[CutoutFiles]:
+def pair(part: Part, report: Report, **facts: Any) -> list[CutoutFiles]:
     """The cut-outs of one part: mattes joined by their stems with images, foregrounds, or both.
 
     `facts`: kind, source, licence and credit of all of them. Raises RimError where a folder is missing.
     """
-    title = report.source
-    mattes = listing(need(root, part.mattes, title), root, report)
+    mattes = listing(part.mattes, report)
     others: dict[str, dict[str, Path]] = {}
     for what, where in (("image", part.images), ("foreground", part.foregrounds)):
-        if where is None:
-            continue
-        if what == "foreground" and part.optional and not (root / where).is_dir():
+        if where and what == "foreground" and part.optional and not (report.root / where).is_dir():
             report.missing.append(f"{where}/: no such folder; foregrounds will be estimated")
-            continue
-        paths = others[what] = listing(need(root, where, title), root, report)
-        for lone, other, text in (
-            (mattes, paths, f"a matte without its {what} in {where}/"),
-            (paths, mattes, f"a {what} file without its matte in {part.mattes}/"),
-        ):
-            report.missing += [
-                f"{path.relative_to(root).as_posix()}: {text}" for stem, path in lone.items() if stem not in other
-            ]
-    main = others.get("image", others.get("foreground", {}))
+        elif where:
+            paths = others[what] = listing(where, report)
+            alone = {
+                path: f"a matte without its {what} in {where}/" for stem, path in mattes.items() if stem not in paths
+            }
+            for stem, path in paths.items():
+                if stem not in mattes:
+                    alone[path] = f"a {what} file without its matte in {part.mattes}/"
+            report.missing += [f"{report.shown(path)}: {text}" for path, text in alone.items()]
+    pairs: list[tuple[str, Path, dict[str, Any]]]
+    pairs = [(stem, path, {what: paths.get(stem) for what, paths in others.items()}) for stem, path in mattes.items()]
+    same = {"split": part.split, "group": part.group, **facts}
     return [
-        CutoutFiles(
-            name=stem,
-            split=part.split,
-            path=path.relative_to(root).as_posix(),
-            alpha=path,
-            image=others.get("image", {}).get(stem),
-            foreground=others.get("foreground", {}).get(stem),
-            group=part.group,
-            **facts,
-        )
-        for stem, path in mattes.items()
-        if stem in main
+        CutoutFiles(name=stem, path=report.shown(path), alpha=path, **found, **same)
+        for stem, path, found in pairs
+        if found.get("image", found.get("foreground"))
     ]
 
 
 def take(
     source: Source,
-    root: Path,
     cutouts: list[CutoutFiles],
     names: dict[str, str] | None = None,
     least: int = 0,
@@ -212,7 +192,7 @@ def take(
 
     Left out is one whose shorter side has fewer than `least` pixels, or for which `refuse` has a reason.
     """
-    sizes = check_sizes(cutouts, root, source.report)
+    sizes = check_sizes(cutouts, source.report)
     if deep:
         check_pixels([cutout for cutout in cutouts if cutout in sizes], source.report)
     for cutout in cutouts:
@@ -225,7 +205,7 @@ def take(
             source.report.left_out.append(f"{cutout.path} ({named.name}): {why}")
 
 
-def check_sizes(cutouts: list[CutoutFiles], root: Path, report: Report) -> dict[CutoutFiles, tuple[int, int]]:
+def check_sizes(cutouts: list[CutoutFiles], report: Report) -> dict[CutoutFiles, tuple[int, int]]:
     """The size of each cut-out's matte, by headers; files that can't be read or don't fit it are reported."""
     sizes = {}
     for cutout in cutouts:
@@ -234,12 +214,11 @@ def check_sizes(cutouts: list[CutoutFiles], root: Path, report: Report) -> dict[
         except RimError as error:
             report.odd.append(str(error))
             continue
-        main = sizes[cutout] = found[cutout.matte]
-        report.odd += [
-            f"{path.relative_to(root).as_posix()}: {size[0]} x {size[1]} pixels, its matte has {main[0]} x {main[1]}"
-            for path, size in found.items()
-            if size != main
-        ]
+        height, width = sizes[cutout] = found[cutout.matte]
+        for path, size in found.items():
+            if size != (height, width):
+                its = f"{size[0]} x {size[1]} pixels, its matte has {height} x {width}"
+                report.odd.append(f"{report.shown(path)}: {its}")
     return sizes
 
 

@@ -34,10 +34,10 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None, kind:
     if not root.is_dir():
         raise RimError(f"{root}: no such folder; RGBA images are expected in it", path=root)
     name = safe(root.resolve().name)
-    source = Source(name, Report("folder", str(root)))
+    source = Source(name, Report("folder", root))
     cutouts = []
     for place, split, category in _places(root):
-        for stem, path in listing(place, root, source.report, folders=True).items():
+        for stem, path in listing(place, source.report, folders=True).items():
             words = category or re.sub(r"[\W_\d]+", " ", stem).strip().lower() or None
             person = words is not None and bool(PEOPLE & set(words.split()))
             cutouts.append(
@@ -46,20 +46,19 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None, kind:
                     kind="person" if person else kind,
                     split=split,
                     source=name,
-                    path=path.relative_to(root).as_posix(),
+                    path=source.report.shown(path),
                     alpha=None,
                     foreground=path,
                     weak_category="human" if person else words,
                 )
             )
     names = unique({cutout.path: f"{name} {cutout.path.rsplit('.', 1)[0]}" for cutout in cutouts})
-    take(source, root, cutouts, names, least or 0, deep)
+    take(source, cutouts, names, least or 0, deep)
     if (root / "backgrounds").is_dir():
-        found = listing(root / "backgrounds", root, source.report)
+        found = listing("backgrounds", source.report)
         names = unique({stem: f"{name} bg {stem}" for stem in found})
         source.backgrounds = [
-            BackgroundFile(names[stem], "train", name, path.relative_to(root).as_posix(), path)
-            for stem, path in found.items()
+            BackgroundFile(names[stem], "train", name, source.report.shown(path), path) for stem, path in found.items()
         ]
     if not source.cutouts and not source.backgrounds:
         message = f"{root}: no image in it; RGBA images are expected, in it or in folders named by category"
@@ -68,20 +67,19 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None, kind:
     return source
 
 
-def _places(root: Path) -> Iterator[tuple[Path, str, str | None]]:
-    """Each folder that may hold cut-outs, with its split and category."""
-    yield root, "train", None
+def _places(root: Path) -> Iterator[tuple[str, str, str | None]]:
+    """Each folder that may hold cut-outs, by its name inside the root, with its split and category."""
+    yield ".", "train", None
     for child in _folders(root):
-        if child.name in ("train", "test"):
-            yield child, child.name, None
-            for inner in _folders(child):
-                yield inner, child.name, _words(inner.name)
-        elif child.name != "backgrounds":
-            yield child, "train", _words(child.name)
+        if child in ("train", "test"):
+            yield child, child, None
+            yield from ((f"{child}/{inner}", child, _words(inner)) for inner in _folders(root / child))
+        elif child != "backgrounds":
+            yield child, "train", _words(child)
 
 
-def _folders(parent: Path) -> list[Path]:
-    return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _folders(parent: Path) -> list[str]:
+    return sorted(path.name for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _words(name: str) -> str:

@@ -137,20 +137,19 @@ def read(layout: Layout, folder: str | Path, deep: bool = False, least: int | No
     Raises RimError where a part of the layout is missing.
     """
     root = root_of(folder, layout.roots, [part.mattes for part in layout.parts])
-    source = Source(layout.name, Report(layout.title, str(root)))
+    source = Source(layout.name, Report(layout.title, root))
     cutouts = []
     for part in layout.parts:
-        found = pair(part, root, source.report, **layout.facts)
+        found = pair(part, source.report, **layout.facts)
         source.report.counts.append(Count(part.mattes, len(found), part.public))
         cutouts += found
-    finish(layout, source, root, cutouts, deep, least)
+    finish(layout, source, cutouts, deep, least)
     return source
 
 
 def finish(
     layout: Layout,
     source: Source,
-    root: Path,
     cutouts: list[CutoutFiles],
     deep: bool = False,
     least: int | None = None,
@@ -171,7 +170,7 @@ def finish(
         return " ".join(filter(None, (layout.name, group, cutout.name)))
 
     names = unique({cutout.path: raw_name(cutout) for cutout in cutouts})
-    take(source, root, cutouts, names, layout.least if least is None else least, deep, refuse)
+    take(source, cutouts, names, layout.least if least is None else least, deep, refuse)
     for split in ("train", "test"):
         if parts := [part for part in layout.parts if part.split == split]:
             usable = sum(cutout.split == split for cutout in source.cutouts)

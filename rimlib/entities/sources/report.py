@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Report:
     """
 
     source: str
-    folder: str
+    root: Path
     counts: list[Count] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     odd: list[str] = field(default_factory=list)
@@ -38,9 +39,13 @@ class Report:
         """Every part has at least the files of its public release, and none lacks its other half."""
         return not self.missing and all(count.public is None or count.found >= count.public for count in self.counts)
 
+    def shown(self, path: Path) -> str:
+        """A file's name inside the data set."""
+        return path.relative_to(self.root).as_posix()
+
     def lines(self, most: int = 20) -> list[str]:
         """The report as text; of each list at most `most` lines and how many more there are."""
-        text = [f"{self.source}: {self.folder}"]
+        text = [f"{self.source}: {self.root}"]
         for count in self.counts:
             numbers = {"in the public release": count.public, "used by the paper": count.paper}
             wanted = ", ".join(f"{number:,} {what}" for what, number in numbers.items() if number is not None)

@@ -1,10 +1,9 @@
 """SIM, the Semantic Image Matting set (SIMD): 20 classes of matting patterns.
 
 Paper: Table S1, 271 training and 41 test foregrounds. The split is that of the list of its own test scenes,
-    `SIMD_composition_test_filelist.txt` (lines
-"class:foreground:background"), looked for in the folder and the one above it; `train/` and `test/` with the classes in
-them are read too. A foreground may lie in two classes: its second name is listed, and it is used once. `hair_easy` and
-`hair_hard` are people, and are left out.
+`SIMD_composition_test_filelist.txt` (lines "class:foreground:background"), looked for in the folder and the one above
+it; `train/` and `test/` with the classes in them are read too. A foreground may lie in two classes: its second name is
+listed, and it is used once. `hair_easy` and `hair_hard` are people, and are left out.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None) -> So
     """
     layout = public.LAYOUTS["sim"]
     root = root_of(folder, layout.roots, [prefix + name for prefix in ("", "train/", "test/") for name in CLASSES])
-    report = Report(layout.title, str(root))
+    report = Report(layout.title, root)
     source = Source(layout.name, report)
     listed = _test_list(root)
     parted = [split for split in ("train", "test") if any((root / split / name).is_dir() for name in CLASSES)]
@@ -49,7 +48,7 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None) -> So
             report.missing.append(f"{where}/: no such folder of a class")
             continue
         part = Part(split or "train", f"{where}/alpha", foregrounds=f"{where}/fg", group=name)
-        found = pair(part, root, report, **layout.facts)
+        found = pair(part, report, **layout.facts)
         report.counts.append(Count(where, len(found)))
         for cutout in found:
             if name in PEOPLE:
@@ -75,7 +74,7 @@ def read(folder: str | Path, deep: bool = False, least: int | None = None) -> So
         for stem in sorted(stems)
         if (name, stem) not in names
     ]
-    public.finish(layout, source, root, cutouts, deep, least, reasons)
+    public.finish(layout, source, cutouts, deep, least, reasons)
     return source
 
 
