@@ -196,7 +196,7 @@ def test_several_pictures_in_parts_give_what_each_gives_alone(name, monkeypatch)
 def test_an_unknown_method_is_refused_with_the_names_that_exist():
     with pytest.raises(
         RimError,
-        match="method 'sam': there is none of this name; there are clipmat, clipseg, mdetr, grounded, clipseg.vitmatte",
+        match="unknown method 'sam': must be one of clipmat, clipseg, mdetr, grounded, clipseg.vitmatte",
     ):
         baselines.get("sam")
     with pytest.raises(RimError, match="clipmat in size paper: nobody has published .* weights='random'"):

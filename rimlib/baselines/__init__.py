@@ -26,9 +26,9 @@ def get(name: str, size: str = "paper", weights: str | None = None, **settings):
 
     >>> get("clipsag")
     Traceback (most recent call last):
-    rimlib.errors.RimError: method 'clipsag': there is none of this name; there are clipmat, clipseg, mdetr, grounded, clipseg+vitmatte
+    rimlib.errors.RimError: unknown method 'clipsag': must be one of clipmat, clipseg, mdetr, grounded, clipseg+vitmatte
     """
     if name not in _HOMES:
-        raise RimError(f"method {name!r}: there is none of this name; there are {', '.join(METHODS)}")
+        raise RimError(f"unknown method {name!r}: must be one of {', '.join(METHODS)}", setting="method")
     module, attribute = _HOMES[name]
     return getattr(import_module(module), attribute).from_settings(size, weights, **settings)

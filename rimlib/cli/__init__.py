@@ -2,9 +2,10 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import Any
 
 import rimlib
@@ -37,6 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
     except RimError as error:
         print(f"rim: error: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if (extra := _extra_of(package)) is None:
+            raise
+        print(f"rim: error: this needs the package {package}: pip install 'rimlib[{extra}]'", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -47,10 +54,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int | None:
     if arguments and arguments[0] in TRAININGS:
+        if arguments[0] == "train-baseline":
+            require("transformers", "baselines")
         module = import_module(f"rimlib.training.{TRAININGS[arguments[0]][0]}")
         return module.main(arguments[1:])
     options = _parser().parse_args(arguments)
     return options.command(options)
+
+
+def _extra_of(package: str) -> str | None:
+    """The extra of rimlib that brings a package, by the metadata of the installed rimlib."""
+    for line in metadata.requires("rimlib") or ():
+        found = re.match(r"([\w.-]+).*\bextra == ['\"]([\w-]+)['\"]", line)
+        if found and found[1] == package:
+            return found[2]
+    return None
 
 
 def _parser() -> argparse.ArgumentParser:
