@@ -98,7 +98,7 @@ ERRORS = {
         "o.png",
         None,
     ),
-    "a profile": (lambda at: profiles.load("tinny"), "tinny", "tiny", None, None),
+    "a profile": (lambda at: profiles.load("tinny"), "tinny", "tiny", None, "profile"),
     "a package": (
         lambda at: require("no_such_package", "course"),
         "no_such_package",
