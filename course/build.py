@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TextIO
 
 from course import chapters as runner
+from rimlib import provenance
 from rimlib.errors import RimError
 from rimlib.io.files import write_atomically
 from rimlib.repository import repository
-from rimlib.training import record
 
 # Packages whose versions decide what a chapter shows.
 _STAMPED = (
@@ -151,10 +151,10 @@ def build(log: TextIO | None = None) -> Path:
 
 
 def _environment() -> list[tuple[str, str]]:
-    found, state = record.versions(_STAMPED), record.git_state()
+    found, state = provenance.versions(_STAMPED), provenance.git_state()
     commit = state["commit"][:12] + ("-dirty" if state["changed"] else "") if state else "unknown"
     rows = [("rimlib", found.pop("rimlib")), ("commit", commit), ("Python", found.pop("python")), *found.items()]
-    machine = record.machine()
+    machine = provenance.machine()
     rows.append(("system", f"{machine['system']}, {machine['processor']}, {machine['cores']} cores"))
     rows.append(("accelerator", _accelerator()))
     rows.append(("built (UTC)", f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M}"))

@@ -103,11 +103,12 @@ def test_mdetrs_frozen_towers_stay_as_they_are_and_do_not_drop_out():
 
 @pytest.mark.parametrize("name", baselines.TRAINABLE)
 def test_they_take_the_samples_of_clipmat(name, scenes):
+    from rimlib.profile import Train
     from rimlib.refmatte.dataset import RefMatte
     from rimlib.training.samples import Samples
 
     batch = Samples(RefMatte(scenes, split="train"), 64, cache=False, workers=1).batch(
-        np.random.default_rng(0), images=2, sentences=2
+        np.random.default_rng(0), Train(images=2, sentences=2)
     )
     inputs = batch.on("cpu")
     method = baselines.get(name, "tiny", "random").train()

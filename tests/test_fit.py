@@ -163,20 +163,22 @@ def test_matrices_decay_unless_their_group_says_otherwise():
     ]
 
 
-def test_all_commands_have_the_same_last_options(capsys):
-    import argparse
+def test_all_commands_have_the_same_options(capsys, tmp_path):
+    given = []
+    train = lambda **options: given.append(options) or {"metrics": {"steps": 3}}
 
-    parse = lambda *words: loop.run_options(argparse.ArgumentParser(), ["--data", "d", "--out", "o", *words])
-    options, given = parse("--minutes", "1.5", "--device", "cpu")
-    assert given == {"minutes": 1.5, "steps": None, "resume": True, "device": "cpu"} and (
-        options.data,
-        options.out,
-    ) == ("d", "o")
-    assert parse("--fresh")[1]["resume"] is False and parse("--resume", "--steps", "3")[1] == {
-        "minutes": None,
-        "steps": 3,
-        "resume": True,
-        "device": None,
-    }
+    def run(*words):
+        return loop.run_training(train, loop.command("train", "…"), ["--data", "d", "--out", "o", *words])
+
+    common = {"data": "d", "out": "o", "steps": None, "minutes": None, "device": None, "resume": True}
+    assert (
+        run("--minutes", "1.5", "--device", "cpu") == 0 and run("--fresh") == 0 and run("--resume", "--steps", "3") == 0
+    )
+    assert given == [{**common, "minutes": 1.5, "device": "cpu"}, {**common, "resume": False}, {**common, "steps": 3}]
+    assert json.loads(capsys.readouterr().out.splitlines()[0]) == {"steps": 3}
     with pytest.raises(SystemExit):
-        parse("--fresh", "--resume")
+        run("--fresh", "--resume")
+    parser = loop.command("train", "…")
+    parser.add_argument("--profile")
+    assert loop.run_training(train, parser, ["--data", "d", "--out", "o", "--profile", "tny"]) == 2
+    assert "did you mean tiny?" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from rimlib import profile
+from rimlib import profile, provenance
 from rimlib.errors import RimError
 from rimlib.training import record
 
@@ -52,21 +52,21 @@ def test_source_hash_sees_a_change_and_no_line_ends(tmp_path, monkeypatch):
     folder = tmp_path / "rimlib"
     folder.mkdir()
     (folder / "__init__.py").write_bytes(b"a = 1\nb = 2\n")
-    monkeypatch.setattr(record.rimlib, "__file__", str(folder / "__init__.py"))
-    first = record.source_hash()
+    monkeypatch.setattr(provenance.rimlib, "__file__", str(folder / "__init__.py"))
+    first = provenance.source_hash()
     (folder / "__init__.py").write_bytes(b"a = 1\r\nb = 2\r\n")
-    assert record.source_hash() == first
+    assert provenance.source_hash() == first
     (folder / "__init__.py").write_bytes(b"a = 1\nb = 3\n")
-    assert record.source_hash() != first
+    assert provenance.source_hash() != first
 
 
 def test_git_state_of_a_checkout_and_outside_one(tmp_path, monkeypatch):
     folder = tmp_path / "rimlib"
     folder.mkdir()
     (folder / "__init__.py").write_text("a = 1\n")
-    monkeypatch.setattr(record.rimlib, "__file__", str(folder / "__init__.py"))
+    monkeypatch.setattr(provenance.rimlib, "__file__", str(folder / "__init__.py"))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert record.git_state() is None
+    assert provenance.git_state() is None
 
     def git(*words):
         subprocess.run(
@@ -74,23 +74,23 @@ def test_git_state_of_a_checkout_and_outside_one(tmp_path, monkeypatch):
         )
 
     git("init")
-    assert record.git_state() is None  # in a repository that does not hold it, such as an environment inside one
+    assert provenance.git_state() is None  # in a repository that does not hold it, such as an environment inside one
     git("add", ".")
     git("commit", "-m", "one")
-    state = record.git_state()
+    state = provenance.git_state()
     assert len(state["commit"]) == 40 and state["changed"] is False
     (folder / "__init__.py").write_text("a = 2\n")
-    assert record.git_state()["changed"] is True
+    assert provenance.git_state()["changed"] is True
 
 
 def test_git_may_be_missing(monkeypatch):
     def missing(*_, **__):
         raise FileNotFoundError("git")
 
-    monkeypatch.setattr(record.subprocess, "run", missing)
-    assert record.git_state() is None
+    monkeypatch.setattr(provenance.subprocess, "run", missing)
+    assert provenance.git_state() is None
 
 
 def test_commands_show_no_folder_of_the_machine():
     words = ["/home/someone/rimlib/training/clipmat.py", "--data", "/secret/place/data", "--minutes", "3"]
-    assert record.this_command(words) == "python -m rimlib.training.clipmat --data data --minutes 3"
+    assert provenance.this_command(words) == "python -m rimlib.training.clipmat --data data --minutes 3"

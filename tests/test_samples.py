@@ -8,6 +8,7 @@ from rimlib.errors import RimError
 from rimlib.io.files import write_json
 from rimlib.io.images import resize
 from rimlib.matting.relations import mirror
+from rimlib.profile import Train
 from rimlib.refmatte import format
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.training import augment, loop
@@ -20,6 +21,12 @@ SIZE = 48
 @pytest.fixture(scope="module")
 def samples(scenes):
     return Samples(RefMatte(scenes), SIZE, cache=False)
+
+
+def draw(samples, seed, templates=("{keyword}",), **changes):
+    """A batch without changes of light and without keywords, but for `changes`."""
+    settings = {"sentences": 2, "keyword_share": 0.0, "flip": 0.0, "noise": 0.0, "no_target": 0.0, "trimap_kernel": 7}
+    return samples.batch(np.random.default_rng(seed), Train(**{**settings, **changes}), templates)
 
 
 def test_arrays_are_the_files_at_the_models_size(samples, scenes):
@@ -35,9 +42,7 @@ def test_arrays_are_the_files_at_the_models_size(samples, scenes):
 
 
 def test_a_batch_asks_about_different_entities_in_true_words(samples):
-    batch = samples.batch(
-        np.random.default_rng(0), images=8, sentences=2, keyword_share=0.5, templates=("a photo of a {keyword}",)
-    )
+    batch = draw(samples, 0, ("a photo of a {keyword}",), images=8, keyword_share=0.5, flip=0.5, noise=0.5)
     assert batch.images.shape == (8, SIZE, SIZE, 3) and batch.mattes.shape == batch.trimaps.shape == (16, SIZE, SIZE)
     assert batch.image_index.tolist() == [number for number in range(8) for _ in range(2)]
     for number in range(8):
@@ -53,28 +58,26 @@ def test_a_batch_asks_about_different_entities_in_true_words(samples):
 
 
 def test_a_flip_mirrors_picture_matte_and_words(samples):
-    kwargs = dict(images=6, sentences=1, keyword_share=0, noise=0)
-    straight = samples.batch(np.random.default_rng(3), flip=0, **kwargs)
-    flipped = samples.batch(np.random.default_rng(3), flip=1, **kwargs)
+    straight, flipped = (draw(samples, 3, images=6, sentences=1, flip=flip) for flip in (0.0, 1.0))
     assert np.array_equal(flipped.images, straight.images[:, :, ::-1])
     assert np.array_equal(flipped.mattes, straight.mattes[:, :, ::-1])
     assert flipped.texts == [mirror(text) for text in straight.texts] != straight.texts
 
 
 def test_the_same_seed_gives_the_same_batch(samples):
-    first, again, other = (samples.batch(np.random.default_rng(seed), images=4) for seed in (5, 5, 6))
+    first, again, other = (draw(samples, seed, images=4, flip=0.5, noise=0.5) for seed in (5, 5, 6))
     assert np.array_equal(first.images, again.images) and first.texts == again.texts
     assert not np.array_equal(first.images, other.images)
 
 
 def test_trimaps_are_classes_around_the_matte(samples):
-    batch = samples.batch(np.random.default_rng(0), images=4, trimap_kernel=3)
+    batch = draw(samples, 0, images=4, trimap_kernel=3)
     assert set(np.unique(batch.trimaps)) == {0, 1, 2}
     assert (batch.mattes[batch.trimaps == 0] == 0).all() and (batch.mattes[batch.trimaps == 2] == 255).all()
 
 
 def test_tensors_are_scaled_and_in_the_models_layout(samples):
-    batch = samples.batch(np.random.default_rng(0), images=3, noise=0, flip=0)
+    batch = draw(samples, 0, images=3)
     tensors = batch.on("cpu")
     assert tensors["images"].shape == (3, 3, SIZE, SIZE) and tensors["mattes"].shape == (6, 1, SIZE, SIZE)
     assert tensors["trimaps"].shape == (6, SIZE, SIZE)
@@ -96,15 +99,8 @@ def test_a_sentence_that_fits_nothing_has_an_empty_matte(make_scenes, tmp_path):
     )
     samples = Samples(RefMatte(root), SIZE, cache=False)
     plain, asked = (
-        samples.batch(
-            np.random.default_rng(1),
-            images=4,
-            flip=flip,
-            no_target=share,
-            noise=0,
-            templates=("a photo of a {keyword}",),
-        )
-        for flip, share in ((0, 0.0), (1, 1.0))
+        draw(samples, 1, ("a photo of a {keyword}",), images=4, flip=flip, no_target=share, keyword_share=0.4)
+        for flip, share in ((0.0, 0.0), (1.0, 1.0))
     )
     assert not any("square" in text for text in plain.texts)
     for row, text in enumerate(asked.texts):
@@ -124,7 +120,7 @@ def test_an_ambiguous_keyword_or_sentence_is_not_asked(make_scenes, tmp_path):
         row["fits"] = [[1, 2], [1], [1, 2], [1, 2]]
     label.write_text(json.dumps(rows))
     samples = Samples(RefMatte(root), 32, cache=False)
-    texts = samples.batch(np.random.default_rng(0), images=8, sentences=2, keyword_share=1.0, flip=0).texts
+    texts = draw(samples, 0, images=8, keyword_share=1.0).texts
     assert all("most edge of the picture" in text for text in texts)
 
 
@@ -135,11 +131,7 @@ def test_one_entity_is_asked_twice_in_other_words(make_scenes, tmp_path):
     label = root / "refmatte_train_label.json"
     rows = json.loads(label.read_text())
     label.write_text(json.dumps(dict(list(rows.items())[:1])))
-    texts = (
-        Samples(RefMatte(root), 32, cache=False)
-        .batch(np.random.default_rng(0), images=1, sentences=4, keyword_share=0, flip=1)
-        .texts
-    )
+    texts = draw(Samples(RefMatte(root), 32, cache=False), 0, images=1, sentences=4, flip=1.0).texts
     assert len(set(texts)) == 4
 
 

@@ -99,9 +99,10 @@ def test_a_finished_run_is_left_alone_and_another_baselines_is_not_taken_for_it(
 def test_both_are_asked_in_one_form_of_keyword_and_learn_what_fits_nothing(scenes, monkeypatch, tmp_path):
     drawn = []
     batch = training.Samples.batch
-    monkeypatch.setattr(training.Samples, "batch", lambda self, *a, **b: drawn.append(b) or batch(self, *a, **b))
+    monkeypatch.setattr(training.Samples, "batch", lambda self, *given: drawn.append(given) or batch(self, *given))
     run("mdetr", scenes, tmp_path, 1)
-    assert drawn[0]["templates"] == ("a photo of a {keyword}",) and drawn[0]["no_target"] == 0.1
+    _, settings, templates = drawn[0]
+    assert templates == ("a photo of a {keyword}",) and settings.no_target == 0.1
 
 
 def test_what_cannot_be_trained_is_refused(scenes, tmp_path, capsys):

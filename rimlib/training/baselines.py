@@ -7,7 +7,6 @@ the schedule of CLIPMat's own tiny run; its CLIPSeg stands on the same small CLI
     python -m rimlib.training.baselines --baseline clipseg --size tiny --data DATA --out run
 """
 
-import argparse
 import dataclasses
 import sys
 from collections.abc import Sequence
@@ -24,7 +23,6 @@ from rimlib.errors import RimError
 from rimlib.profile import Profile
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.training import loop
-from rimlib.training.clipmat import draw
 from rimlib.training.fit import Task, fit
 from rimlib.training.samples import Batch, Samples
 
@@ -93,7 +91,7 @@ class Training(Task):
 
     def prepare(self, method: Trainable, step: int) -> Batch:
         # A keyword in the one form that is evaluated: drawing from all templates is CLIPMat's own idea.
-        return draw(self.samples, self.rng(step), self.profile.train, (self.profile.evaluate.template,))
+        return self.samples.batch(self.rng(step), self.profile.train, (self.profile.evaluate.template,))
 
     def images(self, batch: Batch) -> int:
         return len(batch.images)
@@ -109,18 +107,12 @@ class Training(Task):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `rim train-baseline`. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m rimlib.training.baselines", description=__doc__.splitlines()[0])
+    parser = loop.command("train-baseline", "Train a method that CLIPMat is compared with.")
     parser.add_argument("--baseline", required=True, choices=baselines.TRAINABLE)
     parser.add_argument("--size", default="tiny", choices=tuple(PROFILES))
     parser.add_argument("--weights", help="random, clip (CLIPSeg), towers (MDETR), a hub name or a file")
     parser.add_argument("--image-size", type=int, help="pixels (CLIPMat's)")
-    options, given = loop.run_options(parser, arguments)
-    given |= {"weights": options.weights, "image_size": options.image_size}
-
-    def work() -> dict[str, Any]:
-        return train_baseline(options.baseline, options.size, options.data, options.out, **given)["metrics"]
-
-    return loop.run_command(work, options.out)
+    return loop.run_training(train_baseline, parser, arguments)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ Not in the paper, which starts from OpenAI's CLIP weights: a CLIP that is small 
     python -m rimlib.training.clip --profile tiny --data DATA --out clip
 """
 
-import argparse
 import math
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from rimlib import profile as profiles
 from rimlib.clipmat import backbone, prompt
 from rimlib.io.files import write_atomically, write_json
 from rimlib.profile import Profile
@@ -149,17 +147,9 @@ def _data(root: str | Path, size: int, progress: bool) -> tuple[Samples, Samples
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `rim pretrain`. Returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m rimlib.training.clip",
-        description="Pre-train a small CLIP on the captions of a RefMatte data set.",
-    )
+    parser = loop.command("pretrain", "Pre-train a small CLIP on the captions of a RefMatte data set.")
     parser.add_argument("--profile", default="tiny")
-    options, given = loop.run_options(parser, arguments)
-
-    def work() -> dict[str, Any]:
-        return pretrain_clip(profiles.load(options.profile), options.data, options.out, **given)["metrics"]
-
-    return loop.run_command(work, options.out)
+    return loop.run_training(pretrain_clip, parser, arguments)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ weights are an average over the last steps, and one model learns keywords and ex
     python -m rimlib.training.clipmat --profile tiny --data DATA --out run
 """
 
-import argparse
 import dataclasses
 import sys
 from collections.abc import Sequence
@@ -16,7 +15,6 @@ from typing import Any
 
 import torch
 
-from rimlib import profile as profiles
 from rimlib.clipmat import prompt
 from rimlib.clipmat.losses import clipmat_loss
 from rimlib.clipmat.model import CLIPMat
@@ -70,7 +68,7 @@ class Training(Task):
 
     def prepare(self, model: CLIPMat, step: int) -> tuple[Batch, torch.Tensor]:
         """A batch and its sentences' tokens."""
-        batch = draw(self.samples, self.rng(step), self.profile.train, prompt.templates(self.profile.model))
+        batch = self.samples.batch(self.rng(step), self.profile.train, prompt.templates(self.profile.model))
         return batch, model.tokenizer(batch.texts, truncate=True)
 
     def images(self, batch: tuple[Batch, torch.Tensor]) -> int:
@@ -91,12 +89,6 @@ class Training(Task):
         model.save(path, data=self.samples.fingerprint, weights=self.weights, **metrics)
 
 
-def draw(samples: Samples, rng: Any, settings: Train, templates: tuple[str, ...]) -> Batch:
-    """A batch by the settings of a training."""
-    names = ("images", "sentences", "keyword_share", "flip", "noise", "trimap_kernel", "no_target")
-    return samples.batch(rng, templates=templates, **{name: getattr(settings, name) for name in names})
-
-
 def groups(model: CLIPMat, settings: Train) -> list[dict[str, Any]]:
     """The parameters by learning rate: the image encoder, the text encoder, all that is new."""
     parts: dict[str, list[torch.nn.Parameter]] = {"image": [], "text": [], "new": []}
@@ -109,18 +101,11 @@ def groups(model: CLIPMat, settings: Train) -> list[dict[str, Any]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `rim train`. Returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m rimlib.training.clipmat", description="Train CLIPMat on a RefMatte data set."
-    )
+    parser = loop.command("train", "Train CLIPMat on a RefMatte data set.")
     parser.add_argument("--profile", default="tiny")
     weights = "clip, random, or a .safetensors file of a CLIP of the profile's backbone"
     parser.add_argument("--weights", default="clip", help=weights)
-    options, given = loop.run_options(parser, arguments)
-
-    def work() -> dict[str, Any]:
-        return train(profiles.load(options.profile), options.data, options.out, options.weights, **given)["metrics"]
-
-    return loop.run_command(work, options.out)
+    return loop.run_training(train, parser, arguments)
 
 
 if __name__ == "__main__":

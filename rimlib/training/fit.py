@@ -160,7 +160,7 @@ def fit(
     save()  # a disk that is full or read-only is found before the training, not after it
     try:
         with loop.Prefetcher(lambda step: task.prepare(model, step), budget.step) as batches:
-            _steps(task, model, average, optimizer, budget, batches, stages, done, save, chosen, progress)
+            _steps(task, parts, budget, batches, stages, done, save, chosen, progress)
     except KeyboardInterrupt:
         save()
         raise
@@ -176,9 +176,7 @@ def fit(
 
 def _steps(
     task: Task,
-    model: torch.nn.Module,
-    average: state.EMA,
-    optimizer: torch.optim.Optimizer,
+    parts: dict[str, Any],
     budget: loop.Budget,
     batches: loop.Prefetcher,
     stages: record.Stages,
@@ -187,6 +185,7 @@ def _steps(
     device: torch.device,
     progress: bool,
 ) -> None:
+    model, average, optimizer = parts.values()
     settings = task.train
     next_save, bad = budget.seconds + settings.checkpoint_seconds, 0
     sums: dict[str, float] = {}

@@ -12,16 +12,15 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 
+from rimlib import profile as profiles
 from rimlib.errors import RimError
-
-OPTIONS = ("minutes", "steps", "resume", "device")  # of a training command, as every training function takes them
 
 
 class Budget:
@@ -163,12 +162,9 @@ def bar(name: str, budget: Budget, shown: bool) -> Iterator[Callable[..., None]]
         yield show
 
 
-def run_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dict]:
-    """Add to a training command's own options those that all of them have, and parse.
-
-    Returns:
-        All options, and of them `OPTIONS`, which every training function takes.
-    """
+def command(name: str, text: str) -> argparse.ArgumentParser:
+    """The parser of the command `rim NAME`, with the options that all trainings have."""
+    parser = argparse.ArgumentParser(prog=f"rim {name}", description=text)
     parser.add_argument("--data", required=True, help="folder of the data set")
     parser.add_argument("--out", required=True, help="folder for the weights and the record")
     parser.add_argument("--steps", type=int, help="how many steps (the profile's)")
@@ -177,8 +173,20 @@ def run_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | None
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", default=True, help="resume an interrupted run (the default)")
     again.add_argument("--fresh", dest="resume", action="store_false", help="begin anew")
-    options = parser.parse_args(arguments)
-    return options, {name: getattr(options, name) for name in OPTIONS}
+    return parser
+
+
+def run_training(train: Callable[..., dict[str, Any]], parser: argparse.ArgumentParser, arguments: Any) -> int:
+    """Parse, load the profile if one is named, and train with all the options. Returns the exit status."""
+    options = vars(parser.parse_args(arguments))
+    out = options["out"]
+
+    def work() -> dict[str, Any]:
+        if "profile" in options:
+            options["profile"] = profiles.load(options["profile"])
+        return train(**options)["metrics"]
+
+    return run_command(work, out)
 
 
 def run_command(work: Callable[[], Any], out: Any) -> int:

@@ -8,7 +8,6 @@ network, minutes instead of days.
     python -m rimlib.training.refiner --data DATA --out run
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -180,17 +179,10 @@ def _place(truth: np.ndarray, coarse: np.ndarray, side: int, rng: np.random.Gene
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `rim refine`. Returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m rimlib.training.refiner", description="Train the refiner on a RefMatte data set."
-    )
+    parser = loop.command("refine", "Train the refiner on a RefMatte data set.")
     parser.add_argument("--profile", default="tiny")
     parser.add_argument("--clipmat", default="shipped", help="whose mattes to refine: shipped, a checkpoint, or none")
-    options, given = loop.run_options(parser, arguments)
-
-    def work() -> dict[str, Any]:
-        return train(profiles.load(options.profile), options.data, options.out, options.clipmat, **given)["metrics"]
-
-    return loop.run_command(work, options.out)
+    return loop.run_training(train, parser, arguments)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import torch
 from rimlib.errors import RimError
 from rimlib.matting.relations import mirror
 from rimlib.matting.trimap import trimap_from_alpha
+from rimlib.profile import Train
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.format import Target
 from rimlib.training import augment
@@ -76,69 +77,44 @@ class Samples:
         """The number of images."""
         return len(self.image_names)
 
-    def batch(
-        self,
-        rng: np.random.Generator,
-        images: int = 16,
-        sentences: int = 2,
-        keyword_share: float = 0.4,
-        flip: float = 0.5,
-        noise: float = 0.5,
-        trimap_kernel: int = 7,
-        templates: tuple[str, ...] = ("{keyword}",),
-        no_target: float = 0.0,
-    ) -> "Batch":
+    def batch(self, rng: np.random.Generator, settings: Train, templates: tuple[str, ...] = ("{keyword}",)) -> "Batch":
         """Draw a batch: B images and k sentences of each, of k different entities where the image has them.
 
         Args:
             rng: decides everything, so a seed gives the batch again.
-            images: B.
-            sentences: k.
-            keyword_share: of the sentences that are keywords (only where a keyword names one entity of the image).
-            flip: probability that image, mattes and words are mirrored.
-            noise: probability of each photometric change.
-            trimap_kernel: pixels at the model's size.
+            settings: `images` B, `sentences` k, and with which probability a sentence is a keyword (if that names one
+                entity of the image), fits nothing (if the image has such a one), and an image is changed.
             templates: that a keyword is put into, one of them at random.
-            no_target: of the sentences that fit nothing, whose matte is empty (only where the image has such).
         """
+        images, sentences = settings.images, settings.sentences
         chosen = rng.choice(len(self), size=images, replace=images > len(self))
         batch = np.empty((images, self.size, self.size, 3), np.uint8)
         mattes = np.empty((images * sentences, self.size, self.size), np.uint8)
         trimaps = np.empty_like(mattes)
         texts: list[str] = []
         for place, image in enumerate(chosen):
-            flipped = rng.random() < flip
-            pixels = augment.photometric(self.images[image], rng, noise)
+            flipped = rng.random() < settings.flip
+            pixels = augment.photometric(self.images[image], rng, settings.noise)
             batch[place] = pixels[:, ::-1] if flipped else pixels
             targets = rng.permutation(self.members[image])[:sentences]
             # An image of fewer entities has one of them again, in other words where the entity has them.
             for turn, target in enumerate(np.resize(targets, sentences)):
                 row = place * sentences + turn
-                if self.no_target[image] and rng.random() < no_target:
+                if self.no_target[image] and rng.random() < settings.no_target:
                     mattes[row], trimaps[row] = 0, 0
                     texts.append(self._no_target_text(image, rng, flipped, templates))
                     continue
                 matte = self.mattes[target]
                 mattes[row] = matte[:, ::-1] if flipped else matte
-                trimaps[row] = CLASSES[trimap_from_alpha(np.float32(1 / 255) * mattes[row], trimap_kernel)]
-                taken = texts[place * sentences :]
-                texts.append(self._text(target, rng, keyword_share, flipped, templates, taken))
+                trimaps[row] = CLASSES[trimap_from_alpha(np.float32(1 / 255) * mattes[row], settings.trimap_kernel)]
+                if self.keyword_unique[target] and rng.random() < settings.keyword_share:
+                    texts.append(templates[rng.integers(len(templates))].format(keyword=self.keywords[target]))
+                else:
+                    texts.append(self._expression(target, rng, flipped, texts[place * sentences :]))
         return Batch(batch, np.repeat(np.arange(images), sentences), texts, mattes, trimaps)
 
-    def _text(
-        self,
-        target: int,
-        rng: np.random.Generator,
-        keyword_share: float,
-        flipped: bool,
-        templates: tuple[str, ...],
-        taken: list[str],
-    ) -> str:
-        if self.keyword_unique[target] and rng.random() < keyword_share:
-            return templates[rng.integers(len(templates))].format(keyword=self.keywords[target])
-        options = list(self.sentences[target])
-        if flipped:
-            options = [mirror(sentence) for sentence in options]
+    def _expression(self, target: int, rng: np.random.Generator, flipped: bool, taken: list[str]) -> str:
+        options = [mirror(sentence) if flipped else sentence for sentence in self.sentences[target]]
         options = [sentence for sentence in options if sentence not in taken] or options
         return options[rng.integers(len(options))]
 
