@@ -37,8 +37,8 @@ def example(
     """Scene `number` of a plan of loose scenes, outside groups.
 
     `split` is `seen` (training's cut-outs in new scenes), `test` (cut-outs that training has not) or `train`; `pool`
-    the shipped one if None; `canvas` is (height, width) in pixels. Raises RimError for an unknown split or a number below
-    0.
+    the shipped one if None; `canvas` (height, width) in pixels. Raises RimError for an unknown split, or a number
+    below 0.
 
     >>> example(2).keywords
     ('otter', 'violin')
