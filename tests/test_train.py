@@ -200,9 +200,6 @@ def test_the_budget_ends_by_time_or_by_steps():
     assert 0.5 <= loop.Budget(None, 1.0, seconds=30).fraction < 0.6
     assert loop.Budget(10, 1.0, step=2, seconds=30).fraction >= 0.5 and loop.Budget(10, 1.0, 9, 30).fraction == 0.9
     assert loop.Budget(10, 1.0, seconds=90).fraction == 1.0
-    with pytest.raises(RimError) as caught:
-        loop.Budget(None)
-    assert caught.value.setting == "train.steps"
 
 
 def naive_contrast(images, texts, scale):

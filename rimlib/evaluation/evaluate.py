@@ -59,8 +59,7 @@ def evaluate(
         every: score each of an entity's expressions (Paper: Table 9), not its fixed one.
         device: None is where the model is.
         progress: show a bar.
-        profile: whose trimap kernel defines the width of the true edge's band (None: the model's own; where it has
-            none, 25 pixels).
+        profile: whose trimap kernel is the width of the true edge's band (None: the model's, or 25 pixels).
 
     Returns:
         {"metrics": …, "rows": …}: one row for each sentence scored, and of them `metrics.summarise`, with `by_sentence`
@@ -74,8 +73,7 @@ def evaluate(
         refmatte = RefMatte(refmatte.root, refmatte.split, setting)
     names = list(refmatte.image_names)[:limit]
     profile = profile or getattr(model, "profile", None)
-    rows: list[dict[str, Any]] = []
-    was_training = model.training
+    rows, was_training = [], model.training
     model.eval()
     try:
         with tqdm(total=len(names), desc="evaluate", unit="image", disable=not progress) as bar:
@@ -93,42 +91,30 @@ def evaluate(
 
 
 def scores(model: Any, data: str | Path, profile: Profile, progress: bool = False) -> dict[str, dict]:
-    """The `SCORES` of a method in both settings, on known entities in new scenes and on unknown ones, by both names.
+    """The `SCORES` of a method in both settings and on both `SPLITS` of a data set, by both names.
 
-    Args:
-        model: a CLIPMat, or any method of `baselines`.
-        data: the folder of a RefMatte data set with the splits `seen` and `test`.
-        profile: of the model, or whose template and band are used.
-        progress: show bars.
+    `profile` is the model's, or that whose template and band are used.
     """
+    given: dict[str, Any] = {"template": prompt.template(profile), "profile": profile, "progress": progress}
     found = {}
     for label, split in SPLITS.items():
         for setting in ("keyword", "expression"):
-            template = prompt.template(profile)
-            refmatte = RefMatte(data, split, setting)
-            row = evaluate(model, refmatte, template=template, profile=profile, progress=progress)["metrics"]
+            row = evaluate(model, RefMatte(data, split, setting), **given)["metrics"]
             found[f"{setting}, {label}"] = {key: round(row[key], 4) for key in SCORES}
     return found
 
 
 def predict(
-    model: Any,
-    images: list[np.ndarray],
-    index: list[int],
-    sentences: list[str],
-    device: str | torch.device | None = None,
+    model: Any, images: list[np.ndarray], index: list[int], sentences: list[str], device: Any = None
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Mattes at the method's own size, and scores.
+    """Mattes of a CLIPMat or any method of `baselines` at its own size, and scores; see `Method.predict`.
 
     Args:
-        model: a CLIPMat, or any method of `baselines`.
+        model: it is moved to `device`, if that is given.
         images: uint8 (H, W, 3), any sizes.
         index: for each sentence, its image's number.
         sentences: texts.
-        device: None is where the model is.
-
-    Returns:
-        A float32 matte in [0, 1] for each sentence, (S, S) or as large as its image; the scores, float32 (sentences,).
+        device: of torch.
     """
     method = model if hasattr(model, "predict") else CLIPMatMethod(model)
     if device is not None:
@@ -145,13 +131,7 @@ def band_kernel(shape: Sequence[int], profile: Profile | None) -> int:
 
 
 def _score_images(
-    model: Any,
-    refmatte: RefMatte,
-    names: list[str],
-    template: str,
-    every: bool,
-    device: str | torch.device | None,
-    profile: Profile | None,
+    model: Any, refmatte: RefMatte, names: list[str], template: str, every: bool, device: Any, profile: Profile | None
 ) -> list[dict[str, Any]]:
     queries = [
         (number, target, sentence, kind)
@@ -162,22 +142,13 @@ def _score_images(
     index, sentences = [query[0] for query in queries], [query[2] for query in queries]
     alphas, confidences = predict(model, [refmatte.image(name) for name in names], index, sentences, device)
     truths = {target.mask_id: refmatte.matte(target.mask_id) for _, target, _, _ in queries}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for (number, target, sentence, kind), alpha, confidence in zip(queries, alphas, confidences):
-        true = truths[target.mask_id]
-        rows.append(
-            {
-                "image": names[number],
-                "mask_id": target.mask_id,
-                "sentence": sentence,
-                "sentence_kind": kind,
-                "entity_kind": target.extra.get("entity_kind"),
-                "keyword": target.keyword,
-                "score": float(confidence),
-                "chance": 1 / len(refmatte.targets_of(names[number])),
-                **metrics.score(resize(alpha, true.shape), true, band_kernel(true.shape, profile)),
-            }
-        )
+        true, name = truths[target.mask_id], names[number]
+        row: dict[str, Any] = {"image": name, "mask_id": target.mask_id, "sentence": sentence, "sentence_kind": kind}
+        row |= {"entity_kind": target.extra.get("entity_kind"), "keyword": target.keyword}
+        row |= {"score": float(confidence), "chance": 1 / len(refmatte.targets_of(name))}
+        rows.append({**row, **metrics.score(resize(alpha, true.shape), true, band_kernel(true.shape, profile))})
     return rows
 
 
@@ -208,27 +179,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def work() -> dict[str, Any]:
-        model = baselines.get(options.method, options.size, options.model)
+        model, device = baselines.get(options.method, options.size, options.model), pick_device()
         profile = getattr(model, "profile", None) or profiles.load(PROFILES[options.size])
-        device = pick_device()
         refmatte = RefMatte(options.data, options.split, options.setting)
-        stages = record.Stages()
-        data = {"fingerprint": refmatte.fingerprint, "split": options.split}
+        data, stages = {"fingerprint": refmatte.fingerprint, "split": options.split}, record.Stages()
         run = record.new("evaluate", profile, method=options.method, data=data)
-        given = {"limit": options.limit, "every": options.every, "batch": profile.evaluate.batch}
+        given = {"limit": options.limit, "every": options.every, "batch": profile.evaluate.batch, "device": device}
         with stages("evaluation"):
             found = evaluate(
-                model,
-                refmatte,
-                template=prompt.template(profile),
-                device=device,
-                progress=True,
-                profile=profile,
-                **given,
-            )["metrics"]
+                model, refmatte, template=prompt.template(profile), profile=profile, progress=True, **given
+            )
         if options.out:
-            record.write(options.out, record.finish(run, stages, found, device, dtype="float32"))
-        return found
+            record.write(options.out, record.finish(run, stages, found["metrics"], device, dtype="float32"))
+        return found["metrics"]
 
     return loop.run_command(work, options.out)
 

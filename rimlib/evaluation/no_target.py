@@ -27,13 +27,7 @@ def no_target_rejection(
 ) -> dict[str, float]:
     """Compare a model's scores of sentences that fit something and of such that fit nothing.
 
-    Args:
-        model: a CLIPMat, or any method of `baselines`.
-        refmatte: a `RefMatte` in the expression setting, with no-target sentences.
-        limit: the first so many images.
-        batch: images encoded together.
-        template: of sentences that are keywords.
-        device: None is where the model is.
+    The arguments are those of `evaluate`; `refmatte` is in the expression setting and has no-target sentences.
 
     Returns:
         fitting, no_target: how many sentences of each; auc: how often a true sentence has the higher score of a pair,
@@ -46,12 +40,9 @@ def no_target_rejection(
     """
     names = [name for name in list(refmatte.image_names)[:limit] if refmatte.no_target.get(name)]
     if not names:
+        text = f"{refmatte.root}: the split {refmatte.split!r} has no sentences that fit nothing; "
         hint = "build it with data.no_target above 0"
-        raise RimError(
-            f"{refmatte.root}: the split {refmatte.split!r} has no sentences that fit nothing; {hint}",
-            path=refmatte.root,
-            setting="data.no_target",
-        )
+        raise RimError(text + hint, path=refmatte.root, setting="data.no_target")
     rows: list[tuple[str, float, float]] = []  # kind ("" of a true one), score, covered share
     was_training = model.training
     model.eval()

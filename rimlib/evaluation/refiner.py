@@ -30,17 +30,11 @@ RATIOS = {  # name: (which mattes, which measure)
 def scores(
     refiner: Refiner, model: CLIPMat, refmatte: RefMatte, limit: int | None = None, progress: bool = False
 ) -> dict[str, dict[str, Any]]:
-    """Mean errors before and after refining.
-
-    Args:
-        refiner: a trained one.
-        model: whose predictions are refined: `all`, and those that are `localised`. The third sort is `degraded`.
-        refmatte: the data set, whose sentences are used.
-        limit: the first so many images.
-        progress: show a bar.
+    """Mean errors before and after refining, on the first `limit` images of a data set.
 
     Returns:
-        For each sort of mattes how many there are, and the means of `MEASURES` before and after.
+        For each sort of mattes (`all` of the model's predictions, the `localised` ones of them, and the `degraded`
+        truth) how many there are, and the means of `MEASURES` before and after.
     """
     rng = np.random.default_rng(1)
     rows: dict[str, list[tuple[dict, dict]]] = {"all": [], "localised": [], "degraded": []}

@@ -12,14 +12,10 @@ import numpy as np
 
 
 def photometric(image: np.ndarray, rng: np.random.Generator, share: float = 0.5, sigma: float = 10.0) -> np.ndarray:
-    """A copy with a little other light, noise and sharpness, uint8 (H, W, 3).
+    """A copy of an image, uint8 (H, W, 3), with a little other light, noise and sharpness, each by chance `share`.
 
-    Args:
-        image: uint8 (H, W, 3).
-        rng: decides everything.
-        share: probability of each of the three. Contrast and brightness change by 10 % at most.
-        sigma: standard deviation of the Gaussian noise at most, of 255 (Paper: Sec. 5.1, the earlier work's value; the
-            noise is clipped, not wrapped around).
+    Contrast and brightness change by 10 % at most; `sigma` is the noise's standard deviation at most, of 255 (Paper:
+    Sec. 5.1, the earlier work's value; the noise is clipped, not wrapped around).
     """
     light, noisy, soft = rng.random(3) < share
     if light:

@@ -38,7 +38,7 @@ def train_baseline(
     image_size: int | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Train a baseline; `out/BASELINE.safetensors` are its weights, `out/train.json` the record, which is returned.
+    """Train a baseline; `out/BASELINE.safetensors` are its weights, `out/train.json` the record.
 
     Args:
         baseline: "clipseg" or "mdetr".
@@ -48,10 +48,7 @@ def train_baseline(
         weights: where it starts, as its `from_settings` takes it (None: the tiny CLIPSeg on the shipped CLIP, the tiny
             MDETR from random weights, those of size paper from the public ones).
         image_size: S (None: CLIPMat's).
-        options: of `fit.fit`: steps, minutes, resume, progress, device.
-
-    Raises:
-        RimError: no such baseline, no data, no weights, or what `fit` raises.
+        options: of `fit.fit`, which returns the record.
     """
     for setting, value, known in (("baseline", baseline, baselines.TRAINABLE), ("size", size, tuple(PROFILES))):
         if value not in known:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save as to_bytes
 
 from rimlib.clipmat import backbone, prompt
 from rimlib.io.files import write_atomically, write_json
@@ -37,13 +38,7 @@ def pretrain_clip(profile: Profile, data: str | Path, out: str | Path, **options
         profile: its `model` names the backbone, its `clip` the loop's settings.
         data: the folder of a RefMatte data set (a test split, where there is one, only measures retrieval).
         out: folder of the run.
-        options: of `fit.fit`: steps, minutes, resume, progress, device.
-
-    Returns:
-        The record, which is also `out/pretrain.json`.
-
-    Raises:
-        RimError: no data, or what `fit` raises.
+        options: of `fit.fit`, which returns the record.
     """
     samples, held_out = _data(data, profile.model.image_size, options.get("progress", True))
     return fit(Training(profile, samples, held_out), out, **options)
@@ -111,7 +106,12 @@ class Training(Task):
             return {"before": self.before, "after": self._measure(clip, device)}
 
     def store(self, clip: ContrastiveCLIP, path: Path, budget: loop.Budget, metrics: dict[str, Any]) -> None:
-        save_clip(path, clip, self.profile, metrics)
+        """Weights by open_clip's names, and beside them as JSON what they are."""
+        model = self.profile.model
+        card = {"kind": "clip", "backbone": model.backbone, "image_size": model.image_size, "metrics": metrics}
+        tensors = {name: value.detach().cpu().contiguous() for name, value in clip.open_clip_state().items()}
+        write_atomically(path, to_bytes(tensors))
+        write_json(path.with_suffix(".json"), {**card, "profile": self.profile.name})
 
     def _measure(self, clip: ContrastiveCLIP, device: torch.device) -> dict[str, float]:
         """Retrieval of a caption by the image, and by the region, among the held-out ones."""
@@ -123,17 +123,6 @@ class Training(Task):
             "regions": contrast.region_retrieval(clip, regions, device),
             "regions_chance": float(regions.positives.mean()),
         }
-
-
-def save_clip(path: Path, clip: ContrastiveCLIP, profile: Profile, metrics: dict[str, Any]) -> None:
-    """Store a CLIP's weights as safetensors (open_clip's names), and beside them as JSON what they are."""
-    from safetensors.torch import save
-
-    model = profile.model
-    card = {"kind": "clip", "backbone": model.backbone, "image_size": model.image_size, "profile": profile.name}
-    tensors = {name: value.detach().cpu().contiguous() for name, value in clip.open_clip_state().items()}
-    write_atomically(path, save(tensors))
-    write_json(path.with_suffix(".json"), {**card, "metrics": metrics})
 
 
 def _data(root: str | Path, size: int, progress: bool) -> tuple[Samples, Samples]:

@@ -36,13 +36,7 @@ def train(
         out: folder of the run.
         weights: of the encoders: "clip", "random", or a .safetensors file of a CLIP of the profile's backbone, whose
             image size may be another.
-        options: of `fit.fit`: steps, minutes, resume, progress, device.
-
-    Returns:
-        The record.
-
-    Raises:
-        RimError: no data, no weights, or what `fit` raises.
+        options: of `fit.fit`, which returns the record.
     """
     refmatte = data if isinstance(data, RefMatte) else RefMatte(data, split="train")
     samples = Samples(refmatte, profile.model.image_size, progress=options.get("progress", True))

@@ -27,12 +27,8 @@ def degrade(alpha: np.ndarray, rng: np.random.Generator, others: Sequence[np.nda
     """A coarse alpha as a weak model might have predicted it, float32 (H, W) in [0, 1].
 
     The edge is moved, holes and false positives are added, the whole is shrunk to between a fifth and four fifths of
-    its size, and enlarged again. A quarter is only shrunk: that is what the refiner sees from its own step before.
-
-    Args:
-        alpha: float32 (H, W), the truth.
-        rng: decides everything.
-        others: mattes of the image's other entities, of which a part may be added.
+    its size, and enlarged again. A quarter is only shrunk: that is what the refiner sees from its own step before. Of
+    the mattes of the image's `others` a part may be added.
     """
     height, width = alpha.shape
     coarse = alpha.copy()
@@ -60,10 +56,7 @@ def degrade(alpha: np.ndarray, rng: np.random.Generator, others: Sequence[np.nda
 class Predictions:
     """A model's mattes of some sentences, those of the right entity only: the refiner must not learn to invent.
 
-    Args:
-        alphas: uint8 (N, S, S), at the model's size.
-        names: of their N images.
-        mask_ids: of their N entities.
+    `alphas` are uint8 (N, S, S), at the model's size; `names` and `mask_ids` those of their images and entities.
     """
 
     def __init__(self, alphas: np.ndarray, names: Sequence[str], mask_ids: Sequence[str]):

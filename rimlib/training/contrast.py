@@ -21,10 +21,7 @@ from rimlib.training.pairs import Regions
 class ContrastiveCLIP(nn.Module):
     """The backbone and CLIP's two projections: embeddings of images, regions and texts, float (B, D), of length 1.
 
-    Args:
-        clip: an open_clip model, which is modified in place.
-        tokenizer: of its texts.
-        image_size: S, pixels.
+    The open_clip model that it is made of is modified in place.
     """
 
     def __init__(self, clip: open_clip.CLIP, tokenizer: Tokenizer, image_size: int):
@@ -42,13 +39,7 @@ class ContrastiveCLIP(nn.Module):
         return F.normalize((tokens[:, 0] @ self.image_projection).float(), dim=-1)
 
     def region_features(self, tokens: torch.Tensor, weights: torch.Tensor, image_index: torch.Tensor) -> torch.Tensor:
-        """The embedding of each region: its patches' mean, projected as CLIP projects an image.
-
-        Args:
-            tokens: of `tokens`.
-            weights: float (R, h, w), each summing to 1.
-            image_index: int64 (R,).
-        """
+        """The embedding of each region, of `weights` (R, h, w): its patches' mean, projected as CLIP does an image."""
         patches = tokens[image_index, 1:]  # (R, N, D)
         means = (weights.flatten(1)[:, None].to(patches.dtype) @ patches)[:, 0]  # (R, D)
         return F.normalize((means @ self.image_projection).float(), dim=-1)
@@ -73,13 +64,9 @@ class ContrastiveCLIP(nn.Module):
 def contrastive_loss(
     images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor | float, positives: torch.Tensor
 ) -> torch.Tensor:
-    """CLIP's symmetric InfoNCE, a scalar.
+    """CLIP's symmetric InfoNCE of embeddings (B, D), a scalar; `scale` multiplies their products.
 
-    Args:
-        images: float (B, D), of length 1.
-        texts: the same of the texts.
-        scale: what their products are multiplied by.
-        positives: bool (B, B), where image i is described by text j too: such a pair is no negative.
+    `positives`, bool (B, B), is where image i is described by text j too: such a pair is no negative.
     """
     logits = scale * images @ texts.T  # (B, B)
     own = torch.eye(len(logits), dtype=torch.bool, device=logits.device)

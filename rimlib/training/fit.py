@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
 from rimlib.device import pick_device
 from rimlib.io.files import read_json
@@ -25,12 +26,8 @@ OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 class Task:
     """What `fit` trains. A subclass defines how.
 
-    Args:
-        profile: a Profile.
-        samples: `Samples`, or whatever has `fingerprint`, `image_names` and `targets`.
-        train: the loop's settings.
-        weights: where the model starts, a name or a path, for the record.
-        seed: of the run (None: the profile's).
+    `samples` have `fingerprint`, `image_names` and `targets`; `train` are the loop's settings; `weights`, a name or a
+    path that the model starts from, is for the record; `seed` is the profile's if None.
     """
 
     kind, name = "train", "model"  # the record is KIND.json, the weights are NAME.safetensors
@@ -105,9 +102,7 @@ def fit(
     progress: bool = True,
     device: str | None = None,
 ) -> dict[str, Any]:
-    """Train; `out/NAME.safetensors` is the model and `out/KIND.json` the record, by the names of the task.
-
-    Ctrl-C stores the state and passes on.
+    """Train; `out/NAME.safetensors` is the model and `out/KIND.json` the record, which is returned.
 
     Args:
         task: what is trained.
@@ -115,14 +110,12 @@ def fit(
         steps: the budget (None: the task's).
         minutes: a limit beside it, if the steps take longer (None: the task's, mostly none).
         resume: go on from an interrupted run in `out`, and leave one alone that is complete.
-        progress: show a bar.
+        progress: show a bar with the time left.
         device: None finds the best.
-
-    Returns:
-        The record.
 
     Raises:
         RimError: a disk that is full, a state of other settings, a loss that is not a number.
+        KeyboardInterrupt: Ctrl-C, after the state has been stored.
     """
     out, chosen = Path(out), pick_device(device)
     steps, minutes = steps or task.train.steps, minutes or task.train.minutes
@@ -190,7 +183,8 @@ def _steps(
     next_save, bad = budget.seconds + settings.checkpoint_seconds, 0
     sums: dict[str, float] = {}
     count, images, mark = 0, 0, budget.seconds
-    with loop.InterruptHandler() as handler, loop.bar(task.kind, budget, progress) as show:
+    bar = tqdm(total=budget.steps, initial=budget.step, desc=task.kind, unit="step", disable=not progress)
+    with loop.InterruptHandler() as handler, bar:
         while budget.fraction < 1:
             if handler.interrupted:
                 raise KeyboardInterrupt
@@ -224,7 +218,8 @@ def _steps(
                 speed = round(images / max(budget.seconds - mark, 1e-9), 2)
                 head = {"step": budget.step, "seconds": round(budget.seconds, 2), "images_per_second": speed}
                 done["log"].append({**head, **row})
-                show(loss=row[task.loss], **{name: row[name] for name in task.shown}, images_per_second=speed)
+                bar.update(budget.step - bar.n)
+                bar.set_postfix({name: row[name] for name in (task.loss, *task.shown)}, images_per_second=speed)
                 sums, count, images, mark = {}, 0, 0, budget.seconds
             if budget.seconds > next_save:
                 save()

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -24,16 +24,9 @@ from rimlib.errors import RimError
 
 
 class Budget:
-    """How long a run is: its steps, and perhaps at most so many minutes.
-
-    Args:
-        steps, minutes: what the run may take, None for no limit.
-        step, seconds: what an earlier part of it has used.
-    """
+    """How long a run is: its steps, and perhaps at most so many minutes, of which an earlier part has used some."""
 
     def __init__(self, steps: int | None, minutes: float | None = None, step: int = 0, seconds: float = 0.0):
-        if minutes is None and steps is None:
-            raise RimError("train.steps: a run needs steps or minutes, and both are unset", setting="train.steps")
         self.steps, self.minutes, self.step = steps, minutes, step
         self._started = time.monotonic() - seconds
 
@@ -123,8 +116,7 @@ def check_finite(bad: int, *values: torch.Tensor, most: int = 20) -> int:
 class InterruptHandler:
     """Ends a run between two steps when it is interrupted (Ctrl-C, a notebook's stop button, a cluster's SIGTERM).
 
-    In its `with` block the first signal only sets `interrupted`; a second one interrupts at once. Outside the main
-    thread, where Python hands out no signals, `interrupted` stays False.
+    In its `with` block the first signal sets `interrupted`, a second one interrupts at once; other threads get none.
     """
 
     def __init__(self) -> None:
@@ -145,21 +137,6 @@ class InterruptHandler:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
-
-
-@contextmanager
-def bar(name: str, budget: Budget, shown: bool) -> Iterator[Callable[..., None]]:
-    """A progress bar with the time left. Yields a function: call it now and then, with what to show beside the bar."""
-    from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
-
-    line = tqdm(total=budget.steps, initial=budget.step, desc=name, unit="step", disable=not shown)
-
-    def show(**values: Any) -> None:
-        line.update(budget.step - line.n)
-        line.set_postfix(values)
-
-    with line:
-        yield show
 
 
 def command(name: str, text: str) -> argparse.ArgumentParser:

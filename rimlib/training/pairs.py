@@ -39,26 +39,13 @@ class Regions:
 
 
 class Pairs:
-    """Draws batches of regions.
-
-    Args:
-        samples: the training scenes.
-        templates: of keywords, each with {keyword}.
-        grid: patches along a side.
-    """
+    """Draws batches of regions from the training scenes; `templates` are of keywords, `grid` is patches a side."""
 
     def __init__(self, samples: Samples, templates: Sequence[str], grid: int):
         self.samples, self.templates, self.grid = samples, tuple(templates), grid
 
     def batch(self, rng: np.random.Generator, images: int = 32, flip: float = 0.5, noise: float = 0.5) -> Regions:
-        """Draw images and caption all their entities.
-
-        Args:
-            rng: decides everything.
-            images: B.
-            flip: probability that an image and its words are mirrored.
-            noise: of each photometric change.
-        """
+        """Draw B `images` and caption all their entities; `flip` and `noise` are probabilities, as in `Samples`."""
         samples = self.samples
         pixels = np.empty((images, samples.size, samples.size, 3), np.uint8)
         weights, index, texts = [], [], []

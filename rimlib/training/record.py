@@ -16,14 +16,14 @@ from rimlib.errors import RimError
 from rimlib.io.files import read_json, write_json
 from rimlib.profile import Profile
 
+Record = dict[str, Any]
 OTHERS = ("clip", "refiner", "baselines")  # sections that do not touch a training of CLIPMat
 
 
 class Stages:
     """A stopwatch for the stages of a run: `with stages("forward"): …` adds to `stages.seconds["forward"]`.
 
-    Args:
-        wait: called before the clock is read at the end of a stage (an accelerator works on after the call returns).
+    `wait` is called before a stage's clock is read: an accelerator works on after the call returns.
 
     >>> stages = Stages()
     >>> with stages("data"):
@@ -48,13 +48,13 @@ class Stages:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
-def new(kind: str, profile: Profile | None, **facts: Any) -> dict[str, Any]:
+def new(kind: str, profile: Profile, **facts: Any) -> Record:
     """Begin a record of `kind`, such as "train"; `facts` are anything else, such as data={"fingerprint": …}."""
     return {
         "kind": kind,
-        "profile": profile.name if profile is not None else None,
-        "seed": profile.seed if profile is not None else None,
-        "settings": profile.to_dict() if profile is not None else None,
+        "profile": profile.name,
+        "seed": profile.seed,
+        "settings": profile.to_dict(),
         "command": provenance.this_command(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "git": provenance.git_state(),
@@ -65,37 +65,24 @@ def new(kind: str, profile: Profile | None, **facts: Any) -> dict[str, Any]:
     }
 
 
-def finish(
-    record: dict[str, Any],
-    stages: Stages | None = None,
-    metrics: dict[str, Any] | None = None,
-    device: Any = None,
-    **facts: Any,
-) -> dict[str, Any]:
-    """Complete a record: seconds of each stage, peak memory, metrics. Changes and returns `record`.
-
-    `device` is the torch device that the run used, if any.
-    """
+def finish(record: Record, stages: Stages, metrics: Record, device: Any = None, **facts: Any) -> Record:
+    """Complete a record: seconds of each stage, peak memory, metrics, the torch device. Changes and returns it."""
     record["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
-    if stages is not None:
-        record["seconds"] = {name: round(value, 3) for name, value in stages.seconds.items()}
+    record["seconds"] = {name: round(value, 3) for name, value in stages.seconds.items()}
     if device is not None:
-        record["device"] = provenance.device_name(device)
         import torch
 
-        record["threads"] = torch.get_num_threads()
-    record["peak_memory_bytes"] = provenance.peak_memory(device)
-    record["metrics"] = metrics if metrics is not None else record.get("metrics", {})
-    record.update(facts)
+        record |= {"device": provenance.device_name(device), "threads": torch.get_num_threads()}
+    record |= {"peak_memory_bytes": provenance.peak_memory(device), "metrics": metrics, **facts}
     return record
 
 
-def write(path: str | Path, record: dict[str, Any]) -> Path:
+def write(path: str | Path, record: Record) -> Path:
     """Store a record, whole or not at all. Raises RimError."""
     return write_json(path, record)
 
 
-def read(path: str | Path, profile: Profile) -> dict[str, Any]:
+def read(path: str | Path, profile: Profile) -> Record:
     """A stored record of a training of `profile`.
 
     Raises:
@@ -112,9 +99,9 @@ def read(path: str | Path, profile: Profile) -> dict[str, Any]:
     return record
 
 
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(settings: Record, prefix: str = "") -> Record:
     """Nested settings by dotted names."""
-    found: dict[str, Any] = {}
+    found: Record = {}
     for name, value in settings.items():
         found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return found

@@ -40,17 +40,14 @@ Tensors = dict[str, torch.Tensor]
 def train(
     profile: Profile, data: str | Path, out: str | Path, clipmat: str | Path = "shipped", **options: Any
 ) -> dict[str, Any]:
-    """Train the profile's refiner; `out/refiner.safetensors` is the model, `out/refine.json` the record, returned.
+    """Train the profile's refiner; `out/refiner.safetensors` is the model and `out/refine.json` the record.
 
     Args:
         profile: its `refiner` has the settings.
         data: the folder of a RefMatte data set.
         out: folder of the run.
         clipmat: whose predictions to refine: "shipped", the path of a checkpoint, or "none".
-        options: of `fit.fit`: steps, minutes, resume, progress, device.
-
-    Raises:
-        RimError: no data, no checkpoint, or what `fit` raises.
+        options: of `fit.fit`, which returns the record.
     """
     task = Training(profile, RefMatte(data, "train"), clipmat, Path(out), options.get("progress", True))
     return fit(task, out, **options)
@@ -116,12 +113,7 @@ class Crops:
         self.refmatte, self.predictions, self.settings = refmatte, predictions, settings
 
     def batch(self, rng: np.random.Generator, step: int) -> Tensors:
-        """The batch of a step.
-
-        Returns:
-            images: uint8 (B, S, S, 3); coarse, mattes: float32 (B, 1, S, S); trimaps: uint8 (B, S, S), 0 background,
-            1 unknown, 2 foreground.
-        """
+        """A batch: images uint8 (B, S, S, 3), coarse and mattes float32 (B, 1, S, S), trimaps uint8 (B, S, S)."""
         side, count = self.settings.crops[step % len(self.settings.crops)]
         images, coarse, mattes = zip(*(self.crop(rng, side) for _ in range(count)))
         trimaps = [CLASSES[trimap_from_alpha(matte, self.settings.trimap_kernel)] for matte in mattes]
@@ -154,13 +146,7 @@ class Crops:
 
 
 def refiner_loss(output: Output, mattes: torch.Tensor, trimaps: torch.Tensor) -> Tensors:
-    """The parts of P3M's loss and their weighted sum, "total".
-
-    Args:
-        output: of the refiner.
-        mattes: float (B, 1, H, W) in [0, 1].
-        trimaps: int64 (B, H, W), 0 background, 1 unknown, 2 foreground.
-    """
+    """The parts of P3M's loss and their weighted sum, "total"; `mattes` and `trimaps` as in `Batch.on`."""
     losses = clipmat_loss(output, mattes, trimaps, LOSSES)
     sides = torch.stack([F.cross_entropy(side, trimaps) for side in output.sides]).sum()
     return {**losses, "sides": sides, "total": losses["total"] + SIDES * sides}

@@ -26,13 +26,8 @@ CLASSES[[128, 255]] = 1, 2
 class Samples:
     """A RefMatte data set in the expression setting as arrays of one size.
 
-    Args:
-        refmatte: a `RefMatte` (expression setting: every image, every entity).
-        size: S, pixels.
-        limit: take the first so many images.
-        cache: keep the arrays in `.cache` in the data set's folder.
-        progress: show a bar while decoding.
-        workers: processes that decode.
+    The first `limit` images are taken, at `size` (S) pixels; `cache` keeps the arrays in the data set's folder,
+    `workers` processes decode. Raises RimError where there is no image.
 
     Attributes:
         images: uint8 (N, S, S, 3).
@@ -43,9 +38,6 @@ class Samples:
         keywords: for each matte, its category.
         keyword_unique: bool (M,), whether no other entity of the image has the same keyword.
         no_target: for each image, the sentences that fit nothing in it: (text, whether it is a keyword).
-
-    Raises:
-        RimError: the data set has no image.
     """
 
     def __init__(

@@ -41,16 +41,10 @@ def settings_key(*values: Any) -> str:
 
 
 def save(path: Path, parts: dict[str, Any], progress: dict[str, Any], device: torch.device) -> None:
-    """Store all that a run needs to resume, whole or not at all.
+    """Store all that a run needs to resume, whole or not at all. Raises RimError.
 
-    Args:
-        path: of the file.
-        parts: what has a state_dict, by name: the model, its average, the optimizer.
-        progress: plain values: step, seconds, key, log …
-        device: whose random numbers the run draws, beside the CPU's.
-
-    Raises:
-        RimError: the file cannot be written.
+    `parts` have a state_dict each: the model, its average, the optimizer; `progress` are plain values: step, key, log …
+    The random numbers are the CPU's and those of `device`.
     """
     state = {name: part.state_dict() for name, part in parts.items()}
     state |= {"progress": progress, "random": {"cpu": torch.get_rng_state()}}
