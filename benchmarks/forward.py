@@ -30,7 +30,8 @@ import torch.nn.functional as F
 from rimlib import profile as profiles
 from rimlib.baselines import clipseg, vitmatte
 from rimlib.clipmat import CLIPMat
-from rimlib.clipmat.backbone import create_clip, normalise
+from rimlib.clipmat.backbone import normalise
+from rimlib.clipmat.clip_weights import create_clip
 
 SENTENCE = "the woman in the red dress who is left of the brown dog"
 

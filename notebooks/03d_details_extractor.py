@@ -46,7 +46,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rimlib import profile, show
 from rimlib.io import images
-from rimlib.clipmat import CLIPMat, backbone, details, upsampled
+from rimlib.clipmat import CLIPMat, backbone, clip_weights, details, upsampled
 from rimlib.clipmat.backbone import PATCH, normalise
 from rimlib.clipmat.decoders import DetailsDecoder, upsample
 from rimlib.matting.trimap import trimap_from_alpha
@@ -418,7 +418,7 @@ settings = profile.load(paper_profile).model
 size = settings.image_size
 channels = dict(zip(levels, settings.details_channels))  # D_i
 with torch.device("meta"):  # shapes without memory
-    tower = backbone.Backbone(backbone.create_clip(settings, "random")[0], size)
+    tower = backbone.Backbone(clip_weights.create_clip(settings, "random")[0], size)
     width = tower.image_width // 2
     paper_mde = [details.DetailsExtractor(level, tower.image_width, width, out) for level, out in channels.items()]
     paper_decoder = DetailsDecoder(settings.details_channels, settings.details_out)

@@ -8,7 +8,7 @@ import torch
 from rimlib.baselines import clipseg
 from rimlib.baselines.baseline import normalise
 from rimlib.baselines.clipseg import CLIPSeg
-from rimlib.clipmat.backbone import create_clip
+from rimlib.clipmat.clip_weights import create_clip
 
 SENTENCES = ["the red disc", "a box", "the thing on the left", "lower right ball"]
 

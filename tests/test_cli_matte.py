@@ -17,11 +17,11 @@ from safetensors.torch import load_file, save_file
 from rimlib import cli
 from rimlib import profile as profiles
 from rimlib.cli.matte import paths_of
-from rimlib.clipmat.backbone import CHECKPOINTS
-from rimlib.clipmat.checkpoint import FORMAT
 from rimlib.clipmat.model import CLIPMat
+from rimlib.clipmat.pretrained import FORMAT
 from rimlib.errors import RimError
 from rimlib.io import images
+from rimlib.io.weights import CHECKPOINTS
 from rimlib.prediction.predictor import MattingPredictor
 from rimlib.refmatte.example import example
 

@@ -210,7 +210,7 @@ def test_output_is_three_maps_and_the_match():
 
 def test_the_match_is_clips_own_measure():
     """Logits are scaled cosines of CLIP's projected patches and its text embedding, and the class token gets no hint."""
-    from rimlib.clipmat.backbone import create_clip
+    from rimlib.clipmat.clip_weights import create_clip
     from rimlib.clipmat.score_map import BIAS, SCALE, Match
 
     clip, tokenizer = create_clip(PROFILE.model, "random")

@@ -10,7 +10,7 @@ import torch
 
 from rimlib import profile as profiles
 from rimlib.clipmat import CLIPMat, prompt
-from rimlib.clipmat.backbone import create_clip
+from rimlib.clipmat.clip_weights import create_clip
 from rimlib.clipmat.tokenizer import Tokenizer
 from rimlib.errors import RimError
 

@@ -10,7 +10,7 @@ import torch
 from rimlib import profile as profiles
 from rimlib.clipmat import CLIPMat, ablation, prompt
 from rimlib.clipmat.ablation import SWITCHES, TABLE_3
-from rimlib.clipmat.backbone import create_clip
+from rimlib.clipmat.clip_weights import create_clip
 from rimlib.clipmat.losses import clipmat_loss
 from rimlib.errors import RimError
 

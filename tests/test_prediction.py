@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 import rimlib
-from rimlib.clipmat.backbone import CHECKPOINTS
 from rimlib.clipmat.collaboration import THRESHOLD
 from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
 from rimlib.io.images import resize
+from rimlib.io.weights import CHECKPOINTS
 from rimlib.prediction import folder
 from rimlib.prediction import predictor as module
 from rimlib.prediction.predictor import MattingPredictor, NothingFound

@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rimlib.clipmat import refiner as module
-from rimlib.clipmat.p3m import P3MNet
-from rimlib.clipmat.refiner import FORMAT, Refiner, own_size, steps
+from rimlib.clipmat.p3m import P3MNet, unpool
+from rimlib.clipmat.pyramid import own_size, steps
+from rimlib.clipmat.refiner import FORMAT, Refiner, trimap_of
 from rimlib.errors import RimError
-from rimlib.io import images
+from rimlib.io import images, weights
 from rimlib.matting import tiles
 from rimlib.refmatte.example import example
 
@@ -80,14 +80,12 @@ def test_every_part_is_used(small):
     assert all(name.endswith(".bias") for name in silent), silent  # a ReLU may be off everywhere
 
 
-def test_unpooling_returns_a_value_to_the_pixel_that_won():
+def test_unpooling_returns_a_value_to_the_maximum_of_its_pool():
     net = P3MNet(1, **SMALL).eval()
-    features, won = net.encoder(torch.rand(1, 1, 32, 32))
+    features, indices = net.encoder(torch.rand(1, 1, 32, 32))
     pooled, index = torch.nn.functional.max_pool2d(features[0], 3, 2, 1, return_indices=True)
-    torch.testing.assert_close(index, won[0])
-    from rimlib.clipmat.p3m import unpool
-
-    back = unpool(pooled, won[0])
+    torch.testing.assert_close(index, indices[0])
+    back = unpool(pooled, indices[0])
     there = back != 0
     torch.testing.assert_close(back[there], features[0][there])
     assert there.any() and not there.all()
@@ -98,8 +96,9 @@ def test_unpooling_returns_a_value_to_the_pixel_that_won():
     [((1, 3, 64, 60), (1, 1, 64, 60)), ((1, 3, 64, 64), (1, 1, 64, 32)), ((2, 3, 32, 32), (1, 1, 32, 32))],
 )
 def test_shapes_that_do_not_fit_are_refused(small, images_shape, coarse_shape):
-    with pytest.raises(RimError, match="multiples of 32"):
+    with pytest.raises(RimError) as caught:
         small(torch.rand(images_shape), torch.rand(coarse_shape))
+    assert caught.value.setting == "images"
 
 
 def test_an_untrained_one_that_follows_gives_the_coarse_alpha_back():
@@ -108,7 +107,7 @@ def test_an_untrained_one_that_follows_gives_the_coarse_alpha_back():
     coarse[..., 20:40, 20:44] = 1
     coarse = torch.nn.functional.avg_pool2d(coarse, 5, stride=1, padding=2)
     output = refiner(torch.rand(1, 3, 64, 64), coarse)
-    torch.testing.assert_close(output.trimap_logits, module.trimap_of(coarse), atol=0, rtol=0)
+    torch.testing.assert_close(output.trimap_logits, trimap_of(coarse), atol=0, rtol=0)
     torch.testing.assert_close(output.detail, coarse.clamp(0.02, 0.98))
     assert (output.alpha - coarse).abs().max() < 0.021
 
@@ -142,7 +141,7 @@ def rewrite(path, change=lambda tensors: None, about=None):
 def refuse(path, message):
     with pytest.raises(RimError, match=message) as caught:
         Refiner.load(path)
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    assert caught.value.path == str(path)
 
 
 def test_what_is_no_refiner_is_refused(small, tmp_path):
@@ -158,24 +157,22 @@ def test_what_is_no_refiner_is_refused(small, tmp_path):
         refuse(path, message)
     path.write_bytes(whole)
     rewrite(path, about={"format": "rimlib-clipmat-1", "settings": {}})
-    refuse(path, f"not a refiner's checkpoint.*{FORMAT}")
+    refuse(path, f"'rimlib-clipmat-1', expected '{FORMAT}'")
     for settings in (
         {},
         {"widths": [1, 2], "blocks": [1, 1, 1, 1], "follow": False},
         {"widths": [10**9] * 5, "blocks": [1] * 4, "follow": False},
         {"widths": "abcde", "blocks": [1] * 4, "follow": False},
+        {"widths": [4] * 5, "blocks": [10**9] * 4, "follow": False},
+        {"widths": [4] * 5, "blocks": [1] * 4, "follow": False, "more": 1},
     ):
         path.write_bytes(whole)
         rewrite(path, about={"format": FORMAT, "settings": settings})
-        refuse(path, "settings")
-    path.write_bytes(whole[: len(whole) // 2])
-    refuse(path, "not a whole safetensors file")
+        refuse(path, "its header must have widths")
     path.write_bytes(pickle.dumps({"a": 1}))
     refuse(path, "pickle")
-    torch.save({"a": torch.zeros(1)}, path)
-    refuse(path, "pickle")
     path.unlink()
-    refuse(path, "no such checkpoint")
+    refuse(path, "no such file")
 
 
 def test_what_cannot_be_stored_is_refused(small, tmp_path):
@@ -233,23 +230,21 @@ def test_far_from_every_edge_the_matte_stays(small):
 
 
 @pytest.mark.parametrize(
-    "picture, alpha, message",
+    "image, alpha, setting",
     [
-        (
-            np.zeros((8, 8), np.uint8),
-            np.zeros((8, 8), np.float32),
-            r"picture: expected uint8 \(H, W, 3\), found uint8 \(8, 8\)",
-        ),
-        (np.zeros((8, 8, 3), np.float32), np.zeros((8, 8), np.float32), "picture: .*found float32"),
-        ("photo.jpg", np.zeros((8, 8), np.float32), "picture: .*found str"),
-        (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), "alpha: .*found uint8"),
-        (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 1), np.float32), r"alpha: .*found float32 \(8, 8, 1\)"),
-        (np.zeros((8, 8, 3), np.uint8), np.full((8, 8), np.nan, np.float32), "alpha: .*not numbers"),
+        (np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.float32), "image"),
+        (np.zeros((8, 8, 3), np.float32), np.zeros((8, 8), np.float32), "image"),
+        (np.zeros((0, 8, 3), np.uint8), np.zeros((8, 8), np.float32), "image"),
+        ("photo.jpg", np.zeros((8, 8), np.float32), "image"),
+        (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), "alpha"),
+        (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 1), np.float32), "alpha"),
+        (np.zeros((8, 8, 3), np.uint8), np.full((8, 8), np.nan, np.float32), "alpha"),
     ],
 )
-def test_other_arrays_are_refused(small, picture, alpha, message):
-    with pytest.raises(RimError, match=message):
-        small.refine(picture, alpha)
+def test_other_arrays_are_refused(small, image, alpha, setting):
+    with pytest.raises(RimError) as caught:
+        small.refine(image, alpha)
+    assert caught.value.setting == setting
 
 
 def test_memory_grows_with_the_picture_only(small):
@@ -270,7 +265,7 @@ def test_memory_grows_with_the_picture_only(small):
 
 
 def test_the_shipped_one_is_small_and_makes_a_coarse_matte_better(shipped, scene):
-    path = module.CHECKPOINTS / "refiner-tiny.safetensors"
+    path = weights.CHECKPOINTS / "refiner-tiny.safetensors"
     assert path.stat().st_size <= 1_200_000
     before = after = 0
     for truth in scene.mattes:

@@ -7,8 +7,8 @@ import pytest
 
 from rimlib import profile as profiles
 from rimlib.clipmat import prompt
-from rimlib.clipmat.backbone import CHECKPOINTS
 from rimlib.evaluation.evaluate import evaluate
+from rimlib.io.weights import CHECKPOINTS
 from rimlib.refmatte.build import build
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.repository import repository

@@ -16,13 +16,13 @@ from rimlib import baselines
 from rimlib import profile as profiles
 from rimlib.baselines.clipmat import PROFILES
 from rimlib.clipmat import prompt
-from rimlib.clipmat.backbone import CHECKPOINTS
 from rimlib.clipmat.model import CLIPMat
 from rimlib.clipmat.refiner import Refiner
 from rimlib.evaluation import refiner as refining
 from rimlib.evaluation.evaluate import SPLITS, scores
 from rimlib.evaluation.no_target import no_target_rejection
-from rimlib.io.files import read_json, write_atomically, write_json
+from rimlib.io.files import read_json, write_json
+from rimlib.io.weights import CHECKPOINTS, read_tensors, write
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.repository import repository
 from rimlib.training import loop
@@ -78,16 +78,11 @@ def ship_refiner(run: Path, data: Path) -> dict[str, Any]:
 
 def ship_clip(run: Path) -> dict[str, Any]:
     """Store the CLIP of a folder that `rim pretrain` filled as the shipped one, in float16, and keep its record."""
-    from safetensors.torch import load_file, save
-
     record = read_json(run / "pretrain.json")
-    name = f"{record['settings']['model']['backbone']}-clip"
-    tensors = load_file(run / f"{name}.safetensors")
-    halved = {key: value.half() if value.ndim else value for key, value in tensors.items()}
-    path = write_atomically(CHECKPOINTS / f"{name}.safetensors", save(halved))
-    kept = f"pretrain-{record['profile']}"
+    name, kept = f"{record['settings']['model']['backbone']}-clip", f"pretrain-{record['profile']}"
     more = {"precision": "float16", "licence": LICENCE, "record": f"results/runs/{kept}.json"}
-    write_json(path.with_suffix(".json"), {**read_json(run / f"{name}.json"), **more})
+    card = {**read_json(run / f"{name}.json"), **more}
+    path = write(CHECKPOINTS / f"{name}.safetensors", read_tensors(run / f"{name}.safetensors"), card, True, beside=True)
     _keep(kept, record)
     return {"file": str(path)}
 

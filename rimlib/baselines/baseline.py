@@ -6,7 +6,6 @@ Paper: Sec. 5.1, S4.1. `Method` is the interface. `Square` is a method whose net
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from rimlib.clipmat.checkpoint import open_safetensors, read_tensors
 from rimlib.errors import RimError
-from rimlib.io.files import write_atomically
+from rimlib.io import weights
 from rimlib.io.images import read_image, resize
 
 SIZES = ("tiny", "paper")
@@ -135,35 +133,23 @@ class Trainable(Square):
 
     def save(self, path: str | Path) -> Path:
         """Write all weights to a .safetensors file that `from_settings(size, path)` takes. Raises RimError."""
-        from safetensors.torch import save as to_bytes
-
         path = Path(path)
         if path.suffix != ".safetensors":
-            raise RimError(f"{path}: weights cannot be stored with this ending; expected .safetensors")
-        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.state_dict().items()}
-        header = {"format": FORMAT, "name": self.name, **self.about}
-        return write_atomically(path, to_bytes(tensors, metadata={"rimlib": json.dumps(header)}))
+            raise RimError(f"{path}: weights cannot be stored with this ending; expected .safetensors", path=path)
+        return weights.write(path, self.state_dict(), {"format": FORMAT, "name": self.name, **self.about})
 
     def read(self, path: str | Path) -> None:
         """Take the weights of a file that `save` wrote, which must have exactly these names and shapes."""
-        self.load_state_dict(read_tensors(Path(path), self.state_dict()))
+        self.load_state_dict(weights.read_tensors(path, self.state_dict()))
 
 
 def read_header(path: str | Path, name: str, size: str) -> dict:
     """What a stored rival says of itself; RimError where there is none, or another's."""
-    if not Path(path).is_file():
-        raise RimError(f"{path}: no such file of weights")
-    with open_safetensors(Path(path)) as file:
-        text = (file.metadata() or {}).get("rimlib")
-    try:
-        about = json.loads(text) if text else {}
-    except json.JSONDecodeError:
-        about = {}
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise RimError(f"{path}: not the weights of a rival (its header does not say {FORMAT})")
+    about = weights.read_header(path, FORMAT)
     if (about.get("name"), about.get("size")) != (name, size):
         raise RimError(
-            f"{path}: weights of {about.get('name')} in size {about.get('size')}, not of {name} in size {size}"
+            f"{path}: weights of {about.get('name')} in size {about.get('size')}, not of {name} in size {size}",
+            path=path,
         )
     return about
 

@@ -17,11 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rimlib.baselines import hub
 from rimlib.baselines.baseline import Answer, Trainable, check_size, none_published, normalise, read_header
-from rimlib.clipmat.backbone import PATCH, create_clip
+from rimlib.clipmat.backbone import PATCH
+from rimlib.clipmat.clip_weights import create_clip
 from rimlib.clipmat.tokenizer import CONFIGS, Tokenizer
 from rimlib.errors import RimError
+from rimlib.io import hub
 
 PUBLIC = "CIDAS/clipseg-rd64-refined"
 IMAGE_SIZE = {"tiny": 128, "paper": 512}  # Paper: S4.1, every method sees 512 x 512
@@ -75,7 +76,7 @@ class CLIPSeg(Trainable):
                 model.read(weights)
             return model.eval()
         return cls(
-            hub.fetch(CLIPSegForImageSegmentation, weights or PUBLIC),
+            hub.load_pretrained(CLIPSegForImageSegmentation, weights or PUBLIC),
             size,
             image_size or (PUBLIC_SIZE if size == "paper" else None),
         )

@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from rimlib.baselines import grounded_tiny, hub
+from rimlib.baselines import grounded_tiny
 from rimlib.baselines.baseline import Method, check_size
 from rimlib.baselines.vitmatte import BAND, ViTMatte, matte_of_mask
 from rimlib.errors import RimError
+from rimlib.io import hub
 
 DETECTOR = "IDEA-Research/grounding-dino-tiny"
 SEGMENTER = "facebook/sam2.1-hiera-small"
@@ -53,10 +54,13 @@ class Grounded(Method):
         from transformers import AutoProcessor, GroundingDinoForObjectDetection, Sam2Model, Sam2Processor
 
         detector = (
-            hub.fetch(GroundingDinoForObjectDetection, DETECTOR),
-            hub.fetch(AutoProcessor, DETECTOR, weights=False),
+            hub.load_pretrained(GroundingDinoForObjectDetection, DETECTOR),
+            hub.load_pretrained(AutoProcessor, DETECTOR, weights=False),
         )
-        segmenter = (hub.fetch(Sam2Model, SEGMENTER), hub.fetch(Sam2Processor, SEGMENTER, weights=False))
+        segmenter = (
+            hub.load_pretrained(Sam2Model, SEGMENTER),
+            hub.load_pretrained(Sam2Processor, SEGMENTER, weights=False),
+        )
         return cls(detector, segmenter, ViTMatte.from_settings(size))
 
     def ask(self, picture: np.ndarray, sentences: list[str]) -> tuple[list[np.ndarray], list[float]]:

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from rimlib.baselines import hub
 from rimlib.baselines.tokenizers import HubWords, OwnWords
-from rimlib.clipmat.checkpoint import open_safetensors
 from rimlib.errors import RimError
+from rimlib.io import hub
+from rimlib.io.weights import read_shapes, read_tensors
 
 ROBERTA = "FacebookAI/roberta-base"
-RESNET = "timm/resnet101.tv_in1k"  # torchvision's ImageNet weights, as safetensors
+RESNET, RESNET_FILE = "timm/resnet101.tv_in1k", "model.safetensors"  # torchvision's ImageNet weights
 ADDRESS = "https://zenodo.org/records/4721981/files/phrasecut_resnet101_checkpoint.pth"
 PICKLED = (
     f"mdetr: its public weights ({ADDRESS}) are a pickle, which is not opened here; where you trust it, turn it into safetensors "
@@ -87,36 +87,23 @@ def resnet(size: str) -> nn.Module:
 
 def pretrained_towers() -> tuple[nn.Module, nn.Module, HubWords]:
     """The same at the paper's size with ImageNet's and RoBERTa's own weights. Raises RimError where they cannot be had."""
-    from safetensors.torch import load_file
     from transformers import RobertaModel
 
-    path = hub.fetch_file(RESNET, "model.safetensors")
+    todo = f"run `hf download {RESNET} {RESNET_FILE}` once where a network is, or ask for weights='random'"
+    path = hub.fetch(RESNET, [RESNET_FILE], todo, cached=True) / RESNET_FILE
+    stored = read_tensors(path)
     trunk = resnet("paper")
     wanted = trunk.state_dict()
     try:
-        stored = load_file(path)
         trunk.load_state_dict({name: wanted[name] if name.startswith("fc.") else stored[name] for name in wanted})
-    except Exception as error:  # safetensors and torch raise many kinds for a file that is broken or another's
-        raise RimError(f"{path}: not the weights of ResNet-101 ({type(error).__name__}: {error})") from None
-    return trunk, hub.fetch(_WithoutPooler(RobertaModel), ROBERTA), HubWords(ROBERTA)
-
-
-class _WithoutPooler:
-    """RoBERTa less the part that MDETR does not use."""
-
-    def __init__(self, kind):
-        self.kind = kind
-
-    def from_pretrained(self, name, **options):
-        return self.kind.from_pretrained(name, add_pooling_layer=False, **options)
+    except (KeyError, RuntimeError) as error:  # a missing tensor, or one of another shape
+        raise RimError(f"{path}: not the weights of ResNet-101 ({error})", path=path) from None
+    return trunk, hub.load_pretrained(RobertaModel, ROBERTA, add_pooling_layer=False), HubWords(ROBERTA)
 
 
 def is_public(path: str | Path) -> bool:
     """Whether a .safetensors file holds MDETR's own names, not ours. Raises RimError for its files that have no masks."""
-    if not Path(path).is_file():
-        raise RimError(f"{path}: no such file of weights")
-    with open_safetensors(Path(path)) as file:
-        names = list(file.keys())
+    names = read_shapes(path)
     if any(name.startswith("transformer.text_encoder.") for name in names):
         raise RimError(
             f"{path}: MDETR without masks (such as pretrained_resnet101 or refcoco_resnet101); take the one that was trained "
@@ -143,10 +130,8 @@ def our_name(name: str) -> str:
 
 def read_public(path: str | Path, expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The tensors of MDETR's own file under our names, with exactly the names and shapes of `expected`. Raises RimError."""
-    with open_safetensors(Path(path)) as file:
-        tensors = {
-            our_name(name): file.get_tensor(name) for name in file.keys() if not any(part in name for part in UNUSED)
-        }
+    found = read_tensors(path).items()
+    tensors = {our_name(name): tensor for name, tensor in found if not any(part in name for part in UNUSED)}
     wrong = sorted(set(tensors) ^ set(expected)) or sorted(
         name for name in expected if tensors[name].shape != expected[name].shape
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from rimlib.baselines import hub
 from rimlib.clipmat.tokenizer import CONFIGS, Tokenizer
+from rimlib.io import hub
 
 
 class OwnWords:
@@ -35,7 +35,7 @@ class HubWords:
     def __init__(self, name: str, length: int = 256):
         from transformers import AutoTokenizer
 
-        self._tokenizer, self._length = hub.fetch(AutoTokenizer, name, weights=False), length
+        self._tokenizer, self._length = hub.load_pretrained(AutoTokenizer, name, weights=False), length
 
     def __call__(self, sentences: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """As `OwnWords`."""

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rimlib.baselines import hub
 from rimlib.baselines.baseline import check_size
 from rimlib.errors import RimError
+from rimlib.io import hub
 from rimlib.io.images import resize
 from rimlib.matting.trimap import kernel_for, trimap_from_alpha
 
@@ -43,7 +43,7 @@ class ViTMatte(nn.Module):
             raise RimError(
                 "vitmatte in size tiny: it cannot be trained here and has no public weights; ask for weights='random'"
             )
-        return cls(hub.fetch(VitMatteForImageMatting, weights or PUBLIC))
+        return cls(hub.load_pretrained(VitMatteForImageMatting, weights or PUBLIC))
 
     def forward(self, picture: np.ndarray, trimap: np.ndarray) -> np.ndarray:
         """`picture`: uint8 (H, W, 3); `trimap`: uint8 (H, W) of {0, 128, 255}.

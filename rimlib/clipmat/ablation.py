@@ -108,7 +108,7 @@ def parameters(settings) -> int:
     """The number of parameters of a model, which is built without memory for them."""
     import torch
 
-    from rimlib.clipmat.backbone import create_clip
+    from rimlib.clipmat.clip_weights import create_clip
     from rimlib.clipmat.model import CLIPMat
 
     with torch.device("meta"):

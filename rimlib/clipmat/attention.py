@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 SHORT = 256  # keys; below it the matrix of weights is small and stays in the cache
 
@@ -21,3 +22,35 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, causal: bool = Fal
     if causal:
         weights = weights + torch.full(weights.shape[2:], float("-inf"), dtype=weights.dtype).triu(1)
     return weights.softmax(dim=-1) @ v
+
+
+class SelfAttention(nn.Module):
+    """The self-attention of an open_clip block through `attend`, with that block's own parameters under their names.
+
+    `nn.MultiheadAttention`, whose place it takes, has another and slower path where no gradient is needed, and never
+    calls its output projection.
+
+    Args:
+        attention: of the block.
+        causal: each token attends to those before it only, as in a sentence.
+    """
+
+    def __init__(self, attention: nn.MultiheadAttention, causal: bool):
+        super().__init__()
+        self.num_heads, self.causal = attention.num_heads, causal
+        self.in_proj_weight, self.in_proj_bias = attention.in_proj_weight, attention.in_proj_bias
+        self.out_proj = attention.out_proj
+
+    def forward(self, x: torch.Tensor, *_: torch.Tensor, **__: object) -> tuple[torch.Tensor, None]:
+        """`x`: (B, N, D). What `nn.MultiheadAttention` takes besides is not needed: keys, values and mask are known."""
+        qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias)  # (B, N, 3D)
+        qkv = qkv.unflatten(2, (3, self.num_heads, -1))  # (B, N, 3, heads, D/heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, N, D/heads)
+        y = attend(q, k, v, self.causal)
+        return self.out_proj(y.transpose(1, 2).flatten(2)), None  # (B, N, D)
+
+
+def replace_attention(transformer: nn.Module, causal: bool) -> None:
+    """Give each block of an open_clip transformer a `SelfAttention`, in place."""
+    for block in transformer.resblocks:
+        block.attn = SelfAttention(block.attn, causal)

@@ -9,19 +9,18 @@ sentence. All sizes come from the profile's `model` settings; nothing here knows
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import open_clip
 import torch
 from torch import nn
 
-from rimlib.clipmat.backbone import CHECKPOINTS, Backbone, create_clip, normalise
+from rimlib.clipmat.backbone import Backbone, normalise
 from rimlib.clipmat.collaboration import collaborate, confidence
 from rimlib.clipmat.decoders import DetailsDecoder, SemanticDecoder
 from rimlib.clipmat.details import DetailsExtractor, PlainSkip
-from rimlib.clipmat.hub import Hosted
 from rimlib.clipmat.popup import PlainFusion, TextDrivenPopup
+from rimlib.clipmat.pretrained import Pretrained
 from rimlib.clipmat.prompt import PostContext
 from rimlib.clipmat.score_map import Match
 from rimlib.clipmat.tokenizer import Tokenizer
@@ -81,7 +80,7 @@ class Output(NamedTuple):
         return confidence(self.trimap_logits.detach())  # computed when asked: training never asks
 
 
-class CLIPMat(nn.Module, Hosted):
+class CLIPMat(Pretrained):
     """Built by `from_profile`, `load`, `from_pretrained` (a folder or a name on the hub) or `shipped`.
 
     `settings` are a profile's model settings; `clip` and `tokenizer` come from `create_clip`; `clip` is taken over. What each
@@ -90,10 +89,6 @@ class CLIPMat(nn.Module, Hosted):
 
     def __init__(self, settings, clip: open_clip.CLIP, tokenizer: Tokenizer):
         super().__init__()
-        self.profile, self.card = (
-            None,
-            {},
-        )  # `load` and `from_profile` know the first, `load` the second: what its maker said
         self.image_size, self.text_length = settings.image_size, settings.text_length
         self.tokenizer = tokenizer
         projections = (clip.visual.proj, clip.text_projection)  # the backbone drops them
@@ -130,31 +125,6 @@ class CLIPMat(nn.Module, Hosted):
         # every sentence on an image; with it, the pop-up map joins level 4 through a 1x1 convolution.
         self.details_text = nn.Conv2d(settings.popup_out, channels[0], 1) if settings.details_text else None
         self.details = DetailsDecoder(channels, settings.details_out)
-
-    @classmethod
-    def from_profile(cls, profile, weights: str | Path = "clip") -> CLIPMat:
-        """A model with fresh decoders; `weights` of its backbone: "clip" (pretrained), "random", or a CLIP's .safetensors."""
-        model = cls(profile.model, *create_clip(profile.model, weights))
-        model.profile = profile
-        return model.to(memory_format=torch.channels_last)
-
-    @classmethod
-    def load(cls, path: str | Path, profile=None) -> CLIPMat:
-        """A saved model, in evaluation mode. With `profile`, a checkpoint of another model is refused (RimError)."""
-        from rimlib.clipmat.checkpoint import load
-
-        return load(path, profile)
-
-    @classmethod
-    def shipped(cls, profile_name: str = "tiny") -> CLIPMat:
-        """The trained model that comes with the package."""
-        return cls.load(CHECKPOINTS / f"clipmat-{profile_name}.safetensors")
-
-    def save(self, path: str | Path, half: bool = False, **card) -> Path:
-        """Write the weights and a JSON beside them; `card` are fields of the model card. See `checkpoint.save`."""
-        from rimlib.clipmat.checkpoint import save
-
-        return save(self, path, half, **card)
 
     def tokenize(self, sentences: list[str], truncate: bool = False) -> torch.Tensor:
         """Token numbers, int64 (B, text_length), on the model's device. Raises RimError for what cannot be read."""

@@ -1,12 +1,12 @@
-"""P3M-Net: one encoder whose max pools are remembered, and two decoders that share what they find.
+"""P3M-Net: one encoder whose max pools keep their indices, and two decoders that share what they find.
 
-Paper: S4.1, which takes this network as its matting refiner, with the coarse alpha as a fourth channel; the network is that of
-"Privacy-Preserving Portrait Matting". Its parts by the names used there: TFI joins what the semantic decoder, the matting
-decoder and the encoder know at one size; sBFI shows the matting decoder the first, finest features of the encoder; dBFI shows
-the semantic decoder the last, deepest ones. The matting decoder enlarges by unpooling: a value goes back to the very pixel
-that won its max pool, so that edges return to where the picture has them.
+Paper: S4.1, which takes this network as its matting refiner, with the coarse alpha as a fourth channel; the network is
+that of "Privacy-Preserving Portrait Matting". Its parts by the names used there: TFI joins the features of semantic
+decoder, matting decoder and encoder at one size; sBFI gives the matting decoder the first, finest features of the
+encoder; dBFI gives the semantic decoder the last, deepest ones. The matting decoder upsamples by unpooling: a value
+returns to the pixel that was the maximum of its pool, so that edges return to where the image has them.
 
-Widths (w0, w1, w2, w3, w4) are the channels at full size (and a half), a quarter, an eighth, ..., of the encoder's five stages.
+Widths (w0, w1, w2, w3, w4) are the channels at full size (and a half), a quarter, an eighth, … of the encoder.
 """
 
 from __future__ import annotations
@@ -21,47 +21,37 @@ WIDTHS, BLOCKS = (64, 64, 128, 256, 512), (3, 4, 6, 3)  # P3M's own: those of Re
 
 
 class P3MNet(nn.Module):
-    """`channels` of the input: 3 in P3M, 4 here; `widths` and `blocks` of the encoder, P3M's by default."""
+    """The network.
+
+    Args:
+        channels: of the input: 3 in P3M, 4 here.
+        widths: of the five sizes, P3M's by default.
+        blocks: of the encoder's four stages, P3M's by default.
+    """
 
     def __init__(self, channels: int = 4, widths: Sequence[int] = WIDTHS, blocks: Sequence[int] = BLOCKS):
         super().__init__()
-        w0, w1, w2, w3, w4 = widths
+        w0, w4 = widths[0], widths[4]
         self.encoder = Encoder(channels, widths, blocks)
         self.semantic = nn.ModuleDict(
-            {
-                "d4": stage(w4, w4, w3),
-                "d3": stage(w3, w3, w2),
-                "d2": stage(w2, w2, w1),
-                "d1": stage(w1, w1, w0),
-                "d0": nn.Sequential(*stage(w0, w0, w0)[:6], nn.Conv2d(w0, 3, 3, padding=1)),
-                "dbfi2": DeepIntegration(w2, w4, 4),
-                "dbfi1": DeepIntegration(w1, w4, 8),
-                "dbfi0": DeepIntegration(w0, w4, 16),
-            }
+            {f"d{size}": stage(widths[size], widths[size], widths[size - 1]) for size in (4, 3, 2, 1)}
+            | {"d0": nn.Sequential(*stage(w0, w0, w0)[:6], nn.Conv2d(w0, 3, 3, padding=1))}
+            | {f"dbfi{size}": DeepIntegration(widths[size], w4, 2 ** (4 - size)) for size in (2, 1, 0)}
         )
         self.matting = nn.ModuleDict(
-            {
-                "d4": stage(w4, w4, w3),
-                "d3": stage(w3, w3, w2),
-                "d2": stage(w2, w2, w1),
-                "d1": stage(w1, w1, w0),
-                "d0": stage(w0, w0, w0)[:6],
-                "last": nn.Conv2d(w0, 1, 3, padding=1),
-                "tfi3": TripartiteIntegration(w3),
-                "tfi2": TripartiteIntegration(w2),
-                "tfi1": TripartiteIntegration(w1),
-                "tfi0": TripartiteIntegration(w0),
-                "sbfi2": ShallowIntegration(w2, w0, 8),
-                "sbfi1": ShallowIntegration(w1, w0, 4),
-                "sbfi0": ShallowIntegration(w0, w0, 2),
-            }
+            {f"d{size}": stage(widths[size], widths[size], widths[size - 1]) for size in (4, 3, 2, 1)}
+            | {"d0": stage(w0, w0, w0)[:6], "last": nn.Conv2d(w0, 1, 3, padding=1)}
+            | {f"tfi{size}": TripartiteIntegration(widths[size]) for size in (3, 2, 1, 0)}
+            | {f"sbfi{size}": ShallowIntegration(widths[size], w0, 2 ** (size + 1)) for size in (2, 1, 0)}
         )
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-        """`x`: (B, channels, H, W), H and W multiples of 32. Returns trimap logits (B, 3, H, W), the logits of the detail
-        (B, 1, H, W), and the trimap logits that the three dBFI guess on the way, each (B, 3, H, W).
+        """Trimap logits (B, 3, H, W), logits of the detail (B, 1, H, W), and the trimap logits of the three dBFI.
+
+        Args:
+            x: (B, channels, H, W), H and W multiples of 32.
         """
-        features, won = self.encoder(x)
+        features, indices = self.encoder(x)
         e0, deep = features[0], features[-1]  # (B, w0, H, W), (B, w4, H/32, W/32)
         semantic, matting = self.semantic, self.matting
 
@@ -74,20 +64,24 @@ class P3MNet(nn.Module):
         x, side0 = semantic["dbfi0"](s0, deep)
         trimap = upsample(semantic["d0"](x), 2)  # (B, 3, H, W)
 
-        x = unpool(matting["d4"](deep), won[4])  # (B, w3, H/16, W/16)
+        x = unpool(matting["d4"](deep), indices[4])  # (B, w3, H/16, W/16)
         x = matting["tfi3"](s3, x, features[4])
-        x = unpool(matting["d3"](x), won[3])  # (B, w2, H/8, W/8)
+        x = unpool(matting["d3"](x), indices[3])  # (B, w2, H/8, W/8)
         x = matting["sbfi2"](matting["tfi2"](s2, x, features[3]), e0)
-        x = unpool(matting["d2"](x), won[2])  # (B, w1, H/4, W/4)
+        x = unpool(matting["d2"](x), indices[2])  # (B, w1, H/4, W/4)
         x = matting["sbfi1"](matting["tfi1"](s1, x, features[2]), e0)
-        x = unpool(matting["d1"](x), won[1])  # (B, w0, H/2, W/2)
+        x = unpool(matting["d1"](x), indices[1])  # (B, w0, H/2, W/2)
         x = matting["sbfi0"](matting["tfi0"](s0, x, features[1]), e0)
-        x = unpool(matting["d0"](x), won[0])  # (B, w0, H, W)
+        x = unpool(matting["d0"](x), indices[0])  # (B, w0, H, W)
         return trimap, matting["last"](x), [side2, side1, side0]
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Those of the last convolution of each decoder."""
+        return [*list(self.semantic["d0"].parameters())[-2:], *self.matting["last"].parameters()]
 
 
 class Encoder(nn.Module):
-    """ResNet-34 in which a max pool that says which pixel won does every halving (no convolution has a stride)."""
+    """ResNet-34 in which a max pool with indices does every halving (no convolution has a stride)."""
 
     def __init__(self, channels: int, widths: Sequence[int], blocks: Sequence[int]):
         super().__init__()
@@ -100,18 +94,18 @@ class Encoder(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Features at H, H/2, H/4, ..., H/32, and for each of the five halvings which pixel won (flat, int64)."""
-        features, won = [self.first(x)], []
+        """Features at H, H/2, H/4, …, H/32, and the indices of the maxima of the five halvings (flat, int64)."""
+        features, indices = [self.first(x)], []
         # The first halving has no stage of its own behind it: two pools stand at the beginning, as in ResNet.
         for stage in [nn.Identity(), *self.stages]:
             x, index = F.max_pool2d(features[-1], 3, stride=2, padding=1, return_indices=True)
             features.append(stage(x))
-            won.append(index)
-        return features, won
+            indices.append(index)
+        return features, indices
 
 
 class Block(nn.Module):
-    """ResNet's basic block: two convolutions and a way around them."""
+    """ResNet's basic block: two convolutions and a skip connection."""
 
     def __init__(self, before: int, after: int):
         super().__init__()
@@ -123,6 +117,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, before, h, w) to (B, after, h, w)."""
         y = F.relu(self.norm1(self.conv1(x)))
         return F.relu(self.norm2(self.conv2(y)) + self.around(x))
 
@@ -136,12 +131,13 @@ class TripartiteIntegration(nn.Module):
         self.mix, self.norm = nn.Conv2d(width // 2 * 3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
 
     def forward(self, semantic: torch.Tensor, matting: torch.Tensor, encoder: torch.Tensor) -> torch.Tensor:
+        """Three maps (B, width, h, w) to one."""
         x = torch.cat([self.shrink(semantic), self.shrink(matting), self.shrink(encoder)], dim=1)  # (B, 3/2 w, h, w)
         return F.relu(self.norm(self.mix(x)))
 
 
 class ShallowIntegration(nn.Module):
-    """sBFI: the first features, shrunk by `scale`, beside the matting decoder's."""
+    """sBFI: the first features, pooled by `scale`, concatenated with the matting decoder's."""
 
     def __init__(self, width: int, shallow: int, scale: int):
         super().__init__()
@@ -151,6 +147,7 @@ class ShallowIntegration(nn.Module):
         self.mix, self.norm = nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
 
     def forward(self, x: torch.Tensor, shallow: torch.Tensor) -> torch.Tensor:
+        """`x` (B, width, h, w) and the features (B, shallow, h * scale, w * scale) to (B, width, h, w)."""
         # Two by two pixels of each `scale` x `scale`, as in P3M's code: trained weights expect it.
         shallow = self.shrink_shallow(F.max_pool2d(shallow, 2, stride=self.scale))
         y = torch.cat([self.shrink_decoder(x), shallow], dim=1)
@@ -158,7 +155,7 @@ class ShallowIntegration(nn.Module):
 
 
 class DeepIntegration(nn.Module):
-    """dBFI: the deepest features, enlarged by `scale`, beside the semantic decoder's; and a first guess of the trimap."""
+    """dBFI: the deepest features, upsampled by `scale`, concatenated with the semantic decoder's; and a side output."""
 
     def __init__(self, width: int, deep: int, scale: int):
         super().__init__()
@@ -169,6 +166,7 @@ class DeepIntegration(nn.Module):
         self.guess = nn.Conv2d(width, 3, 3, padding=1, bias=False)
 
     def forward(self, x: torch.Tensor, deep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`x` (B, width, h, w) and the deepest features to (B, width, h, w), and trimap logits (B, 3, H, W)."""
         y = torch.cat([self.shrink_decoder(x), upsample(self.shrink_deep(deep), self.scale)], dim=1)
         x = F.relu(self.norm(self.mix(y))) + x
         return x, upsample(self.guess(x), 32 // self.scale)
@@ -181,10 +179,11 @@ def stage(before: int, inside: int, after: int) -> nn.Sequential:
     return nn.Sequential(*(layer for three in layers for layer in three))
 
 
-def unpool(x: torch.Tensor, won: torch.Tensor) -> torch.Tensor:
-    """Twice the size: each value at the pixel that won its pool, zero elsewhere. `won`: of the encoder, shaped like `x`."""
-    return F.max_unpool2d(x, won, kernel_size=2, stride=2)
+def unpool(x: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    """Twice the size: each value at the maximum of its pool, by the encoder's `indices`, and zero elsewhere."""
+    return F.max_unpool2d(x, indices, kernel_size=2, stride=2)
 
 
 def upsample(x: torch.Tensor, scale: int) -> torch.Tensor:
+    """Bilinear, `scale` times the size."""
     return F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)

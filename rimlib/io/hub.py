@@ -40,7 +40,9 @@ def fetch(name: str, files: Sequence[str], instead: str, cached: bool = False, *
             raise RimError(f"{name}: it cannot be had from the hub ({reason(error)}); {instead}", path=name) from None
 
 
-def load_pretrained(kind: Any, name: str, instead: str = "weights='random'", weights: bool = True) -> Any:
+def load_pretrained(
+    kind: Any, name: str, instead: str = "weights='random'", weights: bool = True, **options: Any
+) -> Any:
     """`kind.from_pretrained(name)`, as float32 and in evaluation mode.
 
     Args:
@@ -48,11 +50,12 @@ def load_pretrained(kind: Any, name: str, instead: str = "weights='random'", wei
         name: of a repository on the hub, or of a folder.
         instead: what the error offers where nothing can be had.
         weights: False for a tokenizer or a processor.
+        options: of `from_pretrained`.
 
     Raises:
         RimError: the name cannot be had, or holds something else.
     """
-    options = {"use_safetensors": True} if weights else {}
+    options |= {"use_safetensors": True} if weights else {}
     try:
         with quiet("huggingface_hub", "transformers"):
             try:

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save as to_bytes
 
-from rimlib.clipmat import backbone, prompt
-from rimlib.io.files import write_atomically, write_json
+from rimlib.clipmat import backbone, clip_weights, prompt
+from rimlib.io import weights
 from rimlib.profile import Profile
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.format import label_path
@@ -62,7 +61,7 @@ class Training(Task):
         return state.settings_key("clip", model.backbone, model.image_size, clip, self.samples.fingerprint)
 
     def build(self) -> ContrastiveCLIP:
-        clip, tokenizer = backbone.create_clip(self.profile.model, "random")
+        clip, tokenizer = clip_weights.create_clip(self.profile.model, "random")
         return ContrastiveCLIP(clip, tokenizer, self.profile.model.image_size)
 
     def groups(self, clip: ContrastiveCLIP) -> list[dict[str, Any]]:
@@ -109,9 +108,7 @@ class Training(Task):
         """Weights by open_clip's names, and beside them as JSON what they are."""
         model = self.profile.model
         card = {"kind": "clip", "backbone": model.backbone, "image_size": model.image_size, "metrics": metrics}
-        tensors = {name: value.detach().cpu().contiguous() for name, value in clip.open_clip_state().items()}
-        write_atomically(path, to_bytes(tensors))
-        write_json(path.with_suffix(".json"), {**card, "profile": self.profile.name})
+        weights.write(path, clip.open_clip_state(), {**card, "profile": self.profile.name}, beside=True)
 
     def _measure(self, clip: ContrastiveCLIP, device: torch.device) -> dict[str, float]:
         """Retrieval of a caption by the image, and by the region, among the held-out ones."""
