@@ -48,7 +48,8 @@ from rimlib import profile, show
 from rimlib.io import images
 from rimlib.clipmat import CLIPMat, backbone
 from rimlib.evaluation import table11
-from rimlib.clipmat.backbone import PATCH, Backbone, create_clip, normalise, resize_visual
+from rimlib.clipmat.backbone import PATCH, Backbone, normalise, resize_visual
+from rimlib.clipmat.clip_weights import create_clip
 from rimlib.clipmat.prompt import pre_context
 from rimlib.training import contrast
 from rimlib.refmatte.example import example

@@ -46,7 +46,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from rimlib import profile, show
 from rimlib.io import images
-from rimlib.clipmat import CLIPMat, attention, backbone, prompt
+from rimlib.clipmat import CLIPMat, attention, backbone, clip_weights, prompt
 from rimlib.clipmat.tokenizer import Tokenizer
 from rimlib.entities import synonyms
 from rimlib.errors import RimError
@@ -59,7 +59,7 @@ from rimlib.refmatte.example import example
 torch.set_grad_enabled(False)  # this chapter looks, it does not train
 model = CLIPMat.shipped() if weights == "shipped" else CLIPMat.load(weights)
 settings, side = model.profile.model, model.image_size
-clip, _ = backbone.create_clip(settings, clip_weights)  # before matting, and whole
+clip, _ = clip_weights.create_clip(settings, clip_weights)  # before matting, and whole
 clip = clip.eval()
 
 # %% [markdown]

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from rimlib import profile
-from rimlib.clipmat.backbone import CHECKPOINTS
 from rimlib.errors import RimError
+from rimlib.io.weights import CHECKPOINTS
 
 
 def test_tiny_is_whole_and_survives_a_round_trip():

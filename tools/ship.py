@@ -82,7 +82,9 @@ def ship_clip(run: Path) -> dict[str, Any]:
     name, kept = f"{record['settings']['model']['backbone']}-clip", f"pretrain-{record['profile']}"
     more = {"precision": "float16", "licence": LICENCE, "record": f"results/runs/{kept}.json"}
     card = {**read_json(run / f"{name}.json"), **more}
-    path = write(CHECKPOINTS / f"{name}.safetensors", read_tensors(run / f"{name}.safetensors"), card, True, beside=True)
+    path = write(
+        CHECKPOINTS / f"{name}.safetensors", read_tensors(run / f"{name}.safetensors"), card, True, beside=True
+    )
     _keep(kept, record)
     return {"file": str(path)}
 
