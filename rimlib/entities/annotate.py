@@ -27,19 +27,12 @@ YES, NO = ("1", "yes", "true"), ("0", "no", "false")
 
 @dataclass(frozen=True)
 class Annotation:
-    """What is known of a cut-out and where it comes from.
+    """What is known of a cut-out and where it comes from."""
 
-    Attributes:
-        values: the seven attributes as `Entity` takes them; None for what only a person has.
-        automatic: the automatic label of each attribute, None where there is none.
-        labels: the labels of networks and of the pixels, with their messages and reasons.
-        remarks: lines about corrections and about words without synonyms.
-    """
-
-    values: dict[str, object]
-    automatic: dict[str, object]
-    labels: tuple[Label, ...] = ()
-    remarks: tuple[str, ...] = ()
+    values: dict[str, object]  # the seven attributes as `Entity` takes them; None for what only a person has
+    automatic: dict[str, object]  # the automatic label of each attribute, None where there is none
+    labels: tuple[Label, ...] = ()  # the labels of networks and of the pixels, with their messages and reasons
+    remarks: tuple[str, ...] = ()  # lines about corrections and about words without synonyms
 
     @property
     def messages(self) -> list[str]:

@@ -51,23 +51,15 @@ class Label:
 class AutoLabeller:
     """Which networks label which attributes, and where their weights are.
 
-    Attributes:
-        category: `maskrcnn`, `clip` or None.
-        people: `levi`, `clip` or None; gender and age group.
-        clothes: `clip` or None.
-        folder: where weights lie; torch's and the hub's caches are searched besides.
-        clip: open_clip's name of the model.
-        scorer: a zero-shot scorer to use instead of loading one.
-
     Networks are loaded when they are first needed, once.
     """
 
-    category: str | None = None
-    people: str | None = None
-    clothes: str | None = None
-    folder: str | Path | None = None
-    clip: str = zeroshot.CLIP
-    scorer: Scorer | None = None
+    category: str | None = None  # `maskrcnn`, `clip` or None
+    people: str | None = None  # `levi`, `clip` or None; gender and age group
+    clothes: str | None = None  # `clip` or None
+    folder: str | Path | None = None  # where weights lie; torch's and the hub's caches are searched besides
+    clip: str = zeroshot.CLIP  # open_clip's name of the model
+    scorer: Scorer | None = None  # a zero-shot scorer to use instead of loading one
     _loaded: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

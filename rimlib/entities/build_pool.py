@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +19,7 @@ from typing import TypeVar
 from rimlib.entities import annotate as annotation
 from rimlib.entities import corrections as tables
 from rimlib.entities.auto_labels import AutoLabeller, Reason
-from rimlib.entities.cutout_cache import Job
+from rimlib.entities.cutout_cache import Job, run_jobs
 from rimlib.entities.entity import ATTRIBUTES, Background, Entity
 from rimlib.entities.sources.common import BackgroundFile, CutoutFiles, Source
 from rimlib.entities.sources.long_tail import LEAST, long_tailed
@@ -35,21 +35,15 @@ Item = TypeVar("Item", CutoutFiles, BackgroundFile)
 
 @dataclass
 class Result:
-    """What a call made.
-
-    Attributes:
-        computed: cut-outs and backgrounds that this call read; the others were there from an earlier one.
-        left_out: a line for each that could not be used.
-        unused: names in the table of corrections that no source has.
-        unlabelled: why automatic labels are missing, and for how many entities.
-    """
+    """What a call made."""
 
     folder: Path
     entities: int = 0
     backgrounds: int = 0
-    computed: int = 0
-    left_out: list[str] = field(default_factory=list)
-    unused: list[str] = field(default_factory=list)
+    computed: int = 0  # cut-outs and backgrounds that this call read; the others were there from an earlier one
+    left_out: list[str] = field(default_factory=list)  # a line for each that could not be used
+    unused: list[str] = field(default_factory=list)  # names in the table of corrections that no source has
+    # why automatic labels are missing, and for how many entities
     unlabelled: Counter[str] = field(default_factory=Counter)
 
 
@@ -85,8 +79,7 @@ def build(
             nor the table gives (`wanted.csv` in the folder lists all of these), or a folder that holds something else.
     """
     if foreground not in (*METHODS, "given"):
-        message = f"foreground {foreground!r}: must be {', '.join(METHODS)} or given"
-        raise RimError(message, setting="foreground")
+        raise RimError(f"foreground {foreground!r}: must be {', '.join(METHODS)} or given", setting="foreground")
     table = tables.read(corrections) if corrections is not None else {}
     result = Result(Path(out))
     cutouts = _by_name(_chosen(sources, table), "entity", skip_bad, result)
@@ -103,7 +96,7 @@ def build(
     rows: dict[str, dict] = {}
     background_rows: dict[str, dict] = {}
     wanted: dict[str, str] = {}
-    for job, record in _records(cached, workers, progress):
+    for job, record in run_jobs(cached, workers, progress):
         item = job.item
         if isinstance(record, RimError):
             if not skip_bad:
@@ -124,11 +117,8 @@ def build(
         for name, row in rows.items():
             if row["category"] in rare and "split" not in {**cutouts[name].known, **table.get(name, {})}:
                 row["split"] = "train"
-    _finish(
-        result,
-        [rows[name] for name in cutouts if name in rows],
-        [background_rows[name] for name in backgrounds if name in background_rows],
-    )
+    background_list = [background_rows[name] for name in backgrounds if name in background_rows]
+    _finish(result, [rows[name] for name in cutouts if name in rows], background_list)
     return result
 
 
@@ -167,9 +157,7 @@ def _prepare(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise RimError(f"{out}: is a file; a folder is expected", path=out)
     if out.is_dir() and any(out.iterdir()) and not (out / "parts").is_dir():
-        message = (
-            f"{out}: holds something that is no pool begun by this command; choose another folder, or an empty one"
-        )
+        message = f"{out}: holds something that is no pool begun by this command; choose another or an empty folder"
         raise RimError(message, path=out)
     try:
         for folder in [out / part for part in PARTS] + [out / "parts" / part for part in PARTS]:
@@ -178,31 +166,6 @@ def _prepare(out: Path) -> None:
                 rest.unlink(missing_ok=True)
     except OSError as error:
         raise RimError(f"{out}: can't make this folder: {files.reason(error)}", path=out) from error
-
-
-def _records(
-    cached: list[tuple[Job, dict | None]], workers: int, progress: bool
-) -> Iterator[tuple[Job, dict | RimError]]:
-    """The record or the error of each job, cached ones first, the others in whatever order they are done."""
-    from joblib import Parallel, delayed
-    from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
-
-    todo = [job for job, record in cached if record is None]
-    title = "cut-outs and backgrounds"
-    with tqdm(total=len(cached), initial=len(cached) - len(todo), desc=title, disable=not progress) as bar:
-        yield from ((job, record) for job, record in cached if record is not None)
-        done = (
-            Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(_run)(job) for job in todo)
-            if workers > 1
-            else map(_run, todo)
-        )
-        for pair in done:
-            bar.update()
-            yield pair
-
-
-def _run(job: Job) -> tuple[Job, dict | RimError]:
-    return job, job.run()
 
 
 def _entity_row(
@@ -251,11 +214,7 @@ def _background_row(item: BackgroundFile, record: dict) -> dict:
 
 def _list_wanted(wanted: dict[str, str], cutouts: dict[str, CutoutFiles], skip_bad: bool, result: Result) -> None:
     """Write a table of what is wanted, to be filled in."""
-    items = [cutout for name, cutout in cutouts.items() if name in wanted]
-    rows = [
-        {"name": item.name, "path": item.path, "weak_category": item.weak_category or "", "kind": item.kind}
-        for item in items
-    ]
+    rows = [asdict(cutout) for name, cutout in cutouts.items() if name in wanted]
     path = tables.write(result.folder / "wanted.csv", rows)
     if not skip_bad:
         how = f"{path} lists them, to be filled in and given as the table of corrections"

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+from joblib import Parallel, delayed
+from PIL import Image
+from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
 from rimlib.entities.clean import blur_faces, clean_cutout
 from rimlib.entities.sources.common import BackgroundFile, CutoutFiles, read_pixels
@@ -29,17 +33,11 @@ ORIENTATION = 0x0112  # EXIF's tag; 1 is upright
 
 @dataclass(frozen=True)
 class Job:
-    """One image to make.
+    """One image to make."""
 
-    Attributes:
-        item: what it is made from.
-        out: the pool's folder.
-        foreground: the method, see `build_pool.build`.
-    """
-
-    item: CutoutFiles | BackgroundFile
-    out: Path
-    foreground: str
+    item: CutoutFiles | BackgroundFile  # what it is made from
+    out: Path  # the pool's folder
+    foreground: str  # the method, see `build_pool.build`
 
     @property
     def part(self) -> str:
@@ -107,6 +105,28 @@ class Job:
         return (height, width), encode_png(np.dstack([foreground * (levels > 0)[..., None], levels]))
 
 
+def run_jobs(
+    cached: list[tuple[Job, dict | None]], workers: int, progress: bool
+) -> Iterator[tuple[Job, dict | RimError]]:
+    """The record or the error of each job, cached ones first, the others in whatever order they are done."""
+    todo = [job for job, record in cached if record is None]
+    title = "cut-outs and backgrounds"
+    with tqdm(total=len(cached), initial=len(cached) - len(todo), desc=title, disable=not progress) as bar:
+        yield from ((job, record) for job, record in cached if record is not None)
+        done = (
+            Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(_run)(job) for job in todo)
+            if workers > 1
+            else map(_run, todo)
+        )
+        for pair in done:
+            bar.update()
+            yield pair
+
+
+def _run(job: Job) -> tuple[Job, dict | RimError]:
+    return job, job.run()
+
+
 def encode_png(rgba: np.ndarray) -> bytes:
     """RGBA without loss, by a filter and a level that are decoded half again as quickly as a PNG of the usual kind."""
     settings = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_FILTERED]
@@ -117,8 +137,6 @@ def encode_png(rgba: np.ndarray) -> bytes:
 
 def _background(item: BackgroundFile) -> tuple[tuple[int, int], bytes]:
     """A JPEG that needs nothing is copied byte for byte; anything else is decoded and stored as JPEG."""
-    from PIL import Image
-
     image = images.read_image(item.file)
     height, width = image.shape[:2]
     with Image.open(item.file) as file:

@@ -20,33 +20,23 @@ ATTRIBUTES = ("category", "color", "salient", "transparent", *PERSON_ATTRIBUTES)
 
 @dataclass(frozen=True)
 class Entity:
-    """A foreground that scenes are composed of.
+    """A foreground that scenes are composed of."""
 
-    Attributes:
-        name: unique id, `[a-z0-9-]+`.
-        kind: `person`, `animal` or `thing` (plants are things), the three parts of the paper's 5:1:1.
-        category: the entry-level name, the most usual one; `human` for all people.
-        color: nearest CSS3 colour name of the most frequent colour.
-        salient, transparent: Paper: S2.2.
-        wispy: the matte is hard (hair, smoke, branches); not in the paper, for choosing images.
-        gender, age_group, clothes: people only.
-        person: an id shared by all images of one person, so that a split never shares a person.
-        split: `train` or `test`.
-        source, path, licence, credit: where the image comes from.
-    """
-
-    name: str
-    kind: str
-    category: str
-    color: str
+    name: str  # unique id, `[a-z0-9-]+`
+    kind: str  # `person`, `animal` or `thing` (plants are things), the three parts of the paper's 5:1:1
+    category: str  # the entry-level name, the most usual one; `human` for all people
+    color: str  # nearest CSS3 colour name of the most frequent colour
+    # salient, transparent: Paper: S2.2
     salient: bool = True
     transparent: bool = False
-    wispy: bool = False
+    wispy: bool = False  # the matte is hard (hair, smoke, branches); not in the paper, for choosing images
+    # gender, age_group, clothes: people only
     gender: str | None = None
     age_group: str | None = None
     clothes: str | None = None
-    person: str | None = None
-    split: str = "train"
+    person: str | None = None  # an id shared by all images of one person, so that a split never shares a person
+    split: str = "train"  # `train` or `test`
+    # source, path, licence, credit: where the image comes from
     source: str = ""
     path: str = ""
     licence: str = ""
@@ -78,21 +68,17 @@ class Entity:
 
 @dataclass(frozen=True)
 class Background:
-    """A photograph to compose scenes on.
-
-    Attributes:
-        category: one or two words for the place.
-        shows: categories that can be seen in it, so that a sentence about another such object is not taken to fit one
-            entity, or none.
-    """
+    """A photograph to compose scenes on."""
 
     name: str
-    category: str = ""
+    category: str = ""  # one or two words for the place
     split: str = "train"
     source: str = ""
     path: str = ""
     licence: str = ""
     credit: str = ""
+    # categories that can be seen in it, so that a sentence about another such object is not taken to fit one entity, or
+    # none
     shows: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
 """What the readers of data sets share: cut-outs that are not decoded yet, pairing of files, and checks.
 
-Paper: Sec. 3.1. Nothing here decodes a whole image unless `deep` is set: pairing needs names, sizes need headers.
+Paper: Sec. 3.1. Nothing here decodes an image unless `deep` is set: pairing needs names, sizes need headers.
 """
 
 from __future__ import annotations
@@ -23,37 +23,26 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
 @dataclass(frozen=True)
 class CutoutFiles:
-    """One object cut out of one image, as a data set holds it: file names, no pixels.
+    """One object cut out of one image, as a data set holds it: file names, no pixels."""
 
-    Attributes:
-        name: `[a-z0-9-]+`, unique, begins with the source's name.
-        path: the matte (or RGBA file) as it is named inside the data set, for credits and messages.
-        alpha: the matte's file; None where it is the alpha channel of `foreground`.
-        image: the photograph with its background, or None.
-        foreground: the colours alone, as the source gives them, or None. At least one of the two is set.
-        group: the folder or class of the data set that it is in.
-        weak_category: the same, where that is a word for an object, a hint for the annotation ("glass_ice" is one,
-            "texture_holed" none).
-        known: the cells of a checked table, by the columns of a table of corrections.
-        faces: boxes (left, top, right, bottom) in pixels, to be blurred.
-        clean: whether specks and hard edges are to be mended (`rimlib.entities.clean`).
-    """
-
-    name: str
+    name: str  # `[a-z0-9-]+`, unique, begins with the source's name
     kind: str
     split: str
     source: str
-    path: str
-    alpha: Path | None
-    image: Path | None = None
+    path: str  # the matte (or RGBA file) as it is named inside the data set, for credits and messages
+    alpha: Path | None  # the matte's file; None where it is the alpha channel of `foreground`
+    image: Path | None = None  # the photograph with its background, or None
+    # the colours alone, as the source gives them, or None. At least one of the two is set
     foreground: Path | None = None
     licence: str = ""
     credit: str = ""
-    group: str | None = None
+    group: str | None = None  # the folder or class of the data set that it is in
+    # the same where it names an object ("glass_ice", not "texture_holed"), a hint for the annotation
     weak_category: str | None = None
+    # the cells of a checked table, by the columns of a table of corrections
     known: dict[str, str] = field(default_factory=dict, compare=False)
-    faces: tuple[tuple[int, int, int, int], ...] = ()
-    clean: bool = False
+    faces: tuple[tuple[int, int, int, int], ...] = ()  # boxes (left, top, right, bottom) in pixels, to be blurred
+    clean: bool = False  # whether specks and hard edges are to be mended (`rimlib.entities.clean`)
 
     @property
     def matte(self) -> Path:
@@ -81,7 +70,7 @@ class BackgroundFile:
 
 @dataclass
 class Source:
-    """The result of a reader: cut-outs, backgrounds, the report, and the cut-outs that a filter left out."""
+    """The result of a reader; `left_out` by a filter, of which a table of corrections can bring some back."""
 
     name: str
     report: Report
@@ -92,18 +81,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Part:
-    """Folders, named from the root of a data set, whose files belong together by their stems.
-
-    Attributes:
-        optional: a missing folder of foregrounds is listed, not refused.
-        public, paper: how many the public release has, and how many the paper used.
-    """
+    """Folders, named from the root of a data set, whose files belong together by their stems."""
 
     split: str
     mattes: str
     images: str | None = None
     foregrounds: str | None = None
-    optional: bool = False
+    optional: bool = False  # a missing folder of foregrounds is listed, not refused
+    # public, paper: how many the public release has, and how many the paper used
     public: int | None = None
     paper: int | None = None
     group: str | None = None
@@ -163,21 +148,18 @@ def pair(part: Part, report: Report, **facts: Any) -> list[CutoutFiles]:
             report.missing.append(f"{where}/: no such folder; foregrounds will be estimated")
         elif where:
             paths = others[what] = listing(where, report)
-            alone = {
-                path: f"a matte without its {what} in {where}/" for stem, path in mattes.items() if stem not in paths
-            }
-            for stem, path in paths.items():
-                if stem not in mattes:
-                    alone[path] = f"a {what} file without its matte in {part.mattes}/"
-            report.missing += [f"{report.shown(path)}: {text}" for path, text in alone.items()]
-    pairs: list[tuple[str, Path, dict[str, Any]]]
-    pairs = [(stem, path, {what: paths.get(stem) for what, paths in others.items()}) for stem, path in mattes.items()]
-    same = {"split": part.split, "group": part.group, **facts}
-    return [
-        CutoutFiles(name=stem, path=report.shown(path), alpha=path, **found, **same)
-        for stem, path, found in pairs
-        if found.get("image", found.get("foreground"))
-    ]
+            for one, other, text in (
+                (mattes, paths, f"a matte without its {what} in {where}/"),
+                (paths, mattes, f"a {what} file without its matte in {part.mattes}/"),
+            ):
+                report.missing += [f"{report.shown(one[stem])}: {text}" for stem in one if stem not in other]
+    facts |= {"split": part.split, "group": part.group}
+    cutouts = []
+    for stem, path in mattes.items():
+        found: dict[str, Any] = {what: paths.get(stem) for what, paths in others.items()}
+        if found.get("image", found.get("foreground")):
+            cutouts.append(CutoutFiles(name=stem, path=report.shown(path), alpha=path, **found, **facts))
+    return cutouts
 
 
 def take(
@@ -197,11 +179,11 @@ def take(
         check_pixels([cutout for cutout in cutouts if cutout in sizes], source.report)
     for cutout in cutouts:
         named = cutout if names is None else replace(cutout, name=names[cutout.path])
-        why, size = refuse(cutout), sizes.get(cutout)
-        if why is None and size is not None and min(size) < least:
-            why = f"{size[0]} x {size[1]} pixels; the shorter side must have {least}"
-        (source.cutouts if why is None else source.left_out).append(named)
-        if why is not None:
+        why, (height, width) = refuse(cutout), sizes.get(cutout, (least, least))
+        if why is None and min(height, width) < least:
+            why = f"{height} x {width} pixels; the shorter side must have {least}"
+        (source.left_out if why else source.cutouts).append(named)
+        if why:
             source.report.left_out.append(f"{cutout.path} ({named.name}): {why}")
 
 
@@ -215,10 +197,9 @@ def check_sizes(cutouts: list[CutoutFiles], report: Report) -> dict[CutoutFiles,
             report.odd.append(str(error))
             continue
         height, width = sizes[cutout] = found[cutout.matte]
-        for path, size in found.items():
-            if size != (height, width):
-                its = f"{size[0]} x {size[1]} pixels, its matte has {height} x {width}"
-                report.odd.append(f"{report.shown(path)}: {its}")
+        its = f"pixels, its matte has {height} x {width}"
+        odd = {path: size for path, size in found.items() if size != (height, width)}
+        report.odd += [f"{report.shown(path)}: {size[0]} x {size[1]} {its}" for path, size in odd.items()]
     return sizes
 
 
@@ -239,8 +220,7 @@ def check_pixels(cutouts: list[CutoutFiles], report: Report) -> None:
 def read_pixels(cutout: CutoutFiles) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
     """The image and the foreground (uint8 (H, W, 3), or None where the source has none) and the alpha (float32 (H, W)).
 
-    Raises:
-        RimError: a file can't be read, the sizes differ, or alpha is empty; the file is named.
+    Raises RimError, naming the file, where it can't be read, the sizes differ, or alpha is empty.
     """
     foreground: np.ndarray | None
     if cutout.alpha is None:

@@ -21,25 +21,20 @@ PERSON = re.compile(  # words of file names; the words that a plant, a toy or a 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a public data set keeps what.
+    """Where a public data set keeps what."""
 
-    Attributes:
-        name: short, the beginning of all its entities' names. title: its own name.
-        roots: names of its folder. kind: of all its entities.
-        people: whether people are kept. Paper: Sec. 3.1 leaves them out of three sets for "identifiable faces in human
-            instances"; file names betray many of them, a table of corrections (`keep=0`) the rest.
-        least: pixels of the shorter side below which an image is left out (`low-resolution`); the paper gives no
-            number. 512 is the input of its model.
-    """
-
-    name: str
+    name: str  # short, the beginning of all its entities' names
     title: str
-    roots: tuple[str, ...]
-    kind: str
+    roots: tuple[str, ...]  # names of its folder
+    kind: str  # of all its entities
     parts: tuple[Part, ...]
     licence: str
     credit: str
+    # whether people are kept. Paper: Sec. 3.1 leaves them out of three sets for "identifiable faces in human
+    # instances"; file names betray many of them, a table of corrections (`keep=0`) the rest
     people: bool = True
+    # pixels of the shorter side below which an image is left out (`low-resolution`); the paper gives no number. 512 is
+    # the input of its model
     least: int = 0
 
     @property

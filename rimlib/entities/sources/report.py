@@ -18,20 +18,15 @@ class Count:
 
 @dataclass
 class Report:
-    """What a source folder holds beside what it should.
-
-    Attributes:
-        missing: images without mattes, mattes without images, optional folders that are not there.
-        odd: files that are named strangely, can't be read, or don't fit together.
-        left_out: by a filter, with the reason.
-    """
+    """What a source folder holds beside what it should."""
 
     source: str
     root: Path
     counts: list[Count] = field(default_factory=list)
+    # images without mattes, mattes without images, optional folders that are not there
     missing: list[str] = field(default_factory=list)
-    odd: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    odd: list[str] = field(default_factory=list)  # files that are named strangely, can't be read, or don't fit together
+    left_out: list[str] = field(default_factory=list)  # by a filter, with the reason
     notes: list[str] = field(default_factory=list)
 
     @property
