@@ -1,4 +1,4 @@
-"""A checkpoint and a folder of `save_pretrained` come back to the bit; anything else is refused by its path, unopened."""
+"""A checkpoint and a folder of `save_pretrained` come back to the bit; anything else is refused by its path."""
 
 import copy
 import errno

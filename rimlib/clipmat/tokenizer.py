@@ -1,9 +1,9 @@
 """Sentences to token ids.
 
 CLIP reads byte-pair encoded words: a word starts as its letters, and pairs of pieces are merged in the order of a
-merges file. The paper's backbones bring the merges of CLIP; our small ones bring their own, learnt from our own
-sentences and kept beside their configuration (`configs/NAME.bpe.txt.gz`), in open_clip's format: gzip, a first line that
-is skipped, one merge a line, no newline at the end.
+merges file. The paper's backbones have the merges of CLIP; our small ones have their own, learnt from our sentences,
+beside their configuration (`configs/NAME.bpe.txt.gz`) in open_clip's format: gzip, a first line that is skipped, one
+merge a line, no newline at the end.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
+        """The number of token ids."""
         return self._simple.vocab_size
 
     def __call__(self, sentences: list[str], truncate: bool = False) -> torch.Tensor:
