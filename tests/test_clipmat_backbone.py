@@ -110,7 +110,7 @@ PAPER = [("ViT-B-16-quickgelu", 224), ("ViT-B-16-quickgelu", 512), ("ViT-L-14-qu
 
 @pytest.fixture(scope="module", params=PAPER, ids=lambda param: "-".join(map(str, param)))
 def towers(request):
-    """open_clip's outputs and the backbone's, for the paper's CLIPs at their own widths and depths, with random weights."""
+    """Outputs of open_clip and of the backbone, for the paper's CLIPs at full width and depth, with random weights."""
     name, size = request.param
     torch.manual_seed(0)
     with torch.inference_mode():

@@ -52,7 +52,7 @@ def coarse_of(scene, size=(96, 128)):
 
 
 def test_at_its_own_widths_it_is_p3m():
-    """The published network has 38,965,060 parameters; a fourth channel adds one to each of 64 first kernels of 7 x 7."""
+    """The published network has 38,965,060 parameters; a fourth channel adds one to each of 64 kernels of 7 x 7."""
     count = lambda net: sum(value.numel() for value in net.parameters())
     with torch.device("meta"):
         assert count(P3MNet(3)) == 38_965_060
@@ -276,7 +276,7 @@ def test_the_shipped_one_is_small_and_makes_a_coarse_matte_better(shipped, scene
 
 
 def test_no_seam_is_seen(shipped):
-    """In tiles or whole: nearly the same everywhere, and no steeper along a tile's border than around the edge elsewhere."""
+    """In tiles or whole: nearly the same everywhere, and no steeper along a tile's border than along other edges."""
     scene = example(2, canvas=(512, 768))
     coarse = images.resize(np.maximum.reduce(scene.mattes), (128, 192))
     whole = shipped.refine(scene.picture, coarse, tile=768)

@@ -44,7 +44,7 @@ class Pretrained(
 
     @classmethod
     def from_profile(cls, profile: Profile, weights: str | Path = "clip") -> Self:
-        """An untrained model; its backbone's `weights`: "clip" (pretrained), "random", or a CLIP's .safetensors file."""
+        """An untrained model; `weights` of its backbone: "clip" (pretrained), "random", or a file of a CLIP."""
         model = cls(profile.model, *create_clip(profile.model, weights))  # type: ignore[call-arg]  # of the subclass
         model.profile = profile
         return model.to(memory_format=torch.channels_last)
