@@ -1,7 +1,7 @@
-"""Does the refiner make mattes better, does one see its tiles, and what does a large picture cost?
+"""Does the refiner make mattes better, does one see its tiles, and what does a large image cost?
 
     python benchmarks/refiner.py                  # the shipped refiner, the tiny data set: some minutes on a core
-    python benchmarks/refiner.py --large          # and a picture of 40 million pixels, in a process of its own
+    python benchmarks/refiner.py --large          # and an image of 40 million pixels, in a process of its own
 
 Two sorts of coarse mattes are refined: predictions of the shipped CLIPMat (all of them, and those of the right entity),
 and the degraded truth (`rimlib.training.coarse`). `seen` are new scenes of entities that training knows, `unseen` are
@@ -40,7 +40,7 @@ def main() -> int:
         "--data", help="folder of the data set (default: data/ of the repository, built if it is not there)"
     )
     parser.add_argument("--limit", type=int, help="the first so many images of each split")
-    parser.add_argument("--large", action="store_true", help="also refine a picture of 40 million pixels")
+    parser.add_argument("--large", action="store_true", help="also refine an image of 40 million pixels")
     parser.add_argument("--save", help="write the scores to this JSON file too")
     parser.add_argument(
         "--alone", type=float, help=argparse.SUPPRESS
@@ -62,7 +62,7 @@ def main() -> int:
         scores[name] = scoring.scores(refiner, model, RefMatte(root, split), options.limit, progress=True)
         for label, row in scores[name].items():
             pairs = ((key, row["before"][key], row["after"][key]) for key in scoring.MEASURES) if row["mattes"] else ()
-            say(
+            note(
                 f"{name:7}{label:12}{row['mattes']:5} mattes  "
                 + "  ".join(f"{key} {before:.4f} -> {after:.4f}" for key, before, after in pairs)
             )
@@ -107,30 +107,30 @@ def seam(refiner) -> dict:
     usual = refiner.refine(scene.picture, coarse)
     tiled = refiner.refine(scene.picture, coarse, tile=256)
     step = np.abs(np.diff(tiled, axis=1))  # (H, W - 1)
-    asked = (tiles.near(tiled) > 0)[:, 1:]
+    uncertain = (tiles.near(tiled) > 0)[:, 1:]
     borders = sorted({side for cut in tiles.cuts(768, 256) for side in (cut.start, cut.stop)} - {0, 768})
-    at = np.zeros_like(asked)
+    at = np.zeros_like(uncertain)
     at[:, [border - 1 for border in borders]] = True
     apart = np.abs(whole - tiled)
     return {
         "largest": round(float(np.abs(whole - usual).max()), 4),
         "largest_256": round(float(apart.max()), 4),
-        "mean_256": round(float(apart[:, 1:][asked].mean()), 6),
-        "border_step_256": round(float(step[asked & at].mean() / step[asked].mean()), 3),
+        "mean_256": round(float(apart[:, 1:][uncertain].mean()), 6),
+        "border_step_256": round(float(step[uncertain & at].mean() / step[uncertain].mean()), 3),
     }
 
 
 def large(refiner, million: float) -> dict:
-    """A wide picture with a coarse matte of 512 pixels: a scene, enlarged, with grain."""
+    """A wide image with a coarse matte of 512 pixels: a scene, enlarged, with grain."""
     from rimlib.refmatte.example import example
 
     scene = example(2, canvas=(768, 1024))
     height = round((million * 1e6 * 3 / 4) ** 0.5)
-    picture = images.resize(scene.picture, (height, round(height * 4 / 3)))
+    image = images.resize(scene.picture, (height, round(height * 4 / 3)))
     coarse = images.resize(np.maximum.reduce(scene.mattes), (384, 512))
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
-    alpha = refiner.refine(picture, coarse)
+    alpha = refiner.refine(image, coarse)
     return {
         "pixels": alpha.size,
         "seconds": round(time.perf_counter() - started, 1),
@@ -139,7 +139,7 @@ def large(refiner, million: float) -> dict:
     }
 
 
-def say(text: str) -> None:
+def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 

@@ -21,27 +21,27 @@ class Oracle(torch.nn.Module):
     def __init__(self, refmatte, wrong=False):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))
-        self.wrong, self.encoded, self.asked = wrong, 0, []
+        self.wrong, self.encoded, self.sentences_seen = wrong, 0, []
         self.answers = {}
         for name in refmatte.image_names:
             targets = refmatte.targets_of(name)
-            picture = resize(refmatte.image(name), (SIZE, SIZE))
+            image = resize(refmatte.image(name), (SIZE, SIZE))
             for index, target in enumerate(targets):
                 shown = targets[1 - index] if wrong else target
                 matte = resize(refmatte.matte(shown.mask_id), (SIZE, SIZE))
                 for text in (*target.expressions, f"a photo of a {target.keyword}"):
-                    self.answers[picture.tobytes(), text] = matte
+                    self.answers[image.tobytes(), text] = matte
 
     def tokenize(self, sentences, truncate=False):
         self.sentences = sentences
-        self.asked += sentences
+        self.sentences_seen += sentences
         return torch.zeros(len(sentences), 4, dtype=torch.int64)
 
     def forward(self, images, tokens, image_index):
         self.encoded += len(images)
-        pictures = (images * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+        images = (images * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
         mattes = np.stack(
-            [self.answers[pictures[image].tobytes(), text] for image, text in zip(image_index.tolist(), self.sentences)]
+            [self.answers[images[image].tobytes(), text] for image, text in zip(image_index.tolist(), self.sentences)]
         )
         alpha = torch.from_numpy(mattes)[:, None]
         return SimpleNamespace(alpha=alpha, score=torch.ones(len(alpha)))
@@ -83,7 +83,7 @@ def test_keywords_are_put_into_the_template(scenes):
     oracle = Oracle(refmatte)
     found = evaluate(oracle, refmatte, setting="keyword")
     assert found["metrics"]["setting"] == "keyword" and "by_sentence" not in found["metrics"]
-    assert set(oracle.asked) == {"a photo of a disc", "a photo of a box"}
+    assert set(oracle.sentences_seen) == {"a photo of a disc", "a photo of a box"}
 
 
 def test_no_image_is_refused(scenes):

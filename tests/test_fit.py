@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from rimlib import profile as profiles
 from rimlib.errors import RimError
 from rimlib.profile import Loop
-from rimlib.training import fit, loop
+from rimlib.training import fit, loop, state
 
 TRUTH = torch.tensor([[1.0, -2.0, 3.0, 0.5]])
 
@@ -182,3 +182,32 @@ def test_all_commands_have_the_same_options(capsys, tmp_path):
     parser.add_argument("--profile")
     assert loop.run_training(train, parser, ["--data", "d", "--out", "o", "--profile", "tny"]) == 2
     assert "did you mean tiny?" in capsys.readouterr().err
+
+
+def test_the_random_numbers_of_the_device_are_kept_too(tmp_path, monkeypatch):
+    """Of a device that is not here, its module has the two functions that torch's devices have."""
+    numbers = SimpleNamespace(state=torch.arange(4), is_available=lambda: True)
+    numbers.get_rng_state = lambda: numbers.state
+    numbers.set_rng_state = lambda state: setattr(numbers, "state", state)
+    monkeypatch.setattr(torch, "get_device_module", lambda device: numbers)
+    model = torch.nn.Linear(2, 2)
+    torch.manual_seed(1)
+    before, weight = torch.get_rng_state(), model.weight.detach().clone()
+    state.save(tmp_path / "run.pt", {"model": model}, {"key": "k"}, torch.device("cuda"))
+    numbers.state, _ = torch.zeros(4), torch.rand(3)
+    torch.nn.init.zeros_(model.weight)
+    state.restore(state.load(tmp_path / "run.pt", "k"), {"model": model})
+    assert numbers.state.equal(torch.arange(4)) and torch.get_rng_state().equal(before) and model.weight.equal(weight)
+
+
+def test_a_state_holds_no_code(tmp_path):
+    """Torch's file is a pickle, read so that it can name tensors and plain values only."""
+
+    class Run:
+        def __reduce__(self):
+            return print, ("this would have run",)
+
+    torch.save({"progress": Run()}, tmp_path / "run.pt")
+    with pytest.raises(RimError) as caught:
+        state.load(tmp_path / "run.pt", "k")
+    assert caught.value.path == str(tmp_path / "run.pt")

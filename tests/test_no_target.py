@@ -59,17 +59,17 @@ def test_rates_of_true_and_of_no_target_sentences(refmatte):
 
 
 def test_keywords_are_put_into_the_template(refmatte, monkeypatch):
-    asked = []
+    drawn = []
     real = module.predict
     monkeypatch.setattr(
         module,
         "predict",
-        lambda model, pictures, index, sentences, device: (
-            asked.extend(sentences) or real(model, pictures, index, sentences, device)
+        lambda model, images, index, sentences, device: (
+            drawn.extend(sentences) or real(model, images, index, sentences, device)
         ),
     )
     no_target_rejection(Knows(), refmatte, template="the mask of the {keyword}")
-    assert "the mask of the star" in asked and "the red star" in asked
+    assert "the mask of the star" in drawn and "the red star" in drawn
 
 
 def test_auc_is_the_share_of_pairs_in_order():

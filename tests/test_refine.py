@@ -70,7 +70,7 @@ def test_an_empty_matte_can_be_worsened():
 
 
 def test_crops_hold_the_same_place_three_times(scenes):
-    """Picture, coarse and true matte show one place: where the true matte is 1 the picture has the entity's colour."""
+    """Image, coarse and true matte show one place: where the true matte is 1 the image has the entity's colour."""
     crops = Crops(RefMatte(scenes, "train"), None, dataclasses.replace(SETTINGS, larger=0.5))
     for step in range(6):
         batch = crops.batch(np.random.default_rng(step), step)

@@ -57,7 +57,7 @@ def test_a_batch_asks_about_different_entities_in_true_words(samples):
             assert centre > SIZE / 2
 
 
-def test_a_flip_mirrors_picture_matte_and_words(samples):
+def test_a_flip_mirrors_image_matte_and_words(samples):
     straight, flipped = (draw(samples, 3, images=6, sentences=1, flip=flip) for flip in (0.0, 1.0))
     assert np.array_equal(flipped.images, straight.images[:, :, ::-1])
     assert np.array_equal(flipped.mattes, straight.mattes[:, :, ::-1])
@@ -98,18 +98,18 @@ def test_a_sentence_that_fits_nothing_has_an_empty_matte(make_scenes, tmp_path):
         },
     )
     samples = Samples(RefMatte(root), SIZE, cache=False)
-    plain, asked = (
+    plain, drawn = (
         draw(samples, 1, ("a photo of a {keyword}",), images=4, flip=flip, no_target=share, keyword_share=0.4)
         for flip, share in ((0.0, 0.0), (1.0, 1.0))
     )
     assert not any("square" in text for text in plain.texts)
-    for row, text in enumerate(asked.texts):
-        assert ("square" in text) == (asked.mattes[row].max() == 0) == (asked.trimaps[row].max() == 0)
-    said = {text for text in asked.texts if "square" in text}
-    assert said and said <= {"the square on the right", "a photo of a square"}  # mirrored with the picture
+    for row, text in enumerate(drawn.texts):
+        assert ("square" in text) == (drawn.mattes[row].max() == 0) == (drawn.trimaps[row].max() == 0)
+    found = {text for text in drawn.texts if "square" in text}
+    assert found and found <= {"the square on the right", "a photo of a square"}  # mirrored with the image
 
 
-def test_an_ambiguous_keyword_or_sentence_is_not_asked(make_scenes, tmp_path):
+def test_an_ambiguous_keyword_or_sentence_is_not_drawn(make_scenes, tmp_path):
     import json
 
     root = make_scenes(tmp_path, 2)
@@ -124,7 +124,7 @@ def test_an_ambiguous_keyword_or_sentence_is_not_asked(make_scenes, tmp_path):
     assert all("most edge of the picture" in text for text in texts)
 
 
-def test_one_entity_is_asked_twice_in_other_words(make_scenes, tmp_path):
+def test_one_entity_is_drawn_twice_in_other_words(make_scenes, tmp_path):
     import json
 
     root = make_scenes(tmp_path, 1)
@@ -140,7 +140,7 @@ def test_the_cache_is_used_and_a_new_rendering_refreshes_it(make_scenes, tmp_pat
 
     root = make_scenes(tmp_path, 2)
     first = Samples(RefMatte(root), 32)
-    monkeypatch.setattr(module, "read_image", None)  # reading a picture again would fail
+    monkeypatch.setattr(module, "read_image", None)  # reading a image again would fail
     assert np.array_equal(Samples(RefMatte(root), 32).images, first.images)
     assert [path.name for path in (root / ".cache").iterdir() if "part" in path.name] == []
     monkeypatch.undo()
@@ -161,24 +161,24 @@ def test_a_folder_that_cannot_be_written_is_used_without_a_cache(make_scenes, tm
 def test_photometric_changes_are_small_and_do_not_wrap():
     rng = np.random.default_rng(0)
     for level in (0, 255):
-        picture = np.full((32, 32, 3), level, np.uint8)
-        changed = [augment.photometric(picture, rng, share=1.0) for _ in range(20)]
+        image = np.full((32, 32, 3), level, np.uint8)
+        changed = [augment.photometric(image, rng, share=1.0) for _ in range(20)]
         assert max(abs(int(part.mean()) - level) for part in changed) < 40
         assert max(np.abs(part.astype(int) - level).max() for part in changed) < 90
-    picture = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    assert np.array_equal(augment.photometric(picture, rng, share=0.0), picture)
+    image = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    assert np.array_equal(augment.photometric(image, rng, share=0.0), image)
 
 
 def test_regions_know_which_captions_are_true_of_them(samples):
     pairs = Pairs(samples, ("a photo of a {keyword}",), grid=4)
     regions = pairs.batch(np.random.default_rng(0), 8, flip=0, noise=0)
     assert regions.images.shape == (8, SIZE, SIZE, 3)
-    assert len(regions.texts) == len(regions.weights) == len(regions.image_index) == 16  # two entities in each picture
+    assert len(regions.texts) == len(regions.weights) == len(regions.image_index) == 16  # two entities in each image
     np.testing.assert_allclose(regions.weights.sum(axis=(1, 2)), 1, rtol=1e-5)
     assert regions.positives.diagonal()[[text.startswith("a photo") for text in regions.texts]].all()
     column = regions.texts.index("a photo of a disc")
     discs = [index for index, row in enumerate(regions.positives[:, column]) if row]
-    assert 0 < len(discs) == 8, "the caption is true of the disc of every picture, and of no box"
+    assert 0 < len(discs) == 8, "the caption is true of the disc of every image, and of no box"
 
 
 def test_a_flipped_region_lies_on_the_other_side(samples):

@@ -22,7 +22,7 @@ from rimlib.training import baselines as training
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Small batches of small pictures, without changes to the light, on one thread."""
+    """Small batches of small images, without changes to the light, on one thread."""
     tiny = profiles.load("tiny")
     settings = {"images": 4, "flip": 0.0, "noise": 0.0, "ema": 0.9}
     tiny = dataclasses.replace(
@@ -96,7 +96,7 @@ def test_a_finished_run_is_left_alone_and_another_baselines_is_not_taken_for_it(
     assert run("mdetr", scenes, tmp_path, 2)["key"] != first["key"]
 
 
-def test_both_are_asked_in_one_form_of_keyword_and_learn_what_fits_nothing(scenes, monkeypatch, tmp_path):
+def test_both_learn_one_form_of_keyword_and_what_fits_nothing(scenes, monkeypatch, tmp_path):
     drawn = []
     batch = training.Samples.batch
     monkeypatch.setattr(training.Samples, "batch", lambda self, *given: drawn.append(given) or batch(self, *given))
@@ -120,7 +120,7 @@ def test_what_cannot_be_trained_is_refused(scenes, tmp_path, capsys):
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith("rim: error:")
 
 
-def test_the_papers_sizes_are_asked_for(monkeypatch, tmp_path):
+def test_the_papers_sizes_are_used(monkeypatch, tmp_path):
     monkeypatch.undo()
 
     def get(*given, **more):
@@ -146,21 +146,21 @@ class Boxes(Method):
 
     def __init__(self):
         super().__init__()
-        self.weight, self.pictures = torch.nn.Parameter(torch.zeros(1)), []
+        self.weight, self.images = torch.nn.Parameter(torch.zeros(1)), []
 
-    def ask(self, picture, sentences):
-        self.pictures.append(picture.shape)
-        matte = np.zeros(picture.shape[:2], np.float32)
-        matte[:, : picture.shape[1] // 2] = 1
+    def ask(self, image, sentences):
+        self.images.append(image.shape)
+        matte = np.zeros(image.shape[:2], np.float32)
+        matte[:, : image.shape[1] // 2] = 1
         return [matte] * len(sentences), [0.25] * len(sentences)
 
 
-def test_a_method_of_the_pictures_own_size_is_scored_too(scenes):
+def test_a_method_of_the_images_own_size_is_scored_too(scenes):
     refmatte = RefMatte(scenes, split="test")
     method = Boxes()
     found = evaluate(method, refmatte, batch=3, profile=profiles.load("tiny"))
     assert (
-        len(method.pictures) == 4
+        len(method.images) == 4
         and found["metrics"]["entities"] == 8
         and {row["score"] for row in found["rows"]} == {0.25}
     )
@@ -169,7 +169,7 @@ def test_a_method_of_the_pictures_own_size_is_scored_too(scenes):
     left = np.zeros(true.shape, np.float32)
     left[:, : true.shape[1] // 2] = 1
     assert row["sad"] == pytest.approx(np.abs(left - true).sum() / 1000, rel=1e-5)
-    # The profile's kernel is 5 pixels of 64; this picture is 96 wide.
+    # The profile's kernel is 5 pixels of 64; this image is 96 wide.
     assert row["sad_in_band"] == pytest.approx(evaluation.metrics.sad_in_band(left, true, 9), rel=1e-5)
     assert row["sad_in_band"] != pytest.approx(evaluate(method, refmatte)["rows"][0]["sad_in_band"])
 
@@ -221,10 +221,10 @@ def test_clipmat_alone_and_behind_the_interface_score_the_same(scenes):
     ours = baselines.get("clipmat", "tiny")
     assert ours.name == "clipmat" and isinstance(ours, Ours) and ours.image_size == 128
     assert evaluate(ours, refmatte)["rows"] == evaluate(ours.model, refmatte)["rows"]
-    picture, sentence = refmatte.image(refmatte.image_names[0]), "the red disc"
-    alone = ours.mattes(picture, [sentence])[0]
+    image, sentence = refmatte.image(refmatte.image_names[0]), "the red disc"
+    alone = ours.mattes(image, [sentence])[0]
     with torch.no_grad():
-        small = torch.from_numpy(evaluation.resize(picture, (128, 128))).permute(2, 0, 1)[None].float() / 255
+        small = torch.from_numpy(evaluation.resize(image, (128, 128))).permute(2, 0, 1)[None].float() / 255
         expected = ours.model(small, ours.model.tokenize([sentence])).alpha[0, 0].numpy()
     assert not ours.training and not ours.model.training
     assert np.abs(alone - np.clip(evaluation.resize(expected, alone.shape), 0, 1)).max() < 1e-4

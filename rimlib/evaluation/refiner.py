@@ -1,7 +1,7 @@
 """How much better the refiner makes mattes.
 
 Paper: S4.2, Table 6: errors with and without the refiner. Two sorts of coarse mattes are refined: predictions of a
-CLIPMat, and the degraded truth (see `training.coarse`), which tells an edge in the wrong place from a wrong entity.
+CLIPMat, and the degraded truth (see `training.coarse`), which separates an edge in the wrong place from a wrong entity.
 """
 
 from typing import Any
