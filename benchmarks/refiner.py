@@ -13,7 +13,7 @@ to stderr; the last line of stdout is one JSON object.
     band_ratio_*          the same two, of the SAD in the true transition band only
     seam                  an image in tiles and whole: largest difference in tiles of 512 pixels, as they are used, and
                           of 256; for the latter also the mean difference where the matte is in question, and the mean
-                          change between neighbouring pixels along the tiles' borders over that of all pixels in question
+                          change between neighbouring pixels along the tiles' borders over that of all pixels in doubt
     large                 pixels, seconds, and the most memory that the process held
 """
 
