@@ -370,7 +370,7 @@ assert (refiner.refine(picture, enlarged)[far] - enlarged[far] == 0).mean() > 0.
 # * Large pictures are refined in steps of twice the size, only in tiles that hold an edge.
 # * Overlap, smooth weights and a grid of 32 pixels: no seam is seen.
 #
-# Next: [](03g_rivals). The code: `rimlib.clipmat.refiner`, `rimlib.clipmat.p3m`, `rimlib.matting.tiles`, `rimlib.training.refiner`,
+# Next: [](03g_baselines). The code: `rimlib.clipmat.refiner`, `rimlib.clipmat.p3m`, `rimlib.matting.tiles`, `rimlib.training.refiner`,
 # `rimlib.training.coarse`.
 
 # %% [markdown]

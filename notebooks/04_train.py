@@ -209,7 +209,7 @@ show.table(
 )
 
 # %% [markdown]
-# The paper's rivals, CLIPSeg and MDETR, start from weights that were trained on VGPhraseCut; for CLIPMat the paper found such a start of no use.
+# The paper's baselines, CLIPSeg and MDETR, start from weights that were trained on VGPhraseCut; for CLIPMat the paper found such a start of no use.
 
 # %% [markdown]
 # Where the time went. *Data* is the time that a step waited for its batch; batches are made ahead in the background, so it should be next to nothing.

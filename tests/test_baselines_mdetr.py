@@ -11,9 +11,9 @@ from transformers.models.detr import modeling_detr
 
 from rimlib.baselines import matching, mdetr_weights
 from rimlib.baselines.mask_head import AttentionMap, SmallConv
-from rimlib.baselines.mdetr import MDETR, _shares
-from rimlib.baselines.tokenizers import OwnWords
-from rimlib.baselines.transformer import DecoderLayer, EncoderLayer, Fusion, sine_places
+from rimlib.baselines.mdetr import MDETR, token_targets
+from rimlib.baselines.tokenizers import LocalTokenizer
+from rimlib.baselines.transformer import DecoderLayer, EncoderLayer, Fusion, sine_positions
 from rimlib.errors import RimError
 
 SENTENCES = ["the red disc", "a box", "the thing on the left", "lower right ball"]
@@ -45,7 +45,7 @@ def test_the_papers_size_part_by_part():
     assert model.frozen and not any(
         p.requires_grad for part in (model.trunk, model.text_encoder) for p in part.parameters()
     )
-    assert sum(p.numel() for p in model.learning()) == count(model) - parts["trunk"] - parts["text_encoder"]
+    assert sum(p.numel() for p in model.trainable_parameters()) == count(model) - parts["trunk"] - parts["text_encoder"]
 
 
 def test_the_mask_head_has_the_library_smallconvs_size_and_values():
@@ -83,7 +83,7 @@ def test_places_are_detrs_sines():
     theirs = modeling_detr.DetrSinePositionEmbedding(16, normalize=True)(
         torch.Size([1, 32, 5, 7]), "cpu", torch.float32
     )
-    assert torch.allclose(sine_places(5, 7, 32), theirs[0].flatten(1).T, atol=1e-5)
+    assert torch.allclose(sine_positions(5, 7, 32), theirs[0].flatten(1).T, atol=1e-5)
 
 
 def attention(module, q, k, v, padding=None):
@@ -136,19 +136,19 @@ def test_padding_changes_nothing_and_words_change_something():
 
 
 def test_own_words_end_and_are_padded():
-    words = OwnWords("tiny", pad=1)
+    words = LocalTokenizer("tiny", pad=1)
     numbers, padding = words(["a dog !", "the red dog on the left"])
     assert numbers.shape == padding.shape and not padding[1].any() and padding[0].any()
     assert (
         (numbers[padding] == 1).all() and (numbers[~padding] > 1).all() and int(numbers.max()) == words.vocab_size - 1
     )
-    shares = _shares(padding)
+    shares = token_targets(padding)
     length = int((~padding[0]).sum())
     expected = torch.zeros(256)
     expected[1 : length - 1] = 1 / (length - 2)  # not the start, not the end
     assert torch.allclose(shares[0], expected) and torch.allclose(shares.sum(dim=1), torch.ones(2))
     long = torch.zeros(1, 300).bool()  # more tokens than places: the last place stays that of nothing
-    assert _shares(long).shape == (1, 256) and _shares(long)[0, -1] == 0
+    assert token_targets(long).shape == (1, 256) and token_targets(long)[0, -1] == 0
 
 
 @torch.no_grad()
@@ -435,8 +435,8 @@ def test_a_converted_public_file_is_read(model, tmp_path, monkeypatch):
     path = tmp_path / "mdetr.safetensors"
     save_file(stored | extra, path)
     asked = []
-    monkeypatch.setattr(mdetr_weights, "HubWords", lambda name: asked.append(name) or OwnWords("tiny", 1))
-    monkeypatch.setattr("rimlib.baselines.mdetr.HubWords", mdetr_weights.HubWords)
+    monkeypatch.setattr(mdetr_weights, "HubTokenizer", lambda name: asked.append(name) or LocalTokenizer("tiny", 1))
+    monkeypatch.setattr("rimlib.baselines.mdetr.HubTokenizer", mdetr_weights.HubTokenizer)
     again = MDETR.from_settings("tiny", str(path))
     assert asked == ["FacebookAI/roberta-base"]  # the public weights need RoBERTa's own tokenizer
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())

@@ -1,4 +1,4 @@
-"""The pipelines of public parts: Grounding DINO → SAM 2 → trimap → ViTMatte, and a rival's mask → trimap → ViTMatte."""
+"""The pipelines of public parts: Grounding DINO → SAM 2 → trimap → ViTMatte, and a baseline's mask → trimap → ViTMatte."""
 
 import cv2
 import numpy as np
@@ -93,13 +93,13 @@ def test_the_trimap_of_a_large_mask_is_that_of_the_small_one_enlarged(monkeypatc
     assert (automatic_trimap(mask, 0.1)[2::4, 2::4] == automatic_trimap(disc(60, 80, 20), 0.1)).all()
 
 
-def test_refined_sharpens_the_rivals_mask():
+def test_refined_sharpens_the_baselines_mask():
     mask, asked = disc(75, 110, 25), []
 
     class Half(baseline.Method):
         name = "half"
 
-        def ask(self, picture, sentences):
+        def predict_image(self, image, sentences):
             return [np.where(mask, 0.6, 0.4).astype(np.float32), np.full(mask.shape, 0.3, np.float32)], [0.6, 0.3]
 
     def matter(picture, trimap):
@@ -113,7 +113,7 @@ def test_refined_sharpens_the_rivals_mask():
     assert (alphas[0] == matter(*asked[0])).all() and (alphas[1] == 0).all()
     assert method.predict([PICTURE], [0, 0], ["a disc", "nothing"])[1].tolist() == pytest.approx(
         [0.6, 0.3]
-    )  # the rival's scores
+    )  # the baseline's scores
 
 
 def test_the_best_box_is_the_detectors_most_certain_one(grounded):

@@ -1,4 +1,4 @@
-"""The rivals that are trained: they learn four samples, take those of CLIPMat, and their towers stay as they are."""
+"""The baselines that are trained: they learn four samples, take those of CLIPMat, and their towers stay as they are."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_clipseg_learns_four_samples_and_its_towers_stay_as_they_are():
     model = CLIPSeg.from_settings("tiny", "random").train()
     images, mattes = four_samples(64)
     before = {name: value.clone() for name, value in model.net.clip.state_dict().items()}
-    assert {id(p) for p in model.learning()} == {id(p) for p in model.net.decoder.parameters()}
+    assert {id(p) for p in model.trainable_parameters()} == {id(p) for p in model.net.decoder.parameters()}
     # The optimiser is given everything: what is frozen must not move even so.
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0.1)
     losses = []
@@ -58,13 +58,13 @@ def test_mdetr_learns_four_samples():
     torch.manual_seed(0)
     model = MDETR.from_settings("tiny", "random").train()
     images, mattes = four_samples(64)
-    optimizer = torch.optim.Adam(model.learning(), 1e-3, fused=True)
+    optimizer = torch.optim.Adam(model.trainable_parameters(), 1e-3, fused=True)
     rows = []
     for _ in range(60):
         parts = model.loss(model(images, SENTENCES), mattes)
         optimizer.zero_grad()
         parts["total"].backward()
-        torch.nn.utils.clip_grad_norm_(model.learning(), 1.0)
+        torch.nn.utils.clip_grad_norm_(model.trainable_parameters(), 1.0)
         optimizer.step()
         rows.append({name: value.item() for name, value in parts.items()})
     assert rows[0]["total"] == pytest.approx(
@@ -116,5 +116,7 @@ def test_they_take_the_samples_of_clipmat(name, scenes):
     assert answer.alpha.shape == (4, 1, 64, 64) and answer.score.shape == (4,)
     parts = method.loss(answer, inputs["mattes"])
     parts["total"].backward()
-    assert all(parameter.grad is not None for parameter in method.learning() if name == "clipseg")
-    assert any(parameter.grad.abs().max() > 0 for parameter in method.learning() if parameter.grad is not None)
+    assert all(parameter.grad is not None for parameter in method.trainable_parameters() if name == "clipseg")
+    assert any(
+        parameter.grad.abs().max() > 0 for parameter in method.trainable_parameters() if parameter.grad is not None
+    )

@@ -106,7 +106,7 @@ ERRORS = {
         None,
         None,
     ),
-    "a baseline": (lambda at: baselines.get("clipsag"), "'clipsag'", "clipseg", None, "method"),
+    "a baseline": (lambda at: baselines.get("clipsag"), "'clipsag'", "did you mean clipseg", None, "method"),
 }
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from rimlib import baselines
 from rimlib import profile as profiles
 from rimlib.baselines.baseline import Method
-from rimlib.baselines.clipmat import Ours
+from rimlib.baselines.clipmat import CLIPMatMethod
 from rimlib.errors import RimError
 from rimlib.evaluation import evaluate as evaluation
 from rimlib.evaluation.evaluate import evaluate
@@ -219,7 +219,7 @@ def test_a_trained_baseline_is_scored_on_both_splits_and_its_record_has_the_scor
 def test_clipmat_alone_and_behind_the_interface_score_the_same(scenes):
     refmatte = RefMatte(scenes, split="test")
     ours = baselines.get("clipmat", "tiny")
-    assert ours.name == "clipmat" and isinstance(ours, Ours) and ours.image_size == 128
+    assert ours.name == "clipmat" and isinstance(ours, CLIPMatMethod) and ours.image_size == 128
     assert evaluate(ours, refmatte)["rows"] == evaluate(ours.model, refmatte)["rows"]
     image, sentence = refmatte.image(refmatte.image_names[0]), "the red disc"
     alone = ours.mattes(image, [sentence])[0]

@@ -1,34 +1,44 @@
-"""Sec. 5: the methods that CLIPMat is compared with, and CLIPMat itself, all behind one interface (`rival.Method`).
+"""Sec. 5: the methods that CLIPMat is compared with, and CLIPMat itself, behind one interface (`baseline.Method`).
 
-`clipseg` and `mdetr` are the paper's two, `grounded` is the pipeline that people use today (detector, segmenter,
-trimap, matting), `clipseg+vitmatte` is CLIPSeg's mask sharpened by ViTMatte, and `clipmat` is ours.
+`clipseg` and `mdetr` are the paper's two, `grounded` is the pipeline in common use today (detector, segmenter, trimap,
+matting), `clipseg+vitmatte` is CLIPSeg's mask refined by ViTMatte, and `clipmat` is the paper's own.
 """
 
 from importlib import import_module
+from typing import Any
 
-from rimlib.errors import RimError
+from rimlib.errors import RimError, nearest
 
 _HOMES = {  # name of a method: (module, class)
-    "clipmat": ("rimlib.baselines.clipmat", "Ours"),
+    "clipmat": ("rimlib.baselines.clipmat", "CLIPMatMethod"),
     "clipseg": ("rimlib.baselines.clipseg", "CLIPSeg"),
     "mdetr": ("rimlib.baselines.mdetr", "MDETR"),
     "grounded": ("rimlib.baselines.grounded", "Grounded"),
     "clipseg+vitmatte": ("rimlib.baselines.refined", "Refined"),
 }
 METHODS = tuple(_HOMES)
-NAMES = METHODS[1:]  # of the rivals
+NAMES = METHODS[1:]  # of the baselines
 TRAINABLE = ("clipseg", "mdetr")
 
 
-def get(name: str, size: str = "paper", weights: str | None = None, **settings):
-    """The method of this name, in evaluation mode on the CPU (`.to(device)` moves it); the rest as its `from_settings` takes it
-    (`image_size` of those that are trained). Raises RimError.
+def get(name: str, size: str = "paper", weights: str | None = None, **settings: Any) -> Any:
+    """A method by its name, in evaluation mode on the CPU (`.to(device)` moves it).
 
-    >>> get("clipsag")
+    Args:
+        name: of `METHODS`.
+        size: "tiny" or "paper".
+        weights: as the class's `from_settings` takes them.
+        settings: the others of `from_settings` (`image_size` of those that are trained).
+
+    Raises:
+        RimError: no such method, size or weights.
+
+    >>> get("clipsag")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    rimlib.errors.RimError: unknown method 'clipsag': must be one of clipmat, clipseg, mdetr, grounded, clipseg+vitmatte
+    rimlib.errors.RimError: method 'clipsag' (did you mean clipseg?): must be one of ...
     """
     if name not in _HOMES:
-        raise RimError(f"unknown method {name!r}: must be one of {', '.join(METHODS)}", setting="method")
+        hint = nearest(name, METHODS)
+        raise RimError(f"method {name!r}{hint}: must be one of {', '.join(METHODS)}", setting="method")
     module, attribute = _HOMES[name]
     return getattr(import_module(module), attribute).from_settings(size, weights, **settings)

@@ -1,19 +1,19 @@
-"""CLIPMat behind the interface of its rivals, so that a table or a picture can go through all methods by name."""
+"""CLIPMat behind the interface of the baselines, so that evaluation and figures take every method by its name."""
 
 from __future__ import annotations
 
 import torch
 
 from rimlib import profile as profiles
-from rimlib.baselines.baseline import Square, check_size
+from rimlib.baselines.baseline import FixedSizeMethod, check_size
 from rimlib.clipmat.model import CLIPMat, Output
 from rimlib.errors import RimError
 
 PROFILES = {"tiny": "tiny", "paper": "paper-b16"}
 
 
-class Ours(Square):
-    """`model`: a CLIPMat."""
+class CLIPMatMethod(FixedSizeMethod):
+    """A CLIPMat as a `Method`."""
 
     name = "clipmat"
 
@@ -23,15 +23,23 @@ class Ours(Square):
         self.train(model.training)
 
     @classmethod
-    def from_settings(cls, size: str = "paper", weights: str | None = None) -> Ours:
-        """`weights`: None for the trained model that ships (of size tiny only), "clip" or "random" of a fresh one's encoders, or the
-        .safetensors file of a trained one. Raises RimError where they cannot be had.
+    def from_settings(cls, size: str = "paper", weights: str | None = None) -> CLIPMatMethod:
+        """A CLIPMat of one size.
+
+        Args:
+            size: "tiny" or "paper".
+            weights: None for the trained model that ships (of size tiny only), "clip" or "random" of the encoders of an
+                untrained one, or the .safetensors file of a trained one.
+
+        Raises:
+            RimError: no such size or weights.
         """
         check_size(cls.name, size)
         if weights is None and size == "paper":
             raise RimError(
-                "clipmat in size paper: nobody has published its weights; train it (python -m rimlib.training.clipmat --profile "
-                "paper-b16) and give its .safetensors file, or ask for weights='clip' or weights='random' and an untrained one"
+                "clipmat in size paper: nobody has published its weights; train it (rim train --profile paper-b16) and "
+                "give its .safetensors file, or weights='clip' or weights='random' for an untrained one",
+                setting="weights",
             )
         if weights is None:
             return cls(CLIPMat.shipped(PROFILES[size]))
@@ -40,9 +48,10 @@ class Ours(Square):
         return cls(CLIPMat.load(weights))
 
     @property
-    def profile(self):
+    def profile(self) -> profiles.Profile | None:
+        """Of the model."""
         return self.model.profile
 
     def forward(self, images: torch.Tensor, sentences: list[str], image_index: torch.Tensor | None = None) -> Output:
-        """See `Square`."""
+        """See `FixedSizeMethod`."""
         return self.model(images, self.model.tokenize(sentences, truncate=True), image_index)

@@ -1,19 +1,21 @@
-"""The pipeline that people use today, without any training: Grounding DINO → SAM 2 → automatic trimap → ViTMatte.
+"""The pipeline in common use today, without any training: Grounding DINO → SAM 2 → automatic trimap → ViTMatte.
 
-A detector finds the box that fits the sentence best, a segmenter makes a mask of what is in the box, the mask's edge becomes
-a trimap's unknown band, and a matting network fills it. All four are public and come from transformers. The RIM
+A detector finds the box that fits the sentence best, a segmenter makes a mask of the box's object, the mask's edge
+becomes a trimap's unknown band, and a matting network fills it. All are public and come from transformers. The RIM
 paper has no such row; later works on the same test set do.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
 
 from rimlib.baselines import grounded_tiny
 from rimlib.baselines.baseline import Method, check_size
-from rimlib.baselines.vitmatte import BAND, ViTMatte, matte_of_mask
-from rimlib.errors import RimError
+from rimlib.baselines.vitmatte import BAND, Matter, ViTMatte, matte_of_mask
+from rimlib.errors import RimError, require
 from rimlib.io import hub
 
 DETECTOR = "IDEA-Research/grounding-dino-tiny"
@@ -22,69 +24,78 @@ THRESHOLD = 0.25  # of the detector's score; the public demonstration's
 
 
 class Grounded(Method):
-    """`detector`, `segmenter`: a model of transformers and its processor each; `matter`: picture and trimap → matte;
-    `threshold`: a sentence whose best box scores less finds nothing, and its matte is empty; `band`: see `vitmatte`.
+    """Detector, segmenter and matting network in a row.
+
+    Args:
+        detector: a model of transformers and its processor.
+        segmenter: a model of transformers and its processor.
+        matter: image and trimap → matte.
+        threshold: a sentence whose best box has a lower score finds nothing, and its matte is empty.
+        band: see `vitmatte.automatic_trimap`.
     """
 
     name = "grounded"
 
-    def __init__(self, detector, segmenter, matter, threshold: float = THRESHOLD, band: float = BAND):
+    def __init__(
+        self,
+        detector: tuple[Any, Any],
+        segmenter: tuple[Any, Any],
+        matter: Matter,
+        threshold: float = THRESHOLD,
+        band: float = BAND,
+    ):
         super().__init__()
-        (self.detector, self.read), (self.segmenter, self.look) = detector, segmenter
+        self.detector, self.detector_processor = detector
+        self.segmenter, self.segmenter_processor = segmenter
         self.matter, self.threshold, self.band = matter, threshold, band
         self.eval()
 
     @classmethod
     def from_settings(cls, size: str = "paper", weights: str | None = None) -> Grounded:
-        """`weights`: None for the public ones of all three, or "random". Raises RimError where they cannot be had."""
+        """The pipeline with the public weights (None) of all its parts, or "random" ones. Raises RimError."""
         check_size(cls.name, size)
         if weights == "random":
             return cls(
                 grounded_tiny.detector(size), grounded_tiny.segmenter(size), ViTMatte.from_settings(size, "random")
             )
         if weights is not None:
-            raise RimError(
-                f"weights {weights!r} of grounded: it is not trained here; leave them out for the public ones, or ask for "
-                "weights='random'"
-            )
+            message = f"weights {weights!r} of grounded: it is not trained here; leave them out for the public ones"
+            raise RimError(f"{message}, or use weights='random'", setting="weights")
         if size == "tiny":
-            raise RimError(
-                "grounded in size tiny: it is for trying the way through and has no public weights; ask for weights='random'"
-            )
-        from transformers import AutoProcessor, GroundingDinoForObjectDetection, Sam2Model, Sam2Processor
+            message = "grounded in size tiny: it only tests the pipeline and has no public weights"
+            raise RimError(f"{message}; use weights='random'", setting="weights")
+        transformers = require("transformers", "baselines")
 
-        detector = (
-            hub.load_pretrained(GroundingDinoForObjectDetection, DETECTOR),
-            hub.load_pretrained(AutoProcessor, DETECTOR, weights=False),
-        )
-        segmenter = (
-            hub.load_pretrained(Sam2Model, SEGMENTER),
-            hub.load_pretrained(Sam2Processor, SEGMENTER, weights=False),
-        )
+        def load(model: Any, processor: Any, name: str) -> tuple[Any, Any]:
+            return hub.load_pretrained(model, name), hub.load_pretrained(processor, name, weights=False)
+
+        detector = load(transformers.GroundingDinoForObjectDetection, transformers.AutoProcessor, DETECTOR)
+        segmenter = load(transformers.Sam2Model, transformers.Sam2Processor, SEGMENTER)
         return cls(detector, segmenter, ViTMatte.from_settings(size))
 
-    def ask(self, picture: np.ndarray, sentences: list[str]) -> tuple[list[np.ndarray], list[float]]:
-        """See `Method.ask`; the score is the detector's. SAM 2 encodes the picture once; the detector reads it anew with every
-        sentence.
+    def predict_image(self, image: np.ndarray, sentences: list[str]) -> tuple[list[np.ndarray], list[float]]:
+        """See `Method.predict_image`; the score is the detector's.
+
+        SAM 2 encodes the image once; the detector encodes it again with every sentence.
         """
         features, found, scores = None, [], []
         for sentence in sentences:
-            box, score = self.detect(picture, sentence)
+            box, score = self.detect(image, sentence)
             scores.append(score)
             if score < self.threshold:
-                found.append(np.zeros(picture.shape[:2], np.float32))
+                found.append(np.zeros(image.shape[:2], np.float32))
                 continue
-            features = self.encode(picture) if features is None else features
-            found.append(matte_of_mask(self.matter, picture, self.segment(features, box), self.band))
+            features = self.encode(image) if features is None else features
+            found.append(matte_of_mask(self.matter, image, self.segment(features, box), self.band))
         return found, scores
 
-    def detect(self, picture: np.ndarray, sentence: str) -> tuple[np.ndarray, float]:
+    def detect(self, image: np.ndarray, sentence: str) -> tuple[np.ndarray, float]:
         """The box that fits best, float32 (4,): left, top, right, bottom in pixels, and its score in [0, 1].
 
-        A query's score is that of the sentence's token that fits it best, as in the detector's own code.
+        A query's score is that of its best token, as in the detector's own code.
         """
-        inputs = self.read(
-            images=picture,
+        inputs = self.detector_processor(
+            images=image,
             text=phrase(sentence),
             return_tensors="pt",
             truncation=True,
@@ -92,36 +103,38 @@ class Grounded(Method):
         ).to(self.device)
         with torch.inference_mode():
             output = self.detector(**inputs)
-        found = self.read.post_process_grounded_object_detection(
-            output, inputs["input_ids"], threshold=-1.0, text_threshold=1.0, target_sizes=[picture.shape[:2]]
+        found = self.detector_processor.post_process_grounded_object_detection(
+            output, inputs["input_ids"], threshold=-1.0, text_threshold=1.0, target_sizes=[image.shape[:2]]
         )[0]
         best = int(found["scores"].argmax())
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         box = np.clip(found["boxes"][best].float().cpu().numpy(), 0, [width, height, width, height])
         return box.astype(np.float32), float(found["scores"][best])
 
-    def encode(self, picture: np.ndarray) -> tuple[list[torch.Tensor], tuple[int, int]]:
-        """SAM 2's features of a picture, and its size."""
-        inputs = self.look(images=picture, return_tensors="pt").to(self.device)
+    def encode(self, image: np.ndarray) -> tuple[list[torch.Tensor], tuple[int, ...]]:
+        """SAM 2's features of an image, and its size."""
+        inputs = self.segmenter_processor(images=image, return_tensors="pt").to(self.device)
         with torch.inference_mode():
-            return self.segmenter.get_image_embeddings(inputs["pixel_values"]), picture.shape[:2]
+            return self.segmenter.get_image_embeddings(inputs["pixel_values"]), image.shape[:2]
 
-    def segment(self, features: tuple[list[torch.Tensor], tuple[int, int]], box: np.ndarray) -> np.ndarray:
-        """The mask of what is in a box, bool (H, W)."""
+    def segment(self, features: tuple[list[torch.Tensor], tuple[int, ...]], box: np.ndarray) -> np.ndarray:
+        """The mask of a box's object, bool (H, W)."""
         embeddings, size = features
-        prompt = self.look(original_sizes=[list(size)], input_boxes=[[box.tolist()]], return_tensors="pt").to(
-            self.device
-        )
+        prompt = self.segmenter_processor(
+            original_sizes=[list(size)], input_boxes=[[box.tolist()]], return_tensors="pt"
+        ).to(self.device)
         with torch.inference_mode():
             output = self.segmenter(
                 image_embeddings=list(embeddings), input_boxes=prompt["input_boxes"], multimask_output=False
             )
-        masks = self.look.post_process_masks(output.pred_masks.cpu(), [list(size)])[0]  # (boxes, 1, H, W)
+        masks = self.segmenter_processor.post_process_masks(output.pred_masks.cpu(), [list(size)])[
+            0
+        ]  # (boxes, 1, H, W)
         return masks[0, 0].numpy().astype(bool)
 
 
 def phrase(sentence: str) -> str:
-    """A sentence as the detector was taught to read it: small letters, one full stop, at its end.
+    """A sentence in the form that the detector was trained on: lower case, one full stop, at its end.
 
     >>> phrase("The dog. Left of St. Paul's?")
     "the dog left of st paul's."

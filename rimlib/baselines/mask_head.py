@@ -1,7 +1,7 @@
-"""MDETR's mask head `smallconv`: where a query looks, refined with the trunk's earlier features.
+"""MDETR's mask head `smallconv`: the attention maps of a query, refined with the earlier features of the ResNet.
 
-Paper: S4.1 ("use the mask head as smallconv"). Carion et al., ECCV 2020, Sec. 4.4 and appendix: the heads' attention maps
-of one query beside the image tokens, then convolutions while the map grows from H/32 to H/4.
+Paper: S4.1 ("use the mask head as smallconv"). Carion et al., ECCV 2020, Sec. 4.4 and appendix: the heads' attention
+maps of one query beside the image tokens, then convolutions while the map grows from H/32 to H/4.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import nn
 
 
 class AttentionMap(nn.Module):
-    """How much each head of a query looks at each place; no values are gathered."""
+    """The attention weights of each head of a query over the image tokens; no values are gathered."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -23,18 +23,23 @@ class AttentionMap(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, queries: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
-        """`queries`: (B, Q, D); `memory`: (B, N, D). Returns (B, Q, heads, N); each head's weights sum to 1.
+        """(B, Q, D) and (B, N, D) to (B, Q, heads, N); each head's weights sum to 1.
 
-        (DETR's own code lets all heads of a query share one sum; MDETR's, like this, gives each its own.)
+        (In DETR's own code the weights of all heads of a query sum to 1; in MDETR's each head's do.)
         """
         q = self.q_linear(queries).unflatten(2, (self.heads, -1))  # (B, Q, heads, D/heads)
         k = self.k_linear(memory).unflatten(2, (self.heads, -1))  # (B, N, heads, D/heads)
-        weights = torch.einsum("bqhd,bnhd->bqhn", q * q.shape[-1] ** -0.5, k)
-        return weights.softmax(dim=-1)
+        return torch.einsum("bqhd,bnhd->bqhn", q * q.shape[-1] ** -0.5, k).softmax(dim=-1)
 
 
 class SmallConv(nn.Module):
-    """`width` D of the image tokens; `heads`; `channels` of the trunk's levels at H/16, H/8 and H/4."""
+    """The mask head.
+
+    Args:
+        width: D of the image tokens.
+        heads: of the attention maps.
+        channels: of the ResNet's levels at H/16, H/8 and H/4.
+    """
 
     def __init__(self, width: int, heads: int, channels: tuple[int, int, int]):
         super().__init__()
@@ -44,13 +49,14 @@ class SmallConv(nn.Module):
         self.adapters = nn.ModuleList(nn.Conv2d(i, o, 1) for i, o in zip(channels, widths[2:]))
         self.out = nn.Conv2d(widths[-1], 1, 3, padding=1)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, nn.Conv2d) and module.bias is not None:
                 nn.init.kaiming_uniform_(module.weight, a=1)
                 nn.init.zeros_(module.bias)
 
     def forward(self, image: torch.Tensor, maps: torch.Tensor, levels: list[torch.Tensor]) -> torch.Tensor:
-        """`image`: (B, D, h, w), the trunk's last features in D channels; `maps`: (B, Q, heads, h, w); `levels`: the trunk's
-        features at H/16, H/8, H/4. Returns logits (B, Q, H/4, W/4).
+        """Logits of the masks, (B, Q, H/4, W/4).
+
+        image: (B, D, h, w), the last features in D channels; maps: (B, Q, heads, h, w); levels: at H/16, H/8, H/4.
         """
         queries = maps.shape[1]
         x = torch.cat([_each(image, queries), maps.flatten(0, 1)], dim=1)  # (B Q, D + heads, h, w)

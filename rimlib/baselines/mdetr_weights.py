@@ -1,14 +1,15 @@
-"""MDETR's towers, and its public weights under our names."""
+"""MDETR's image and text encoder, and its public weights under the names of the modules here."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from rimlib.baselines.tokenizers import HubWords, OwnWords
-from rimlib.errors import RimError
+from rimlib.baselines.tokenizers import HubTokenizer, LocalTokenizer
+from rimlib.errors import RimError, require
 from rimlib.io import hub
 from rimlib.io.weights import read_shapes, read_tensors
 
@@ -16,9 +17,10 @@ ROBERTA = "FacebookAI/roberta-base"
 RESNET, RESNET_FILE = "timm/resnet101.tv_in1k", "model.safetensors"  # torchvision's ImageNet weights
 ADDRESS = "https://zenodo.org/records/4721981/files/phrasecut_resnet101_checkpoint.pth"
 PICKLED = (
-    f"mdetr: its public weights ({ADDRESS}) are a pickle, which is not opened here; where you trust it, turn it into safetensors "
-    "(torch.load with weights_only=True and argparse.Namespace among torch.serialization.safe_globals, then safetensors.torch.save_file "
-    "of its 'model_ema', or of its 'model' where it has no other) and give that file; or ask for weights='towers' (pretrained ResNet-101 and RoBERTa) or weights='random'"
+    f"mdetr: its public weights ({ADDRESS}) are a pickle, which is not opened here; where you trust it, convert it to "
+    "safetensors (torch.load with weights_only=True and argparse.Namespace among torch.serialization.safe_globals, "
+    "then safetensors.torch.save_file of its 'model_ema', or of its 'model' where it has no other) and give that file; "
+    "or use weights='towers' (pretrained ResNet-101 and RoBERTa) or weights='random'"
 )
 
 OURS = (  # how a name of the public weights begins, and what that is here; the first that fits counts
@@ -39,40 +41,36 @@ OURS = (  # how a name of the public weights begins, and what that is here; the 
     *((f"mask_head.adapter{number}.", f"mask_head.adapters.{number - 1}.") for number in range(1, 4)),
     ("mask_head.out_lay.", "mask_head.out."),
 )
-DECODER = {
-    "cross_attn_image": "cross_attn",
-    "norm3": "norm2",
-    "norm4": "norm3",
-}  # a decoder layer's parts; it has no norm2
+DECODER = {"cross_attn_image": "cross_attn", "norm3": "norm2", "norm4": "norm3"}  # parts of a layer, without a norm2
 UNUSED = ("pooler.", "position_ids", "contrastive_align_projection", "num_batches_tracked")
 
 
-def towers(size: str) -> tuple[nn.Module, nn.Module, OwnWords]:
+def towers(size: str) -> tuple[nn.Module, Any, LocalTokenizer]:
     """ResNet, RoBERTa and a tokenizer, with random weights: ResNet-101 and RoBERTa-base, or small ones of our own."""
-    from transformers import RobertaConfig, RobertaModel
-
-    words = OwnWords(size, pad=1)
+    transformers = require("transformers", "baselines")
+    tokenizer = LocalTokenizer(size, pad=1)
     if size == "paper":
-        config = RobertaConfig(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5)
+        sizes = {"vocab_size": 50265, "max_position_embeddings": 514, "layer_norm_eps": 1e-5}
     else:
-        config = RobertaConfig(
-            vocab_size=words.vocab_size,
+        sizes = dict(
+            vocab_size=tokenizer.vocab_size,
             hidden_size=64,
             num_hidden_layers=2,
             num_attention_heads=4,
             intermediate_size=128,
             max_position_embeddings=80,
-            type_vocab_size=1,
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         )
-    return resnet(size), RobertaModel(config, add_pooling_layer=False), words
+    config = transformers.RobertaConfig(type_vocab_size=1, **sizes)
+    return resnet(size), transformers.RobertaModel(config, add_pooling_layer=False), tokenizer
 
 
 def resnet(size: str) -> nn.Module:
     """ResNet-101 with frozen batch norms, or one of four plain blocks, with random weights.
 
-    The small one ends at S/16, not S/32: a picture of 128 pixels would be 4 x 4 places, where CLIPMat and CLIPSeg have 8 x 8.
+    The small one ends at S/16, not S/32: an image of 128 pixels would have 4 x 4 tokens, where CLIPMat and CLIPSeg have
+    8 x 8.
     """
     from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
     from torchvision.ops import FrozenBatchNorm2d
@@ -85,10 +83,9 @@ def resnet(size: str) -> nn.Module:
     return trunk
 
 
-def pretrained_towers() -> tuple[nn.Module, nn.Module, HubWords]:
-    """The same at the paper's size with ImageNet's and RoBERTa's own weights. Raises RimError where they cannot be had."""
-    from transformers import RobertaModel
-
+def pretrained_towers() -> tuple[nn.Module, Any, HubTokenizer]:
+    """The same at the paper's size, trained on ImageNet and by RoBERTa. Raises RimError where they cannot be had."""
+    kind = require("transformers", "baselines").RobertaModel
     todo = f"run `hf download {RESNET} {RESNET_FILE}` once where a network is, or ask for weights='random'"
     path = hub.fetch(RESNET, [RESNET_FILE], todo, cached=True) / RESNET_FILE
     stored = read_tensors(path)
@@ -98,17 +95,17 @@ def pretrained_towers() -> tuple[nn.Module, nn.Module, HubWords]:
         trunk.load_state_dict({name: wanted[name] if name.startswith("fc.") else stored[name] for name in wanted})
     except (KeyError, RuntimeError) as error:  # a missing tensor, or one of another shape
         raise RimError(f"{path}: not the weights of ResNet-101 ({error})", path=path) from None
-    return trunk, hub.load_pretrained(RobertaModel, ROBERTA, add_pooling_layer=False), HubWords(ROBERTA)
+    return trunk, hub.load_pretrained(kind, ROBERTA, add_pooling_layer=False), HubTokenizer(ROBERTA)
 
 
 def is_public(path: str | Path) -> bool:
-    """Whether a .safetensors file holds MDETR's own names, not ours. Raises RimError for its files that have no masks."""
+    """Whether a .safetensors file has MDETR's own names. Raises RimError for those of its files that have no masks."""
     names = read_shapes(path)
     if any(name.startswith("transformer.text_encoder.") for name in names):
-        raise RimError(
-            f"{path}: MDETR without masks (such as pretrained_resnet101 or refcoco_resnet101); take the one that was trained "
-            f"with them, {ADDRESS}"
+        message = (
+            f"{path}: MDETR without masks (such as pretrained_resnet101); take the one trained with them, {ADDRESS}"
         )
+        raise RimError(message, path=path)
     return any(name.startswith(("detr.", "mask_head.lay")) for name in names)
 
 
@@ -129,15 +126,13 @@ def our_name(name: str) -> str:
 
 
 def read_public(path: str | Path, expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors of MDETR's own file under our names, with exactly the names and shapes of `expected`. Raises RimError."""
+    """The tensors of MDETR's own file under the names and with the shapes of `expected`. Raises RimError."""
     found = read_tensors(path).items()
     tensors = {our_name(name): tensor for name, tensor in found if not any(part in name for part in UNUSED)}
     wrong = sorted(set(tensors) ^ set(expected)) or sorted(
         name for name in expected if tensors[name].shape != expected[name].shape
     )
     if wrong:
-        raise RimError(
-            f"{path}: not MDETR with ResNet-101 and masks; {len(wrong)} tensors are missing, extra or of another shape, "
-            f"the first is {wrong[0]}"
-        )
+        message = f"{path}: not MDETR with ResNet-101 and masks; {len(wrong)} tensors are missing, extra or of another"
+        raise RimError(f"{message} shape, the first is {wrong[0]}", path=path)
     return {name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()}

@@ -1,18 +1,21 @@
-"""Sentences to token numbers for a text encoder of the RoBERTa kind, by its own tokenizer or by one that is always here."""
+"""Token ids for a text encoder of the RoBERTa kind, by its own tokenizer or by one that ships with rimlib."""
 
 from __future__ import annotations
 
 import torch
 
 from rimlib.clipmat.tokenizer import CONFIGS, Tokenizer
+from rimlib.errors import require
 from rimlib.io import hub
 
 
-class OwnWords:
-    """Our tokens, or CLIP's, moved past the number that stands for padding.
+class LocalTokenizer:
+    """The tokenizer of our small CLIP, or of CLIP, with ids shifted past that of the padding.
 
-    `size`: "tiny" for the small vocabulary that ships with rimlib, "paper" for CLIP's; `pad`: number of the padding;
-    `length`: most tokens of a sentence, start and end included; a longer one is cut.
+    Args:
+        size: "tiny" for the small vocabulary that ships with rimlib, "paper" for CLIP's.
+        pad: id of the padding.
+        length: most tokens of a sentence, start and end included; a longer one is cut.
     """
 
     def __init__(self, size: str, pad: int, length: int = 77):
@@ -21,25 +24,24 @@ class OwnWords:
         self.vocab_size = self._tokenizer.vocab_size + pad + 1
 
     def __call__(self, sentences: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Token numbers int64 (B, L) and bool (B, L), True where there is no word; L is the longest sentence's."""
+        """Token ids, int64 (B, L), and the padding, bool (B, L), True where there is no token; L is the longest's."""
         tokens = self._tokenizer(sentences, truncate=True)  # (B, length)
-        ends = tokens.argmax(dim=1)  # the end of text has the largest number
+        ends = tokens.argmax(dim=1)  # the end of text has the largest id
         padding = torch.arange(tokens.shape[1])[None] > ends[:, None]
         longest = int(ends.max()) + 1
         return (tokens + self.pad + 1).masked_fill(padding, self.pad)[:, :longest], padding[:, :longest]
 
 
-class HubWords:
-    """The tokenizer of a hub name, such as FacebookAI/roberta-base. Raises RimError where it cannot be had."""
+class HubTokenizer:
+    """The tokenizer of a name on the hub, such as FacebookAI/roberta-base. Raises RimError where it cannot be had."""
 
     def __init__(self, name: str, length: int = 256):
-        from transformers import AutoTokenizer
-
-        self._tokenizer, self._length = hub.load_pretrained(AutoTokenizer, name, weights=False), length
+        kind = require("transformers", "baselines").AutoTokenizer
+        self._tokenizer, self._length = hub.load_pretrained(kind, name, weights=False), length
 
     def __call__(self, sentences: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `OwnWords`."""
-        found = self._tokenizer(
+        """As of `LocalTokenizer`."""
+        encoded = self._tokenizer(
             sentences, padding="longest", truncation=True, max_length=self._length, return_tensors="pt"
         )
-        return found["input_ids"], found["attention_mask"] == 0
+        return encoded["input_ids"], encoded["attention_mask"] == 0

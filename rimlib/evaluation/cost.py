@@ -109,14 +109,14 @@ def _clipseg():
 
     with torch.device("meta"):
         model = clipseg.CLIPSeg(CLIPSegForImageSegmentation(clipseg.config("paper")))
-    return model, lambda: model.answer(_meta(1, 3, SIDE, SIDE), _tokens(WORDS))
+    return model, lambda: model.forward_tokens(_meta(1, 3, SIDE, SIDE), _tokens(WORDS))
 
 
 def _mdetr():
     with torch.device("meta"):
         model = MDETR("paper", *mdetr_weights.towers("paper"))
     padding = torch.zeros(1, WORDS, dtype=torch.bool, device="meta")
-    return model, lambda: model.find(_meta(1, 3, SIDE, SIDE), _tokens(WORDS), padding).alpha
+    return model, lambda: model.forward_tokens(_meta(1, 3, SIDE, SIDE), _tokens(WORDS), padding).alpha
 
 
 def _detector():

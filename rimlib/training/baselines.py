@@ -17,7 +17,7 @@ import torch
 
 from rimlib import baselines
 from rimlib import profile as profiles
-from rimlib.baselines.baseline import Trainable
+from rimlib.baselines.baseline import TrainableMethod
 from rimlib.baselines.clipmat import PROFILES
 from rimlib.errors import RimError
 from rimlib.profile import Profile
@@ -72,7 +72,7 @@ def with_changes(profile: Profile, baseline: str) -> Profile:
 class Training(Task):
     """A baseline's training, a step at a time. `method` is not yet trained."""
 
-    def __init__(self, profile: Profile, samples: Samples, method: Trainable, weights: str):
+    def __init__(self, profile: Profile, samples: Samples, method: TrainableMethod, weights: str):
         super().__init__(profile, samples, profile.train, weights)
         self.method, self.name = method, method.name
 
@@ -83,10 +83,10 @@ class Training(Task):
         kept = {name: whole[name] for name in ("name", "seed", "train", "evaluate")}
         return {**kept, "model": {"baseline": self.name, **self.method.about}}
 
-    def build(self) -> Trainable:
+    def build(self) -> TrainableMethod:
         return self.method
 
-    def prepare(self, method: Trainable, step: int) -> Batch:
+    def prepare(self, method: TrainableMethod, step: int) -> Batch:
         # A keyword in the one form that is evaluated: drawing from all templates is CLIPMat's own idea.
         return self.samples.batch(self.rng(step), self.profile.train, (self.profile.evaluate.template,))
 
@@ -98,7 +98,7 @@ class Training(Task):
         with loop.autocast(device):  # the loss too: MDETR makes its masks there
             return method.loss(method(inputs["images"], batch.texts, inputs["image_index"]), inputs["mattes"])
 
-    def store(self, method: Trainable, path: Path, budget: loop.Budget, metrics: dict[str, Any]) -> None:
+    def store(self, method: TrainableMethod, path: Path, budget: loop.Budget, metrics: dict[str, Any]) -> None:
         method.save(path)
 
 

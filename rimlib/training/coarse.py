@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
-from rimlib.baselines.clipmat import Ours as CLIPMatMethod
+from rimlib.baselines.clipmat import CLIPMatMethod
 from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
 from rimlib.io.files import write_atomically

@@ -1,6 +1,6 @@
-"""Draw `results/figures/rivals.png`: what the tiny rivals make of a few scenes, from the weights that two training runs left.
+"""Draw `results/figures/baselines.png`: mattes of the tiny baselines on a few scenes, from the weights of two trainings.
 
-python book/figures/rivals.py --clipseg run/clipseg.safetensors --mdetr run/mdetr.safetensors
+python book/figures/baselines.py --clipseg run/clipseg.safetensors --mdetr run/mdetr.safetensors
 """
 
 import argparse
@@ -19,8 +19,8 @@ EXPRESSION = 0  # of an entity's four
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clipseg", required=True, help="weights that train_rival stored")
-    parser.add_argument("--mdetr", required=True, help="weights that train_rival stored")
+    parser.add_argument("--clipseg", required=True, help="weights that rim train-baseline stored")
+    parser.add_argument("--mdetr", required=True, help="weights that rim train-baseline stored")
     options = parser.parse_args()
     methods = [
         baselines.get("clipmat", "tiny"),
@@ -38,7 +38,7 @@ def main() -> None:
         ]
         titles += [f"“{sentence}”", "truth", "CLIPMat", "CLIPSeg", "MDETR"]
     figure = show.grid(cells, titles, columns=5)
-    path = repository() / "results" / "figures" / "rivals.png"
+    path = repository() / "results" / "figures" / "baselines.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=95, bbox_inches="tight")

@@ -47,8 +47,8 @@ from rimlib.io import images
 from rimlib.baselines import matching, vitmatte
 from rimlib.evaluation import cost
 from rimlib.baselines.grounded import Grounded
-from rimlib.baselines.mdetr import Found
-from rimlib.baselines.baseline import Answer, normalise
+from rimlib.baselines.mdetr import Detections
+from rimlib.baselines.baseline import MatteLogits, normalise
 from rimlib.clipmat.model import CLIPMat
 from rimlib.matting import metrics
 from rimlib.refmatte.example import example
@@ -66,12 +66,12 @@ index = torch.zeros(len(sentences), dtype=torch.int64)  # all sentences are abou
 # %% [markdown]
 # ## One question, three answers
 #
-# First what comes out: the same scenes and sentences, to small versions of CLIPMat and of the paper's two rivals. The rivals are from recorded
-# training runs, whose scores stand further below; CLIPMat is the shipped one, which was trained for longer. `book/figures/rivals.py` drew the
+# First what comes out: the same scenes and sentences, to small versions of CLIPMat and of the paper's two baselines. The baselines are from recorded
+# training runs, whose scores stand further below; CLIPMat is the shipped one, which was trained for longer. `book/figures/baselines.py` drew the
 # picture.
 
-# %% mystnb={"figure": {"name": "rivals-answers", "caption": "Four scenes that training has not seen, the lowest of photographs that it has not seen either. From left: picture and sentence, the truth, CLIPMat, CLIPSeg, MDETR, each in size tiny."}, "image": {"alt": "Four rows of five pictures. CLIPMat's mattes have sharp outlines of the right thing; CLIPSeg's are grey clouds about the right place; MDETR's have outlines of every thing in the picture at once.", "width": "100%"}}
-answers = images.read_image(results / "figures" / "rivals.png")
+# %% mystnb={"figure": {"name": "baselines-answers", "caption": "Four scenes that training has not seen, the lowest of photographs that it has not seen either. From left: picture and sentence, the truth, CLIPMat, CLIPSeg, MDETR, each in size tiny."}, "image": {"alt": "Four rows of five pictures. CLIPMat's mattes have sharp outlines of the right thing; CLIPSeg's are grey clouds about the right place; MDETR's have outlines of every thing in the picture at once.", "width": "100%"}}
+answers = images.read_image(results / "figures" / "baselines.png")
 figure, axis = plt.subplots(figsize=(show.WIDTH, show.WIDTH * answers.shape[0] / answers.shape[1]))
 axis.imshow(answers)
 axis.axis("off")
@@ -141,17 +141,17 @@ def learn(answer, loss, parameters, steps, rate):
 
 
 def decode(words):
-    return Answer(decoder(activations, words).logits.unflatten(0, (-1, 1)))
+    return MatteLogits(decoder(activations, words).logits.unflatten(0, (-1, 1)))
 
 
-clipseg_losses = learn(lambda: decode(words), lambda answer: clipseg.loss(answer, truths)["total"], clipseg.learning(), clipseg_steps, 3e-3)
+clipseg_losses = learn(lambda: decode(words), lambda answer: clipseg.loss(answer, truths)["total"], clipseg.trainable_parameters(), clipseg_steps, 3e-3)
 print(f"cross-entropy {clipseg_losses[0]:.2f} → {clipseg_losses[-1]:.3f} on one scene")
 
 # %% [markdown]
 # It has learnt this one scene by heart. That is no achievement, but now its channels mean something and can be looked at. Places with like channels
 # have like colours here. In the first column stands $R_1 a_9$, the same for every sentence; each column to the right is one step on.
 
-# %% mystnb={"figure": {"name": "rivals-film", "caption": "What the decoder holds for three sentences about one picture. Before FiLM all rows are the same; after it, each sentence has its own map, and three blocks make a matte of it."}, "image": {"alt": "Three rows, one for a sentence each. The first coarse colour map is the same in all rows; the next ones differ by row; the last column shows a soft matte of the thing that the sentence names.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "baselines-film", "caption": "What the decoder holds for three sentences about one picture. Before FiLM all rows are the same; after it, each sentence has its own map, and three blocks make a matte of it."}, "image": {"alt": "Three rows, one for a sentence each. The first coarse colour map is the same in all rows; the next ones differ by row; the last column shows a soft matte of the thing that the sentence names.", "width": "100%"}}
 with torch.no_grad():
     stages = [decoder.reduces[0](activations[-1])]
     stages.append(decoder.film_mul(words)[:, None] * stages[0] + decoder.film_add(words)[:, None])  # FiLM
@@ -170,7 +170,7 @@ show.grid([square if row == 0 and column == 0 else cell for row, line in enumera
 # see the picture itself: hair cannot come out of that.
 
 # %%
-show.source(clipseg.answer)
+show.source(clipseg.forward_tokens)
 
 # %% [markdown]
 # ## MDETR: a hundred guesses, one of them right
@@ -198,7 +198,7 @@ show.source(matching.costs)
 # output" (S4.1): of the query for which "nothing" is least probable.
 
 # %%
-show.source(Found.alpha.func)
+show.source(Detections.alpha.func)
 
 # %% [markdown]
 # Here too one scene by heart, in MDETR's own two stages: first the boxes, then, with all of that at rest, the masks.
@@ -216,7 +216,7 @@ def detection_loss(found):
     return sum(matching.WEIGHTS[name] * value for name, value in parts.items())
 
 
-box_losses = learn(lambda: mdetr(picture, sentences, index), detection_loss, mdetr.learning(), detection_steps, 1e-3)
+box_losses = learn(lambda: mdetr(picture, sentences, index), detection_loss, mdetr.trainable_parameters(), detection_steps, 1e-3)
 with torch.no_grad():
     found = mdetr.eval()(picture, sentences, index)
 chosen = matching.match(found.logits[-1], found.boxes[-1], found.tokens, boxes, present)
@@ -224,7 +224,7 @@ head = [*mdetr.attention_map.parameters(), *mdetr.mask_head.parameters()]
 mask_losses = learn(lambda: mdetr.masks(found, *chosen), lambda masks: sum(matching.mask_losses(masks, truths).values()), head, mask_steps, 3e-3)
 print(f"boxes {box_losses[0]:.1f} → {box_losses[-1]:.1f}, masks {mask_losses[0]:.2f} → {mask_losses[-1]:.2f}")
 
-# %% mystnb={"figure": {"name": "rivals-queries", "caption": "MDETR's ten queries for each sentence. Above: their boxes, the most probable one thick with its probability of being what is meant. Below left: where that query's heads look; right: its mask."}, "image": {"alt": "For each of three sentences a picture with ten boxes, one of them thick around the thing that is named, and below it a coarse attention map and a mask.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "baselines-queries", "caption": "MDETR's ten queries for each sentence. Above: their boxes, the most probable one thick with its probability of being what is meant. Below left: where that query's heads look; right: its mask."}, "image": {"alt": "For each of three sentences a picture with ten boxes, one of them thick around the thing that is named, and below it a coarse attention map and a mask.", "width": "100%"}}
 with torch.no_grad():
     looks = mdetr.attention_map(found.states, found.memory)  # (n, Q, heads, N)
     alphas = mdetr.masks(found, torch.arange(len(sentences)), found.probabilities.argmax(dim=1)).sigmoid()[:, 0].numpy()
@@ -286,7 +286,7 @@ class Oracles(Grounded):
 flash = example(155)  # two things and a bolt of lightning, which has no edge
 cases = [(seen, 0), (seen, len(sentences) - 1), (flash, 2)]
 
-# %% mystnb={"figure": {"name": "rivals-pipeline", "caption": "The pipeline with perfect parts. From left: the box, the mask, the trimap (grey is unknown), the matte, the truth."}, "image": {"alt": "Three rows of five pictures. For a dog the last two pictures agree; the parachute has lost its thin lines; of the lightning the mask keeps the bright core and the matte has lost the wide glow around it.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "baselines-pipeline", "caption": "The pipeline with perfect parts. From left: the box, the mask, the trimap (grey is unknown), the matte, the truth."}, "image": {"alt": "Three rows of five pictures. For a dog the last two pictures agree; the parachute has lost its thin lines; of the lightning the mask keeps the bright core and the matte has lost the wide glow around it.", "width": "100%"}}
 cells = []
 for known, number in cases:
     oracles, sentence = Oracles(known), known.expressions[number][0]
@@ -309,7 +309,7 @@ show.source(vitmatte.automatic_trimap)
 # How wide should the band be? Outside of it the mask has the last word. So the error that is left with perfect parts, as a share of an empty
 # matte's, is what the mask *cannot* hold:
 
-# %% mystnb={"figure": {"name": "rivals-band", "caption": "What the pipeline misses with perfect parts, by the width of the unknown band (left), and how much of the picture the matting network then has to guess (right). Dotted: the band in use."}, "image": {"alt": "Two line charts over the band's width. At the left the errors of a dog, a person and a parachute are near nothing from the start, those of smoke, a firework and lightning fall slowly. At the right the unknown share of the picture grows steadily.", "width": "95%"}}
+# %% mystnb={"figure": {"name": "baselines-band", "caption": "What the pipeline misses with perfect parts, by the width of the unknown band (left), and how much of the picture the matting network then has to guess (right). Dotted: the band in use."}, "image": {"alt": "Two line charts over the band's width. At the left the errors of a dog, a person and a parachute are near nothing from the start, those of smoke, a firework and lightning fall slowly. At the right the unknown share of the picture grows steadily.", "width": "95%"}}
 bands = np.array([0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2])
 subjects = [*((seen, number) for number in range(len(seen.mattes))), (example(164), 1), (example(21), 1), (flash, 2)]
 missed, unknown = np.zeros((2, len(subjects), len(bands)))
@@ -364,7 +364,7 @@ show.table([{"method": name, "needs boxes": boxes_, "words come in by": words_, 
 # minutes say less than steps.)
 
 # %%
-record_of = {"CLIPMat": "train-tiny-long", "CLIPSeg": "rival-clipseg-tiny", "MDETR": "rival-mdetr-tiny"}
+record_of = {"CLIPMat": "train-tiny-long", "CLIPSeg": "baseline-clipseg-tiny", "MDETR": "baseline-mdetr-tiny"}
 runs = {name: json.loads((results / "runs" / f"{file}.json").read_text()) for name, file in record_of.items()}
 shipped = CLIPMat.shipped().card
 assert (shipped["git"], shipped["metrics"]["steps"]) == (runs["CLIPMat"]["git"], runs["CLIPMat"]["metrics"]["steps"]), "another run's scores"
@@ -411,7 +411,7 @@ with torch.no_grad():
 torch.manual_seed(seed)
 fresh = baselines.get("clipseg", "tiny", "clip").net.clip.state_dict()
 assert all(torch.equal(value, fresh[name]) for name, value in clipseg.net.clip.state_dict().items()), "the towers have not moved"
-assert {id(value) for value in clipseg.learning()} == {id(value) for value in decoder.parameters()}, "the towers are frozen"
+assert {id(value) for value in clipseg.trainable_parameters()} == {id(value) for value in decoder.parameters()}, "the towers are frozen"
 likeness = np.array([[metrics.iou(matte[0], true[0]) for true in truths] for matte in learnt.alpha])  # sentences by things
 others = likeness[~np.eye(len(likeness), dtype=bool)]
 assert np.diag(likeness).mean() > 0.2 and np.diag(likeness).mean() > 2 * others.mean(), "mattes are like their own things, not like others"
@@ -453,7 +453,7 @@ assert np.diff(missed, axis=1).max() < 1e-6 and np.diff(unknown, axis=1).min() >
 # * MDETR lets many queries guess and takes the most probable one. It needs boxes to learn from, and gives a mask.
 # * The pipeline needs no training and has no answer where a thing has no edge: its error there is the mask's, and no matting network can mend it.
 # * The tiny baselines of this book are worse than empty mattes: no comparison yet.
-# * In the paper both rivals have more error than CLIPMat in every column, and on real pictures the order of the two turns round.
+# * In the paper both baselines have more error than CLIPMat in every column, and on real pictures the order of the two turns round.
 #
 # Next: [](04_train) trains CLIPMat. The code: `rimlib.baselines`, `rimlib.training.baselines`, `rimlib.evaluation.evaluate`.
 
@@ -468,7 +468,7 @@ assert np.diff(missed, axis=1).max() < 1e-6 and np.diff(unknown, axis=1).min() >
 # blocks after FiLM would have to find the cat and look left of it.
 # :::
 #
-# 2. MDETR has 100 queries and a sentence of RefMatte names one thing. Would one query do? Set `SETTINGS["tiny"]["queries"]` in `rimlib.baselines.mdetr`
+# 2. MDETR has 100 queries and a sentence of RefMatte names one thing. Would one query do? Set `QUERIES["tiny"]` in `rimlib.baselines.mdetr`
 # to 1 and learn the scene by heart again.
 #
 # :::{dropdown} Answer
