@@ -118,7 +118,7 @@ def test_refined_sharpens_the_baselines_mask():
 
 def test_the_best_box_is_the_detectors_most_certain_one(grounded):
     box, score = grounded.detect(PICTURE, "the red dog")
-    inputs = grounded.read(images=PICTURE, text="the red dog.", return_tensors="pt")
+    inputs = grounded.detector_processor(images=PICTURE, text="the red dog.", return_tensors="pt")
     with torch.no_grad():
         output = grounded.detector(**inputs)
     probabilities = output.logits.sigmoid()[0].amax(dim=1)
@@ -130,7 +130,7 @@ def test_the_best_box_is_the_detectors_most_certain_one(grounded):
 def test_the_mask_is_that_of_the_whole_segmenter_at_the_pictures_size(grounded):
     box = np.array([20, 10, 80, 60], np.float32)
     mask = grounded.segment(grounded.encode(PICTURE), box)
-    inputs = grounded.look(images=PICTURE, input_boxes=[[box.tolist()]], return_tensors="pt")
+    inputs = grounded.segmenter_processor(images=PICTURE, input_boxes=[[box.tolist()]], return_tensors="pt")
     with torch.no_grad():
         output = grounded.segmenter(
             pixel_values=inputs["pixel_values"], input_boxes=inputs["input_boxes"], multimask_output=False
@@ -161,7 +161,7 @@ def test_the_picture_is_encoded_once_and_a_weak_box_gives_an_empty_matte(monkeyp
 
 
 def test_the_detectors_spelling_and_full_stops(grounded):
-    words = grounded.read.tokenizer
+    words = grounded.detector_processor.tokenizer
     ids = words("a dog.")["input_ids"]
     assert words.convert_ids_to_tokens(ids) == ["[CLS]", "a", "d", "##o", "##g", ".", "[SEP]"]
     assert (ids[0], ids[-2], ids[-1]) == (101, 1012, 102) and len(words) == 1100  # BERT's own numbers of its marks

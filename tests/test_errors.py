@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-import rimlib
 from rimlib import baselines, cli
 from rimlib import profile as profiles
 from rimlib.cli.matte import paths_of

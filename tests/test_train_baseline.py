@@ -148,7 +148,7 @@ class Boxes(Method):
         super().__init__()
         self.weight, self.images = torch.nn.Parameter(torch.zeros(1)), []
 
-    def ask(self, image, sentences):
+    def predict_image(self, image, sentences):
         self.images.append(image.shape)
         matte = np.zeros(image.shape[:2], np.float32)
         matte[:, : image.shape[1] // 2] = 1

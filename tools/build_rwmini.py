@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from rimlib.entities import rwmini, selection
 from rimlib.entities.clean import blur_faces
@@ -54,7 +53,7 @@ def build(root: str | Path, out: str | Path, folder: str | Path = rwmini.FOLDER)
 def photograph(row: dict[str, str], root: Path) -> np.ndarray:
     """The photograph of a row, rotated, cropped, made smaller and with blurred faces, uint8 (H, W, 3)."""
     path = selection.locate(row, root)
-    image = images.read_image(Image.open(io.BytesIO(qrc.read(path, row["inside"]))) if row["inside"] else path)
+    image = images.read_image(io.BytesIO(qrc.read(path, row["inside"])) if row["inside"] else path)
     image = np.rot90(image, int(row["rotate"]) // 90)
     height, width = image.shape[:2]
     if row["crop"]:  # left, top, right, bottom as shares of the image

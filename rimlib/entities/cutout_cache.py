@@ -8,7 +8,6 @@ same nothing is computed again.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,6 +142,4 @@ def _background(item: BackgroundFile) -> tuple[tuple[int, int], bytes]:
         plain = file.format == "JPEG" and file.mode == "RGB" and file.getexif().get(ORIENTATION, 1) == 1
     if plain:
         return (height, width), item.file.read_bytes()
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=QUALITY)
-    return (height, width), buffer.getvalue()
+    return (height, width), images.encode(image, "JPEG", quality=QUALITY)

@@ -19,8 +19,7 @@ from tqdm import tqdm
 
 from rimlib import baselines
 from rimlib import profile as profiles
-from rimlib.baselines.clipmat import PROFILES
-from rimlib.baselines.clipmat import CLIPMatMethod
+from rimlib.baselines.clipmat import PROFILES, CLIPMatMethod
 from rimlib.clipmat import prompt
 from rimlib.device import pick_device
 from rimlib.io.images import resize

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,8 +12,6 @@ from rimlib.errors import RimError
 from rimlib.io import files
 from rimlib.refmatte import manifest
 from rimlib.refmatte.manifest import WORK
-
-_PARTIAL = re.compile(r"\.[0-9a-f]{16}\.part")  # the temporary names of `files.write_atomically`
 
 
 @contextmanager
@@ -27,7 +24,7 @@ def exclusive(root: Path) -> Iterator[None]:
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
-        found = {path.name for path in root.iterdir() if not _PARTIAL.fullmatch(path.name)} - {WORK, "lost+found"}
+        found = {path.name for path in root.iterdir() if not files.PARTIAL.fullmatch(path.name)} - {WORK, "lost+found"}
         if found and "plan.json" not in found:
             raise RimError(
                 f"{root}: holds something else ({min(found)}); a data set needs a folder of its own", path=root
@@ -66,5 +63,5 @@ def reject_links_outside(root: Path, path: Path) -> None:
 def remove_partial_files(root: Path, split: str) -> None:
     """Remove what killed processes left half written."""
     for path in (*root.iterdir(), *(root / WORK).iterdir(), *(root / path for path in manifest.files_of(root, split))):
-        if _PARTIAL.fullmatch(path.name):
+        if files.PARTIAL.fullmatch(path.name):
             path.unlink(missing_ok=True)
