@@ -32,19 +32,6 @@ def naive_gfm(x):
     return [*levels, x]
 
 
-def naive_vitmatte(x):
-    line = np.array([1, 4, 6, 4, 1]) / 16
-    kernel = np.outer(line, line)
-    levels = []
-    for _ in range(5):
-        small = blur(x, kernel, "reflect")[::2, ::2]
-        spread = np.zeros_like(x)
-        spread[::2, ::2] = 4 * small
-        levels.append(x - blur(spread, kernel, "reflect"))
-        x = small
-    return levels
-
-
 @pytest.mark.parametrize("size", [96, 160])
 def test_gfm_laplacian_of_both_pyramids(size):
     p, a = np.random.default_rng(0).random((2, 2, size, size))
@@ -53,22 +40,6 @@ def test_gfm_laplacian_of_both_pyramids(size):
     )
     found = losses.laplacian_loss(torch.tensor(p)[:, None], torch.tensor(a)[:, None])
     assert found.item() == pytest.approx(expected, rel=1e-9)
-
-
-def test_vitmatte_laplacian_of_both_pyramids():
-    p, a = np.random.default_rng(0).random((2, 96, 128))
-    expected = sum(2**i * abs(x - y).mean() for i, (x, y) in enumerate(zip(naive_vitmatte(p), naive_vitmatte(a)))) / 5
-    found = losses.laplacian_loss(torch.tensor(p)[None, None], torch.tensor(a)[None, None], variant="vitmatte")
-    assert found.item() == pytest.approx(expected, rel=1e-9)
-
-
-def test_the_two_laplacian_losses_are_not_one_thing():
-    p, a = torch.rand(2, 1, 1, 64, 64)
-    assert abs(losses.laplacian_loss(p, a) / losses.laplacian_loss(p, a, variant="vitmatte") - 1) > 0.1
-    with pytest.raises(RimError, match="gfm"):
-        losses.laplacian_loss(p, a, variant="other")
-    with pytest.raises(RimError, match="multiples of 32"):
-        losses.laplacian_loss(p[..., :48], a[..., :48], variant="vitmatte")
 
 
 def test_alpha_losses_by_their_formulas():
@@ -93,40 +64,28 @@ def test_the_alpha_loss_of_the_whole_image_is_rounded_at_zero():
     assert a.grad.isfinite().all() and (a.grad[..., :2] == 0).all()
 
 
-@pytest.mark.parametrize(
-    "variant, pyramid, weights",
-    [("gfm", naive_gfm, [1, 1, 1, 1, 1, 1]), ("vitmatte", naive_vitmatte, [1 / 5, 2 / 5, 4 / 5, 8 / 5, 16 / 5])],
-)
-def test_the_laplacian_losses_where_the_trimap_is_unknown(variant, pyramid, weights):
-    """Of w p and w a; several maps in one pass are as each alone."""
-    rng = np.random.default_rng(4)
-    p, a, w = rng.random((2, 64, 64)), rng.random((2, 64, 64)), (rng.random((2, 64, 64)) > 0.5).astype(float)
-
-    def naive(p, a):
-        return np.mean(
-            [
-                sum(k * abs(x - y).mean() for k, x, y in zip(weights, pyramid(one), pyramid(other), strict=True))
-                for one, other in zip(p, a)
-            ]
-        )
-
-    maps = [torch.tensor(x)[:, None] for x in (p, a, w)]
-    found = losses.laplacian_losses([(maps[0], maps[1], maps[2]), (maps[0], maps[1], None)], variant)
-    assert [value.item() for value in found] == pytest.approx([naive(w * p, w * a), naive(p, a)], rel=1e-9)
+def test_several_laplacian_losses_in_one_pass_are_as_each_alone():
+    p, a = torch.rand(2, 2, 1, 64, 64, dtype=torch.float64)
+    w = (torch.rand(2, 1, 64, 64) > 0.5).double()
+    found = losses.laplacian_losses([w * (p - a), p - a])
+    expected = [losses.laplacian_loss(w * p, w * a).item(), losses.laplacian_loss(p, a).item()]
+    assert [value.item() for value in found] == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_kernels_by_their_formulas():
-    """Of five taps, the sum 1: g(i)^2 + g(j)^2 for one, the outer product of 1 4 6 4 1 for the other."""
+def test_the_levels_of_the_pyramid_are_those_written_out():
+    x = np.random.default_rng(4).random((64, 96))
+    levels = list(losses.laplacian_pyramid(torch.tensor(x)[None, None]))
+    assert len(levels) == losses.LEVELS + 1
+    for found, expected in zip(levels, naive_gfm(x), strict=True):
+        np.testing.assert_allclose(found[0, 0].numpy(), expected, atol=1e-12)
+
+
+def test_the_kernel_by_its_formula():
+    """Of five taps, the sum 1: g(i)^2 + g(j)^2."""
     g = [math.exp(-(i**2) / 2) for i in (-2, -1, 0, 1, 2)]
     whole = sum(a**2 + b**2 for a in g for b in g)
-    line = [1, 4, 6, 4, 1]
-    for kernel, expected in (
-        (losses.gfm_kernel, [[(a**2 + b**2) / whole for b in g] for a in g]),
-        (losses.binomial_kernel, [[a * b / 256 for b in line] for a in line]),
-    ):
-        torch.testing.assert_close(
-            kernel(torch.float64, torch.device("cpu"))[0, 0], torch.tensor(expected, dtype=torch.float64)
-        )
+    kernel = losses.gfm_kernel(torch.float64, torch.device("cpu"))[0, 0]
+    torch.testing.assert_close(kernel, torch.tensor([[(a**2 + b**2) / whole for b in g] for a in g]).double())
 
 
 def test_the_cross_entropy_pixel_by_pixel():
@@ -147,7 +106,7 @@ def test_the_cross_entropy_pixel_by_pixel():
 
 
 def test_each_decoder_is_scored_where_the_paper_says():
-    """Sec. 4.4: the details where the trimap is unknown, the final matte everywhere; the semantic decoder by the trimap alone."""
+    """Sec. 4.4: the details where the trimap is unknown, the matte everywhere; the semantic decoder by the trimap."""
     torch.manual_seed(0)
     true, classes = torch.rand(1, 1, 32, 32), torch.zeros(1, 32, 32, dtype=torch.int64)
     classes[:, 8:16], classes[:, 16:] = 1, 2

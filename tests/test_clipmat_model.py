@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 
 from rimlib import profile as profiles
-from rimlib.clipmat import CLIPMat, Output
+from rimlib.clipmat import CLIPMat, ImageFeatures, Output
 from rimlib.clipmat.collaboration import collaborate, confidence
-from rimlib.clipmat.decoders import DetailsDecoder, SemanticDecoder, upsample
+from rimlib.clipmat.decoders import DetailsDecoder, SemanticDecoder
 from rimlib.clipmat.losses import clipmat_loss
-from rimlib.clipmat.popup import PlainFusion, TextDrivenPopup
+from rimlib.clipmat.model import TextFeatures
+from rimlib.clipmat.popup import Attention, PlainFusion, TextDrivenPopup
 from rimlib.errors import RimError
 
 SIZE = 64
@@ -28,55 +29,82 @@ def model():
     return build().eval()
 
 
-@pytest.fixture(scope="module")
-def paper():
-    """Table 11 with the sizes of ViT-B/16, on an image of 64 pixels and a transformer of four thin layers."""
-    return SemanticDecoder(64, 32).eval(), DetailsDecoder([768, 384, 192, 96], [384, 192, 96, 32]).eval()
-
-
 @pytest.mark.parametrize("residual", [False, True])
-def test_popup_is_equations_1_to_5(residual):
+def test_the_popup_is_cross_attention_then_self_attention(residual):
+    """What each submodule is given and gives, Eq. 1-5; the attention itself has the next test."""
     torch.manual_seed(0)
     popup = TextDrivenPopup(12, 10, width=16, heads=4, dropout=0.1, out=6, residual=residual).eval()
-    visual, text = torch.randn(2, 1 + 9, 12), torch.randn(2, 5, 10)
+    calls = {}
+    for name, module in popup.named_children():
+        module.register_forward_hook(lambda _, given, out, name=name: calls.__setitem__(name, (given, out)))
+    found = popup(torch.randn(2, 1 + 9, 12), torch.randn(2, 5, 10))
+    assert list(calls) == ["norm_visual", "norm_text", "cross_attn", "self_attn", "out"]
+    (x_v, x_t), crossed = calls["cross_attn"]
+    assert x_v is calls["norm_visual"][1] and x_t is calls["norm_text"][1]
+    (queries, memory), refined = calls["self_attn"]
+    torch.testing.assert_close(queries, crossed + x_v if residual else crossed)
+    assert queries is memory
+    torch.testing.assert_close(calls["out"][0][0], queries + refined)
+    for token, (row, column) in ((1, (0, 0)), (6, (1, 2)), (9, (2, 2))):  # the class token is left out
+        torch.testing.assert_close(found[:, :, row, column], calls["out"][1][:, token])
 
-    def attention(module, queries, memory):
-        q = module.query(queries).view(2, -1, 4, 4)
-        k, v = module.memory(memory).view(2, -1, 2, 4, 4).unbind(2)
-        weights = torch.einsum("bnhd,blhd->bhnl", q, k) / 2
-        return module.project(torch.einsum("bhnl,blhd->bnhd", weights.softmax(-1), v).flatten(2))
 
-    x_v, x_t = popup.norm_visual(visual), popup.norm_text(text)
-    x_f = attention(popup.cross_attn, x_v, x_t) + (x_v if residual else 0)
-    x_f = x_f + attention(popup.self_attn, x_f, x_f)
-    expected = popup.out(x_f)[:, 1:].view(2, 3, 3, 6).permute(0, 3, 1, 2)
-    torch.testing.assert_close(popup(visual, text), expected, atol=1e-5, rtol=1e-5)
+@pytest.mark.parametrize("length", [5, 300])  # the explicit and the fused form
+def test_attention_is_torchs(length):
+    torch.manual_seed(0)
+    ours, torchs = Attention(16, heads=4, dropout=0.0), torch.nn.MultiheadAttention(16, 4, batch_first=True)
+    torchs.in_proj_weight.data = torch.cat([ours.query.weight, ours.memory.weight]).detach()
+    torch.nn.init.zeros_(torchs.in_proj_bias)
+    torchs.out_proj = ours.project
+    queries, memory = torch.randn(2, 10, 16), torch.randn(2, length, 16)
+    out, weights = torchs(queries, memory, memory, average_attn_weights=False)
+    torch.testing.assert_close(ours(queries, memory), out, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(ours.weights(queries, memory), weights, atol=1e-6, rtol=1e-5)
 
 
-def test_plain_fusion_hears_the_text():
+def test_plain_fusion_depends_on_the_text():
     fusion = PlainFusion(12, 10, width=16, out=6)
     visual, text = torch.randn(1, 10, 12), torch.randn(2, 5, 10)
     one, other = fusion(visual, text[:1]), fusion(visual, text[1:])
     assert one.shape == (1, 6, 3, 3) and (one - other).abs().max() > 1e-3
 
 
-def test_semantic_decoder_is_table_11(paper):
-    decoder, x = paper[0], torch.randn(2, 64, 4, 4)
-    y = upsample(decoder.d2(x), 4)
-    assert y.shape == (2, 32, 16, 16)
-    y = upsample(decoder.d1(y), 4)
-    assert y.shape == (2, 32, 64, 64)
-    torch.testing.assert_close(decoder(x), decoder.d0(y), atol=1e-5, rtol=1e-4)
+def sizes_of(decoder, *inputs):
+    """The shape that each call of a child gave, in order."""
+    calls = []
+    for name, module in decoder.named_modules():
+        if name and name.count(".") == name.startswith("stages."):
+            module.register_forward_hook(lambda _, __, out, name=name: calls.append((name, tuple(out.shape[1:]))))
+    return decoder(*inputs), calls
 
 
-def test_details_decoder_is_table_11(paper):
-    decoder = paper[1]
+def test_semantic_decoder_is_table_11():
+    out, calls = sizes_of(SemanticDecoder(64, 32).eval(), torch.randn(2, 64, 4, 4))
+    assert out.shape == (2, 3, 64, 64)
+    assert calls == [
+        ("d2", (32, 4, 4)),
+        ("upsample", (32, 16, 16)),
+        ("d1", (32, 16, 16)),
+        ("upsample", (32, 64, 64)),
+        ("d0", (3, 64, 64)),
+    ]
+
+
+def test_details_decoder_is_table_11():
+    decoder = DetailsDecoder([768, 384, 192, 96], [384, 192, 96, 32]).eval()
     details = [torch.randn(1, channels, side, side) for channels, side in zip((768, 384, 192, 96), (4, 8, 16, 32))]
-    text, x = torch.randn(1, 768, 4, 4), 0
-    for detail, stage, channels in zip([details[0] + text, *details[1:]], decoder.stages, (384, 192, 96, 32)):
-        x = upsample(stage(x + detail), 2)
-        assert x.shape == (1, channels, 2 * detail.shape[-1], 2 * detail.shape[-1])
-    torch.testing.assert_close(decoder(details, text), decoder.d0(x), atol=1e-5, rtol=1e-4)
+    given = {}
+    for number, stage in enumerate(decoder.stages):
+        stage.register_forward_hook(lambda _, inputs, out, number=number: given.__setitem__(number, (inputs[0], out)))
+    text = torch.randn(1, 768, 4, 4)
+    out, calls = sizes_of(decoder, details, text)
+    assert out.shape == (1, 1, 64, 64)
+    assert [size for name, size in calls if name == "upsample"] == [
+        (channels, side, side) for channels, side in zip((384, 192, 96, 32), (8, 16, 32, 64))
+    ]
+    assert given[0][0].equal(details[0] + text)
+    for number in (1, 2, 3):  # each level joins the upsampled output of the stage before it
+        torch.testing.assert_close(given[number][0] - details[number], decoder.upsample(given[number - 1][1]))
 
 
 def test_collaboration_by_the_argmax_and_without_gradient_to_it():
@@ -203,25 +231,62 @@ def test_an_image_of_another_size_is_refused(model):
         model.encode_image(torch.rand(1, 3, 32, 32))
 
 
-def test_output_is_three_maps_and_the_match():
+def test_output_is_three_maps_and_the_score_map():
     assert Output._fields == ("trimap_logits", "detail", "alpha", "match")
     assert build(match=False)(torch.rand(1, 3, SIZE, SIZE), torch.ones(1, 16, dtype=torch.int64)).match is None
 
 
-def test_the_match_is_clips_own_measure():
-    """Logits are scaled cosines of CLIP's projected patches and its text embedding, and the class token gets no hint."""
+def test_the_score_map_is_clips_own_similarity():
+    """Logits are scaled cosines of CLIP's projected patches and its text embedding; the class token gets none."""
     from rimlib.clipmat.clip_weights import create_clip
-    from rimlib.clipmat.score_map import BIAS, SCALE, Match
+    from rimlib.clipmat.score_map import BIAS, SCALE, ScoreMap
 
     clip, tokenizer = create_clip(PROFILE.model, "random")
-    match = Match(clip.visual.proj, clip.text_projection, 16)
+    match = ScoreMap(clip.visual.proj, clip.text_projection, 16)
     visual, tokens = torch.randn(2, 1 + 9, 192), tokenizer(["the dog", "the red cat"])
     whole = F.pad(tokens, (0, clip.context_length - tokens.shape[1]))
     with torch.no_grad():
         words = clip.eval().encode_text(whole, normalize=True)
         sentence = CLIPMat(PROFILE.model, clip, tokenizer).encode_text(tokens).sentence
-        logits, hint = match(visual, sentence)
-    assert logits.shape == (2, 1, 3, 3) and hint.shape == (2, 10, 16)
-    assert (hint[:, 0] == 0).all() and (hint[:, 1:] != 0).any()
+        logits, embedding = match(visual, sentence)
+    assert logits.shape == (2, 1, 3, 3) and embedding.shape == (2, 10, 16)
+    assert (embedding[:, 0] == 0).all() and (embedding[:, 1:] != 0).any()
     patch = F.normalize(visual[1, 1 + 5] @ match.visual_proj, dim=-1)
     assert logits[1, 0, 1, 2].item() == pytest.approx(SCALE * (patch @ words[1]).item() + BIAS, abs=1e-4)
+
+
+class Step(torch.nn.Module):
+    """One of a model's three steps as a module of its own, tensors in and tensors out, as export wants it."""
+
+    def __init__(self, model, run):
+        super().__init__()
+        self.model, self.run = model, run
+
+    def forward(self, *tensors):
+        return self.run(self.model, *tensors)
+
+
+def test_each_step_can_be_exported():
+    model = CLIPMat.shipped().eval()
+    image = torch.rand(1, 3, model.image_size, model.image_size)
+    tokens = model.tokenize(["the red dog"])
+
+    def encode_image(model, images):
+        features = model.encode_image(images)
+        return features.tokens, *features.details
+
+    def encode_text(model, tokens):
+        features = model.encode_text(tokens)
+        return features.tokens, features.sentence
+
+    def matte(model, tokens, level4, level3, level2, level1, words, sentence):
+        details = [level4, level3, level2, level1]
+        return tuple(model.matte(ImageFeatures(tokens, [], details), TextFeatures(words, sentence)))
+
+    inputs = {encode_image: (image,), encode_text: (tokens,)}
+    with torch.no_grad():
+        inputs[matte] = (*encode_image(model, image), *encode_text(model, tokens))
+        for run, given in inputs.items():
+            exported = torch.export.export(Step(model, run), given).module()
+            for found, wanted in zip(exported(*given), run(model, *given)):
+                torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)

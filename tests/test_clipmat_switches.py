@@ -9,7 +9,7 @@ import torch
 
 from rimlib import profile as profiles
 from rimlib.clipmat import CLIPMat, ablation, prompt
-from rimlib.clipmat.ablation import SWITCHES, TABLE_3
+from rimlib.clipmat.ablation import ABLATIONS, TABLE_3
 from rimlib.clipmat.clip_weights import create_clip
 from rimlib.clipmat.losses import clipmat_loss
 from rimlib.errors import RimError
@@ -17,8 +17,8 @@ from rimlib.errors import RimError
 SIZE = 32
 TINY = profiles.load("tiny", model__image_size=SIZE, model__text_length=16, model__dropout=0.0)
 # The paper's switches at the tiny model's sizes.
-PAPER = replace(TINY, model=replace(TINY.model, **{switch.name: switch.in_paper for switch in SWITCHES}))
-NETWORK = [switch.name for switch in SWITCHES if switch.name != "pre_context"]
+PAPER = replace(TINY, model=replace(TINY.model, **{switch.name: switch.in_paper for switch in ABLATIONS}))
+NETWORK = [switch.name for switch in ABLATIONS if switch.name != "pre_context"]
 
 
 def build(settings):
@@ -46,11 +46,10 @@ def test_every_switch_is_in_the_table_and_says_what_the_paper_has():
     settings = profiles.load("tiny").model
     fields = [field.name for field in dataclasses.fields(settings)]
     assert {name for name in fields if isinstance(getattr(settings, name), bool)} == {
-        switch.name for switch in SWITCHES
+        switch.name for switch in ABLATIONS
     }
     for settings in (profiles.load("paper-b16").model, profiles.load("paper-l14").model):
-        assert [switch.in_paper for switch in SWITCHES] == [getattr(settings, switch.name) for switch in SWITCHES]
-    assert all(switch.what and switch.paper and switch.without for switch in SWITCHES)
+        assert [switch.in_paper for switch in ABLATIONS] == [getattr(settings, switch.name) for switch in ABLATIONS]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Who listens to whom in the pop-up: the weights that can be looked at are the ones that the output is made of."""
+"""Attention weights of the pop-up: the ones that can be looked at are the ones that the output is made of."""
 
 import pytest
 import torch
@@ -34,12 +34,12 @@ def test_dropout_does_not_touch_the_weights(attention):
     assert attention.train().weights(queries, memory).equal(attention.eval().weights(queries, memory))
 
 
-def test_a_popup_listens_with_its_aligned_tokens_and_its_hint():
+def test_a_popups_weights_are_of_its_aligned_tokens_and_the_score_embedding():
     torch.manual_seed(0)
     popup = TextDrivenPopup(12, 10, width=16, heads=4, dropout=0.1, out=6).eval()
-    visual, text, hint = torch.randn(2, 1 + 9, 12), torch.randn(2, 5, 10), torch.randn(2, 1 + 9, 16)
+    visual, text, embedding = torch.randn(2, 1 + 9, 12), torch.randn(2, 5, 10), torch.randn(2, 1 + 9, 16)
     aligned, words = popup.norm_visual(visual), popup.norm_text(text)
-    assert popup.listening(visual, text).equal(popup.cross_attn.weights(aligned, words))
-    hinted = popup.listening(visual, text, hint)
-    assert hinted.equal(popup.cross_attn.weights(aligned + hint, words)) and hinted.shape == (2, 4, 10, 5)
-    assert (hinted - popup.listening(visual, text)).abs().max() > 1e-3
+    assert popup.cross_attention_weights(visual, text).equal(popup.cross_attn.weights(aligned, words))
+    shifted = popup.cross_attention_weights(visual, text, embedding)
+    assert shifted.equal(popup.cross_attn.weights(aligned + embedding, words)) and shifted.shape == (2, 4, 10, 5)
+    assert (shifted - popup.cross_attention_weights(visual, text)).abs().max() > 1e-3

@@ -23,7 +23,7 @@ def table(model):
 
 def test_every_size_is_the_tables(table):
     assert len(table) == 34 and not [row for row in table if row.differs_in_size]
-    sizes = {(row.part, row.block): row.ours for row in table}
+    sizes = {(row.part, row.block): row.measured for row in table}
     assert sizes["CLIP text encoder", "T_1"] == (77, 512)
     assert sizes["MDE, level 2", "norm_img"] == (384, 128, 128) and sizes["MDE, level 2", "out"] == (192, 128, 128)
     assert sizes["Details decoder", "D_1"] == (32, 512, 512)
@@ -43,8 +43,8 @@ def test_parameters_are_those_of_published_clip_and_of_the_table(table, model):
 
 
 def test_words_name_rows_and_say_what_is_built(table, model):
-    assert set(table11.WORDS) <= {(row.part, row.block) for row in table}
-    assert table11.summary(table)["differences_in_words"] == len(table11.WORDS)
+    assert set(table11.KNOWN_DIFFERENCES) <= {(row.part, row.block) for row in table}
+    assert table11.summary(table)["differences_in_wording"] == len(table11.KNOWN_DIFFERENCES)
     conv1 = model.backbone.visual.conv1
     assert conv1.kernel_size == conv1.stride == (16, 16) and conv1.bias is None
     assert len(model.backbone.transformer.resblocks) == 12
@@ -60,10 +60,9 @@ def test_another_backbone_is_wider_and_that_is_explained():
     large.backbone.visual.transformer.resblocks = large.backbone.visual.transformer.resblocks[::6]  # 4 of 24: seconds
     table = table11.rows(model=large)
     wider = {(row.part, row.block): row for row in table if row.differs_in_size}
-    assert wider["CLIP image encoder", "T_3"].ours == (1025, 1024) and wider["CLIP text encoder", "T_1"].ours == (
-        77,
-        768,
-    )
+    assert wider["CLIP image encoder", "T_3"].measured == (1025, 1024) and wider[
+        "CLIP text encoder", "T_1"
+    ].measured == (77, 768)
     assert {row.part for row in wider.values() if "MDE" in row.part} == {
         f"MDE, level {level}" for level in (1, 2, 3, 4)
     }
@@ -74,8 +73,8 @@ def test_a_changed_model_is_unexplained(capsys, monkeypatch):
     settings = profile.load("tiny", model__image_size=512, model__text_length=69, model__semantic_width=48)
     table = table11.rows(model=CLIPMat.from_profile(settings, "random").eval())
     row = next(row for row in table if (row.part, row.block) == ("Semantic decoder", "D_2"))
-    assert row.ours == (48, 128, 128) and row.differs_in_size and not row.explained
-    assert next(row for row in table if row.block == "T_1").explained  # narrower, as its backbone is
+    assert row.measured == (48, 128, 128) and row.differs_in_size and not row.is_known
+    assert next(row for row in table if row.block == "T_1").is_known  # narrower, as its backbone is
     monkeypatch.setattr(table11, "rows", lambda name: table)
     assert table11.main([]) == 1
     assert "48 x 128 x 128   32 x 128 x 128" in (said := capsys.readouterr().out) and "[7] UNEXPLAINED" in said
@@ -91,5 +90,5 @@ def test_the_command_says_rows_and_differences(table, monkeypatch, capsys):
     table11.main(["--json"])
     as_json = json.loads(capsys.readouterr().out)
     assert as_json["differences"] == sum(row["differs"] for row in as_json["rows"])
-    wrong = [dataclasses.replace(table[0], ours=(22, 512)), *table[1:]]
+    wrong = [dataclasses.replace(table[0], measured=(22, 512)), *table[1:]]
     assert table11.summary(wrong)["differences_in_size"] == table11.summary(wrong)["unexplained"] == 1

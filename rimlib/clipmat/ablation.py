@@ -1,77 +1,89 @@
-"""What can be switched off in CLIPMat, and what then stands in for it.
+"""Modules of CLIPMat that can be switched off, and their replacements.
 
-Paper: Table 3, which says which modules are off in each of its rows, and not what takes their place. A model with a
+Paper: Table 3, which lists the modules that are off in each of its rows, and not what takes their place. A model with a
 switch off has the same three steps and the same output as one with it on.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from rimlib.clipmat.clip_weights import create_clip
+from rimlib.clipmat.model import CLIPMat
+from rimlib.profile import Model, Profile
 
 
 @dataclass(frozen=True)
-class Switch:
-    """One of the settings `model.…` that are true or false.
+class Ablation:
+    """A setting `model.NAME` that is true or false.
 
-    `what` it is; `paper`: where the paper speaks of it; `in_paper`: its value in the paper's own model; `without`: what stands in.
+    Attributes:
+        name: of the setting.
+        what: it switches on.
+        paper: where the paper describes it.
+        in_paper: its value in the paper's own model.
+        replacement: used where it is off.
     """
 
     name: str
     what: str
     paper: str
     in_paper: bool
-    without: str
+    replacement: str
 
 
-SWITCHES = (
-    Switch(
+ABLATIONS = (
+    Ablation(
         "tsp",
-        "TSP: image tokens attend to the words, then to each other",
+        "TSP: image tokens attend to the text tokens, then to each other",
         "Sec. 4.3, Eq. 1-5; Table 3, TSP",
         True,
         "`popup.PlainFusion`: each image token times one vector of the whole text, then Eq. 5; no attention",
     ),
-    Switch(
+    Ablation(
         "mde",
         "MDE: the image and all four groups of blocks go to the details decoder",
         "Sec. 4.4, Eq. 6-9; Table 3, MDE",
         True,
         "`details.PlainSkip`: the last group's output through a 1x1 convolution into D4, nothing more into D3 to D1",
     ),
-    Switch(
+    Ablation(
         "pre_context",
-        "a template makes a sentence of a keyword, before the tokens",
+        "a template makes a sentence of a keyword",
         "Sec. 4.2, S3, Table 8; Table 3, Pre-CP",
         True,
         "the bare keyword, in training and in scoring (`prompt.templates`, `prompt.template`); the network is the same",
     ),
-    Switch(
+    Ablation(
         "post_context",
         "learnable vectors follow the words",
         "Sec. 4.2; Table 3, Post-CP",
         True,
-        "none: the text encoder reads the words alone",
+        "none: the input of the text encoder is the words alone",
     ),
-    Switch(
+    Ablation(
         "details_text",
         "TSP's map joins D4 of the details decoder",
         "left open",
         False,
-        "nothing: the details are the same for every sentence on a picture, and only the trimap hears the words",
+        "nothing: the details are the same for every sentence; only the trimap is conditioned on the text",
     ),
-    Switch(
+    Ablation(
         "match",
-        "how well each patch fits the sentence, by CLIP's own projections, joins TSP",
+        "the pixel-text score map, by CLIP's own projections, joins TSP",
         "not in it",
         False,
         "nothing: CLIP's projections are dropped (Sec. 4.3)",
     ),
-    Switch(
+    Ablation(
         "popup_residual",
-        "the image tokens are added to what the cross-attention answers",
+        "the image tokens are added to the output of the cross-attention",
         "not in it (Eq. 3)",
         False,
-        "Eq. 3 as it is printed: the answer alone; without TSP there is no such sum, and the switch does nothing",
+        "Eq. 3 as it is printed, without the sum; without TSP the switch does nothing",
     ),
 )
 
@@ -86,31 +98,24 @@ TABLE_3 = (
 )
 
 
-def table(profile) -> list[dict]:
-    """A row for each switch: the fields of `Switch`, `on` in this profile, and `parameters`, how many it adds to its model."""
+def table(profile: Profile) -> list[dict[str, Any]]:
+    """A row for each switch: the fields of `Ablation`, `on` in this profile, and the `parameters` that it adds."""
     rows = []
-    for switch in SWITCHES:
-        on, off = (parameters(replace(profile.model, **{switch.name: value})) for value in (True, False))
-        rows.append({**asdict(switch), "on": getattr(profile.model, switch.name), "parameters": on - off})
+    for ablation in ABLATIONS:
+        on, off = (parameters(profile.model, **{ablation.name: value}) for value in (True, False))
+        rows.append({**asdict(ablation), "on": getattr(profile.model, ablation.name), "parameters": on - off})
     return rows
 
 
-def table_3(profile) -> list[dict]:
+def table_3(profile: Profile) -> list[dict[str, Any]]:
     """A row for each of Table 3's: the four switches and the model's `parameters`; all else is as in the profile."""
-    names = [switch.name for switch in SWITCHES[:4]]
-    return [
-        {**(row := dict(zip(names, values))), "parameters": parameters(replace(profile.model, **row))}
-        for values in TABLE_3
-    ]
+    rows = [dict(zip((ablation.name for ablation in ABLATIONS[:4]), values)) for values in TABLE_3]
+    return [{**row, "parameters": parameters(profile.model, **row)} for row in rows]
 
 
-def parameters(settings) -> int:
-    """The number of parameters of a model, which is built without memory for them."""
-    import torch
-
-    from rimlib.clipmat.clip_weights import create_clip
-    from rimlib.clipmat.model import CLIPMat
-
+def parameters(settings: Model, **changes: Any) -> int:
+    """The number of parameters of a model of these settings, some of them changed; built on the meta device."""
+    settings = replace(settings, **changes)
     with torch.device("meta"):
         model = CLIPMat(settings, *create_clip(settings, "random"))
     return sum(value.numel() for value in model.parameters())

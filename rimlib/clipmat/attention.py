@@ -1,4 +1,4 @@
-"""Scaled dot-product attention, by whichever form is quick where it runs."""
+"""Scaled dot-product attention; explicit on a CPU for short sequences."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-SHORT = 256  # keys; below it the matrix of weights is small and stays in the cache
+SHORT = 256  # keys; below it the matrix of weights stays in the cache
 
 
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, causal: bool = False) -> torch.Tensor:
     """softmax(q k^T / sqrt(D)) v.
 
-    `q`: (B, heads, N, D); `k`, `v`: (B, heads, L, D). `causal`: position n sees the keys up to n only (N = L).
-    Fused, in training and in evaluation, except on a CPU for short sequences: there the fused kernel's backward pass
-    in bfloat16 takes about five times as long as the attention written out.
+    Fused, in training and in evaluation, except on a CPU for short sequences: there the fused kernel's backward pass in
+    bfloat16 takes about five times as long as the explicit form.
+
+    Args:
+        q: (B, heads, N, D).
+        k: (B, heads, L, D).
+        v: (B, heads, L, D).
+        causal: position n attends to the keys up to n only (N = L).
     """
     if q.device.type != "cpu" or k.shape[2] > SHORT:
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal)

@@ -78,8 +78,9 @@ class Backbone(nn.Module):
         x = self.token_embedding(tokens)  # (B, L, D)
         x = torch.cat([x, context.expand(len(x), -1, -1)], dim=1)  # (B, L+C, D)
         x = x + self.positional_embedding[:length]
-        if torch.is_autocast_enabled(x.device.type):  # as on the image side, whose first operation is a convolution
-            x = x.to(torch.get_autocast_dtype(x.device.type))
+        device = x.device.type
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            x = x.to(torch.get_autocast_dtype(device))  # as on the image side, whose first operation is a convolution
         return self.ln_final(self.transformer(x))
 
     def check_length(self, words: int, context: int) -> int:

@@ -1,6 +1,6 @@
-"""CM: collaborative matting, where the two decoders become one matte.
+"""CM: collaborative matting, which joins the two decoders to one matte.
 
-Paper: Sec. 4.4, Table 11, after GFM: the semantic decoder says where, the details decoder says how much.
+Paper: Sec. 4.4, Table 11, after GFM: the semantic decoder gives the regions, the details decoder the alpha values.
 """
 
 from __future__ import annotations
@@ -8,27 +8,38 @@ from __future__ import annotations
 import torch
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0, 1, 2
-THRESHOLD = 0.5  # a sentence whose `confidence` is lower is taken to fit nothing (not in the paper, whose sentences all fit something)
+# Below this confidence a sentence counts as one without a referent. Not in the paper, where every sentence has one.
+THRESHOLD = 0.5
 
 
 def collaborate(trimap_logits: torch.Tensor, detail: torch.Tensor) -> torch.Tensor:
     """The final alpha: `detail` where the trimap is unknown, 1 where it is foreground, 0 elsewhere.
 
-    `trimap_logits`: (B, 3, H, W); `detail`: (B, 1, H, W) in [0, 1]. Returns (B, 1, H, W) in [0, 1].
-    The class is a choice, so no gradient reaches the semantic decoder, and the details decoder learns only where the
-    semantic decoder says unknown.
+    The class is an argmax: no gradient reaches the semantic decoder, and the details decoder learns only where the
+    semantic decoder predicts unknown.
+
+    Args:
+        trimap_logits: (B, 3, H, W).
+        detail: (B, 1, H, W) in [0, 1].
+
+    Returns:
+        (B, 1, H, W) in [0, 1].
     """
     background, unknown, foreground = trimap_logits.detach().split(1, dim=1)  # each (B, 1, H, W)
-    # Comparisons, for argmax over three channels is slow; of equal ones the first wins, as there.
+    # The argmax by comparisons, quicker over three channels; of equal ones the first wins, as there.
     is_unknown = (unknown > background) & (unknown >= foreground)
     is_foreground = (foreground > background) & (foreground > unknown)
     return detail * is_unknown + is_foreground
 
 
 def confidence(trimap_logits: torch.Tensor) -> torch.Tensor:
-    """How sure the semantic decoder is that something is there: the mean probability of not being background, over the
-    pixels that it does not call background; 0 where it calls all of them so. Shape (B,), in [0, 1].
+    """Confidence that the image contains the referent, (B,) in [0, 1].
+
+    The mean probability of not being background over the pixels that are not classified as background; 0 where all are.
+
+    Args:
+        trimap_logits: (B, 3, H, W).
     """
-    something = 1 - trimap_logits.softmax(dim=1)[:, BACKGROUND]  # (B, H, W)
+    probability = 1 - trimap_logits.softmax(dim=1)[:, BACKGROUND]  # (B, H, W)
     region = trimap_logits[:, UNKNOWN:].amax(dim=1) > trimap_logits[:, BACKGROUND]
-    return (something * region).sum(dim=(1, 2)) / region.sum(dim=(1, 2)).clamp(min=1)
+    return (probability * region).sum(dim=(1, 2)) / region.sum(dim=(1, 2)).clamp(min=1)

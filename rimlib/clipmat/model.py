@@ -1,15 +1,15 @@
-"""CLIPMat: the paper's model, asked in three steps.
+"""The model: image features once for an image, text features once for a sentence, a matte for each pair.
 
-Paper: Sec. 4, Figure 4, Table 11.
+Paper: Sec. 4.1, Figure 4, supplement Sec. 4.1, Table 11.
 
-`encode_image` is the expensive step and is done once for an image; `encode_text` and `matte` are done for each
-sentence. All sizes come from the profile's `model` settings; nothing here knows which backbone it has.
+`encode_image` is the expensive step; `encode_text` and `matte` run for each sentence. All sizes come from the profile's
+`model` settings; nothing here depends on the backbone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import open_clip
 import torch
@@ -22,17 +22,20 @@ from rimlib.clipmat.details import DetailsExtractor, PlainSkip
 from rimlib.clipmat.popup import PlainFusion, TextDrivenPopup
 from rimlib.clipmat.pretrained import Pretrained
 from rimlib.clipmat.prompt import PostContext
-from rimlib.clipmat.score_map import Match
+from rimlib.clipmat.score_map import ScoreMap
 from rimlib.clipmat.tokenizer import Tokenizer
 from rimlib.errors import RimError
+from rimlib.profile import Model
 
 
 @dataclass
 class ImageFeatures:
-    """All that the model keeps of an image.
+    """Features of images.
 
-    `tokens` (B, 1+N, Dv); `levels` four maps (B, Dv, S/16, S/16), first blocks first; `details` the MDE outputs for the
-    stages of the details decoder, level 4 first, (B, D_i, S/2^i, S/2^i).
+    Attributes:
+        tokens: (B, 1+N, Dv).
+        levels: four maps (B, Dv, S/16, S/16), first blocks first.
+        details: the MDE's outputs, level 4 first, (B, D_i, S/2^i, S/2^i).
     """
 
     tokens: torch.Tensor
@@ -50,23 +53,29 @@ class ImageFeatures:
 
 @dataclass
 class TextFeatures:
-    """All that the model keeps of a sentence: `tokens` (B, L+C, Dt), the learnable context last, and `sentence` (B, Dt), the feature
-    at the end of the text, which is what CLIP makes its text embedding of.
+    """Features of sentences.
+
+    Attributes:
+        tokens: (B, L+C, Dt), the learnable context last.
+        sentence: (B, Dt), the feature at the end of the text, from which CLIP computes its text embedding.
     """
 
     tokens: torch.Tensor
     sentence: torch.Tensor
 
-    def select(self, indices) -> TextFeatures:
+    def select(self, indices: Any) -> TextFeatures:
         """The features of sentences `indices` (anything that indexes a tensor's rows)."""
         return TextFeatures(self.tokens[indices], self.sentence[indices])
 
 
 class Output(NamedTuple):
-    """What the model says of one image and one sentence, all float32.
+    """Result of one image and one sentence, all float32.
 
-    `trimap_logits` (B, 3, S, S): background, unknown, foreground; `detail` (B, 1, S, S) in [0, 1], meant for the unknown
-    region; `alpha` (B, 1, S, S) in [0, 1], the matte; `match` (B, 1, S/16, S/16), logits, where the model has one.
+    Attributes:
+        trimap_logits: (B, 3, S, S): background, unknown, foreground.
+        detail: (B, 1, S, S) in [0, 1], for the unknown region.
+        alpha: (B, 1, S, S) in [0, 1], the matte.
+        match: (B, 1, S/16, S/16), logits of the score map, where the model has one.
     """
 
     trimap_logits: torch.Tensor
@@ -76,43 +85,42 @@ class Output(NamedTuple):
 
     @property
     def score(self) -> torch.Tensor:
-        """How sure the model is that the sentence fits something, (B,) in [0, 1]; see `collaboration.confidence`."""
-        return confidence(self.trimap_logits.detach())  # computed when asked: training never asks
+        """Confidence that the image contains the referent, (B,) in [0, 1]; see `collaboration.confidence`."""
+        return confidence(self.trimap_logits.detach())  # computed on demand: training never reads it
 
 
 class CLIPMat(Pretrained):
-    """Built by `from_profile`, `load`, `from_pretrained` (a folder or a name on the hub) or `shipped`.
+    """The model. Built by `from_profile`, `load`, `from_pretrained` (a folder or a name on the hub) or `shipped`.
 
-    `settings` are a profile's model settings; `clip` and `tokenizer` come from `create_clip`; `clip` is taken over. What each
-    switch among the settings turns off, and what then stands in for it, is in `switches.SWITCHES`.
+    What each switch among the settings turns off, and what replaces it, is in `ablation.ABLATIONS`. `fast.optimize`
+    makes it cheaper.
+
+    Args:
+        settings: a profile's model settings.
+        clip: of `create_clip`, modified in place.
+        tokenizer: of `create_clip`.
     """
 
-    def __init__(self, settings, clip: open_clip.CLIP, tokenizer: Tokenizer):
+    def __init__(self, settings: Model, clip: open_clip.CLIP, tokenizer: Tokenizer) -> None:
         super().__init__()
         self.image_size, self.text_length = settings.image_size, settings.text_length
         self.tokenizer = tokenizer
         projections = (clip.visual.proj, clip.text_projection)  # the backbone drops them
         self.backbone = Backbone(clip, settings.image_size)
         image_width, text_width = self.backbone.image_width, self.backbone.text_width
-        # CP. Without it the text encoder reads the words alone.
+        # CP. Without it the input of the text encoder is the words alone.
         self.context = PostContext(settings.context if settings.post_context else 0, text_width)
         self.backbone.check_length(settings.text_length, len(self.context.vectors))
-        self.match = Match(*projections, settings.popup_width) if settings.match else None
+        self.match = ScoreMap(*projections, settings.popup_width) if settings.match else None
         # TSP
+        self.popup: TextDrivenPopup | PlainFusion
         if settings.tsp:
-            self.popup = TextDrivenPopup(
-                image_width,
-                text_width,
-                settings.popup_width,
-                settings.popup_heads,
-                settings.dropout,
-                settings.popup_out,
-                settings.popup_residual,
-            )
+            attention = settings.popup_heads, settings.dropout, settings.popup_out, settings.popup_residual
+            self.popup = TextDrivenPopup(image_width, text_width, settings.popup_width, *attention)
         else:
             self.popup = PlainFusion(image_width, text_width, settings.popup_width, settings.popup_out)
         self.semantic = SemanticDecoder(settings.popup_out, settings.semantic_width)
-        # MDE, level 4 first, as the decoder wants them
+        # MDE, level 4 first, the order of the decoder
         channels, self.mde = list(settings.details_channels), settings.mde
         if settings.mde:
             width = settings.details_width or image_width // 2
@@ -121,17 +129,17 @@ class CLIPMat(Pretrained):
             )
         else:
             self.extractors = nn.ModuleList([PlainSkip(image_width, channels[0])])
-        # The paper leaves open whether the details decoder hears the text. Without it the details are the same for
-        # every sentence on an image; with it, the pop-up map joins level 4 through a 1x1 convolution.
+        # The paper leaves open whether the details decoder is conditioned on the text. Without it the details are the
+        # same for every sentence on an image; with it, the map of TSP joins level 4 through a 1x1 convolution.
         self.details_text = nn.Conv2d(settings.popup_out, channels[0], 1) if settings.details_text else None
         self.details = DetailsDecoder(channels, settings.details_out)
 
     def tokenize(self, sentences: list[str], truncate: bool = False) -> torch.Tensor:
-        """Token numbers, int64 (B, text_length), on the model's device. Raises RimError for what cannot be read."""
+        """Token ids, int64 (B, text_length), on the model's device. Raises RimError for an unusable sentence."""
         return self.tokenizer(sentences, truncate).to(self.context.vectors.device)
 
     def encode_image(self, images: torch.Tensor) -> ImageFeatures:
-        """`images`: float (B, 3, S, S) in [0, 1], S = `image_size`."""
+        """Features of images, float (B, 3, S, S) in [0, 1], S = `image_size`."""
         if images.shape[1:] != (3, self.image_size, self.image_size):
             raise RimError(
                 f"images of shape {tuple(images.shape)}: the model takes (B, 3, {self.image_size}, {self.image_size})"
@@ -145,23 +153,28 @@ class CLIPMat(Pretrained):
         return ImageFeatures(tokens, levels, details)
 
     def encode_text(self, tokens: torch.Tensor) -> TextFeatures:
-        """`tokens`: int64 (B, text_length)."""
+        """Features of sentences, given as token ids, int64 (B, text_length)."""
         features = self.backbone.encode_text(tokens, self.context.vectors)  # (B, text_length + context, Dt)
-        # The end of text has the largest number of all.
+        # The end of text has the largest id of all.
         return TextFeatures(features, features[torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=1)])
 
     def matte(self, image: ImageFeatures, text: TextFeatures) -> Output:
-        """One matte for each row of `image` and `text`; both have the same number of rows (see `ImageFeatures.select`)."""
-        match, hint = self.match(image.tokens, text.sentence) if self.match else (None, None)
-        popup = self.popup(image.tokens, text.tokens, hint)  # (B, D', S/16, S/16)
+        """One matte for each row of `image` and `text`, which have as many rows (see `ImageFeatures.select`)."""
+        scores, embedding = self.match(image.tokens, text.sentence) if self.match else (None, None)
+        popup = self.popup(image.tokens, text.tokens, embedding)  # (B, D', S/16, S/16)
         trimap_logits = self.semantic(popup).float()  # (B, 3, S, S)
         detail = self.details(image.details, self.details_text(popup) if self.details_text else None)
         detail = detail.float().sigmoid()  # (B, 1, S, S)
-        return Output(trimap_logits, detail, collaborate(trimap_logits, detail), match)
+        return Output(trimap_logits, detail, collaborate(trimap_logits, detail), scores)
 
     def forward(self, images: torch.Tensor, tokens: torch.Tensor, image_index: torch.Tensor | None = None) -> Output:
-        """All three steps. `image_index`, int64 (B_text,), says which image a sentence is about; without it the first
-        sentence is about the first image, and so on.
+        """All three steps.
+
+        Args:
+            images: float (B, 3, S, S) in [0, 1].
+            tokens: int64 (B_text, text_length).
+            image_index: int64 (B_text,), the image of each sentence; without it the first sentence goes with the first
+                image, and so on.
         """
         features = self.encode_image(images)
         if image_index is not None:

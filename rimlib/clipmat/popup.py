@@ -2,7 +2,7 @@
 
 Paper: Sec. 4.3, supplement Sec. 3, Eq. 1-5, Table 11.
 
-Image tokens ask (queries), words answer (keys and values): what the sentence speaks of pops up in the image.
+Cross-attention from image tokens (queries) to text tokens (keys, values), then self-attention.
 """
 
 from __future__ import annotations
@@ -14,10 +14,16 @@ from rimlib.clipmat.attention import attend
 
 
 class TextDrivenPopup(nn.Module):
-    """Image tokens and text features to a map of what the text means.
+    """From image tokens and text features to a map of what the text refers to.
 
-    `image_width` Dv, `text_width` Dt, `width` D of the attention, `out` D' of the map. With `residual` the image
-    tokens are added to the cross-attention's answer, which Eq. 3 does not do.
+    Args:
+        image_width: Dv, the width of the image encoder.
+        text_width: Dt, the width of the text encoder.
+        width: D, the width of the attention.
+        heads: of both attentions.
+        dropout: of both attentions.
+        out: D', channels of the map.
+        residual: add the image tokens to the cross-attention's output, which Eq. 3 does not do.
     """
 
     def __init__(
@@ -29,7 +35,7 @@ class TextDrivenPopup(nn.Module):
         dropout: float,
         out: int,
         residual: bool = False,
-    ):
+    ) -> None:
         super().__init__()
         self.residual = residual
         self.norm_visual = align(image_width, width)
@@ -38,57 +44,78 @@ class TextDrivenPopup(nn.Module):
         self.self_attn = Attention(width, heads, dropout)
         self.out = to_map(width, out)
 
-    def forward(self, visual: torch.Tensor, text: torch.Tensor, hint: torch.Tensor | None = None) -> torch.Tensor:
-        """`visual`: (B, 1+N, Dv), class token first; `text`: (B, L, Dt); `hint`: (B, 1+N, D), added to the image tokens
-        where a model has a `match`. Returns (B, D', h, w).
+    def forward(
+        self, visual: torch.Tensor, text: torch.Tensor, score_embedding: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Eq. 1-5.
+
+        Args:
+            visual: x_v, (B, 1+N, Dv), class token first.
+            text: x_t, (B, L, Dt).
+            score_embedding: (B, 1+N, D), added to the image tokens where a model has a `ScoreMap`.
+
+        Returns:
+            (B, D', h, w).
         """
-        visual = self.norm_visual(visual)  # Eq. 1, (B, 1+N, D)
-        if hint is not None:
-            visual = visual + hint
-        text = self.norm_text(text)  # Eq. 2, (B, L, D)
-        x = self.cross_attn(visual, text)  # Eq. 3, (B, 1+N, D)
+        x_v = self.norm_visual(visual)  # Eq. 1
+        x_t = self.norm_text(text)  # Eq. 2
+        if score_embedding is not None:
+            x_v = x_v + score_embedding
+        x_f = self.cross_attn(x_v, x_t)  # Eq. 3
         if self.residual:
-            x = visual + x
-        x = x + self.self_attn(x, x)  # Eq. 4
-        return as_map(self.out(x))  # Eq. 5
+            x_f = x_v + x_f
+        x_f = x_f + self.self_attn(x_f, x_f)  # Eq. 4
+        return as_map(self.out(x_f))  # Eq. 5
 
-    def listening(self, visual: torch.Tensor, text: torch.Tensor, hint: torch.Tensor | None = None) -> torch.Tensor:
-        """How much each image token takes from each text token in Eq. 3: (B, heads, 1+N, L), the sum over L is 1.
-
-        Arguments as of `forward`. To look at, not to compute with: `forward` never holds these weights.
-        """
-        visual = self.norm_visual(visual) if hint is None else self.norm_visual(visual) + hint
-        return self.cross_attn.weights(visual, self.norm_text(text))
+    def cross_attention_weights(
+        self, visual: torch.Tensor, text: torch.Tensor, score_embedding: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Attention weights of Eq. 3, (B, heads, 1+N, L), of sum 1 over L; for display, `forward` never holds them."""
+        x_v = self.norm_visual(visual) if score_embedding is None else self.norm_visual(visual) + score_embedding
+        return self.cross_attn.weights(x_v, self.norm_text(text))
 
 
 class PlainFusion(nn.Module):
-    """What stands in for TSP when it is switched off (Table 3, first row).
+    """Replaces TSP where it is switched off (Table 3, first row).
 
-    The paper does not say how the text reaches the decoder without TSP. Here each image token is multiplied, channel by
-    channel, with one vector for the whole text: no attention, no exchange between pixels. The vector is that of the last
-    position, which has read everything under the causal mask.
+    The paper does not state how the text reaches the decoder without TSP. Here each image token is multiplied, channel
+    by channel, with one vector for the whole text: no attention, no exchange between pixels. The vector is that of the
+    last position, which depends on every other under the causal mask.
+
+    Args:
+        image_width: Dv, the width of the image encoder.
+        text_width: Dt, the width of the text encoder.
+        width: D, in which the two are multiplied.
+        out: D', channels of the map.
     """
 
-    def __init__(self, image_width: int, text_width: int, width: int, out: int):
+    def __init__(self, image_width: int, text_width: int, width: int, out: int) -> None:
         super().__init__()
         self.norm_visual = align(image_width, width)
         self.norm_text = align(text_width, width)
         self.out = to_map(width, out)
 
-    def forward(self, visual: torch.Tensor, text: torch.Tensor, hint: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, visual: torch.Tensor, text: torch.Tensor, score_embedding: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """As `TextDrivenPopup.forward`."""
-        visual = self.norm_visual(visual) if hint is None else self.norm_visual(visual) + hint
+        visual = self.norm_visual(visual) if score_embedding is None else self.norm_visual(visual) + score_embedding
         return as_map(self.out(visual * self.norm_text(text[:, -1:])))
 
 
 class Attention(nn.Module):
     """Multi-head attention of `queries` (B, N, D) to `memory` (B, L, D).
 
-    The dropout is on the result, not on the attention weights, as in DenseCLIP from which TSP descends; so a
-    fused kernel can be used in training too.
+    The dropout is on the result, not on the attention weights, as in DenseCLIP from which TSP descends; so a fused
+    kernel serves in training too.
+
+    Args:
+        width: D.
+        heads: their number.
+        dropout: its rate.
     """
 
-    def __init__(self, width: int, heads: int, dropout: float):
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
         self.query = nn.Linear(width, width, bias=False)
@@ -97,18 +124,19 @@ class Attention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, queries: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
+        """From (B, N, D) and (B, L, D) to (B, N, D)."""
         x = attend(*self.split(queries, memory))  # (B, heads, N, D/heads)
-        return self.dropout(self.project(x.transpose(1, 2).flatten(2)))  # (B, N, D)
+        return self.dropout(self.project(x.transpose(1, 2).flatten(2)))
 
     def weights(self, queries: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
-        """What `forward` mixes the values by: softmax(q k^T / sqrt(D/heads)), (B, heads, N, L), each row of sum 1."""
+        """Attention weights softmax(q k^T / sqrt(D/heads)), (B, heads, N, L), each row of sum 1."""
         q, k, _ = self.split(queries, memory)
         return (q @ k.transpose(2, 3) * q.shape[-1] ** -0.5).softmax(dim=-1)
 
     def split(self, queries: torch.Tensor, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Questions (B, heads, N, D/heads), keys and values (B, heads, L, D/heads)."""
-        q = self.query(queries).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, D/heads)
-        k, v = self.memory(memory).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, L, D/heads)
+        """Queries (B, heads, N, D/heads), keys and values (B, heads, L, D/heads)."""
+        q = self.query(queries).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        k, v = self.memory(memory).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return q, k, v
 
 

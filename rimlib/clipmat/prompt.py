@@ -2,8 +2,8 @@
 
 Paper: Sec. 4.2, supplement Sec. 3 ("Matting-related prefix templates"), Table 8.
 
-Before the text: a template that makes a sentence of a keyword. After the text: learnable vectors that the text
-encoder reads behind the words (see `Backbone.encode_text`).
+Before the text: a template that makes a sentence of a keyword. After the text: learnable vectors, appended to the word
+embeddings (see `Backbone.encode_text`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ import random
 import torch
 from torch import nn
 
-# The supplement's nine, in its order. It prints "a photo of a" twice; Table 8 has "a photograph of a" in the second one's
-# place. The table also has "to extract {keyword}", without "the", and no row for "a photo of the": the list's words stand.
+from rimlib.profile import Model, Profile
+
+# The supplement's nine, in its order. It prints "a photo of a" twice; Table 8 has "a photograph of a" in place of the
+# second. The table also has "to extract {keyword}", without "the", and no row for "a photo of the": the list's wording
+# is used.
 TEMPLATES = (
     "{keyword}",
     "a photo of a {keyword}",
@@ -26,9 +29,8 @@ TEMPLATES = (
     "the alpha matte of the {keyword}",
     "to extract the {keyword}",
 )
-DEFAULT = (
-    "a photo of a {keyword}"  # the row of Table 8 whose errors are those of the main results (supplement Sec. 4.3.2)
-)
+# The row of Table 8 whose errors are those of the main results (supplement Sec. 4.3.2).
+DEFAULT = "a photo of a {keyword}"
 BARE = "{keyword}"
 
 
@@ -44,22 +46,25 @@ def pre_context(keyword: str, rng: random.Random | None = None) -> str:
     return template.format(keyword=keyword)
 
 
-def templates(settings) -> tuple[str, ...]:
-    """What training draws a keyword's template from: the whole bag, or the bare keyword where `settings.pre_context` is off."""
+def templates(settings: Model) -> tuple[str, ...]:
+    """Templates to draw from in training: all of them, or the keyword alone where `settings.pre_context` is off."""
     return TEMPLATES if settings.pre_context else (BARE,)
 
 
-def template(profile) -> str:
-    """What a profile's model is asked with in the keyword setting: its `evaluate.template`, or the bare keyword where its model
-    was trained without the pre-embedding context.
-    """
+def template(profile: Profile) -> str:
+    """Template of the keyword setting: `evaluate.template`, or the keyword alone for a model without pre-context."""
     return profile.evaluate.template if profile.model.pre_context else BARE
 
 
 class PostContext(nn.Module):
-    """Learnable vectors behind the words, shared by all sentences: `vectors`, (length, D)."""
+    """Learnable vectors after the words, shared by all sentences.
 
-    def __init__(self, length: int, width: int):
+    Args:
+        length: their number.
+        width: D, the width of the text encoder.
+    """
+
+    def __init__(self, length: int, width: int) -> None:
         super().__init__()
-        # As small as CLIP's own word embeddings at their start, so that neither drowns the other.
+        # As small as CLIP's own word embeddings at their start, so that neither outweighs the other.
         self.vectors = nn.Parameter(0.02 * torch.randn(length, width))

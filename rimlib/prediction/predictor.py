@@ -64,7 +64,7 @@ class MattingPredictor:
         refiner: Refiner | str | None = "shipped",
         threshold: float | None = None,
     ):
-        from rimlib.clipmat import prompt
+        from rimlib.clipmat import fast, prompt
         from rimlib.clipmat.collaboration import THRESHOLD
         from rimlib.device import pick_device
 
@@ -72,7 +72,7 @@ class MattingPredictor:
         if not 0 <= self.threshold <= 1:
             raise RimError(f"threshold is {self.threshold}; a score goes from 0 to 1", setting="threshold")
         self.device = pick_device(device)
-        self.model = model.eval().to(self.device)
+        self.model = fast.optimize(model).eval().to(self.device)
         self.refiner = shipped_refiner(str(self.device)) if isinstance(refiner, str) else refiner
         self.template = prompt.template(model.profile) if model.profile else prompt.DEFAULT  # of keywords
         self._features: ImageFeatures | None = None

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from rimlib.clipmat import prompt
+from rimlib.clipmat import fast, prompt
 from rimlib.clipmat.losses import clipmat_loss
 from rimlib.clipmat.model import CLIPMat
 from rimlib.profile import Profile, Train
@@ -54,7 +54,7 @@ class Training(Task):
 
     def build(self) -> CLIPMat:
         """See `Task`, as the methods below."""
-        return CLIPMat.from_profile(self.profile, self.start)
+        return fast.optimize(CLIPMat.from_profile(self.profile, self.start))
 
     def groups(self, model: CLIPMat) -> list[dict[str, Any]]:
         """The image encoder, the text encoder, and all that is new (Paper: S4.1, Table 10)."""
