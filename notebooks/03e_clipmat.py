@@ -48,7 +48,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from rimlib import profile, show
 from rimlib.io import images
 from rimlib.clipmat import CLIPMat, collaboration, decoders, losses
-from rimlib.clipmat import ablation
+from rimlib.evaluation import ablation
 from rimlib.evaluation import table11
 from rimlib.clipmat.decoders import upsample
 from rimlib.matting.trimap import trimap_from_alpha
@@ -744,7 +744,7 @@ assert repr(conv1) == repr(embeddings["CLIP: 16 x 16, stride 16"])
 #
 # Before: [](03d_details_extractor). Next: [](03f_refiner) looks at the matte once more, at the picture's own size. The code:
 # `rimlib.clipmat.model`, `rimlib.clipmat.decoders`, `rimlib.clipmat.collaboration`, `rimlib.clipmat.losses`,
-# `rimlib.clipmat.ablation`, `rimlib.evaluation.table11`.
+# `rimlib.evaluation.ablation`, `rimlib.evaluation.table11`.
 #
 # ## Exercises
 #

@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rimlib.clipmat.p3m import P3MNet, unpool
-from rimlib.clipmat.pyramid import own_size, steps
 from rimlib.clipmat.refiner import FORMAT, Refiner, trimap_of
 from rimlib.errors import RimError
 from rimlib.io import images, weights
 from rimlib.matting import tiles
+from rimlib.matting.pyramid import own_size, steps
 from rimlib.refmatte.example import example
 
 SMALL = {"widths": (4, 4, 6, 8, 8), "blocks": (1, 1, 1, 1)}

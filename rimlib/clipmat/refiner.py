@@ -15,12 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rimlib.clipmat import pyramid
 from rimlib.clipmat.collaboration import collaborate
 from rimlib.clipmat.p3m import BLOCKS, WIDTHS, P3MNet
 from rimlib.errors import RimError
 from rimlib.io.weights import CHECKPOINTS, read_header, read_tensors, write
-from rimlib.matting import tiles
+from rimlib.matting import pyramid, tiles
 from rimlib.profile import Profile
 
 FORMAT, FILE = "rimlib-refiner-1", "refiner.safetensors"

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from rimlib import profile as profiles
-from rimlib.clipmat import CLIPMat, ablation, prompt
-from rimlib.clipmat.ablation import ABLATIONS, TABLE_3
+from rimlib.clipmat import CLIPMat, prompt
 from rimlib.clipmat.clip_weights import create_clip
 from rimlib.clipmat.losses import clipmat_loss
 from rimlib.errors import RimError
+from rimlib.evaluation import ablation
+from rimlib.evaluation.ablation import ABLATIONS, TABLE_3
 
 SIZE = 32
 TINY = profiles.load("tiny", model__image_size=SIZE, model__text_length=16, model__dropout=0.0)
