@@ -24,7 +24,7 @@
 #
 # In the paper: Sec. 4.1, the sentence of Sec. 4.3 and 4.4 that gives up "the last project layer", supplement Sec. 4.1
 # on position embeddings and patch sizes, and the first rows of Table 11 {cite:p}`rim`. The code is
-# `rimlib/clipmat/backbone.py`.
+# `rimlib/clipmat/backbone.py` and `rimlib/clipmat/clip_weights.py`, around the modules of open_clip.
 
 # %% tags=["parameters"]
 weights: str = "shipped"  # the matting model: "shipped", or the path of a checkpoint of yours
@@ -46,7 +46,7 @@ from timm.layers import resample_patch_embed
 
 from rimlib import profile, show
 from rimlib.io import images
-from rimlib.clipmat import CLIPMat, backbone
+from rimlib.clipmat import CLIPMat
 from rimlib.evaluation import table11
 from rimlib.clipmat.backbone import PATCH, Backbone, normalise, resize_visual
 from rimlib.clipmat.clip_weights import create_clip
@@ -69,12 +69,12 @@ def small_clip(size=side, trained=clip_weights):
     return clip.eval(), tokenizer
 
 
-@lru_cache
-def dense(size=side):
-    """That CLIP as dense encoder, its projection of pictures, and what makes vectors (M, E) of length 1 of texts."""
-    clip, tokenizer = small_clip(size)
-    projection = clip.visual.proj  # the encoder drops it
-    return Backbone(clip, size), projection, lambda texts: contrast.text_features(clip, tokenizer(texts))
+def contrastive(size=side, trained=clip_weights):
+    """The same as backbone and two projections: `encode_image` gives all tokens, and texts become vectors of length 1."""
+    return contrast.ContrastiveCLIP(*small_clip(size, trained), size).eval()
+
+
+dense = lru_cache(contrastive)
 
 
 def pixels(picture, size=side):
@@ -97,9 +97,10 @@ asked = [pre_context(keyword) for keyword in seen.keywords]
 
 def alike(picture, texts, size=side):
     """The cosine of each text and each patch by CLIP alone, (M, h, w), and of each text and the class token, (M,)."""
-    encoder, projection, read = dense(size)
-    tokens, _ = encoder.encode_image(pixels(picture, size))  # (1, 1+N, D_v)
-    cosines = read(texts) @ F.normalize(tokens[0] @ projection, dim=-1).T  # (M, 1+N)
+    clip = dense(size)
+    tokens, _ = clip.backbone.encode_image(pixels(picture, size))  # (1, 1+N, D_v)
+    words = clip.text_features(clip.tokenizer(texts))  # (M, E)
+    cosines = words @ F.normalize(tokens[0] @ clip.image_projection, dim=-1).T  # (M, 1+N)
     return cosines[:, 1:].unflatten(1, (size // PATCH, -1)).numpy(), cosines[:, 0].numpy()
 
 
@@ -150,20 +151,20 @@ def entities(split, count):
     return found
 
 
-def compare(clip, tokenizer, chosen, texts):
+def compare(clip, chosen, texts):
     """Cosines (B, B) of the entities' regions and of their texts."""
     pictures = torch.from_numpy(np.stack([images.resize(one.picture, (side, side)) for one, _ in chosen]))
     shares = np.stack([images.resize(one.mattes[index], (side // PATCH,) * 2) for one, index in chosen])
     shares = torch.from_numpy(shares / shares.sum((1, 2), keepdims=True))  # (B, h, w)
-    regions = contrast.region_features(clip, contrast.image_tokens(clip, pictures), shares, torch.arange(len(chosen)))
-    return regions @ contrast.text_features(clip, tokenizer(texts)).T
+    regions = clip.region_features(clip.tokens(pictures), shares, torch.arange(len(chosen)))
+    return regions @ clip.text_features(clip.tokenizer(texts)).T
 
 
 # %% mystnb={"figure": {"name": "clip-contrast", "caption": "Cosines of eight regions (rows) and eight sentences (columns): random towers, left, and the small CLIP. A dot marks the sentence that is most like the region."}, "image": {"alt": "Two square tables of coloured cells with cut-out pictures beside the rows. The left one is of one colour nearly, the right one is bright along its diagonal, with exceptions.", "width": "100%"}}
 chosen = entities(split, 8)
 figure, axes = plt.subplots(1, 2, figsize=(show.WIDTH, 4.6), sharey=True)
 for axis, trained, title in zip(axes, ("random", clip_weights), ("random weights", "trained by contrast")):
-    cosines = compare(*small_clip(trained=trained), chosen, [pre_context(one.keywords[index]) for one, index in chosen])
+    cosines = compare(contrastive(trained=trained), chosen, [pre_context(one.keywords[index]) for one, index in chosen])
     axis.imshow(cosines, cmap="cividis", vmin=-0.6, vmax=0.7)
     axis.scatter(cosines.argmax(1), range(8), color="white", edgecolors="black", s=22)
     axis.set_xticks(range(8), [one.keywords[index] for one, index in chosen], rotation=40, ha="right", fontsize=8)
@@ -186,14 +187,14 @@ figure.tight_layout()
 # %%
 rows, first, groups = [], {}, {which: entities(which, 16) for which in ("seen", "test")}
 for trained in ("random", clip_weights):
-    clip, tokenizer = small_clip(trained=trained)
+    clip = contrastive(trained=trained)
     for which, many in groups.items():
         for kind, texts in (("keyword", [pre_context(one.keywords[index]) for one, index in many]),
                             ("basic expression", [one.expressions[index][0] for one, index in many])):
-            cosines = compare(clip, tokenizer, many, texts)
+            cosines = compare(clip, many, texts)
             right = float((cosines.argmax(1) == torch.arange(len(many))).float().mean())
-            also = torch.zeros(len(many), len(many), dtype=bool)  # no text is true of two of them
-            loss = float(contrast.contrastive_loss(cosines, torch.eye(len(many)), clip.logit_scale.exp(), also))
+            none = torch.zeros(len(many), len(many), dtype=bool)  # no text is true of two of them
+            loss = float(contrast.contrastive_loss(cosines, torch.eye(len(many)), clip.logit_scale.exp(), none))
             first[trained, which, kind] = right, loss
             rows.append({"weights": trained, "photographs": "of the training" if which == "seen" else "others", "asked by": kind,
                          "own sentence first": right, "a guess would be": 1 / len(many),
@@ -234,7 +235,7 @@ figure.tight_layout()
 # x = [\,c;\; E_p\, p_1;\; \dots;\; E_p\, p_N\,] + [\,e_0;\; e_1;\; \dots;\; e_N\,] \qquad (N+1) \times D_v .
 # $$
 #
-# Then come blocks that are all alike. In each, every token first takes from all others what it finds worth taking
+# Then come blocks that are all alike. In each, every token first attends to all others
 # (*attention* {cite:p}`attention`; chapter [](03c_semantic_popup) opens one up), then each passes through a small
 # network by itself:
 #
@@ -243,7 +244,7 @@ figure.tight_layout()
 # $$
 
 # %%
-show.source(backbone.run_block)
+show.source(open_clip.transformer.ResidualAttentionBlock.forward)
 
 # %% [markdown]
 # A block *adds* to a token, so a token keeps what it was unless something is written over it. The blocks are taken in
@@ -254,7 +255,7 @@ show.source(backbone.run_block)
 show.source(Backbone.encode_image)
 
 # %%
-before = dense()[0]
+before = dense().backbone
 encoders = {"CLIP, before matting": before, "the same, after matting": model.backbone}
 tokens, levels = before.encode_image(pixels(seen.picture))
 show.table([
@@ -398,8 +399,8 @@ given, text_tokens = pixels(seen.picture), tokenizer([text for four in seen.expr
 padded = F.pad(text_tokens, (0, clip.context_length - text_tokens.shape[1]))  # open_clip wants all its positions
 theirs = {"image": clip.encode_image(given), "text": clip.encode_text(padded)}
 projections = {"image": clip.visual.proj, "text": clip.text_projection}
-encoder = Backbone(clip, side)  # takes the model over and drops its projections
-ends = text_tokens.argmax(dim=1)  # the end of text has the largest number of all tokens
+encoder = Backbone(clip, side)  # modifies it in place: its projections are dropped
+ends = text_tokens.argmax(dim=1)  # the end of text has the largest id of all tokens
 words = encoder.encode_text(text_tokens, torch.zeros(0, encoder.text_width))  # (B, L, D_t)
 ours = {"image": encoder.encode_image(given)[0][:, 0] @ projections["image"],
         "text": words[torch.arange(len(words)), ends] @ projections["text"]}
@@ -612,7 +613,7 @@ def class_token(order, move_positions):
     x = torch.cat([(visual.class_embedding + visual.positional_embedding[0])[None], x])[None]
     x = visual.ln_pre(x)
     for block in visual.transformer.resblocks:
-        x = backbone.run_block(block, x, causal=False)
+        x = block(x)
     return visual.ln_post(x)[0, 0]
 
 
@@ -629,7 +630,7 @@ config = open_clip.get_model_config(settings.backbone)
 config["vision_cfg"]["image_size"], config["text_cfg"]["vocab_size"] = 512, tokenizer.vocab_size
 state = small_clip()[0].state_dict()
 open_clip.model.resize_pos_embed(state, open_clip.CLIP(**config))
-resized = dense(512)[0].visual.positional_embedding
+resized = dense(512).backbone.visual.positional_embedding
 torch.testing.assert_close(resized, state["visual.positional_embedding"], atol=1e-6, rtol=0)
 assert torch.equal(resized[0], small_clip()[0].visual.positional_embedding[0]) and len(resized) == 32 * 32 + 1
 visual = open_clip.transformer.VisionTransformer(grid * 14, 14, 32, 1, 1, 4.0)
@@ -660,7 +661,7 @@ assert columns["ViT-B/16"]["tokens, 1 + N"] == encoder_rows[-1].table[0]
 # ## Summary
 #
 # * CLIP is two encoders and a loss: pictures and their texts should be most like each other among all of a batch.
-# * The image encoder reads patches as a row of tokens. Each block lets tokens listen to each other and adds to them;
+# * The image encoder reads patches as a row of tokens. In each block tokens attend to each other, and it adds to them;
 #   four groups of blocks give four levels.
 # * CLIPMat takes all tokens, not the class token alone, and drops the last projections. One step more, and they are
 #   CLIP's own vectors.

@@ -46,7 +46,8 @@ from matplotlib.patches import FancyBboxPatch
 
 from rimlib import profile, show
 from rimlib.io import images
-from rimlib.clipmat import CLIPMat, attention, backbone, clip_weights, prompt
+from rimlib.clipmat import CLIPMat, attention, backbone, prompt
+from rimlib.clipmat.clip_weights import create_clip
 from rimlib.clipmat.tokenizer import Tokenizer
 from rimlib.entities import synonyms
 from rimlib.errors import RimError
@@ -59,8 +60,7 @@ from rimlib.refmatte.example import example
 torch.set_grad_enabled(False)  # this chapter looks, it does not train
 model = CLIPMat.shipped() if weights == "shipped" else CLIPMat.load(weights)
 settings, side = model.profile.model, model.image_size
-clip, _ = clip_weights.create_clip(settings, clip_weights)  # before matting, and whole
-clip = clip.eval()
+clip = contrast.ContrastiveCLIP(*create_clip(settings, clip_weights), side).eval()  # before matting
 
 # %% [markdown]
 # ## One thing, asked in several ways
@@ -205,7 +205,7 @@ print("cut:", tuple(model.tokenize([endless], truncate=True).shape))
 show.source(prompt.pre_context)
 
 # %%
-show.source(Samples._text)
+show.source(Samples.batch)
 
 # %% [markdown]
 # ### A list of nine that has eight
@@ -252,7 +252,7 @@ show.table([{"template": template, **{f"{name} (%)": 100 * counts[template] / dr
 others = [word for word in (*seen.keywords, "dog", "car", "flower") if word != keyword][:2]
 texts = [*(template.format(keyword=keyword) for template in prompt.TEMPLATES), *seen.expressions[entity],
          *(prompt.pre_context(word) for word in others)]
-vectors = contrast.text_features(clip, model.tokenize(texts))
+vectors = clip.text_features(model.tokenize(texts))
 figure, axis = plt.subplots(figsize=(show.WIDTH * 0.75, 4.4))
 shown = axis.imshow(vectors @ vectors.T, cmap="cividis", vmin=-0.2, vmax=1)
 axis.set_yticks(range(len(texts)), [text if len(text) < 44 else text[:42] + "…" for text in texts], fontsize=7)
@@ -270,7 +270,7 @@ figure.tight_layout()
 # %%
 scenes = [one for one in (example(number, split) for number in range(3 * probes)) if one.clear][:probes]
 things = [(one.keywords[index], one.expressions[index][0]) for one in scenes for index in range(len(one.keywords))]
-read = lambda texts: contrast.text_features(clip, model.tokenize(texts))
+read = lambda texts: clip.text_features(model.tokenize(texts))
 bare, captions = read([word for word, _ in things]), read([caption for _, caption in things])
 unlike = torch.tensor([[one != other for other, _ in things] for one, _ in things])
 near = {}
@@ -427,8 +427,7 @@ def in_front(tokens, context):
     """Features of the words when the context stands between the start and the first word, (L, D_t)."""
     x = model.backbone.token_embedding(tokens)[None]  # (1, L, D_t)
     x = torch.cat([x[:, :1], context[None], x[:, 1:]], dim=1) + model.backbone.positional_embedding[: len(tokens) + len(context)]
-    for block in model.backbone.transformer.resblocks:
-        x = backbone.run_block(block, x, causal=True)
+    x = model.backbone.transformer(x)
     return torch.cat([model.backbone.ln_final(x)[0, :1], model.backbone.ln_final(x)[0, 1 + len(context):]])
 
 

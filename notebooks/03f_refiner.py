@@ -9,8 +9,8 @@
 # %% [markdown]
 # # The refiner: an edge for every pixel
 #
-# A model that sees 128 pixels gives a matte of 128 pixels. This chapter makes it one of the picture's own size: with a second network,
-# which is shown the picture again, and by tiles that leave no seam.
+# A model that sees 128 pixels gives a matte of 128 pixels. This chapter makes it one of the image's own size: with a second network,
+# which is given the image again, and by tiles that leave no seam.
 #
 # :::{admonition} Before you run this
 # | | |
@@ -23,7 +23,8 @@
 # :::
 #
 # In the paper: Sec. 5.1 ("Matting refiner"), supplement Sec. 4.1, Table 6 {cite:p}`rim`. The network is that of P3M {cite:p}`p3m`. The
-# code is `rimlib/clipmat/refiner.py`, `rimlib/clipmat/p3m.py` and `rimlib/matting/tiles.py`; training is `rimlib/training/refiner.py`.
+# code is `rimlib/clipmat/refiner.py`, `rimlib/clipmat/p3m.py`, `rimlib/matting/pyramid.py` and `rimlib/matting/tiles.py`; training is
+# `rimlib/training/refiner.py`.
 
 # %% tags=["parameters"]
 weights: str = "shipped"  # the refiner: "shipped", or the path of a checkpoint of yours
@@ -44,16 +45,16 @@ from matplotlib.patches import Rectangle
 
 from rimlib import profile as profiles
 from rimlib import show
-from rimlib.io import images
-from rimlib.matting import tiles
 from rimlib.clipmat import CLIPMat
 from rimlib.clipmat.p3m import P3MNet, ShallowIntegration, TripartiteIntegration, unpool
-from rimlib.clipmat.refiner import Refiner, own_size, steps, trimap_of
-from rimlib.training import coarse as coarse_alphas
-from rimlib.matting import metrics
-from rimlib.training import refiner
+from rimlib.clipmat.refiner import Refiner, normalise, trimap_of
+from rimlib.io import images
+from rimlib.matting import metrics, pyramid, tiles
+from rimlib.matting.pyramid import own_size, steps
 from rimlib.refmatte.example import example
 from rimlib.repository import repository
+from rimlib.training import coarse as coarse_alphas
+from rimlib.training.refiner import refiner_loss
 
 torch.set_grad_enabled(False)  # this chapter looks, it does not train
 refiner = Refiner.shipped() if weights == "shipped" else Refiner.load(weights)
@@ -62,16 +63,16 @@ record = json.loads((repository() / "results" / "runs" / "refine-tiny.json").rea
 # %% [markdown]
 # ## What is missing
 #
-# A scene, the sentence, and what the shipped CLIPMat says. It was shown a square of 128 pixels; its matte is enlarged to the picture.
+# A scene, the sentence, and the matte of the shipped CLIPMat. Its input is a square of 128 pixels; its matte is upsampled to the picture.
 
 # %%
 seen = example(scene, split, canvas=(longer * 3 // 4, longer))
 picture, truth, sentence = seen.picture, seen.mattes[entity], seen.expressions[entity][expression]
 model = CLIPMat.shipped()
 square = torch.from_numpy(images.resize(picture, (model.image_size,) * 2)).permute(2, 0, 1)[None].float() / 255  # (1, 3, S, S)
-said = model(square, model.tokenize([sentence])).alpha[0, 0].numpy()  # (S, S)
-enlarged = images.resize(said, truth.shape)
-refined = refiner.refine(picture, said)
+coarse = model(square, model.tokenize([sentence])).alpha[0, 0].numpy()  # (S, S)
+enlarged = images.resize(coarse, truth.shape)
+refined = refiner.refine(picture, coarse)
 
 # %% [markdown]
 # A window of the picture, where the edge is finest: the one in which the truth has most pixels that are neither 0 nor 1.
@@ -96,7 +97,7 @@ show.table([{"matte": name, "SAD (thousands)": row["sad"], "SAD at the edge": ro
 
 # %% [markdown]
 # The paper calls this stage optional and says little of it: P3M's network, "modifying the input from a single image to the image with a
-# coarse map", trained on RefMatte. It stands behind *any* model, since it asks for no more than a coarse matte; and it can be no better
+# coarse map", trained on RefMatte. It stands behind *any* model, since it needs no more than a coarse matte; and it can be no better
 # than that matte is about *what* is meant. Where CLIPMat chose the wrong dog, the refiner gives the wrong dog a fine edge; and what a
 # coarse matte misses by more than some pixels, a foot or a tail, stays missing.
 #
@@ -105,7 +106,7 @@ show.table([{"matte": name, "SAD (thousands)": row["sad"], "SAD at the edge": ro
 # ```text
 #                                picture and coarse alpha, 4 channels
 #                                              │
-#  encoder      e0 ──► e1 ──► e2 ──► e3 ──► e4 ──► e5            a max pool between two, and which pixel won is kept
+#  encoder      e0 ──► e1 ──► e2 ──► e3 ──► e4 ──► e5            a max pool between two, whose indices are kept
 #  full size     │     1/2    1/4    1/8   1/16   1/32
 #                │      │      │      │      │      ├──────────────► dBFI: the deepest features, for the semantic decoder
 #  semantic      │    s0 ◄── s1 ◄── s2 ◄── s3 ◄─────┤                ──► trimap: where is the unknown?
@@ -123,29 +124,29 @@ show.table([{"matte": name, "SAD (thousands)": row["sad"], "SAD at the edge": ro
 show.source(P3MNet.forward)
 
 # %% [markdown]
-# ### Unpooling: who won is remembered
+# ### Unpooling: the indices of the maxima are kept
 #
 # A max pool keeps the largest value of its window and forgets where it stood. P3M's encoder is a ResNet-34 in which every halving is
 # such a pool and *where* is kept. The matting decoder puts its values back to those very pixels, and zeros between them. So an edge
 # returns to where the picture has it, to the pixel, though the decoder works at half the size.
 
 # %%
-first = steps(truth.shape, said.shape)[0]  # the size of the first step, of which more below
-small, blurred = images.resize(picture, first), images.resize(said, first)
+first = steps(truth.shape, coarse.shape)[0]  # the size of the first step, of which more below
+small, blurred = images.resize(picture, first), images.resize(coarse, first)
 rows, columns = (np.flatnonzero((blurred > 0.5).any(axis=axis)) for axis in (1, 0))
 around = tuple(slice(max(0, found[0] - 16), None) for found in (rows, columns))  # the entity with some of what lies around it …
 around = tuple(slice(part.start, part.start + max(32, min(length - part.start, found[-1] + 16 - part.start) // 32 * 32))
                for part, length, found in zip(around, first, (rows, columns)))  # … cut to multiples of 32
 part = torch.from_numpy(np.dstack([small[around] / 255.0, blurred[around]])).permute(2, 0, 1)[None].float()  # (1, 4, H, W)
-features, won = refiner.net.encoder((part - refiner.mean) / refiner.std)
+features, indices = refiner.net.encoder(normalise(part))
 print("features", [tuple(feature.shape[1:]) for feature in features])
-back = unpool(features[1], won[0])[0].numpy()  # (w0, H, W), the pooled values where they came from
+back = unpool(features[1], indices[0])[0].numpy()  # (w0, H, W), the pooled values where they came from
 
 # %% [markdown]
-# Where all pixels of a window are alike, the first of them wins, and the winners stand in a lattice, as in plain enlargement. Where the
+# Where all pixels of a window are alike, the first of them is the maximum, and the maxima stand in a lattice, as in plain upsampling. Where the
 # picture changes they leave it: there the picture decides. We look at the channel that leaves it most, around a piece of the edge.
 
-# %% mystnb={"figure": {"name": "refiner-winners", "caption": "A piece of the edge, one channel of the first features there, its pool put back to the pixels that won, and the same enlarged plainly, which knows nothing of the picture."}, "image": {"alt": "A crop of the picture; a grey map of it with a clear edge; the map as dots that stand irregularly along edges; the map as dots in a regular lattice.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "refiner-maxima", "caption": "A piece of the edge, one channel of the first features there, its pool put back to the pixels of the maxima, and the same upsampled plainly, without the picture."}, "image": {"alt": "A crop of the picture; a grey map of it with a clear edge; the map as dots that stand irregularly along edges; the map as dots in a regular lattice.", "width": "100%"}}
 edge = np.argwhere((blurred[around] > 0.3) & (blurred[around] < 0.7))
 middle = np.clip(edge[len(edge) // 2], (24, 32), np.array(back.shape[1:]) - (24, 32))
 rows, columns = (slice(place - half, place + half) for place, half in zip(middle // 2 * 2, (24, 32)))
@@ -182,13 +183,13 @@ show.source(TripartiteIntegration)
 show.source(ShallowIntegration)
 
 # %% [markdown]
-# ### Two answers, and where they begin
+# ### Two outputs, and where they begin
 #
-# In minutes of training a network does not learn to see. So ours *follows*: both its answers begin at what the coarse alpha itself
-# says, a trimap and a detail, and the network says what to change. The last convolutions begin at zero; an untrained refiner gives the
-# coarse alpha back. P3M's has no such start, and at its own widths neither has ours.
+# In minutes of training a network does not learn to see. So ours *follows*: both its outputs are corrections of the coarse alpha's own
+# trimap and detail. The last convolutions begin at zero; an untrained refiner gives the coarse alpha back. P3M's has no such start, and
+# at its own widths neither has ours.
 
-# %% mystnb={"figure": {"name": "refiner-answers", "caption": "Inside the first step. Black is background, white foreground, grey unknown in the two trimaps. The detail counts only where the network's trimap is grey."}, "image": {"alt": "Five maps of one entity: the blurred coarse alpha, the trimap that it speaks for, the trimap of the network, the detail, and the final alpha with a sharp edge.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "refiner-outputs", "caption": "Inside the first step. Black is background, white foreground, grey unknown in the two trimaps. The detail counts only where the network's trimap is grey."}, "image": {"alt": "Five maps of one entity: the blurred coarse alpha, its trimap, the trimap of the network, the detail, and the final alpha with a sharp edge.", "width": "100%"}}
 output = refiner(part[:, :3], part[:, 3:])
 classes = lambda logits: logits[0].argmax(dim=0).numpy() / 2  # (H, W)
 show.grid([part[0, 3].numpy(), classes(trimap_of(part[:, 3:])), classes(output.trimap_logits), output.detail[0, 0].numpy(), output.alpha[0, 0].numpy()],
@@ -197,14 +198,14 @@ show.grid([part[0, 3].numpy(), classes(trimap_of(part[:, 3:])), classes(output.t
 # %% [markdown]
 # ## Learning from bad mattes
 #
-# The refiner needs coarse alphas to learn from, and the paper does not say which. We take two sorts. Four in ten are what the shipped
-# CLIPMat says of training scenes, where it found the right entity: had it not, the refiner would learn to invent. The rest are the
-# truth made worse: the edge moved, holes, ghosts of the neighbour, all at a fifth to four fifths of the size.
+# The refiner needs coarse alphas to learn from, and the paper does not say which. We take two sorts. Four in ten are mattes of the shipped
+# CLIPMat for training scenes, where it found the right entity: had it not, the refiner would learn to invent. The rest are the truth,
+# degraded: the edge moved, holes, false positives of the neighbour, all at a fifth to four fifths of the size.
 
-# %% mystnb={"figure": {"name": "refiner-worse", "caption": "One truth, made worse seven times."}, "image": {"alt": "Eight mattes of the same entity: a clean one, and others that are blurred, thinner, thicker, have holes or pieces of another entity.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "refiner-degraded", "caption": "One truth, degraded seven times."}, "image": {"alt": "Eight mattes of the same entity: a clean one, and others that are blurred, thinner, thicker, have holes or pieces of another entity.", "width": "100%"}}
 others = [matte for matte in seen.mattes if matte is not truth]
-worse = [coarse_alphas.degrade(truth, np.random.default_rng(seed), others) for seed in range(7)]
-show.grid([truth, *worse], ["the truth", *(f"SAD {metrics.sad(matte, truth):.1f}" for matte in worse)], columns=4);
+degraded = [coarse_alphas.degrade(truth, np.random.default_rng(seed), others) for seed in range(7)]
+show.grid([truth, *degraded], ["the truth", *(f"SAD {metrics.sad(matte, truth):.1f}" for matte in degraded)], columns=4);
 
 # %% [markdown]
 # The loss is P3M's, with the weights of its code. $T$ is the trimap, $p_d$ the detail, $p$ the final alpha, $U$ the unknown region:
@@ -213,11 +214,11 @@ show.grid([truth, *worse], ["the truth", *(f"SAD {metrics.sad(matte, truth):.1f}
 # \mathcal L = \tfrac12 \mathrm{CE}(T) + \tfrac16 \sum_{j=0}^{2} \mathrm{CE}(T_j) + 2\,\bigl[\mathcal L_\alpha(p_d) + \mathcal L_{lap}(p_d)\bigr]_U + 3\,\bigl[\mathcal L_\alpha(p) + \mathcal L_{lap}(p)\bigr]
 # $$
 #
-# The $T_j$ are guesses that the dBFI modules make on the way. P3M adds a composition loss, which needs the pure foreground; CLIPMat has
+# The $T_j$ are side outputs of the dBFI modules. P3M adds a composition loss, which needs the pure foreground; CLIPMat has
 # none, and neither has this. $\mathcal L_\alpha$ and $\mathcal L_{lap}$ are those of chapter [](03e_clipmat).
 
 # %%
-show.source(refiner.refiner_loss)
+show.source(refiner_loss)
 
 # %% mystnb={"figure": {"name": "refiner-training", "caption": "The mean error of the coarse alphas that training showed, and of what the refiner made of them."}, "image": {"alt": "Two lines over minutes: one stays level, the other falls below it within the first minutes.", "width": "100%"}}
 log = record["log"]
@@ -234,22 +235,22 @@ print(f"{record['metrics']['steps']} steps in {record['metrics']['minutes']:.0f}
 # two to four times the size of the coarse matte, then always twice, and each step takes what the one before it made.
 
 # %%
-show.table([{"picture": f"{size[1]} × {size[0]}", "steps": ", ".join(f"{width} × {height}" for height, width in steps(size, said.shape))}
+show.table([{"picture": f"{size[1]} × {size[0]}", "steps": ", ".join(f"{width} × {height}" for height, width in steps(size, coarse.shape))}
             for size in (truth.shape, (1080, 1620), (5477, 7303))])
 
 # %% [markdown]
-# What if a matte comes already enlarged, as most programs hand it out? It says no more than it did. `own_size` halves it as long as its
+# What if a matte comes already upsampled, as most programs give it? It has no more details than before. `own_size` halves it as long as its
 # edges survive that, and refining begins there.
 
 # %%
 print("the truth", truth.shape, "is of", own_size(truth), "· the enlarged matte", enlarged.shape, "is of", own_size(enlarged))
 
 # %%
-show.source(Refiner._refine_at)
+show.source(pyramid.refine_step)
 
 # %% [markdown]
 # Each step works only where there is something to do: near a pixel that is not plainly 0 or 1. What lies farther away keeps its value,
-# for what a wide look could tell about it was told by the steps before. `near` says where, as a weight that falls off smoothly.
+# for the steps before had the wide view of it. `near` gives the place, as a weight that falls off smoothly.
 
 # %% mystnb={"figure": {"name": "refiner-near", "caption": "The last step: where the matte is in question (yellow), and the tiles that are run, drawn a little smaller than they are. The others are not even looked at."}, "image": {"alt": "A map over the picture that is bright along the outline of one entity, with the outlines of overlapping squares that cover it.", "width": "100%"}}
 weight = tiles.near(enlarged)
@@ -265,11 +266,11 @@ for number, (rows, columns) in enumerate(run):
 # %% [markdown]
 # ## Why there are no seams
 #
-# A network sees less at a tile's border than in its middle, and answers otherwise. Cut the picture into tiles that only touch, and the
+# A network sees less at a tile's border than in its middle, and its output differs there. Cut the picture into tiles that only touch, and the
 # borders show. Three things together hide them.
 #
 # * **Tiles overlap**, by 128 pixels, and a tile's outermost quarter of that does not count.
-# * Over the rest, one tile's answer **turns into the next one's** along half a cosine. Where tiles $t$ cover a pixel, the result is the
+# * Over the rest, one tile's output **turns into the next one's** along half a cosine. Where tiles $t$ cover a pixel, the result is the
 #   mean $\sum_t w_t a_t / \sum_t w_t$.
 # * Tiles **begin at multiples of 32** pixels. The network halves five times; a tile that began at pixel 5 would be pooled in other pairs
 #   than the picture, and differ everywhere.
@@ -289,7 +290,7 @@ show.curves(rows, "pixel", list(rows[0])[1:], ylabel="share of the result");
 # %%
 def whole_and_tiles(alpha):
     """One pass over a matte at the picture's size: whole, in touching tiles, in overlapping ones."""
-    work = lambda rows, columns: refiner._tile(picture[rows, columns], alpha[rows, columns])
+    work = lambda rows, columns: refiner.refine_tile(picture[rows, columns], alpha[rows, columns])
     touching = np.zeros_like(alpha)
     for row in range(0, alpha.shape[0], tile):
         for column in range(0, alpha.shape[1], tile):
@@ -310,7 +311,7 @@ show.source(tiles.run)
 
 # %% [markdown]
 # A picture's size costs memory for a few maps and nothing else: `run` holds two, the network one tile. `benchmarks/refiner.py --large` refines a
-# picture of 40 million pixels in a process of its own and says what it held.
+# picture of 40 million pixels in a process of its own and prints the memory that it held.
 #
 # ## Does it help?
 #
@@ -326,14 +327,14 @@ show.table([{"paper's Table 6, RefMatte test, about 1.75 megapixels": name, "SAD
             for name, before, after in printed])
 
 # %%
-kinds = {"all": "CLIPMat tiny, expression: all", "localised": "… where it found the right entity", "degraded": "the truth made worse"}
+kinds = {"all": "CLIPMat tiny, expression: all", "localised": "… where it found the right entity", "degraded": "the truth, degraded"}
 show.table([{"ours, tiny data set, 0.08 megapixels": f"{text}, {split_name}", "mattes": row["mattes"], "SAD": row["before"]["sad"], "SAD, refined": row["after"]["sad"],
              "ratio": round(row["after"]["sad"] / row["before"]["sad"], 3), "ratio at the edge": round(row["after"]["sad_in_band"] / row["before"]["sad_in_band"], 3)}
             for split_name, found in record["scores"].items() for kind, text in kinds.items() for row in [found[kind]]])
 
 # %% [markdown]
 # Two things are the same in both tables. A refiner helps most where edges are bad and the entity is right: CLIPSeg by keyword in the
-# paper, the truth made worse in ours. And where most of the error is a wrong entity, as with expressions, it helps
+# paper, the degraded truth in ours. And where most of the error is a wrong entity, as with expressions, it helps
 # little, for no edge can make up for that. It helps little too where the edges were good already: the paper's ViT-L/14 by keyword.
 #
 # ## Check
@@ -349,7 +350,7 @@ rough = images.resize(images.resize(truth, (96, 128)), truth.shape)
 sharpened = refiner.refine(picture, rough)
 assert metrics.sad_in_band(sharpened, truth) < 0.9 * metrics.sad_in_band(rough, truth), "edges return to where the picture has them"
 shuffled = refiner.refine(picture[::-1].copy(), rough)
-assert metrics.sad_in_band(shuffled, truth) > metrics.sad_in_band(sharpened, truth), "and it is the picture that tells"
+assert metrics.sad_in_band(shuffled, truth) > metrics.sad_in_band(sharpened, truth), "and it is the picture that decides"
 
 # %%
 assert np.allclose(shares.sum(axis=0), 1)
@@ -365,13 +366,13 @@ assert (refiner.refine(picture, enlarged)[far] - enlarged[far] == 0).mean() > 0.
 # ## Summary
 #
 # * A refiner takes the picture and a coarse matte, and gives a matte at the picture's size. It corrects edges, not choices.
-# * P3M's network remembers which pixel won each max pool and puts values back there; TFI, sBFI and dBFI carry features between its parts.
-# * Ours begins at the coarse alpha and learns what to change, from the truth made worse and from CLIPMat's own mattes.
+# * P3M's network keeps the indices of each max pool and puts values back there; TFI, sBFI and dBFI carry features between its parts.
+# * Ours begins at the coarse alpha and learns corrections, from the degraded truth and from CLIPMat's own mattes.
 # * Large pictures are refined in steps of twice the size, only in tiles that hold an edge.
 # * Overlap, smooth weights and a grid of 32 pixels: no seam is seen.
 #
-# Next: [](03g_baselines). The code: `rimlib.clipmat.refiner`, `rimlib.clipmat.p3m`, `rimlib.matting.tiles`, `rimlib.training.refiner`,
-# `rimlib.training.coarse`.
+# Next: [](03g_baselines). The code: `rimlib.clipmat.refiner`, `rimlib.clipmat.p3m`, `rimlib.matting.pyramid`, `rimlib.matting.tiles`,
+# `rimlib.training.refiner`, `rimlib.training.coarse`.
 
 # %% [markdown]
 # ## Exercises
@@ -385,7 +386,7 @@ assert (refiner.refine(picture, enlarged)[far] - enlarged[far] == 0).mean() > 0.
 # leave the first halvings as they were, make it only three to five times as large.
 # :::
 #
-# 2. Give the refiner the true matte of the scene's *other* entity, shrunk to 128 pixels. Is what was asked for found?
+# 2. Give the refiner the true matte of the scene's *other* entity, shrunk to 128 pixels. Is the entity of the sentence found?
 #
 # :::{dropdown} Answer
 # No: the IoU with the entity of the sentence stays at 0.001, and the other's matte gets better, its SAD falls from 3.06 to 1.22. The
@@ -403,7 +404,7 @@ assert (refiner.refine(picture, enlarged)[far] - enlarged[far] == 0).mean() > 0.
 #    picture mirrored.
 #
 # :::{dropdown} Answer
-# Enlarged alone it has a SAD of 1.84. With the picture it becomes 0.91, with the grey copy 0.86: here light alone tells where the edge is.
+# Enlarged alone it has a SAD of 1.84. With the picture it becomes 0.91, with the grey copy 0.86: here light alone shows where the edge is.
 # With uniform grey it is still 1.27, for most edges that are blurred now were steps before. With the mirrored picture, 3.90: edges that are
 # not there mislead it.
 # :::
