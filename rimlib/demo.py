@@ -28,14 +28,8 @@ if TYPE_CHECKING:
     from rimlib.prediction.result import Result
 
 LONGER_SIDE = 1024  # pixels; a larger upload is made smaller, since four pictures of it go to the browser
-SCENES = (  # seed, split and number in its plan; those of `test` hold entities that training never saw
-    (8, "seen", 2),
-    (12, "seen", 0),
-    (2, "seen", 0),
-    (10, "seen", 0),
-    (8, "test", 0),
-    (3, "test", 2),
-)
+# Seed, split and number in its plan; those of `test` hold entities that training never saw.
+SCENES = ((8, "seen", 2), (12, "seen", 0), (2, "seen", 0), (10, "seen", 0), (8, "test", 0), (3, "test", 2))
 COLOR = "one colour"
 VIEWS = ("picture", "matte", "cut-out", "in another place")
 
@@ -163,42 +157,28 @@ class Demo:
     def _build(self) -> None:
         widgets, layout = self._widgets, self._widgets.Layout
         wide, fill = layout(width="auto", flex="1 1 auto"), layout(width="100%", margin="0")
-        self.scene_box = widgets.Dropdown(
-            options=[(example.name, number) for number, example in enumerate(self.scenes)],
-            description="Picture",
-            layout=layout(width="430px"),
-        )
+        scenes = [(example.name, number) for number, example in enumerate(self.scenes)]
+        self.scene_box = widgets.Dropdown(options=scenes, description="Picture", layout=layout(width="430px"))
         self.upload_box = widgets.FileUpload(accept="image/*", multiple=False, description="your own")
         self.sentence_box = widgets.Text(
             description="Sentence", placeholder="the brown dog, then Enter", continuous_update=False, layout=wide
         )
         self.predict_button = widgets.Button(description="cut out", button_style="primary")
         self.example_buttons = widgets.HBox(layout=layout(flex_flow="row wrap"))
-        self.background_box = widgets.Dropdown(
-            options=[COLOR, *(item.name for item in self.pool.backgrounds)], description="New place"
-        )
+        backgrounds = [COLOR, *(item.name for item in self.pool.backgrounds)]
+        self.background_box = widgets.Dropdown(options=backgrounds, description="New place")
         self.color_box = widgets.ColorPicker(value="#2a6f97", concise=True)
         self.message = widgets.HTML(layout=wide)
-        self.pictures = {
-            name: widgets.Image(format="png" if name == "matte" else "jpeg", layout=fill) for name in VIEWS
-        }
+        kinds = {name: "png" if name == "matte" else "jpeg" for name in VIEWS}
+        self.pictures = {name: widgets.Image(format=kind, layout=fill) for name, kind in kinds.items()}
         # without hidden overflow, the margins of JupyterLab's theme give every box a scroll bar
         frame = layout(width="calc(25% - 8px)", min_width="160px", margin="0 8px 0 0", overflow="hidden")
-        frames = [
-            widgets.VBox([widgets.HTML(f"<b>{name}</b>"), picture], layout=frame)
-            for name, picture in self.pictures.items()
-        ]
+        titled = {widgets.HTML(f"<b>{name}</b>"): picture for name, picture in self.pictures.items()}
         wrap = layout(flex_flow="row wrap", overflow="hidden")
-        sources = [self.scene_box, self.upload_box, self.background_box, self.color_box]
-        self.widget = widgets.VBox(
-            [
-                widgets.HBox(sources, layout=wrap),
-                widgets.HBox([self.sentence_box, self.predict_button]),
-                self.example_buttons,
-                self.message,
-                widgets.HBox(frames, layout=wrap),
-            ]
-        )
+        above = widgets.HBox([self.scene_box, self.upload_box, self.background_box, self.color_box], layout=wrap)
+        typed = widgets.HBox([self.sentence_box, self.predict_button])
+        below = widgets.HBox([widgets.VBox(pair, layout=frame) for pair in titled.items()], layout=wrap)
+        self.widget = widgets.VBox([above, typed, self.example_buttons, self.message, below])
         self._quiet = False  # true while the page itself, and not its reader, sets a control
         self.scene_box.observe(lambda change: None if self._quiet else self.choose(change["new"]), "value")
         self.upload_box.observe(self._on_upload, "value")

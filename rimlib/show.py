@@ -219,11 +219,9 @@ def pool_sheet(pool: Pool, columns: int = 20) -> np.ndarray:
 
 
 def rwmini_sheet(folder: str | Path = rwmini.FOLDER, height: int = 200) -> np.ndarray:
-    """A sheet of RW-mini, uint8 (H, W, 3): in each row an image, its mattes as coloured veils, each cut-out on a checkerboard.
+    """A sheet of RW-mini, uint8 (H, W, 3): in each row an image, its mattes as coloured veils, and each cut-out.
 
-    Args:
-        folder: RW-mini's, or another of its form.
-        height: pixels of a row.
+    folder: RW-mini's, or another of its form; height: pixels of a row.
     """
     rows, lines = rwmini.labels(folder), []
     for name in dict.fromkeys(row["image_name"] for row in rows.values()):

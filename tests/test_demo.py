@@ -205,7 +205,7 @@ def test_the_still_has_a_row_for_each_sentence(demo):
 
 def test_examples_come_from_the_pool():
     pool = drawn.load(size=32)
-    (example,) = examples(pool, [(1, "seen", 0)], canvas=(60, 80))
-    assert example.image.shape == (60, 80, 3)
+    (example,) = examples(pool, [(1, "seen", 0)], canvas=(64, 80))
+    assert example.image.shape == (64, 80, 3)
     assert example.sentences and all(sentence.strip() for sentence in example.sentences)
     assert all(category in pool.categories() for category in example.name.split(", "))

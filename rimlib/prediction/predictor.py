@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,17 +24,11 @@ from rimlib.sentences import as_list, clean, short
 
 if TYPE_CHECKING:
     from rimlib.clipmat.model import CLIPMat, ImageFeatures
+    from rimlib.clipmat.refiner import Refiner
 
 
 class NothingFound(UserWarning):
     """The sentence fits nothing in the image; the matte is empty."""
-
-
-class Refiner(Protocol):
-    """What sharpens a matte at the image's own size."""
-
-    def refine(self, image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-        """The image, uint8 (H, W, 3), and its coarse matte, float32 (h, w). Returns float32 (H, W)."""
 
 
 class MattingPredictor:
@@ -43,9 +37,8 @@ class MattingPredictor:
     Args:
         model: a `CLIPMat`.
         device: such as "cpu"; the best one here if None.
-        refiner: "shipped", the one that comes with rimlib; None, no refining; or a `Refiner`. It is used where
-            something was found in an image that is larger than the model's square: a smaller one has no details that
-            the model did not see.
+        refiner: "shipped", the one that comes with rimlib; None, no refining; or a `Refiner`. It refines what was found
+            in an image larger than the model's square: a smaller one has no details that the model did not see.
         threshold: a score below it counts as nothing found; 0 keeps every matte. `collaboration.THRESHOLD` if None.
 
     Raises:
@@ -58,11 +51,7 @@ class MattingPredictor:
     """
 
     def __init__(
-        self,
-        model: CLIPMat,
-        device: str | None = None,
-        refiner: Refiner | str | None = "shipped",
-        threshold: float | None = None,
+        self, model: CLIPMat, device: str | None = None, refiner: Any = "shipped", threshold: float | None = None
     ):
         from rimlib.clipmat import fast, prompt
         from rimlib.clipmat.collaboration import THRESHOLD
