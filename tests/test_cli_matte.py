@@ -277,7 +277,7 @@ WRONG = {  # name: (how mine.safetensors is made, a word of what is said)
         "not a whole safetensors file",
     ),
     "empty": (lambda folder: (folder / "mine.safetensors").write_bytes(b""), "not a whole safetensors file"),
-    "missing": (lambda folder: None, "no such checkpoint"),
+    "missing": (lambda folder: None, "no such file"),
     "a pickle": (lambda folder: (folder / "mine.safetensors").write_bytes(pickle.dumps(Harm())), "pickle"),
     "torch's pickle": (lambda folder: torch.save({"weight": torch.zeros(3)}, folder / "mine.safetensors"), "pickle"),
     "a picture": (
@@ -288,7 +288,7 @@ WRONG = {  # name: (how mine.safetensors is made, a word of what is said)
         lambda folder: (folder / "mine.safetensors").write_bytes(
             (CHECKPOINTS / "rim-tiny-clip.safetensors").read_bytes()
         ),
-        "not a CLIPMat",
+        "expected 'rimlib-clipmat-1'",
     ),
     "missing tensors": (
         lambda folder: stored(folder, change=lambda tensors: tensors.pop(sorted(tensors)[0])),

@@ -8,6 +8,7 @@ import pytest
 from rimlib import baselines, cli
 from rimlib import profile as profiles
 from rimlib.cli.matte import paths_of
+from rimlib.clipmat.model import CLIPMat
 from rimlib.device import pick_device
 from rimlib.errors import RimError, require
 from rimlib.io import files, images
@@ -105,6 +106,7 @@ ERRORS = {
         None,
         None,
     ),
+    "a checkpoint": (lambda at: CLIPMat.load(at / "no.safetensors"), "no such file", "", "no.safetensors", None),
     "a baseline": (lambda at: baselines.get("clipsag"), "'clipsag'", "did you mean clipseg", None, "method"),
 }
 
