@@ -37,7 +37,7 @@ class CLIPMatMethod(FixedSizeMethod):
         check_size(cls.name, size)
         if weights is None and size == "paper":
             raise RimError(
-                "clipmat in size paper: nobody has published its weights; train it (rim train --profile paper-b16) and "
+                "clipmat in size paper: no weights of it are published; train it (rim train --profile paper-b16) and "
                 "give its .safetensors file, or weights='clip' or weights='random' for an untrained one",
                 setting="weights",
             )

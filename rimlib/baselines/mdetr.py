@@ -5,7 +5,7 @@ of width 256 with 8 heads, 100 queries, the mask head `smallconv`, "the predicti
 the final output"; image and text encoder are frozen. No maintained library has it, so it is written here; the public
 weights can be read (`mdetr_weights`). Left out: the contrastive alignment of tokens and queries, which distinguishes
 several phrases of a caption and which MDETR itself switches off for segmentation, and batches of images of several
-sizes. MDETR's authors train boxes first and masks after, on a frozen detector; the RIM paper does not say, and `loss`
+sizes. MDETR's authors train boxes first and masks after, on a frozen detector; the RIM paper gives no order, and `loss`
 has both.
 
 Parameters at the paper's size: 42.4 M of ResNet-101 (without its classes; frozen norms have none), 124.1 M of RoBERTa

@@ -97,7 +97,7 @@ def automatic_trimap(mask: np.ndarray, band: float = BAND) -> np.ndarray:
     """
     import cv2
 
-    scale = min(1.0, LARGEST / max(mask.shape))  # a wide ellipse on a large picture takes minutes
+    scale = min(1.0, LARGEST / max(mask.shape))  # a wide ellipse on a large image takes minutes
     small = tuple(max(1, round(length * scale)) for length in mask.shape)
     kernel = kernel_for(band * max(small), least=3)
     trimap = trimap_from_alpha((resize(mask.astype(np.float32), small) >= 0.5).astype(np.float32), kernel)

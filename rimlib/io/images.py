@@ -161,7 +161,7 @@ def resize_cutout(foreground: np.ndarray, alpha: np.ndarray, size: tuple[int, ..
 
 
 def size_of(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """(height, width) of an image file by its header, upright as its EXIF says; no pixel is decoded.
+    """(height, width) of an image file by its header, upright by its EXIF; no pixel is decoded.
 
     Raises RimError for a file that is no image.
     """
