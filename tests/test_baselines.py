@@ -176,7 +176,7 @@ def test_an_unknown_method_is_refused_with_the_names_that_exist():
         RimError, match="method 'sam': must be one of clipmat, clipseg, mdetr, grounded, clipseg.vitmatte"
     ):
         baselines.get("sam")
-    with pytest.raises(RimError, match="clipmat in size paper: no weights of it are published .* weights='random'"):
+    with pytest.raises(RimError, match="clipmat in size paper: no weights of it are published; .* weights='random'"):
         baselines.get("clipmat", "paper")
 
 
