@@ -1,4 +1,4 @@
-"""Lifting a thing out: its own colours are found again at any size, no strip can be seen, and a new background lies where it should."""
+"""Cutting out: the foreground's own colours at any size, no seam between strips, a background where it should be."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SIDE = 200
 
 @pytest.fixture(scope="module")
 def soft():
-    """A disc with a wide soft edge and smooth colours over a smooth background: picture, alpha, its true colours, the background's."""
+    """A disc with a wide soft edge, smooth colours on both sides: image, alpha, true foreground and background."""
     y, x = np.mgrid[:SIDE, :SIDE] / SIDE
     alpha = np.clip((0.3 - np.hypot(y - 0.5, x - 0.5)) / 0.2 + 0.5, 0, 1).astype(np.float32)
     foreground = 255 * np.stack([0.9 - 0.2 * x, 0.3 + 0.2 * y, 0.2 + 0.1 * x], axis=-1)

@@ -1,4 +1,4 @@
-"""Every picture and sentence that a person might give: each works, or gets one clear line, by `rimlib.matte` and by `rim matte` alike."""
+"""Any image and any sentence works or gets one clear line, by `rimlib.matte` and by `rim matte` alike."""
 
 import os
 import warnings

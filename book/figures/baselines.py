@@ -1,4 +1,4 @@
-"""Draw `results/figures/baselines.png`: mattes of the tiny baselines on a few scenes, from the weights of two trainings.
+"""Draw `results/figures/baselines.png`: mattes of the tiny baselines on a few scenes, by the weights of two trainings.
 
 python book/figures/baselines.py --clipseg run/clipseg.safetensors --mdetr run/mdetr.safetensors
 """

@@ -1,4 +1,4 @@
-"""Draw `start.png`, the picture at the top of the README: a scene, a sentence, its matte, and the thing in another place."""
+"""Draw `start.png`, the picture at the top of the README: a scene, a sentence, its matte, and another background."""
 
 from pathlib import Path
 
