@@ -30,7 +30,7 @@ class RimError(ValueError):
         self.setting = setting
 
     def _render_traceback_(self) -> list[str]:
-        """The lines that a notebook shows in place of a traceback, whose frames inside rimlib help none of its users."""
+        """The lines that a notebook shows in place of a traceback; the frames inside rimlib help no user."""
         return [f"RimError: {self}"]
 
 
