@@ -21,13 +21,7 @@ WIDTHS, BLOCKS = (64, 64, 128, 256, 512), (3, 4, 6, 3)  # P3M's own: those of Re
 
 
 class P3MNet(nn.Module):
-    """The network.
-
-    Args:
-        channels: of the input: 3 in P3M, 4 here.
-        widths: of the five sizes, P3M's by default.
-        blocks: of the encoder's four stages, P3M's by default.
-    """
+    """The network: `channels` of its input, `widths` of its five sizes, `blocks` of the encoder's four stages."""
 
     def __init__(self, channels: int = 4, widths: Sequence[int] = WIDTHS, blocks: Sequence[int] = BLOCKS):
         super().__init__()
@@ -46,10 +40,9 @@ class P3MNet(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-        """Trimap logits (B, 3, H, W), logits of the detail (B, 1, H, W), and the trimap logits of the three dBFI.
+        """`x`: (B, channels, H, W), H and W multiples of 32.
 
-        Args:
-            x: (B, channels, H, W), H and W multiples of 32.
+        Returns trimap logits (B, 3, H, W), logits of the detail (B, 1, H, W), and the trimap logits of the three dBFI.
         """
         features, indices = self.encoder(x)
         e0, deep = features[0], features[-1]  # (B, w0, H, W), (B, w4, H/32, W/32)
@@ -111,10 +104,9 @@ class Block(nn.Module):
         super().__init__()
         self.conv1, self.norm1 = nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after)
         self.conv2, self.norm2 = nn.Conv2d(after, after, 3, padding=1, bias=False), nn.BatchNorm2d(after)
-        same = before == after
-        self.around = (
-            nn.Identity() if same else nn.Sequential(nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after))
-        )
+        self.around: nn.Module = nn.Identity()
+        if before != after:
+            self.around = nn.Sequential(nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, before, h, w) to (B, after, h, w)."""

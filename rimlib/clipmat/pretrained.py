@@ -56,20 +56,16 @@ class Pretrained(
 
     @classmethod
     def load(cls, path: str | Path, profile: Profile | None = None) -> Self:
-        """A saved model, in float32 and in evaluation mode on the CPU.
+        """A saved model, in float32 and in evaluation mode on the CPU. Raises RimError for what is no whole checkpoint.
 
         Args:
             path: a checkpoint, or the folder that holds it.
             profile: if given, a checkpoint with other model settings is refused.
-
-        Raises:
-            RimError: the path holds no whole checkpoint of this model.
         """
         path = Path(path)
         if path.is_dir():
             path = path / (FILE if (path / FILE).exists() or not (path / HUB_FILE).exists() else HUB_FILE)
-        header = weights.read_header(path, FORMAT)
-        stored = _profile(header, path)
+        stored, card = _read_header(path)
         if profile is not None and profile.model != stored.model:
             ours, theirs = profile.to_dict()["model"], stored.to_dict()["model"]
             other = [f"{name} is {theirs[name]}, not {ours[name]}" for name in ours if ours[name] != theirs[name]]
@@ -82,19 +78,16 @@ class Pretrained(
             why = str(error).splitlines()[0][:200]
             raise RimError(f"{path}: no model can be built of its settings ({why})", path=path) from None
         model.load_state_dict(weights.read_tensors(path, model.state_dict()), assign=True)
-        model.card = header.get("card") or {}
+        model.card = card
         return model.to(memory_format=torch.channels_last).eval()
 
     def save(self, path: str | Path, half: bool = False, **card: Any) -> Path:
-        """Write a checkpoint and a JSON beside it; returns its path.
+        """Write a checkpoint and a JSON beside it; returns its path. Raises RimError.
 
         Args:
             path: a folder (then `clipmat.safetensors` in it), or a name that ends in .safetensors.
             half: store float16, half the size; reading gives float32 again, off by the rounding.
             card: the model card: data, metrics, licence, …, anything that JSON can hold.
-
-        Raises:
-            RimError: the file cannot be written, or a weight is too large for float16.
         """
         path = Path(path)
         path = path if path.suffix == ".safetensors" else path / FILE
@@ -132,7 +125,7 @@ class Pretrained(
             raise RimError(f"{where}: cannot be written: {reason(error)}", path=where) from error
 
     def push_to_hub(self, repo_id: str, **options: Any) -> str:
-        """Upload what `save_pretrained` writes; returns the address of the commit. `options` are the mixin's."""
+        """Upload what `save_pretrained` writes; returns the commit's address. `options` are the mixin's."""
         try:
             return super().push_to_hub(repo_id, **options)
         except (RimError, TypeError):
@@ -157,12 +150,15 @@ class Pretrained(
         return {"format": FORMAT, "profile": self.profile.to_dict(), "card": card}
 
 
-def _profile(header: dict[str, Any], path: Path) -> Profile:
+def _read_header(path: Path) -> tuple[Profile, dict[str, Any]]:
+    """Profile and card of a checkpoint."""
+    header = weights.read_header(path, FORMAT)
     settings = header.get("profile")
     if not isinstance(settings, dict):
         raise RimError(f"{path}: its header has no profile", path=path)
     try:
-        return Profile.from_dict(settings, str(path))
+        stored = Profile.from_dict(settings, str(path))
     except RimError:  # how another version trained must not keep the weights from being read
         known = {key: settings[key] for key in ("name", "seed", "model") if key in settings}
-        return Profile.from_dict(known, str(path))
+        stored = Profile.from_dict(known, str(path))
+    return stored, header.get("card") or {}
