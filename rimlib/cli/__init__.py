@@ -9,7 +9,7 @@ from importlib import import_module, metadata
 from typing import Any
 
 import rimlib
-from rimlib.cli import data, matte
+from rimlib.cli import data, matte, pool
 from rimlib.errors import RimError, require
 
 TRAININGS = {  # command: module of `rimlib.training`, which reads its own options; what it does
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"rimlib {rimlib.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     matte.add_command(commands, _add)
+    pool.add_commands(commands, _add)
     data.add_commands(commands, _add)
     for name, (_, text) in TRAININGS.items():
         commands.add_parser(name, help=text, add_help=False)  # for the list alone, see `_run`
