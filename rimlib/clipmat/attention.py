@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -55,7 +57,7 @@ class SelfAttention(nn.Module):
         return self.out_proj(y.transpose(1, 2).flatten(2)), None  # (B, N, D)
 
 
-def replace_attention(transformer: nn.Module, causal: bool) -> None:
+def replace_attention(transformer: Any, causal: bool) -> None:
     """Give each block of an open_clip transformer a `SelfAttention`, in place."""
     for block in transformer.resblocks:
         block.attn = SelfAttention(block.attn, causal)

@@ -8,6 +8,8 @@ embedding is the class token times its projection, its text embedding the end-of
 
 from __future__ import annotations
 
+from typing import Any
+
 import open_clip
 import torch
 from timm.layers import resample_abs_pos_embed, resample_patch_embed
@@ -94,7 +96,7 @@ class Backbone(nn.Module):
         return words + context
 
 
-def resize_visual(visual: nn.Module, image_size: int) -> None:
+def resize_visual(visual: Any, image_size: int) -> None:
     """Give a vision transformer the patch of 16 pixels and the grid of positions of `image_size`, in place."""
     with torch.no_grad():
         if visual.patch_size != (PATCH, PATCH):

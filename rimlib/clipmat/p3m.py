@@ -173,7 +173,7 @@ def stage(before: int, inside: int, after: int) -> nn.Sequential:
 
 def unpool(x: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
     """Twice the size: each value at the maximum of its pool, by the encoder's `indices`, and zero elsewhere."""
-    return F.max_unpool2d(x, indices, kernel_size=2, stride=2)
+    return F.max_unpool2d(x, indices, kernel_size=(2, 2), stride=(2, 2))
 
 
 def upsample(x: torch.Tensor, scale: int) -> torch.Tensor:
