@@ -7,8 +7,9 @@ Four measurements, all of the shipped checkpoint:
 
     photographs  RW-mini, every matte's fixed sentence
     drawn        scenes of the drawn pool, whose mattes are known exactly, by category
-    soft         where the truth is soft (0.05 < alpha < 0.95), on seen mattes that were localised: the mean |error| of the matte, of the
-                 same matte cut at one half, and of the truth cut at one half, which is the best that a binary mask could do there
+    soft         where the truth is soft (0.05 < alpha < 0.95), on seen mattes that were localised: the mean |error|
+                 of the matte, of the same matte cut at one half, and of the truth cut at one half, which is the best
+                 that a binary mask could do there
     sentences    all four sentences of each seen entity, by kind
 
 Progress goes to stderr; the last line of stdout is one JSON object. `--save` writes the run record.

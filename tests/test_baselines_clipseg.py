@@ -60,7 +60,7 @@ def test_the_shipped_clip_is_the_same_under_the_other_names():
 
 
 def test_the_words_are_not_drowned_at_the_start():
-    """What two sentences make of one picture differs, through the whole fresh decoder on the shipped CLIP, by much of what is there."""
+    """Two sentences give one image clearly different mattes, through the whole fresh decoder on the shipped CLIP."""
     from rimlib.io.images import resize
     from rimlib.refmatte.example import example
 

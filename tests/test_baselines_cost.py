@@ -28,7 +28,7 @@ def test_resnet_101_costs_what_torchvision_says():
 
 
 def vit(width, blocks, tokens):
-    """Products of a vision transformer's blocks: twelve width squared for each token, and attention's two for each pair of tokens."""
+    """Products of a vision transformer's blocks: 12 width^2 for each token, and attention's two for each pair."""
     return blocks * (12 * tokens * width**2 + 2 * tokens**2 * width)
 
 

@@ -1,4 +1,4 @@
-"""MDETR: its parts against transformers' DETR and against naive twins, its matching against brute force, public weights."""
+"""MDETR: its parts against transformers' DETR and naive twins, its matching against brute force, public weights."""
 
 import itertools
 import math
@@ -284,9 +284,11 @@ def test_a_sentence_that_fits_nothing_teaches_that_nothing_fits(model):
     model.zero_grad()
 
 
+QUERY = "text_encoder.encoder.layer.11.attention.self.query.weight"
+
 PUBLIC_NAMES = {  # a name of each kind in the public file, and ours
     "detr.backbone.0.body.layer3.22.bn3.running_var": "trunk.layer3.22.bn3.running_var",
-    "detr.transformer.text_encoder.encoder.layer.11.attention.self.query.weight": "text_encoder.encoder.layer.11.attention.self.query.weight",
+    f"detr.transformer.{QUERY}": QUERY,
     "detr.transformer.resizer.fc.weight": "resize_words.weight",
     "detr.transformer.resizer.layer_norm.bias": "norm_words.bias",
     "detr.transformer.encoder.layers.5.norm2.weight": "fusion.encoder.5.norm2.weight",
@@ -314,7 +316,7 @@ def test_public_names_are_ours():
 
 
 def published_layout():
-    """The names and shapes of the public file with masks, written out from MDETR's own modules: not by our table of names."""
+    """Names and shapes of the public file with masks, written out from MDETR's own modules, not by our table of names."""
     from torchvision.models import resnet101
 
     d, layout = 256, {}

@@ -1,4 +1,4 @@
-"""The pipelines of public parts: Grounding DINO → SAM 2 → trimap → ViTMatte, and a baseline's mask → trimap → ViTMatte."""
+"""Pipelines of public parts: Grounding DINO → SAM 2 → trimap → ViTMatte, and a baseline's mask → trimap → ViTMatte."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Cut-outs become a pool in the shipped pool's format: complete or not there, computed once, and nothing outside the folder."""
+"""Cut-outs become a pool in the shipped format: complete or not there, computed once, nothing outside the folder."""
 
 import csv
 import json

@@ -15,7 +15,7 @@ RIM = [sys.executable, "-m", "rimlib"]
 
 
 def test_help_loads_nothing_heavy():
-    code = "import sys, rimlib.cli\ntry: rimlib.cli.main(['--help'])\nexcept SystemExit: pass\nprint([m for m in sys.modules])"
+    code = "import sys, rimlib.cli\ntry: rimlib.cli.main(['--help'])\nexcept SystemExit: pass\nprint(list(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "'rimlib.cli'" in loaded
     for module in ("torch", "numpy", "cv2", "papermill", "PIL"):
@@ -65,7 +65,8 @@ def test_an_interruption_is_status_130(monkeypatch):
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path):
-    code = "import sys; from rimlib import cli, profile; profile.load = lambda *_, **__: [print('x' * 99) for _ in range(9999)]; "
+    code = "import sys; from rimlib import cli, profile; "
+    code += "profile.load = lambda *_, **__: [print('x' * 99) for _ in range(9999)]; "
     code += "sys.exit(cli.main(['plan']))"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.stdout.readline()

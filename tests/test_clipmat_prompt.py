@@ -14,7 +14,7 @@ from rimlib.clipmat.clip_weights import create_clip
 from rimlib.clipmat.tokenizer import Tokenizer
 from rimlib.errors import RimError
 
-# As the supplement prints it (Sec. 3, "Matting-related prefix templates"): nine, of which the second and the third are one.
+# As the supplement prints it (Sec. 3, "Matting-related prefix templates"): nine, of which the second equals the third.
 PRINTED = [
     "{keyword}",
     "a photo of a {keyword}",

@@ -135,9 +135,11 @@ def test_another_process_draws_the_same(pool):
     program = (
         "import sys; sys.path[:] = eval(sys.argv[1]); from rimlib.entities import drawn; import hashlib\n"
         f"pool = drawn.load(size={SIZE})\n"
-        "print([hashlib.sha256(pool.cutout(n)[1].tobytes()).hexdigest() for n in ('drawn-net-0', 'drawn-smoke-2')], [e.color for e in pool.entities])"
+        "alphas = [pool.cutout(name)[1].tobytes() for name in ('drawn-net-0', 'drawn-smoke-2')]\n"
+        "print([hashlib.sha256(alpha).hexdigest() for alpha in alphas], [entity.color for entity in pool.entities])"
     )
-    here = f"{[hashlib.sha256(pool.cutout(n)[1].tobytes()).hexdigest() for n in ('drawn-net-0', 'drawn-smoke-2')]} {[e.color for e in pool.entities]}"
+    alphas = [pool.cutout(name)[1].tobytes() for name in ("drawn-net-0", "drawn-smoke-2")]
+    here = f"{[hashlib.sha256(alpha).hexdigest() for alpha in alphas]} {[entity.color for entity in pool.entities]}"
     for salt in "12":
         run = subprocess.run(
             [sys.executable, "-c", program, repr(sys.path)],

@@ -1,4 +1,4 @@
-"""RW-mini: that it is whole, that its sentences and credits are in order, and that its mattes follow from its trimaps."""
+"""RW-mini: it is whole, its sentences and credits are in order, and its mattes follow from its trimaps."""
 
 import shutil
 from collections import defaultdict

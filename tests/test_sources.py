@@ -136,7 +136,7 @@ def test_the_papers_counts_stand_beside_ours(tmp_path, source_name, train, test)
 
 
 def test_the_papers_counts_add_up():
-    """Paper: Sec. 3.3: 9,186 people, 1,800 animals and 813 things to train on; 977, 200 and 211 to test on; 108 test things move."""
+    """Paper: Sec. 3.3: people, animals, things: 9,186, 1,800, 813 to train on; 977, 200, 211 to test on; 108 things move."""
     total = Counter()
     for layout in public.LAYOUTS.values():
         for part in layout.parts:
@@ -341,7 +341,8 @@ def test_art_names_the_package_that_is_missing(tmp_path):
 
 
 def test_art_reads_the_tables_of_the_shipped_pool(tmp_path):
-    head = "source,path,name,kind,category,salient,transparent,wispy,gender,age,clothes,color,person,faces,licence,credit,note\n"
+    head = "source,path,name,kind,category,salient,transparent,wispy,gender,age,clothes,color,person,faces,"
+    head += "licence,credit,note\n"
     (tmp_path / "selection.csv").write_text(
         head
         + "stamps,usr/a.png,human-1,person,human,1,0,0,male,adult,coat,,p1,1 2 9 8;3 3.6 5 5,GPL,me,\n"

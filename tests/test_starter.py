@@ -133,7 +133,8 @@ def test_the_builder_names_the_package_that_is_missing(tmp_path):
 
 
 def test_a_pool_is_built_from_packages_and_tables(tmp_path):
-    head = "source,path,name,kind,category,salient,transparent,wispy,gender,age,clothes,color,person,faces,licence,credit\n"
+    head = "source,path,name,kind,category,salient,transparent,wispy,gender,age,clothes,color,person,faces,"
+    head += "licence,credit\n"
     rows = "art,usr/a.png,human-1,person,human,1,0,0,male,adult,coat,teal,p1,20 20 60 60,GPL,me|you\n"
     rows += "art,usr/a.png,glass,thing,glass,0,1,0,,,,,,,GPL,me\n"
     files.write_atomically(tmp_path / "tables/selection.csv", head + rows)

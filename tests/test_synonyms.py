@@ -1,4 +1,4 @@
-"""The words for entities: the table holds together, says what the paper says, and WordNet's candidates are read from any database."""
+"""The words for entities: the table holds together, has what the paper has, and WordNet is read from any database."""
 
 import json
 import re
@@ -14,8 +14,8 @@ from tools import wordnet
 
 TABLE = json.loads((Path(synonyms.__file__).parent / "categories.json").read_text(encoding="utf-8"))
 AM2K = (
-    "alpaca antelope bear camel cat cattle deer dog elephant giraffe horse kangaroo leopard lion monkey rabbit rhinoceros sheep tiger "
-    "zebra"
+    "alpaca antelope bear camel cat cattle deer dog elephant giraffe horse kangaroo leopard lion monkey rabbit "
+    "rhinoceros sheep tiger zebra"
 ).split()
 PAPER = (
     "human",
@@ -230,7 +230,8 @@ def test_words_of_other_data_sets_name_our_categories():
     assert synonyms.category_of("bird of prey") is None  # wider words name nothing
 
 
-SENSES = {  # offset: lexicographer's file, names, hypernyms; the files are 5 animal, 6 artifact, 18 person, 4 act, 3 Tops
+# offset: lexicographer's file, names, hypernyms; the files are 5 animal, 6 artifact, 18 person, 4 act, 3 Tops
+SENSES = {
     100: (3, ["animal", "brute", "creature"], []),
     200: (5, ["bird"], [100]),
     300: (5, ["owl", "bird_of_minerva"], [200]),

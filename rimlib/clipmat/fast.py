@@ -4,11 +4,9 @@ Some maps of the literal modules are larger than they need to be. Their siblings
 checkpoints and the same results, forward and backward, to rounding:
 
 * Max pooling of a 1x1 convolution (Eq. 7) needs, for each window, only the largest value and the place of the pixel
-that
-  has it: the map at full resolution with Dv / 2 channels never exists.
+  that has it: the map at full resolution with Dv / 2 channels never exists.
 * A 3x3 convolution after a bilinear upsampling is one linear map: its nine taps are applied to the small map, as one
-1x1
-  convolution, and then upsampled and shifted. The large map with many channels never exists.
+  1x1 convolution, and then upsampled and shifted. The large map with many channels never exists.
 
 The siblings do not call all of their submodules: hooks, FLOP counters and export are for the literal model.
 """

@@ -46,8 +46,8 @@ class _AllSet(TorchDispatchMode):
 def costs(method: str) -> dict[str, Cost]:
     """Costs of a method's networks at the paper's sizes, by name. Raises RimError for an unknown method.
 
-    >>> [f"{cost.parameters / 1e6:.1f} M, {cost.macs / 1e9:.0f} GMAC" for part, cost in
-    costs("clipseg").items()] ['150.7 M, 109 GMAC']
+    >>> [f"{cost.parameters / 1e6:.1f} M, {cost.macs / 1e9:.0f} GMAC" for cost in costs("clipseg").values()]
+    ['150.7 M, 109 GMAC']
     """
     if method not in _PARTS:
         raise RimError(f"method {method!r}: its cost is not known; there are {', '.join(_PARTS)}", setting="method")
