@@ -316,7 +316,7 @@ def test_public_names_are_ours():
 
 
 def published_layout():
-    """Names and shapes of the public file with masks, written out from MDETR's own modules, not by our table of names."""
+    """Names and shapes of the public file with masks, written out from MDETR's own modules, not from our table."""
     from torchvision.models import resnet101
 
     d, layout = 256, {}
