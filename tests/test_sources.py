@@ -136,7 +136,7 @@ def test_the_papers_counts_stand_beside_ours(tmp_path, source_name, train, test)
 
 
 def test_the_papers_counts_add_up():
-    """Paper: Sec. 3.3: people, animals, things: 9,186, 1,800, 813 in training, 977, 200, 211 in test; 108 things move."""
+    """Paper: Sec. 3.3: people, animals, things: 9,186, 1,800, 813 in training, 977, 200, 211 in test; 108 move."""
     total = Counter()
     for layout in public.LAYOUTS.values():
         for part in layout.parts:
