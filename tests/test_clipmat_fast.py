@@ -148,7 +148,9 @@ def test_in_bfloat16_the_projection_is_near():
 
 @pytest.mark.parametrize("window", [2, 8])
 def test_slices_join(window, monkeypatch):
-    monkeypatch.setattr(fast, "_parts", lambda rows: [slice(start, start + 7) for start in range(0, len(rows), 7)])
+    monkeypatch.setattr(
+        fast, "_parts", lambda pixels, channels: [slice(start, start + 7) for start in range(0, len(pixels), 7)]
+    )
     torch.manual_seed(0)
     images, projection = torch.rand(2, 3, 32, 48), torch.nn.Conv2d(3, 10, 1)
     outputs = [fast.maxpool_projection(images, projection, window), F.max_pool2d(projection(images), window)]

@@ -174,8 +174,8 @@ class _MaxpoolProjection(torch.autograd.Function):
             matrix = torch.cat([weight.flatten(1).T, bias[None]]).to(dtype)  # (4, C)
             best = torch.empty(len(pixels), matrix.shape[1], dtype=dtype, device=images.device)  # (B*h*w, C)
             where = torch.empty_like(best, dtype=torch.uint8)  # 16 * 16 places just fit
-            for part in _parts(best):
-                best[part], where[part] = _running_maximum(pixels[part], matrix)
+            for part in _parts(pixels, matrix.shape[1]):
+                best[part], where[part] = _maximum(pixels[part], matrix)
         ctx.save_for_backward(pixels, where)
         ctx.dtype = weight.dtype
         return best.view(batch, rows, columns, -1).permute(0, 3, 1, 2)
@@ -184,35 +184,38 @@ class _MaxpoolProjection(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
         pixels, where = ctx.saved_tensors
         gradient = gradient.permute(0, 2, 3, 1).reshape(where.shape)  # (B*h*w, C)
-        sums = torch.stack([_sums(pixels[part], where[part], gradient[part]) for part in _parts(where)])
+        parts = _parts(pixels, where.shape[1])
+        sums = torch.stack([_sums(pixels[part], where[part], gradient[part]) for part in parts])
         total = sums.sum(0).to(ctx.dtype)  # (C, 4)
         return None, total[:, :-1, None, None], total[:, -1], None
 
 
-def _running_maximum(pixels: torch.Tensor, matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _maximum(pixels: torch.Tensor, matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Largest projection of the pixels (n, s*s, 4) of each window, and the place of the first that has it: (n, C)."""
-    best = pixels[:, 0] @ matrix
-    where, value, higher = torch.zeros_like(best), torch.empty_like(best), torch.empty_like(best)
-    for place in range(1, pixels.shape[1]):
-        torch.mm(pixels[:, place], matrix, out=value)
-        # Places only grow, so the last one that was higher is the largest; numbers to 256 are exact even in bfloat16.
-        torch.gt(value, best, out=higher)
-        torch.maximum(where, higher.mul_(place), out=where)
-        torch.maximum(best, value, out=best)
-    return best, where
+    count, places = pixels.shape[:2]
+    # As a map of n x s*s pixels, channels last; a window is a row of it.
+    rows = (pixels @ matrix).permute(2, 0, 1)[None]  # (1, C, n, s*s)
+    best, index = F.max_pool2d(rows, (1, places), return_indices=True)  # (1, C, n, 1)
+    first = torch.arange(0, count * places, places, device=index.device)
+    return best[0, :, :, 0].T, index[0, :, :, 0].T - first[:, None]
 
 
 def _sums(pixels: torch.Tensor, where: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     """Sum over windows of gradient (n, C) times the pixel with the maximum: (C, 4)."""
     if pixels.shape[1] == 4:  # 2 x 2: one place after another is quicker than a lookup
-        products = [((where == place) * gradient).T @ pixels[:, place].to(gradient.dtype) for place in range(4)]
+        where, here = where.to(gradient.dtype), torch.empty_like(gradient)
+        products = []
+        for place in range(4):
+            torch.eq(where, place, out=here)
+            products.append(here.mul_(gradient).T @ pixels[:, place].to(gradient.dtype))
         return torch.stack(products).sum(0, dtype=torch.float64)
     planes, index = pixels.permute(2, 0, 1).contiguous(), where.long()
     chosen = [(plane.gather(1, index) * gradient).sum(0, dtype=torch.float64) for plane in planes]
     return torch.stack(chosen, dim=1)
 
 
-def _parts(rows: torch.Tensor) -> list[slice]:
-    """Slices of a long dimension: few rows stay in a CPU's cache; a GPU wants many."""
-    step = 1024 if rows.device.type == "cpu" else 65536
-    return [slice(start, start + step) for start in range(0, len(rows), step)]
+def _parts(pixels: torch.Tensor, channels: int) -> list[slice]:
+    """Slices of windows (n, s*s, 4): the projections of few stay in a CPU's cache; a GPU wants many."""
+    most = 2**18 if pixels.device.type == "cpu" else 2**25
+    step = max(1, most // (pixels.shape[1] * channels))
+    return [slice(start, start + step) for start in range(0, len(pixels), step)]
