@@ -138,15 +138,18 @@ class Worker:
 
     def turn(self) -> float:
         """Seconds of some steps."""
-        assert self.process.stdin is not None
-        print("go", file=self.process.stdin, flush=True)
-        return self._read()
+        return float(self._turn())
 
     def end(self) -> dict[str, Any]:
         """What the process found, after its last turn."""
-        found = self.turn()
+        found = self._turn()
         self.process.wait()
         return found
+
+    def _turn(self) -> Any:
+        assert self.process.stdin is not None
+        print("go", file=self.process.stdin, flush=True)
+        return self._read()
 
     def _read(self) -> Any:
         assert self.process.stdout is not None
@@ -178,7 +181,7 @@ def work(names: dict[str, str], options: argparse.Namespace) -> None:
     import torch
 
     if options.float32:
-        loop.precision = lambda device: "float32"
+        loop.__dict__["precision"] = lambda device: "float32"  # of either tree
     total = WARM + options.steps * options.rounds + 1
     profile = profiles.load("tiny", train__checkpoint_seconds=1e9)
     arrays, batches = np.load(options.folder / "batches.npz"), []

@@ -11,10 +11,11 @@ import torch
 import torch.nn.functional as F
 
 from rimlib import profile as profiles
-from rimlib.clipmat import CLIPMat, fast
+from rimlib.clipmat import CLIPMat, fast, fast_losses, fast_ops, losses
 from rimlib.clipmat.decoders import DetailsDecoder, SemanticDecoder, Upsample
 from rimlib.clipmat.details import DetailsExtractor
 from rimlib.clipmat.losses import clipmat_loss
+from rimlib.clipmat.model import ImageFeatures, TextFeatures
 
 TINY = profiles.load("tiny", model__image_size=64, model__text_length=16, model__dropout=0.0)
 TOLERANCE = 1e-5
@@ -111,13 +112,43 @@ def test_a_whole_model_learns_the_same(model):
         torch.testing.assert_close(ours, literal, atol=2e-4 * largest, rtol=0)  # through many layers
 
 
+@pytest.mark.parametrize("index", [[0, 0, 1, 1, 2, 2], [0, 1, 2], [0, 1, 1, 2], [0, 1, 0, 1, 2, 2]])
+@pytest.mark.parametrize("switch", ["", "tsp", "match", "details_text"])
+def test_sentences_of_an_image_share_its_features(index, switch):
+    torch.manual_seed(0)
+    settings = replace(TINY.model, **{switch: False} if switch else {})
+    model = randomised(CLIPMat.from_profile(replace(TINY, model=settings), "random"), True)
+    images, tokens = torch.rand(3, 3, 64, 64), model.tokenize([f"the {number} dogs" for number in range(len(index))])
+    features, text = model.encode_image(images), model.encode_text(tokens)
+    leaves = [value.detach().requires_grad_() for value in (features.tokens, *features.details, *vars(text).values())]
+
+    def call(model: CLIPMat) -> torch.Tensor:
+        image, words = ImageFeatures(leaves[0], [], leaves[1:5]), TextFeatures(*leaves[5:])
+        output = model.matte(image, words, torch.tensor(index))
+        scores = [] if output.match is None else [output.match.flatten()]
+        return torch.cat([output.trimap_logits.flatten(), output.detail.flatten(), *scores])
+
+    model.backbone = model.extractors = model.context = None  # their gradients are not this test's
+    assert_equal(both_ways(model, leaves if model.match else leaves[:-1], call))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (70, 95)])
+def test_the_laplacian_losses(size):
+    torch.manual_seed(0)
+    maps = [torch.randn(3, 1, *size, requires_grad=True) for _ in range(2)]
+    outputs = [torch.stack(module.laplacian_losses(maps)) for module in (fast_losses, losses)]
+    torch.testing.assert_close(*outputs, atol=TOLERANCE * outputs[1].max().item(), rtol=0)
+    ours, literal = (torch.cat(torch.autograd.grad(output @ torch.tensor([1.0, -2.0]), maps)) for output in outputs)
+    torch.testing.assert_close(ours, literal, atol=TOLERANCE * literal.abs().max().item(), rtol=0)
+
+
 def test_parameters_are_shared_and_the_way_back_is_open(model):
     before, kinds = dict(model.state_dict(keep_vars=True)), [type(module) for module in model.modules()]
     assert fast.optimize(model) is model
     after = model.state_dict(keep_vars=True)
     assert before.keys() == after.keys() and all(before[name] is after[name] for name in after)
     changed = [new for new, old in zip(model.modules(), kinds) if type(new) is not old]
-    assert len(changed) == 6  # four levels, two decoders
+    assert len(changed) == 15  # the model, four levels, two decoders and their six blocks, the score map, TSP
     assert all(isinstance(module, old) for module, old in zip(model.modules(), kinds))
     assert [type(module) for module in fast.optimize(fast.optimize(model), False).modules()] == kinds
 
@@ -138,7 +169,7 @@ def test_in_bfloat16_the_projection_is_near():
     images, projection = torch.rand(2, 3, 32, 32), torch.nn.Conv2d(3, 8, 1)
     expected = F.max_pool2d(projection(images), 4)
     with torch.autocast("cpu", torch.bfloat16):
-        ours = fast.maxpool_projection(images, projection, 4)
+        ours = fast_ops.maxpool_projection(images, projection, 4)
     assert ours.dtype == torch.bfloat16 and (ours - expected).abs().max() < 0.05
     (wanted,) = torch.autograd.grad(expected.sum(), projection.weight)
     (found,) = torch.autograd.grad(ours.float().sum(), projection.weight)
@@ -149,11 +180,11 @@ def test_in_bfloat16_the_projection_is_near():
 @pytest.mark.parametrize("window", [2, 8])
 def test_slices_join(window, monkeypatch):
     monkeypatch.setattr(
-        fast, "_parts", lambda pixels, channels: [slice(start, start + 7) for start in range(0, len(pixels), 7)]
+        fast_ops, "_parts", lambda pixels, channels: [slice(start, start + 7) for start in range(0, len(pixels), 7)]
     )
     torch.manual_seed(0)
     images, projection = torch.rand(2, 3, 32, 48), torch.nn.Conv2d(3, 10, 1)
-    outputs = [fast.maxpool_projection(images, projection, window), F.max_pool2d(projection(images), window)]
+    outputs = [fast_ops.maxpool_projection(images, projection, window), F.max_pool2d(projection(images), window)]
     torch.testing.assert_close(*outputs, atol=1e-6, rtol=0)
     upstream = torch.randn_like(outputs[0])
     ours, wanted = (torch.autograd.grad(output, projection.parameters(), upstream) for output in outputs)
@@ -168,7 +199,7 @@ def test_a_convolution_of_an_upsampled_map_borders_included(scale, outputs):
     layer = torch.nn.Conv2d(5, outputs, 3, padding=1).double()
     inputs = (x, layer.weight, layer.bias)
     expected = layer(Upsample(scale)(x))
-    ours = fast.convolve_upsampled(x, layer.weight, scale, layer.bias)
+    ours = fast_ops.convolve_upsampled(x, layer.weight, scale, layer.bias)
     torch.testing.assert_close(
         ours, expected, atol=1e-12, rtol=1e-12
     )  # the weights of upsampling are multiples of 1/16
@@ -178,11 +209,11 @@ def test_a_convolution_of_an_upsampled_map_borders_included(scale, outputs):
 
 
 def test_after_inference_mode_it_can_still_be_trained_with():
-    fast.shifted_upsampling.cache_clear()
+    fast_ops.shifted_upsampling.cache_clear()
     x, weight = torch.randn(1, 2, 3, 3), torch.randn(1, 2, 3, 3, requires_grad=True)
     with torch.inference_mode():
-        fast.convolve_upsampled(x, weight, 2)
-    fast.convolve_upsampled(x, weight, 2).sum().backward()
+        fast_ops.convolve_upsampled(x, weight, 2)
+    fast_ops.convolve_upsampled(x, weight, 2).sum().backward()
     assert weight.grad is not None
 
 

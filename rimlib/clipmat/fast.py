@@ -1,12 +1,15 @@
 """The same model, computed cheaper: `fast.optimize(model)`.
 
-Some maps of the literal modules are larger than they need to be. Their siblings here have the same parameters, the same
-checkpoints and the same results, forward and backward, to rounding:
+Some maps of the literal modules are larger than they need to be, and some work is done more than once. Their siblings
+here have the same parameters, the same checkpoints and the same results, forward and backward, to rounding:
 
 * Max pooling of a 1x1 convolution (Eq. 7) needs, for each window, only the largest value and the place of the pixel
   that has it: the map at full resolution with Dv / 2 channels never exists.
 * A 3x3 convolution after a bilinear upsampling is one linear map: its nine taps are applied to the small map, as one
   1x1 convolution, and then upsampled and shifted. The large map with many channels never exists.
+* Several sentences of one image share its norms, its projections and its details: these are computed once and
+  broadcast, instead of repeating the image for each sentence.
+* A ReLU writes over the output of a batch norm, which nothing else reads.
 
 The siblings do not call all of their submodules: hooks, FLOP counters and export are for the literal model.
 """
@@ -14,18 +17,20 @@ The siblings do not call all of their submodules: hooks, FLOP counters and expor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rimlib.clipmat.decoders import PATCH_LEVEL, DetailsDecoder, SemanticDecoder
+from rimlib.clipmat.decoders import PATCH_LEVEL, ConvBlock, DetailsDecoder, SemanticDecoder
 from rimlib.clipmat.details import DetailsExtractor
+from rimlib.clipmat.fast_ops import convolve_upsampled, maxpool_projection
+from rimlib.clipmat.model import CLIPMat, ImageFeatures, Output, TextFeatures
+from rimlib.clipmat.popup import TextDrivenPopup
+from rimlib.clipmat.score_map import ScoreMap
 
 Model = TypeVar("Model", bound=nn.Module)
-FEW = 8  # below this many output channels, one product of matrices for each
 
 
 def optimize(model: Model, enabled: bool = True) -> Model:
@@ -56,7 +61,17 @@ class FastDetailsExtractor(DetailsExtractor):
         # A convolution of a concatenation is the sum of two.
         weight_visual, weight_image = self.mix.weight.chunk(2, dim=1)
         x_f = convolve_upsampled(self.norm_visual(visual), weight_visual, 2 ** (PATCH_LEVEL - self.level))
-        return F.relu(self.norm(x_f + F.conv2d(x_m, weight_image, padding=1)))
+        return F.relu_(self.norm(x_f + F.conv2d(x_m, weight_image, padding=1)))
+
+
+class FastConvBlock(ConvBlock):
+    """`ConvBlock` whose ReLU is in place."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """As `ConvBlock.forward`."""
+        for layer in self:
+            x = F.relu_(x) if isinstance(layer, nn.ReLU) else layer(x)
+        return x
 
 
 class FastSemanticDecoder(SemanticDecoder):
@@ -72,150 +87,70 @@ class FastDetailsDecoder(DetailsDecoder):
     """`DetailsDecoder` without the map of S x S with its channels."""
 
     def forward(self, details: Sequence[torch.Tensor], text: torch.Tensor | None = None) -> torch.Tensor:
-        """As `DetailsDecoder.forward`."""
-        x = details[0] if text is None else details[0] + text
+        """As `DetailsDecoder.forward`; `text` may have several rows for each of the details, one after another."""
+        x = details[0] if text is None else _add(text, details[0])
         for number, stage in enumerate(self.stages):
             if number > 0:
                 x = self.upsample(x)
             if 0 < number < len(details):
-                x = x + details[number]
+                x = _add(x, details[number])
             x = stage(x)
         return convolve_upsampled(x, self.d0.weight, 2, self.d0.bias)
 
 
+class FastScoreMap(ScoreMap):
+    """`ScoreMap` that projects an image once."""
+
+    def forward(self, visual: torch.Tensor, sentence: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `ScoreMap.forward`; `sentence` may have several rows for each of `visual`, one after another."""
+        patches = F.normalize((visual[:, 1:] @ self.visual_proj).float(), dim=-1)  # (B, N, E)
+        words = F.normalize((sentence @ self.text_projection).float(), dim=-1)  # (B k, E)
+        cosines = words.unflatten(0, (len(patches), -1)) @ patches.transpose(1, 2)  # (B, k, N)
+        logits = self.scale * cosines.flatten(0, 1) + self.bias  # (B k, N)
+        return self.as_map(logits), self.embed(logits)
+
+
+class FastTextDrivenPopup(TextDrivenPopup):
+    """`TextDrivenPopup` that norms an image once."""
+
+    def visual_tokens(self, visual: torch.Tensor, count: int) -> torch.Tensor:
+        """As `TextDrivenPopup.visual_tokens`; `count` may be a multiple of the rows of `visual`."""
+        x = self.norm_visual(visual)  # (B, 1+N, D)
+        return x[:, None].expand(-1, count // len(x), -1, -1).flatten(0, 1)  # (B k, 1+N, D)
+
+
+class FastCLIPMat(CLIPMat):
+    """`CLIPMat` whose sentences share what their image has in common."""
+
+    def matte(self, image: ImageFeatures, text: TextFeatures, image_index: torch.Tensor | None = None) -> Output:
+        """As `CLIPMat.matte`."""
+        if image_index is not None and self._in_turns(image_index, len(image.tokens)):
+            image_index = None  # the siblings broadcast
+        return super().matte(image, text, image_index)
+
+    def _in_turns(self, image_index: torch.Tensor, images: int) -> bool:
+        """Have all images equally many sentences, one after another, and can every module broadcast?"""
+        if image_index.device.type != "cpu" or self.details_text is None:  # to look at it would wait for a GPU
+            return False
+        if not isinstance(self.popup, FastTextDrivenPopup) or len(image_index) % images:
+            return False
+        return torch.equal(image_index, torch.arange(images).repeat_interleave(len(image_index) // images))
+
+
 SIBLINGS = {
+    CLIPMat: FastCLIPMat,
+    ConvBlock: FastConvBlock,
     DetailsExtractor: FastDetailsExtractor,
     SemanticDecoder: FastSemanticDecoder,
     DetailsDecoder: FastDetailsDecoder,
+    ScoreMap: FastScoreMap,
+    TextDrivenPopup: FastTextDrivenPopup,
 }
 
 
-def convolve_upsampled(
-    x: torch.Tensor, weight: torch.Tensor, scale: int, bias: torch.Tensor | None = None
-) -> torch.Tensor:
-    """`conv2d(upsample(x, scale), weight, bias, padding=1)` with bilinear upsampling, not holding the upsampled map.
-
-    Args:
-        x: (B, C, h, w).
-        weight: (O, C, 3, 3).
-        scale: factor of both sides.
-        bias: (O,).
-
-    Returns:
-        (B, O, h * scale, w * scale).
-    """
-    if scale == 1:
-        return F.conv2d(x, weight, bias, padding=1)
-    batch, inputs, height, width = x.shape
-    out = len(weight)
-    if out < FEW:  # each output a map of its own
-        taps = F.conv2d(x, weight.permute(0, 2, 3, 1).flatten(0, 2)[:, :, None, None])  # (B, O*3*3, h, w)
-        taps = taps.unflatten(1, (out, 3, 3)).permute(0, 1, 2, 4, 3, 5).reshape(batch, out, 3 * height, 3 * width)
-        rows, columns = (shifted_upsampling(size, scale, taps.dtype, taps.device) for size in (height, width))
-        y = rows @ taps @ columns.T  # (B, O, H, W)
-        return y if bias is None else y + bias[:, None, None]
-    # Channels last: each step is one product of matrices, and no memory moves between them.
-    kernel = weight.permute(2, 1, 3, 0).reshape(3, inputs, 3 * out)  # the rows' taps first
-    taps = x.permute(0, 2, 3, 1).reshape(batch, 1, height * width, inputs) @ kernel  # (B, 3, h*w, 3*O)
-    rows, columns = (shifted_upsampling(size, scale, taps.dtype, taps.device) for size in (height, width))
-    y = rows @ taps.view(batch, 3 * height, width * 3 * out)  # (B, H, w*3*O)
-    y = y.view(batch * height * scale, 3 * width, out)
-    columns = columns.unflatten(1, (3, width)).transpose(1, 2).flatten(1)  # (W, w*3), the order of the taps
-    y = (columns.expand(len(y), -1, -1) @ y).view(batch, height * scale, width * scale, out).permute(0, 3, 1, 2)
-    return y if bias is None else y + bias[:, None, None]
-
-
-@lru_cache(maxsize=64)
-def shifted_upsampling(size: int, scale: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """Bilinear upsampling of a line as the three taps of a convolution read it: (size * scale, 3 * size).
-
-    Row p of the first `size` columns is the weights of the tap before pixel p, and so on; outside the line is zero.
-    """
-    with torch.autocast(device.type, enabled=False), torch.inference_mode(False), torch.no_grad():
-        line = F.interpolate(torch.eye(size)[None], scale_factor=scale, mode="linear", align_corners=False)[0].T
-        zero = torch.zeros(1, size)
-        return (
-            torch.cat([zero, line[:-1], line, line[1:], zero])
-            .unflatten(0, (3, -1))
-            .transpose(0, 1)
-            .flatten(1)
-            .to(device, dtype)
-        )
-
-
-def maxpool_projection(images: torch.Tensor, projection: nn.Conv2d, window: int) -> torch.Tensor:
-    """`max_pool2d(projection(images), window)` for a 1x1 convolution, not holding its result.
-
-    The pixels of a window are taken one after another; the largest value and the place of the first pixel that has it
-    are kept. Gradients go to the projection, not to the images.
-
-    Args:
-        images: (B, 3, H, W).
-        projection: from 3 to C channels.
-        window: side of the pooling window, at most 16.
-
-    Returns:
-        (B, C, H / window, W / window).
-    """
-    return _MaxpoolProjection.apply(images, projection.weight, projection.bias, window)
-
-
-class _MaxpoolProjection(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, images: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, window: int) -> torch.Tensor:
-        device = images.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else images.dtype
-        batch, channels, height, width = images.shape
-        rows, columns = height // window, width // window
-        with torch.autocast(device, enabled=False):
-            pixels = F.pad(images.to(dtype), (0, 0, 0, 0, 0, 1), value=1.0)  # (B, 4, H, W): a one for the bias
-            pixels = pixels.view(batch, channels + 1, rows, window, columns, window).permute(0, 2, 4, 3, 5, 1)
-            pixels = pixels.reshape(batch * rows * columns, window * window, channels + 1)
-            matrix = torch.cat([weight.flatten(1).T, bias[None]]).to(dtype)  # (4, C)
-            best = torch.empty(len(pixels), matrix.shape[1], dtype=dtype, device=images.device)  # (B*h*w, C)
-            where = torch.empty_like(best, dtype=torch.uint8)  # 16 * 16 places just fit
-            for part in _parts(pixels, matrix.shape[1]):
-                best[part], where[part] = _maximum(pixels[part], matrix)
-        ctx.save_for_backward(pixels, where)
-        ctx.dtype = weight.dtype
-        return best.view(batch, rows, columns, -1).permute(0, 3, 1, 2)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
-        pixels, where = ctx.saved_tensors
-        gradient = gradient.permute(0, 2, 3, 1).reshape(where.shape)  # (B*h*w, C)
-        parts = _parts(pixels, where.shape[1])
-        sums = torch.stack([_sums(pixels[part], where[part], gradient[part]) for part in parts])
-        total = sums.sum(0).to(ctx.dtype)  # (C, 4)
-        return None, total[:, :-1, None, None], total[:, -1], None
-
-
-def _maximum(pixels: torch.Tensor, matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Largest projection of the pixels (n, s*s, 4) of each window, and the place of the first that has it: (n, C)."""
-    count, places = pixels.shape[:2]
-    # As a map of n x s*s pixels, channels last; a window is a row of it.
-    rows = (pixels @ matrix).permute(2, 0, 1)[None]  # (1, C, n, s*s)
-    best, index = F.max_pool2d(rows, (1, places), return_indices=True)  # (1, C, n, 1)
-    first = torch.arange(0, count * places, places, device=index.device)
-    return best[0, :, :, 0].T, index[0, :, :, 0].T - first[:, None]
-
-
-def _sums(pixels: torch.Tensor, where: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-    """Sum over windows of gradient (n, C) times the pixel with the maximum: (C, 4)."""
-    if pixels.shape[1] == 4:  # 2 x 2: one place after another is quicker than a lookup
-        where, here = where.to(gradient.dtype), torch.empty_like(gradient)
-        products = []
-        for place in range(4):
-            torch.eq(where, place, out=here)
-            products.append(here.mul_(gradient).T @ pixels[:, place].to(gradient.dtype))
-        return torch.stack(products).sum(0, dtype=torch.float64)
-    planes, index = pixels.permute(2, 0, 1).contiguous(), where.long()
-    chosen = [(plane.gather(1, index) * gradient).sum(0, dtype=torch.float64) for plane in planes]
-    return torch.stack(chosen, dim=1)
-
-
-def _parts(pixels: torch.Tensor, channels: int) -> list[slice]:
-    """Slices of windows (n, s*s, 4): the projections of few stay in a CPU's cache; a GPU wants many."""
-    most = 2**18 if pixels.device.type == "cpu" else 2**25
-    step = max(1, most // (pixels.shape[1] * channels))
-    return [slice(start, start + step) for start in range(0, len(pixels), step)]
+def _add(x: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+    """Maps (B k, C, H, W) plus the map (B, C, H, W) that k of them share. All channels last in memory."""
+    if len(x) == len(image):
+        return x + image
+    rows = x.permute(0, 2, 3, 1).unflatten(0, (len(image), -1))  # (B, k, H, W, C)
+    return (rows + image.permute(0, 2, 3, 1)[:, None]).flatten(0, 1).permute(0, 3, 1, 2)

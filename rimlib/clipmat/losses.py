@@ -7,7 +7,7 @@ the paper refers. Predictions p and truths a are (B, 1, H, W) in [0, 1]; each lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,10 +19,15 @@ from rimlib.errors import RimError
 # The last where a model has a score map.
 PARTS = ("ce", "alpha_unknown", "laplacian_unknown", "alpha", "laplacian", "match")
 LEVELS = 5
+Laplacian = Callable[[Sequence[torch.Tensor]], list[torch.Tensor]]
 
 
 def clipmat_loss(
-    output: Any, alpha_true: torch.Tensor, trimap_true: torch.Tensor, weights: Any = None
+    output: Any,
+    alpha_true: torch.Tensor,
+    trimap_true: torch.Tensor,
+    weights: Any = None,
+    laplacian: Laplacian | None = None,
 ) -> dict[str, torch.Tensor]:
     """All parts of the loss and their weighted sum.
 
@@ -31,6 +36,7 @@ def clipmat_loss(
         alpha_true: float (B, 1, S, S) in [0, 1].
         trimap_true: int64 (B, S, S), 0 background, 1 unknown, 2 foreground.
         weights: a mapping or an object with the names of `PARTS`; None is 1 for each (the paper gives none).
+        laplacian: computes the two Laplacian losses; None is `laplacian_losses` (`fast_losses` has a cheaper one).
 
     Returns:
         Scalars, "total" and the names of `PARTS`.
@@ -45,13 +51,14 @@ def clipmat_loss(
             f"train.losses {sorted(weights)}: must be weights for {', '.join(PARTS)}", setting="train.losses"
         )
     unknown = (trimap_true == 1).unsqueeze(1).to(alpha_true.dtype)  # (B, 1, S, S)
-    laplacian_unknown, laplacian = laplacian_losses([(output.detail - alpha_true) * unknown, output.alpha - alpha_true])
+    differences = [(output.detail - alpha_true) * unknown, output.alpha - alpha_true]
+    laplacian_unknown, laplacian_everywhere = (laplacian or laplacian_losses)(differences)
     parts = {
         "ce": F.cross_entropy(output.trimap_logits, trimap_true),
         "alpha_unknown": alpha_loss(output.detail, alpha_true, unknown),
         "laplacian_unknown": laplacian_unknown,
         "alpha": alpha_loss(output.alpha, alpha_true),
-        "laplacian": laplacian,
+        "laplacian": laplacian_everywhere,
     }
     if output.match is not None:
         parts["match"] = score_map_loss(output.match, alpha_true)

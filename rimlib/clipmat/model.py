@@ -158,8 +158,10 @@ class CLIPMat(Pretrained):
         # The end of text has the largest id of all.
         return TextFeatures(features, features[torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=1)])
 
-    def matte(self, image: ImageFeatures, text: TextFeatures) -> Output:
-        """One matte for each row of `image` and `text`, which have as many rows (see `ImageFeatures.select`)."""
+    def matte(self, image: ImageFeatures, text: TextFeatures, image_index: torch.Tensor | None = None) -> Output:
+        """One matte for each row of `text`, with the image of the same row, or with that of `image_index`, int64."""
+        if image_index is not None:
+            image = image.select(image_index)
         scores, embedding = self.match(image.tokens, text.sentence) if self.match else (None, None)
         popup = self.popup(image.tokens, text.tokens, embedding)  # (B, D', S/16, S/16)
         trimap_logits = self.semantic(popup).float()  # (B, 3, S, S)
@@ -176,7 +178,4 @@ class CLIPMat(Pretrained):
             image_index: int64 (B_text,), the image of each sentence; without it the first sentence goes with the first
                 image, and so on.
         """
-        features = self.encode_image(images)
-        if image_index is not None:
-            features = features.select(image_index)
-        return self.matte(features, self.encode_text(tokens))
+        return self.matte(self.encode_image(images), self.encode_text(tokens), image_index)

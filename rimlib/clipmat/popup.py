@@ -57,7 +57,7 @@ class TextDrivenPopup(nn.Module):
         Returns:
             (B, D', h, w).
         """
-        x_v = self.norm_visual(visual)  # Eq. 1
+        x_v = self.visual_tokens(visual, len(text))  # Eq. 1
         x_t = self.norm_text(text)  # Eq. 2
         if score_embedding is not None:
             x_v = x_v + score_embedding
@@ -66,6 +66,10 @@ class TextDrivenPopup(nn.Module):
             x_f = x_v + x_f
         x_f = x_f + self.self_attn(x_f, x_f)  # Eq. 4
         return as_map(self.out(x_f))  # Eq. 5
+
+    def visual_tokens(self, visual: torch.Tensor, count: int) -> torch.Tensor:
+        """Eq. 1: (B, 1+N, D), for `count` = B sentences."""
+        return self.norm_visual(visual)
 
     def cross_attention_weights(
         self, visual: torch.Tensor, text: torch.Tensor, score_embedding: torch.Tensor | None = None

@@ -46,9 +46,17 @@ class ScoreMap(nn.Module):
         patches = F.normalize((visual[:, 1:] @ self.visual_proj).float(), dim=-1)  # (B, N, E)
         words = F.normalize((sentence @ self.text_projection).float(), dim=-1)  # (B, E)
         logits = self.scale * (patches @ words[:, :, None])[..., 0] + self.bias  # (B, N)
-        embedding = F.pad(logits, (1, 0))[..., None] * self.direction  # (B, 1+N, D)
+        return self.as_map(logits), self.embed(logits)
+
+    def embed(self, logits: torch.Tensor) -> torch.Tensor:
+        """Embedding (B, 1+N, D) of logits (B, N)."""
+        return F.pad(logits, (1, 0))[..., None] * self.direction
+
+    @staticmethod
+    def as_map(logits: torch.Tensor) -> torch.Tensor:
+        """Logits (B, N) as (B, 1, h, w)."""
         size = round(logits.shape[1] ** 0.5)
-        return logits.view(-1, 1, size, size), embedding
+        return logits.view(-1, 1, size, size)
 
 
 def score_map_loss(logits: torch.Tensor, alpha_true: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from rimlib.clipmat import fast, prompt
+from rimlib.clipmat import fast, fast_losses, prompt
 from rimlib.clipmat.losses import clipmat_loss
 from rimlib.clipmat.model import CLIPMat
 from rimlib.profile import Profile, Train
@@ -74,7 +74,8 @@ class Training(Task):
         inputs, tokens = batch[0].on(device), batch[1].to(device)
         with loop.autocast(device):
             output = model(inputs["images"], tokens, inputs["image_index"])
-        return clipmat_loss(output, inputs["mattes"], inputs["trimaps"], self.profile.train.losses)
+        laplacian, weights = fast_losses.laplacian_losses, self.profile.train.losses
+        return clipmat_loss(output, inputs["mattes"], inputs["trimaps"], weights, laplacian)
 
     def store(self, model: CLIPMat, path: Path, budget: loop.Budget, metrics: dict[str, Any]) -> None:
         # What is stored names how long it was trained, whatever the profile's own budget.
