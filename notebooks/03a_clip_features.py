@@ -572,8 +572,8 @@ show.table([{"": row, **{title: column[row] for title, column in columns.items()
 rows = table11.rows("paper-b16")
 encoder_rows = [row for row in rows if row.part.startswith("CLIP")]
 show.table([{"part": row.part, "block": row.block, "output by Table 11": " x ".join(map(str, row.table)),
-             "output here": " x ".join(map(str, row.ours)),
-             "parameters": f"{row.parameters:,}", "what is built": row.words} for row in encoder_rows])
+             "output here": " x ".join(map(str, row.measured)),
+             "parameters": f"{row.parameters:,}", "what is built": row.known_difference} for row in encoder_rows])
 
 # %% [markdown]
 # The sizes agree. Some of the table's words do not, and the last column says what is built instead: CLIP, as it was

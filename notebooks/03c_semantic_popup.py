@@ -9,9 +9,9 @@
 # %% [markdown]
 # # TSP: the text-driven semantic pop-up
 #
-# Every patch of the picture asks, every token of the sentence may answer, and what comes out is a map in which the
-# thing that is meant should stand out; this chapter computes it by hand, looks at who listens to what, and asks what it
-# is worth.
+# Every patch of the image attends to every token of the sentence, and the result is a map in which the object that is
+# meant should stand out; this chapter follows it equation by equation, looks at the attention weights, and measures what
+# they are worth.
 #
 # :::{admonition} Before you run this
 # | | |
@@ -24,7 +24,7 @@
 # :::
 #
 # In the paper: Sec. 4.3; supplement Sec. 3, Eq. 1 to 5; Table 11 for widths, heads and dropout; the row of Table 3 that
-# switches it on {cite:p}`rim`. The code is `rimlib/clipmat/popup.py`, and `match.py` for what the paper does not have.
+# switches it on {cite:p}`rim`. The code is `rimlib/clipmat/popup.py`, and `score_map.py` for what the paper does not have.
 
 # %% tags=["parameters"]
 weights: str = "shipped"  # the model: "shipped", or the path of a checkpoint of yours
@@ -53,7 +53,7 @@ from rimlib.clipmat.collaboration import collaborate
 from rimlib.clipmat.model import TextFeatures
 from rimlib.clipmat.popup import PlainFusion, TextDrivenPopup
 from rimlib.errors import RimError
-from rimlib.training import augment
+from rimlib.matting import relations
 from rimlib.refmatte import plan
 from rimlib.refmatte.build import open_pool
 from rimlib.refmatte.example import example
@@ -91,8 +91,8 @@ sentences = [four[expression] for four in seen.expressions]
 features, tokens = encode(seen.picture), model.tokenize(sentences)
 text = model.encode_text(tokens)
 every = repeated(features, len(sentences))
-_, hint = model.match(every.tokens, text.sentence) if model.match else (None, None)  # see "The match" below
-popped = model.popup(every.tokens, text.tokens, hint)  # (M, D', h, w)
+_, embedding = model.match(every.tokens, text.sentence) if model.match else (None, None)  # see "The score map" below
+popped = model.popup(every.tokens, text.tokens, embedding)  # (M, D', h, w)
 output = model.matte(every, text)
 
 # %% mystnb={"figure": {"name": "popup-sentences", "caption": "One picture, a sentence for each of its things. Above the pop-up's map, below what the model cuts out."}, "image": {"alt": "A scene with three things; beside it three coarse maps in which another thing has another colour each time, and below them the three things cut out.", "width": "100%"}}
@@ -103,11 +103,11 @@ show.grid([square, *maps, None, *cut], ["the picture", *sentences, *[""] * (1 + 
 # %% [markdown]
 # The picture was the same three times; only the words differed. How do words get into a picture?
 #
-# ## Listening
+# ## Attention
 #
-# Three things are made of tokens, each by a matrix: from each image token a *question* $q_n$; from each text token a
-# *key* $k_l$, which says what it has to offer, and a *value* $v_l$, which is the offer. Question and key are compared,
-# all comparisons of one question are made to sum to 1, and the image token receives the values, mixed by these weights.
+# Three things are made of tokens, each by a matrix: from each image token a *query* $q_n$; from each text token a *key*
+# $k_l$ and a *value* $v_l$. Query and key are compared, all comparisons of one query are made to sum to 1, and the image
+# token receives the values, mixed by these weights.
 # That is *attention* {cite:p}`attention`:
 #
 # $$
@@ -115,22 +115,22 @@ show.grid([square, *maps, None, *cut], ["the picture", *sentences, *[""] * (1 + 
 # $$
 #
 # It is done several times side by side, in *heads* of width $d$, four of them here as in the paper; $W$ mixes what they
-# bring. The weights $a_{nl}$ of one word, drawn over the picture, show who listens to it.
+# bring. The weights $a_{nl}$ of one word, drawn over the image, show which patches attend to it.
 
 # %%
 show.source(popup.Attention)
 
 # %%
-own_hint = None if hint is None else hint[entity : entity + 1]
+own_embedding = None if embedding is None else embedding[entity : entity + 1]
 words = text.tokens[entity : entity + 1]  # (1, L, D_t)
-heads = model.popup.listening(features.tokens, words, own_hint)[0, :, 1:]  # (heads, N, L), without the class token
+heads = model.popup.cross_attention_weights(features.tokens, words, own_embedding)[0, :, 1:]  # (heads, N, L), without the class token
 heard = heads.mean(0)  # (N, L)
 row, grid, length, count = tokens[entity], popped.shape[-1], tokens.shape[1], len(model.context.vectors)
 end = int(row.argmax())  # the end of text has the largest number of all tokens
 pieces = [model.tokenizer.decode(torch.stack([token, row[end]])) for token in row[1:end]]
 labels = ["start", *pieces, "end", *["padding"] * (length - end - 1), *["context"] * count]
 
-# %% mystnb={"figure": {"name": "popup-listening", "caption": "Who listens to what: the words whose weights differ most over the picture, then the other tokens with which they do. Mean of the heads; each map has its own range, in percent of a patch's attention."}, "image": {"alt": "The picture and seven coarse maps over it, one for a token each.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "popup-attention", "caption": "Attention weights: the words whose weights differ most over the picture, then the other tokens with which they do. Mean of the heads; each map has its own range, in percent of a patch's attention."}, "image": {"alt": "The picture and seven coarse maps over it, one for a token each.", "width": "100%"}}
 spoken = sorted((heard.std(0)[1:end].topk(min(4, end - 1)).indices + 1).tolist())  # the words that divide the picture most
 others = sorted((heard.std(0)[end:].topk(7 - len(spoken)).indices + end).tolist())  # and what else does
 strongest = spoken + others
@@ -139,26 +139,26 @@ drawn = [show.heat(heard[:, place].reshape(grid, grid), square) for place in str
 show.grid([square, *drawn], [sentences[entity], *ranges], columns=4);
 
 # %% [markdown]
-# The heads listen for different things. The word that divides the picture most, head by head:
+# The heads attend to different things. The word that divides the picture most, head by head:
 
 # %% mystnb={"figure": {"name": "popup-heads", "caption": "One word in each of the heads. The range is that of all four."}, "image": {"alt": "Coarse maps over the picture, one for each head, with different patches bright.", "width": "100%"}}
 word = int(heard.std(0)[1:end].argmax()) + 1
 low, high = float(heads[..., word].min()), float(heads[..., word].max())
 titles = [f"head {number}: up to {100 * head[:, word].max():.0f} %" for number, head in enumerate(heads, start=1)]
 show.grid([square, *(show.heat(head[:, word].reshape(grid, grid), square, low, high) for head in heads)],
-          [f"listening to {labels[word]!r}", *titles]);
+          [f"attention to {labels[word]!r}", *titles]);
 
 # %%
 where = {"start": [0], "words": list(range(1, end)), "end": [end], "padding": list(range(end + 1, length)),
          "context": list(range(length, length + count))}
 show.table([{"tokens": name, "how many": len(places), "share of all attention (%)": float(100 * heard[:, places].sum(1).mean()),
-             "if all were heard alike (%)": 100 * len(places) / len(labels)} for name, places in where.items()], digits=1)
+             "if all weights were equal (%)": 100 * len(places) / len(labels)} for name, places in where.items()], digits=1)
 
 # %% [markdown]
-# The padding is heard too: nothing masks it, and it stands behind the words, so it has read them (chapter
+# The padding has a share too: nothing masks it, and it stands behind the words, so it depends on them (chapter
 # [](03b_context_prompt)). To the model it is context as well.
 #
-# A warning belongs to such pictures. They show what is *heard*, not what *decides*: a value may be nearly zero, or the
+# A warning belongs to such pictures. They show *weights*, not what *decides*: a value may be nearly zero, or the
 # same for all words, and a late layer may throw it away {cite:p}`notexplanation`. Further below we take things away and
 # see what the matte does; that is the stronger evidence, and it will contradict what one would like to read here.
 #
@@ -177,55 +177,42 @@ show.table([{"tokens": name, "how many": len(places), "share of all attention (%
 # $$
 #
 # Eq. 1 and 2 bring both sides to one width $D$; here is the common space that the dropped projections (chapter
-# [](03a_clip_features)) no longer give. In Eq. 3 the picture listens to the words. In Eq. 4 it listens to itself:
-# patches exchange what they heard, which is one way to find out what is left *of the tree*. Eq. 5 narrows the tokens to
+# [](03a_clip_features)) no longer give. In Eq. 3 the image attends to the words. In Eq. 4 it attends to itself:
+# patches exchange what they received, which is one way to find out what is left *of the tree*. Eq. 5 narrows the tokens to
 # $D'$ channels and lays them out as a map, without the class token.
 
 # %%
 show.source(TextDrivenPopup.forward)
 
 # %% [markdown]
-# The same from scratch, with nothing but matrix products, one head at a time:
-
-
-# %%
-def attention_by_hand(module, asks, answers):
-    """What `Attention` computes for one picture: asks (N, D), answers (L, D)."""
-    q, (k, v) = asks @ module.query.weight.T, (answers @ module.memory.weight.T).chunk(2, dim=1)
-    width, mixed = q.shape[1] // module.heads, []
-    for head in range(module.heads):
-        part = slice(head * width, (head + 1) * width)
-        scores = q[:, part] @ k[:, part].T / width**0.5  # (N, L)
-        scores = torch.exp(scores - scores.amax(1, keepdim=True))  # less the largest, which cancels out: exp of 100 is no float32
-        mixed.append(scores / scores.sum(1, keepdim=True) @ v[:, part])
-    return torch.cat(mixed, dim=1) @ module.project.weight.T + module.project.bias
-
-
-def popup_by_hand(module, x_v, x_t, hint=0):
-    """Eq. 1 to 5 for one picture and one sentence: (D', h, w)."""
-    align = lambda parts, x: parts[2](parts[0](x) @ parts[1].weight.T + parts[1].bias)
-    asks, answers = align(module.norm_visual, x_v) + hint, align(module.norm_text, x_t)
-    x = attention_by_hand(module.cross_attn, asks, answers) + (asks if module.residual else 0)
-    x = x + attention_by_hand(module.self_attn, x, x)
-    return module.out(x)[1:].T.reshape(-1, grid, grid)
-
-
-by_hand = popup_by_hand(model.popup, features.tokens[0], words[0], 0 if hint is None else own_hint[0])
-print("largest difference to the module:", f"{float((by_hand - popped[entity]).abs().max()):.1e}")
+# The module is the equations, line by line. Each right-hand side is a submodule that is called, so a forward hook on
+# each gives what it was given and what it made of it:
 
 # %%
-aligned = model.popup.norm_visual(features.tokens), model.popup.norm_text(words)
+def record(module, *given):
+    """The output of a call, and by name of each child its inputs and its output."""
+    seen = {}
+    hooks = [child.register_forward_hook(lambda _, inputs, out, name=name: seen.__setitem__(name, (inputs, out)))
+             for name, child in module.named_children()]
+    out = module(*given)
+    for hook in hooks:
+        hook.remove()
+    return out, seen
+
+
+made, seen_by = record(model.popup, features.tokens, words, own_embedding)
+aligned = seen_by["cross_attn"][0]  # x'_v, here with the embedding of the score map added, and x'_t
 steps = [("–", "image tokens, class token first", features.tokens), ("–", "text tokens, padding and context", words),
-         (1, "x'_v", aligned[0]), (2, "x'_t", aligned[1]), (3, "x_f", model.popup.cross_attn(*aligned)),
-         (5, "the map", popped[entity : entity + 1])]
+         (1, "x'_v", seen_by["norm_visual"][1]), (2, "x'_t", seen_by["norm_text"][1]), (3, "x_f", seen_by["cross_attn"][1]),
+         (4, "x_f", seen_by["out"][0][0]), (5, "before it is a map", seen_by["out"][1]), (5, "the map", made)]
 show.table([{"equation": number, "what": what, "shape": tuple(tensor.shape)} for number, what, tensor in steps])
 
 # %% [markdown]
 # ### A question of Eq. 3
 #
 # Eq. 4 adds what goes into its attention to what comes out, Eq. 3 does not. So after Eq. 3 nothing is left of a patch
-# but *how it listened*: its vector is a mix of word vectors. If all words said the same, all patches would be the same.
-# We can make them say the same, and compare with a pop-up that adds $x'_v$ in Eq. 3, of the same weights.
+# but *its weights*: its vector is a mix of word vectors. If all words were the same, all patches would be the same.
+# We can make them the same, and compare with a pop-up that adds $x'_v$ in Eq. 3, of the same weights.
 
 # %%
 same = words[:, -1:].expand(-1, words.shape[1], -1)  # every token is the last one
@@ -356,10 +343,10 @@ show.table([{"fusion": name, **{f"right map, asked for: {what}": share for what,
 # two hundredths); the pop-up, either way, learns to compare. In the real model the
 # encoder's blocks do some of this comparing before the words come; but they do it without knowing what will be asked.
 #
-# ## The match, which is not in the paper
+# ## The score map, which is not in the paper
 #
 # A CLIP that was trained for minutes is a poor start: its words and patches are only just aligned. A trial from random
-# weights and without help still said "nothing here" to every sentence after five minutes of training. So the `tiny`
+# weights and without help still gave empty mattes for every sentence after five minutes of training. So the `tiny`
 # profile starts from the small CLIP, keeps the last projections, and takes the cosine of each patch and the whole
 # sentence, learning with the rest:
 #
@@ -367,20 +354,20 @@ show.table([{"fusion": name, **{f"right map, asked for: {what}": share for what,
 # m_n = s \cos(P_v x_{v,n},\; P_t x_t^{\text{end}}) + b, \qquad x'_{v,n} \leftarrow x'_{v,n} + m_n\, u ,
 # $$
 #
-# with a learned scale $s$, bias $b$ and direction $u$. It is a hint to the pop-up, and it is trained by its own loss
-# too. DenseCLIP does the like {cite:p}`denseclip`. The paper's model has none, and the paper's profiles keep it off.
+# with a learned scale $s$, bias $b$ and direction $u$. This *score map* is embedded in the image tokens, and it is trained by its own
+# loss too. DenseCLIP does the like {cite:p}`denseclip`. The paper's model has none, and the paper's profiles keep it off.
 
 # %%
-show.source(score_map.Match.forward)
+show.source(score_map.ScoreMap.forward)
 
-# %% mystnb={"figure": {"name": "popup-match", "caption": "The match of each patch and each sentence in the trained model, as a probability, dark blue 0 and yellow 1."}, "image": {"alt": "The picture, and for each sentence a coarse map over it that is bright where the sentence fits.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "popup-score-map", "caption": "The score of each patch and each sentence in the trained model, as a probability, dark blue 0 and yellow 1."}, "image": {"alt": "The picture, and for each sentence a coarse map over it that is bright where the sentence fits.", "width": "100%"}}
 probable = output.match[:, 0].sigmoid().numpy() if model.match else []
 show.grid([square, *(show.heat(map_, square, 0, 1) for map_ in probable)], ["the picture", *sentences[: len(probable)]]);
 
 # %% [markdown]
 # ## What decides?
 #
-# The pop-up gets two things of a sentence: the tokens, by attention, and the hint. Which of them does this model go by?
+# The pop-up gets two things of a sentence: the tokens, by attention, and the score map. Which of them does this model use?
 # We take one away, or exchange it for that of a sentence about another thing, and see how the mattes change.
 
 # %%
@@ -389,16 +376,16 @@ encoded = [encode(one.picture) for one in found]
 
 
 def answer(features, said, told, flat=False):
-    """Mattes (M, S, S) when the pop-up hears the tokens `said` (M, L, D_t) and the hint is made of `told` (M, D_t).
+    """Mattes (M, S, S) from the tokens `said` (M, L, D_t) and a score map of the sentence features `told` (M, D_t).
 
-    With `flat`, all patches get the same hint, the mean of theirs.
+    With `flat`, all patches get the same score, the mean of theirs.
     """
     many = repeated(features, len(said))
     if not flat:
         return model.matte(many, TextFeatures(said, told)).alpha[:, 0].numpy()
-    _, hint = model.match(many.tokens, told)  # (M, 1+N, D)
-    hint[:, 1:] = hint[:, 1:].mean(1, keepdim=True)
-    map_ = model.popup(many.tokens, said, hint)
+    _, scores = model.match(many.tokens, told)  # (M, 1+N, D)
+    scores[:, 1:] = scores[:, 1:].mean(1, keepdim=True)
+    map_ = model.popup(many.tokens, said, scores)
     detail = model.details(many.details, model.details_text(map_) if model.details_text else None)
     return collaborate(model.semantic(map_).float(), detail.float().sigmoid())[:, 0].numpy()
 
@@ -408,8 +395,8 @@ ways = {"all as it is": lambda t, other: (t.tokens, t.sentence),
         "the start token alone": lambda t, other: (t.tokens[:, :1], t.sentence),
         "tokens of another sentence": lambda t, other: (t.tokens[other], t.sentence)}
 if model.match:
-    ways |= {"hint of another sentence": lambda t, other: (t.tokens, t.sentence[other]),
-             "one hint for all patches": lambda t, other: (t.tokens, t.sentence, True)}
+    ways |= {"score map of another sentence": lambda t, other: (t.tokens, t.sentence[other]),
+             "one score for all patches": lambda t, other: (t.tokens, t.sentence, True)}
 misses, moves = {name: [] for name in ways}, {name: [] for name in ways}
 for one, given in zip(found, encoded):
     said = model.encode_text(model.tokenize([text for four in one.expressions for text in four]))
@@ -426,10 +413,10 @@ show.table([*({"what the pop-up gets": name, f"SAD, {unit}": float(np.mean(misse
             {"what the pop-up gets": "(an empty matte)", f"SAD, {unit}": empty, "the mattes move by (SAD)": "–"}])
 
 # %% [markdown]
-# The shipped model goes by the hint. Give its pop-up the tokens of quite another sentence, and the matte changes
-# little; give it the hint of another, and it cuts out the other thing. So the pictures of listening above, true as they
-# are, show something that this model barely uses: the match gave it the easier way, and training took it. With one hint
-# for all patches it finds nothing at all; that says how much it leans on the hint, and not what it could have learned
+# The shipped model uses the score map. Give its pop-up the tokens of quite another sentence, and the matte changes
+# little; give it the score map of another, and it cuts out the other object. So the attention maps above, true as they
+# are, show something that this model barely uses: the score map was the easier way, and training took it. With one score
+# for all patches it finds nothing at all; that measures how much it relies on the map, and not what it could have learned
 # without. A model as the paper builds it has no such way and must carry the sentence through Eq. 3; the toy shows that
 # Eq. 3 can.
 #
@@ -447,7 +434,7 @@ def exchanged(sentence, keyword):
     noun = re.sub(rf"\b{re.escape(keyword)}\b", "guitar" if keyword != "guitar" else "fox", sentence, count=1)
     colour = next((one for one in re.findall(r"[a-z]+", sentence) if one in colours), "no colour")
     article = re.sub(r"^(the|an|a)\b", lambda found: "a" if found[0] == "the" else "the", sentence)
-    return {"the, a or an": article, "left and right": augment.mirror_words(sentence), "its noun": noun,
+    return {"the, a or an": article, "left and right": relations.mirror(sentence), "its noun": noun,
             "its colour": sentence.replace(colour, "crimson" if colour != "crimson" else "teal", 1)}
 
 
@@ -530,23 +517,29 @@ show.table([{"TSP": "yes" if on else "", f"SAD, {scale}": f"{sad:.2f}", "MSE": m
 #
 # ## Check
 #
-# The module is Eq. 1 to 5, for each sentence; the weights that we drew are the ones that it computes with; a row of
-# them sums to 1.
+# Each equation gets what the one before it gave, for each sentence; the weights that we drew are the ones that it
+# computes with; a row of them sums to 1.
 
 # %% tags=["check"]
 for index in range(len(sentences)):
-    made = popup_by_hand(model.popup, features.tokens[0], text.tokens[index], 0 if hint is None else hint[index])
-    torch.testing.assert_close(made, popped[index], atol=1e-4, rtol=1e-3)
+    one = None if embedding is None else embedding[index : index + 1]
+    out, seen_by = record(model.popup, features.tokens, text.tokens[index : index + 1], one)
+    x_v, x_t = seen_by["cross_attn"][0]
+    assert torch.equal(x_v, seen_by["norm_visual"][1] + (0 if one is None else one)) and x_t is seen_by["norm_text"][1]
+    queries, memory = seen_by["self_attn"][0]
+    assert queries is memory and torch.equal(seen_by["out"][0][0], queries + seen_by["self_attn"][1])
+    torch.testing.assert_close(queries - seen_by["cross_attn"][1], x_v if model.popup.residual else 0 * x_v, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(out[0].flatten(1).T, seen_by["out"][1][0, 1:])
+    torch.testing.assert_close(out[0], popped[index], atol=1e-4, rtol=1e-3)
 torch.testing.assert_close(heads.sum(-1), torch.ones_like(heads[..., 0]))
-asks = aligned[0] if own_hint is None else aligned[0] + own_hint
-values = model.popup.cross_attn.split(asks, aligned[1])[2]  # (1, heads, L, D/heads)
-mixed = model.popup.listening(features.tokens, words, own_hint) @ values
+values = model.popup.cross_attn.split(*aligned)[2]  # (1, heads, L, D/heads)
+mixed = model.popup.cross_attention_weights(features.tokens, words, own_embedding) @ values
 mixed = model.popup.cross_attn.project(mixed.transpose(1, 2).flatten(2))
-torch.testing.assert_close(mixed, model.popup.cross_attn(asks, aligned[1]), atol=1e-5, rtol=1e-4)
+torch.testing.assert_close(mixed, model.popup.cross_attn(*aligned), atol=1e-5, rtol=1e-4)
 assert all((popped[a] - popped[b]).abs().max() > 1e-3 for a, b in [(0, -1)] if len(sentences) > 1), "another sentence, another map"
 
 # %% [markdown]
-# When all words say the same, only a residual in Eq. 3 can tell patches apart. Dropout takes a tenth, and nothing at
+# When all words are the same, only a residual in Eq. 3 can tell patches apart. Dropout takes a tenth, and nothing at
 # all after training.
 
 # %% tags=["check"]
@@ -566,14 +559,14 @@ assert learned["PlainFusion"]["dog"] > 0.95 and learned["PlainFusion"]["left cat
 assert all(min(found.values()) > 0.9 for name, found in learned.items() if name.startswith("TSP"))
 
 # %% [markdown]
-# The match is not in the paper's profiles; what this chapter says of the shipped model; and the count of
+# The score map is not in the paper's profiles; what this chapter says of the shipped model; and the count of
 # multiplications, against PyTorch's own.
 
 # %% tags=["check"]
 assert not any(profile.load(name).model.match for name in ("paper-b16", "paper-l14"))
 if (weights, split) == ("shipped", "seen"):
     means = {name: float(np.mean(moved)) for name, moved in moves.items()}
-    assert means["hint of another sentence"] > 5 * means["tokens of another sentence"] > 5 * means["tokens without the context"]
+    assert means["score map of another sentence"] > 5 * means["tokens of another sentence"] > 5 * means["tokens without the context"]
     assert np.median(shift["left and right"]) < 0.1 < 0.5 < min(np.median(shift["its noun"]), np.median(shift["its colour"]))
 with FlopCounterMode(display=False) as counter:
     TextDrivenPopup(768, 512, 256, 4, 0.0, 64).eval()(torch.zeros(1, 1025, 768), torch.zeros(1, 77, 512))
@@ -586,10 +579,10 @@ assert abs(counted - stated) < 0.001 * stated
 #
 # * In attention each image token weighs all text tokens and receives their mix: Eq. 3. Then image tokens do the same
 #   among themselves: Eq. 4.
-# * As Eq. 3 is written, nothing of a patch gets through but how it listened; a setting adds the patch itself.
+# * As Eq. 3 is written, nothing of a patch gets through but its weights; a setting adds the patch itself.
 # * Without exchange between patches, as in PlainFusion, "the left one" can't be told; with it, it can.
-# * The `tiny` model has a match besides, which the paper has not, and goes by it. Attention pictures show what is
-#   heard; taking things away shows what decides.
+# * The `tiny` model has a score map besides, which the paper has not, and uses it. Pictures of attention show weights;
+#   taking things away shows what decides.
 # * The pop-up costs about a hundredth of what the paper's image encoder does, or less.
 #
 # Before: [](03b_context_prompt). Next: [](03d_details_extractor), which brings back what a map of patches has lost:
@@ -603,7 +596,7 @@ assert abs(counted - stated) < 0.001 * stated
 # :::{dropdown} Answer
 # `python -m course run 03c_semantic_popup -p scene 12`. The colours and the places should matter, for the noun no longer tells
 # the two apart. The shipped model finds one of the fish well and the other badly: it goes by the colour where that
-# helps, and does not hear the places.
+# helps, and not by the places.
 # :::
 #
 # 2. Multiply the questions of the cross-attention by 0 (`model.popup.cross_attn.query.weight.data *= 0`). What do the

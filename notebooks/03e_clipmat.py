@@ -23,7 +23,7 @@
 # :::
 #
 # In the paper: Sec. 4.1, 4.3 and 4.4, Figure 4, supplement Sec. 3 and 4.1 with Table 11 {cite:p}`rim`. The code is
-# `rimlib/clipmat/`: `model`, `decoders`, `collaboration`, `losses`, `trimap`, `switches` and `table11`.
+# `rimlib/clipmat/`: `model`, `decoders`, `collaboration` and `losses`; and `ablation` and `table11` of `rimlib/evaluation/`.
 
 # %% tags=["parameters"]
 weights: str = "shipped"  # the model: "shipped", or the path of a checkpoint of yours
@@ -47,12 +47,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rimlib import profile, show
 from rimlib.io import images
-from rimlib.clipmat import CLIPMat, collaboration, decoders, losses
+from rimlib.clipmat import CLIPMat, collaboration, decoders, fast, losses
 from rimlib.evaluation import ablation
 from rimlib.evaluation import table11
-from rimlib.clipmat.decoders import upsample
 from rimlib.matting.trimap import trimap_from_alpha
-from rimlib.clipmat.upsampled import convolve_upsampled
 from rimlib.errors import RimError
 from rimlib.refmatte.example import example
 from rimlib.repository import repository
@@ -102,11 +100,11 @@ SVG(filename=str(repository() / "book" / "figures" / "clipmat.svg"))
 
 # %% [markdown]
 # * **CP** ([](03b_context_prompt)) puts a template before a keyword and learned vectors behind every sentence.
-# * **TSP** ([](03c_semantic_popup)) lets the image tokens ([](03a_clip_features)) listen to the words: *what* is meant.
+# * **TSP** ([](03c_semantic_popup)) lets the image tokens ([](03a_clip_features)) attend to the words: *what* is meant.
 # * **MDE** ([](03d_details_extractor)) joins the blocks' features with the pixels, at four sizes: *where it ends*.
-# * Two **decoders** speak, one for each question, and **CM**, the collaborative matting, makes one matte of their answers.
+# * Two **decoders**, one for each question, and **CM**, the collaborative matting, which makes one matte of their outputs.
 #
-# The dashed line is a choice. The paper leaves open whether the details decoder hears the text; with the setting `details_text`
+# The dashed line is a choice. The paper leaves open whether the details decoder is conditioned on the text; with the setting `details_text`
 # the pop-up map joins its first stage. The paper's profiles have it off, the shipped model has it on.
 #
 # ## Three steps
@@ -160,7 +158,7 @@ words = model.encode_text(model.tokenize(sentences, truncate=True))
 kept = {"the picture: tokens": (features.tokens, "TSP"),
         **{f"the picture: details, level {level}": (map_, "details decoder") for level, map_ in zip((4, 3, 2, 1), features.details)},
         "a sentence: its tokens, the context last": (words.tokens[:1], "TSP"),
-        "a sentence: the token at its end": (words.sentence[:1], "the match, where a model has one")}
+        "a sentence: the token at its end": (words.sentence[:1], "the score map, where a model has one")}
 show.table([{"kept": name, "shape": tuple(tensor.shape), "for": reader} for name, (tensor, reader) in kept.items()])
 
 # %% [markdown]
@@ -189,8 +187,8 @@ print("unknown, share of all pixels:", ", ".join(f"kernel {width}: {100 * share:
 
 # %%
 repeated = features.tokens.expand(len(sentences), -1, -1)  # (M, 1+N, D_v)
-match, hint = model.match(repeated, words.sentence) if model.match else (None, None)
-popped = model.popup(repeated, words.tokens, hint)  # (M, D', h, w)
+_, embedding = model.match(repeated, words.sentence) if model.match else (None, None)
+popped = model.popup(repeated, words.tokens, embedding)  # (M, D', h, w)
 
 # %% mystnb={"figure": {"name": "clipmat-seen", "caption": "What each decoder is given. Above the pop-up map, for each sentence another one, in common colours; below MDE's four levels, which are the same for every sentence."}, "image": {"alt": "Above the picture and a coarse coloured map for each sentence. Below four coloured maps, from coarse to fine, in the last of which the picture can be recognised.", "width": "100%"}}
 levels = {f"level {level}, {map_.shape[2]} x {map_.shape[3]}": show.colors(map_, (side, side))[0]
@@ -286,16 +284,10 @@ show.table([{"matte": name, f"MAD x 1000, {len(others)} scenes": value} for name
 # on, and at last what remains. All levels but the last see differences between neighbours, not values.
 
 # %%
-def pyramid(x):
-    """The levels of GFM's pyramid of x (1, 1, H, W), finest first, the rest last."""
-    maps = []
-    for _ in range(losses.LEVELS):
-        blurred = F.conv2d(F.pad(x, (2, 2, 2, 2), mode="replicate"), losses.gfm_kernel(x.dtype, x.device))
-        maps.append(x - blurred)
-        x = F.avg_pool2d(blurred, 2)
-    return [*maps, x]
+show.source(losses.laplacian_pyramid)
 
-
+# %%
+pyramid = lambda x: list(losses.laplacian_pyramid(x))  # finest first, the residual last
 p, a = output.alpha[entity : entity + 1], torch.from_numpy(alphas[entity])[None, None]  # (1, 1, S, S)
 detail, w = output.detail[entity : entity + 1], torch.from_numpy(true_trimap == 128)[None, None].float()
 classes_true = torch.from_numpy(true_trimap // 127).long()[None]  # (1, S, S); 0, 128, 255 become 0, 1, 2
@@ -334,13 +326,28 @@ show.grid([*above, None, *(map_ / top for map_ in finest)], ["the truth", *damag
 # What the variants, by name, say of the same mistakes:
 
 # %%
+line = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+binomial = (line[:, None] * line)[None, None]
+
+
+def vitmatte_loss(x):
+    """ViTMatte's Laplacian loss of a difference x (1, 1, H, W): each level is what halving and enlarging loses."""
+    blur, loss = (lambda x: F.conv2d(F.pad(x, (2, 2, 2, 2), mode="reflect"), binomial)), 0
+    for level in range(losses.LEVELS):
+        small = blur(x)[..., ::2, ::2]
+        spread = torch.zeros_like(x)
+        spread[..., ::2, ::2] = 4 * small
+        loss, x = loss + 2**level * (x - blur(spread)).abs().mean() / losses.LEVELS, small
+    return float(loss)
+
+
+variants = {"gfm": lambda damage: float(losses.laplacian_loss(damage, close)), "vitmatte": lambda damage: vitmatte_loss(damage - close)}
 show.table([{"mistake": name, "alpha loss": float(losses.alpha_loss(damage, close)),
-             **{f"Laplacian, {variant}": float(losses.laplacian_loss(damage, close, variant=variant))
-                for variant in ("gfm", "vitmatte")}}
+             **{f"Laplacian, {variant}": loss(damage) for variant, loss in variants.items()}}
             for name, damage in damaged.items()], digits=4)
 
 # %% mystnb={"figure": {"name": "clipmat-kernels", "caption": "The two blurs, 5 x 5 pixels. GFM's adds a bump along the rows and one along the columns, and so has the arms of a cross; ViTMatte's multiplies them, a round hill."}, "image": {"alt": "Two grids of five by five grey cells, a cross and a round spot.", "width": "40%"}}
-both = [make(torch.float32, torch.device("cpu"))[0, 0].numpy() for make in (losses.gfm_kernel, losses.binomial_kernel)]
+both = [kernel_[0, 0].numpy() for kernel_ in (losses.gfm_kernel(torch.float32, torch.device("cpu")), binomial)]
 figure, axes = plt.subplots(1, 2, figsize=(3.6, 1.9))
 for axis, kernel_, title in zip(axes, both, ("gfm", "vitmatte")):
     axis.imshow(kernel_ / kernel_.max(), cmap="gray", vmin=0, vmax=1)
@@ -369,7 +376,7 @@ show.table([*rows, {"asked for": "weight", **vars(model.profile.train.losses)}])
 # ## Four samples by heart
 #
 # A quick test of such a machine: can it learn a handful of samples until it hardly makes a mistake? If a gradient went the
-# wrong way, or a part were deaf to the text, it could not, for two and two of these sentences are about the same picture. The
+# wrong way, or a part did not depend on the text, it could not, for two and two of these sentences are about the same picture. The
 # paper's wiring at a small size, from the small CLIP's weights:
 
 # %%
@@ -446,7 +453,7 @@ about, fitting = torch.zeros(len(alphas), dtype=torch.int64), sentences[: len(al
 arrives = {"as in the paper": taught(learner, batch, asked, index, *true),
            "the shipped model": taught(model, pixels, fitting, about, *truths(alphas, kernel))}
 
-# %% mystnb={"figure": {"name": "clipmat-taught", "caption": "Which loss (rows) teaches which module (columns). A dot is a gradient that arrives, the larger the longer, by powers of ten within its row; where there is no dot, none arrives."}, "image": {"alt": "Two grids of dots. In the left one only the cross-entropy has dots at the text encoder, the context, TSP and the semantic decoder; the other four losses have dots at the image encoder, MDE and the details decoder. In the right one all losses reach the text and the image encoder, and all but the match reach TSP.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "clipmat-taught", "caption": "Which loss (rows) teaches which module (columns). A dot is a gradient that arrives, the larger the longer, by powers of ten within its row; where there is no dot, none arrives."}, "image": {"alt": "Two grids of dots. In the left one only the cross-entropy has dots at the text encoder, the context, TSP and the semantic decoder; the other four losses have dots at the image encoder, MDE and the details decoder. In the right one all losses reach the text and the image encoder, and all but the score map's reach TSP.", "width": "100%"}}
 figure, axes = plt.subplots(1, 2, figsize=(show.WIDTH, 3.3), width_ratios=[len(modules_of(net)) for net in nets.values()])
 for axis, (name, lengths) in zip(axes, arrives.items()):
     terms, modules = list(dict.fromkeys(term for term, _ in lengths)), list(modules_of(nets[name]))
@@ -518,11 +525,11 @@ figure.tight_layout()
 
 # %%
 table = table11.rows(model=paper)
-reasons = list(dict.fromkeys(text for row in table for text in (row.size_reason, row.words) if text))
+reasons = list(dict.fromkeys(text for row in table for text in (row.size_reason, row.known_difference) if text))
 written = lambda size: " x ".join(map(str, size))
-show.table([{"part": row.part, "block": row.block, "Table 11": written(row.table), "here": written(row.ours),
+show.table([{"part": row.part, "block": row.block, "Table 11": written(row.table), "here": written(row.measured),
              "parameters": f"{row.parameters:,}",
-             "differs": " ".join(f"[{reasons.index(text) + 1}]" for text in (row.size_reason, row.words) if text)}
+             "differs": " ".join(f"[{reasons.index(text) + 1}]" for text in (row.size_reason, row.known_difference) if text)}
             for row in table])
 
 # %%
@@ -586,44 +593,34 @@ show.table([{"stage": name, "takes": stage[0].in_channels, "gives": stage[0].out
 # ## Where the parameters are, and where the work is
 
 # %%
-def gmac(function, *given):
-    """Billions of multiply-accumulates of the convolutions and matrix products of a call; the counter counts two for each."""
-    with FlopCounterMode(display=False) as counter:
-        function(*given)
-    return counter.get_total_flops() / 2e9
-
-
-def empty(channels, scale):
-    """A map of the paper's picture, shrunk by scale; a shape without memory."""
-    return torch.empty(1, channels, paper.image_size // scale, paper.image_size // scale, device="meta")
-
-
-with torch.device("meta"):
-    twin = CLIPMat.from_profile(profile.load(paper_profile), "random")
-
 # %% [markdown]
-# MDE is counted with the first rewriting of [](03d_details_extractor), which mixes the tokens' channels before it enlarges
-# them; everything else as written.
+# The counter follows one image and one sentence through the model and tells the modules apart. MDE is counted as written, and
+# by `fast`, the cheaper way of [](03d_details_extractor).
 
 # %%
-wide, grid = paper.extractors[0].width, paper.image_size // 16
-tokens, patches = torch.zeros(1, paper.text_length, dtype=torch.int64), torch.zeros(1, 1 + grid**2, paper.backbone.image_width)
-mixes = sum(gmac(extract.mix, empty(2 * wide, 2**extract.level)) for extract in twin.extractors)
-norms = sum(gmac(extract.norm_visual, empty(2 * wide, 16)) + gmac(extract.norm_image, empty(3, 1)) for extract in twin.extractors)
-mixed_first = sum(gmac(convolve_upsampled, torch.zeros(1, wide, grid, grid), extract.mix.weight[:, :wide], 2 ** (4 - extract.level))
-                  for extract in paper.extractors)
-semantic, fine = twin.semantic, twin.details
-work = {"image encoder": gmac(twin.backbone.encode_image, empty(3, 1)), "text encoder": gmac(paper.encode_text, tokens),
-        "TSP": gmac(paper.popup, patches, paper.encode_text(tokens).tokens),
-        "semantic decoder": gmac(semantic.d2, empty(64, 16)) + gmac(semantic.d1, empty(32, 4)) + gmac(semantic.d0, empty(32, 1)),
-        "MDE": norms + mixes / 2 + mixed_first,
-        "details decoder": sum(gmac(stage, empty(stage[0].in_channels, 16 // 2**number)) for number, stage in enumerate(fine.stages))
-        + gmac(fine.d0, empty(fine.d0.in_channels, 1))}
-mde_as_written = norms + mixes
+def gmac_by_module(net):
+    """Billions of multiply-accumulates in one image and one sentence, by module; the counter counts two for each."""
+    with FlopCounterMode(display=False) as counter:
+        net(torch.zeros(1, 3, net.image_size, net.image_size), torch.zeros(1, net.text_length, dtype=torch.int64))
+    counted = {name.removeprefix("CLIPMat."): sum(count.values()) / 2e9 for name, count in counter.get_flop_counts().items()}
+
+    def of(module):
+        inside = [name for name in counted if f"{name}.".startswith(f"{module}.")]
+        return sum(counted[name] for name in inside if not any(name.startswith(f"{other}.") for other in inside))
+
+    return of
+
+
+as_written, as_fast = gmac_by_module(paper), gmac_by_module(fast.optimize(paper))
+fast.optimize(paper, False)
+mde_as_written = as_written("extractors")
+work = {"image encoder": as_written("backbone.visual"), "text encoder": as_written("backbone.transformer"),
+        "TSP": as_written("popup"), "semantic decoder": as_written("semantic"), "MDE": as_fast("extractors"),
+        "details decoder": as_written("details")}
 sizes = {name: sum(value.numel() for value in values) / 1e6 for name, values in modules_of(paper).items() if name in work}
 sizes["text encoder"] += (paper.backbone.positional_embedding.numel() + paper.context.vectors.numel()) / 1e6
 
-# %% mystnb={"figure": {"name": "clipmat-budget", "caption": "The paper's model by module. Left its parameters, which are CLIP's for the most part; right its work for one picture of 512 pixels and one sentence. The pale part of MDE's bar is what its first rewriting saves."}, "image": {"alt": "Two horizontal bar charts over six modules. Parameters: image encoder and text encoder are far the longest. Work: the image encoder is the longest, MDE second with a pale extension, the details decoder third.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "clipmat-budget", "caption": "The paper's model by module. Left its parameters, which are CLIP's for the most part; right its work for one picture of 512 pixels and one sentence. The pale part of MDE's bar is what `fast` saves."}, "image": {"alt": "Two horizontal bar charts over six modules. Parameters: image encoder and text encoder are far the longest. Work: the image encoder is the longest, MDE second with a pale extension, the details decoder third.", "width": "100%"}}
 figure, axes = plt.subplots(1, 2, figsize=(show.WIDTH, 2.6), sharey=True)
 axes[0].barh(list(work), [sizes[name] for name in work], color=show.PALETTE[0])
 axes[1].barh(list(work), list(work.values()), color=show.PALETTE[1])
@@ -651,7 +648,7 @@ figure.tight_layout()
 # %%
 on = {True: "on", False: "off"}
 show.table([{"switch": row["name"], "what": row["what"], "paper": row["paper"], "in the paper's model": on[row["in_paper"]],
-             "in the shipped one": on[getattr(model.profile.model, row["name"])], "instead": row["without"],
+             "in the shipped one": on[getattr(model.profile.model, row["name"])], "instead": row["replacement"],
              "parameters": f"{row['parameters']:,}"} for row in ablation.table(profile.load(paper_profile))])
 
 # %%
@@ -687,7 +684,7 @@ with torch.enable_grad():
 assert logits.grad is None and torch.equal(fine.grad[:, 0], (output.trimap_logits.argmax(1) == 1).float())
 
 # %% [markdown]
-# Who teaches whom: the words of the paper's model hear of the cross-entropy alone.
+# Who teaches whom: the words of the paper's model learn from the cross-entropy alone.
 
 # %% tags=["check"]
 of_words = {"text encoder", "context (CP)", "TSP", "semantic decoder", "image encoder"}
@@ -706,8 +703,8 @@ if model.details_text:
 right = type(output)(50 * F.one_hot(classes_true, 3).permute(0, 3, 1, 2).float(), a, a)
 assert all(part < 1e-4 for part in losses.clipmat_loss(right, a, classes_true).values())
 assert np.ptp([float(losses.alpha_loss(damage, close)) for damage in damaged.values()]) < 1e-5
-for variant in ("gfm", "vitmatte"):
-    costs = [float(losses.laplacian_loss(damage, close, variant=variant)) for damage in damaged.values()]
+for loss in variants.values():
+    costs = [loss(damage) for damage in damaged.values()]
     assert max(costs) > 1.2 * min(costs)
 assert abs(sum(float(level.abs().mean()) for level in pyramid(error)) - float(losses.laplacian_loss(p, a))) < 1e-5
 if steps >= 60:
