@@ -602,7 +602,7 @@ def gmac_by_module(net):
     """Billions of multiply-accumulates in one image and one sentence, by module; the counter counts two for each."""
     with FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, 3, net.image_size, net.image_size), torch.zeros(1, net.text_length, dtype=torch.int64))
-    counted = {name.removeprefix("CLIPMat."): sum(count.values()) / 2e9 for name, count in counter.get_flop_counts().items()}
+    counted = {name.partition(".")[2]: sum(count.values()) / 2e9 for name, count in counter.get_flop_counts().items()}
 
     def of(module):
         inside = [name for name in counted if f"{name}.".startswith(f"{module}.")]
