@@ -94,6 +94,7 @@ class Model:
     details_out: Sizes = (64, 32, 16, 16)  # outputs of D4 to D1
     match: bool = True  # add the score map of patches and sentence (not in the paper; see clipmat/score_map.py)
     details_text: bool = True  # does TSP's feature join the first stage of the details decoder
+    mask_padding: bool = False  # nothing attends to the padding of a sentence (not in the paper, which attends to it)
     tsp: bool = True  # switches of the ablation, Paper: Table 3
     mde: bool = True
     pre_context: bool = True

@@ -18,6 +18,7 @@ from rimlib.clipmat.losses import clipmat_loss
 from rimlib.clipmat.model import ImageFeatures, TextFeatures
 
 TINY = profiles.load("tiny", model__image_size=64, model__text_length=16, model__dropout=0.0)
+PAPER_PADDING = replace(TINY, model=replace(TINY.model, mask_padding=False))
 TOLERANCE = 1e-5
 WIDTHS = {"tiny": (192, 32, (96, 64, 32, 16)), "b16": (768, 384, (768, 384, 192, 96))}  # Dv, of a branch, D_4 to D_1
 
@@ -44,7 +45,8 @@ def both_ways(module: torch.nn.Module, inputs: list[torch.Tensor], call) -> list
         output = call(module)
         if upstream is None:
             upstream = torch.randn_like(output) * (output.abs() > 1e-3)  # not at ReLU's kink, where rounding decides
-        gradients = torch.autograd.grad(output, [*inputs, *module.parameters()], upstream)
+        leaves = [*inputs, *(value for value in module.parameters() if value.numel())]
+        gradients = torch.autograd.grad(output, leaves, upstream, allow_unused=True, materialize_grads=True)
         buffers = [value.clone().float() for value in module.buffers()]
         found[enabled] = [output.detach(), *gradients, *buffers]
     fast.optimize(module, False)
@@ -117,19 +119,56 @@ def test_a_whole_model_learns_the_same(model):
 def test_sentences_of_an_image_share_its_features(index, switch):
     torch.manual_seed(0)
     settings = replace(TINY.model, **{switch: False} if switch else {})
-    model = randomised(CLIPMat.from_profile(replace(TINY, model=settings), "random"), True)
-    images, tokens = torch.rand(3, 3, 64, 64), model.tokenize([f"the {number} dogs" for number in range(len(index))])
+    model = randomised(CLIPMat.from_profile(replace(TINY, model=settings), "random"), True).double()
+    images, tokens = (
+        torch.rand(3, 3, 64, 64).double(),
+        model.tokenize([f"the {number} dogs" for number in range(len(index))]),
+    )
     features, text = model.encode_image(images), model.encode_text(tokens)
-    leaves = [value.detach().requires_grad_() for value in (features.tokens, *features.details, *vars(text).values())]
+    leaves = [
+        value.detach().requires_grad_() for value in (features.tokens, *features.details, text.tokens, text.sentence)
+    ]
 
     def call(model: CLIPMat) -> torch.Tensor:
-        image, words = ImageFeatures(leaves[0], [], leaves[1:5]), TextFeatures(*leaves[5:])
+        image, words = ImageFeatures(leaves[0], [], leaves[1:5]), TextFeatures(*leaves[5:], text.padding)
         output = model.matte(image, words, torch.tensor(index))
         scores = [] if output.match is None else [output.match.flatten()]
         return torch.cat([output.trimap_logits.flatten(), output.detail.flatten(), *scores])
 
-    model.backbone = model.extractors = model.context = None  # their gradients are not this test's
-    assert_equal(both_ways(model, leaves if model.match else leaves[:-1], call))
+    assert_equal(both_ways(model, leaves, call))
+
+
+@pytest.mark.parametrize("context", [8, 0])
+def test_the_text_encoder_without_padding(context):
+    torch.manual_seed(0)
+    settings = replace(TINY.model, context=context)
+    model = CLIPMat.from_profile(replace(TINY, model=settings), "random").train()
+    torch.nn.init.normal_(model.context.vectors)
+    tokens = model.tokenize(["the red dog", "a", "the small brown vase left of the violin", "a net"])
+    visual = torch.randn(4, 17, 192)
+
+    def call(model: CLIPMat) -> torch.Tensor:
+        text, popup = model.encode_text(tokens), model.popup
+        fused = popup.cross_attn(popup.norm_visual(visual), popup.norm_text(text.tokens), text.padding)
+        return torch.cat([text.tokens[~text.padding].flatten(), text.sentence.flatten(), fused.flatten()])
+
+    assert_equal(both_ways(model, [], call))
+    place = torch.arange(16 + context)
+    assert torch.equal(model.encode_text(tokens).padding, (place > tokens.argmax(dim=1, keepdim=True)) & (place < 16))
+    longest = int(tokens.argmax(dim=1).max()) + 1
+    assert fast.optimize(model).encode_text(tokens).tokens.shape == (4, longest + context, 192)
+
+
+def test_padding_matters_to_nothing_where_it_is_masked():
+    torch.manual_seed(0)
+    images = torch.rand(2, 3, 64, 64)
+    for settings, same in ((TINY, True), (PAPER_PADDING, False)):
+        model = CLIPMat.from_profile(settings, "random").eval()
+        tokens = model.tokenize(["the red dog", "a net"])
+        other = torch.where(tokens == 0, 5, tokens)
+        with torch.inference_mode():
+            one, two = (model(images, each).trimap_logits for each in (tokens, other))
+        assert (not (tokens == other).all()) and torch.allclose(one, two, atol=1e-6) is same
 
 
 @pytest.mark.parametrize("size", [(64, 64), (70, 95)])

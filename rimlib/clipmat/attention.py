@@ -11,7 +11,9 @@ from torch import nn
 SHORT = 256  # keys; below it the matrix of weights stays in the cache
 
 
-def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, causal: bool = False) -> torch.Tensor:
+def attend(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, causal: bool = False, mask: torch.Tensor | None = None
+) -> torch.Tensor:
     """softmax(q k^T / sqrt(D)) v.
 
     Fused, in training and in evaluation, except on a CPU for short sequences: there the fused kernel's backward pass in
@@ -22,13 +24,30 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, causal: bool = Fal
         k: (B, heads, L, D).
         v: (B, heads, L, D).
         causal: position n attends to the keys up to n only (N = L).
+        mask: float (B, 1, 1, L), added to the weights' logits: see `key_mask`.
     """
+    if causal and mask is not None:
+        mask = mask + _future(k.shape[2], mask)  # (B, 1, L, L)
     if q.device.type != "cpu" or k.shape[2] > SHORT:
-        return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        return F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal and mask is None)
     weights = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)  # (B, heads, N, L)
-    if causal:
-        weights = weights + torch.full(weights.shape[2:], float("-inf"), dtype=weights.dtype).triu(1)
+    if mask is not None:
+        weights = weights + mask
+    elif causal:
+        weights = weights + _future(k.shape[2], weights)
     return weights.softmax(dim=-1) @ v
+
+
+def key_mask(padding: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """What `attend` adds so that nothing attends to the padding, bool (B, L): (B, 1, 1, L), 0 or -inf, as `like`."""
+    return torch.zeros(padding.shape, dtype=like.dtype, device=like.device).masked_fill(padding, -torch.inf)[
+        :, None, None
+    ]
+
+
+def _future(length: int, like: torch.Tensor) -> torch.Tensor:
+    """The causal mask, (L, L), 0 or -inf."""
+    return torch.full((length, length), -torch.inf, dtype=like.dtype, device=like.device).triu(1)
 
 
 class SelfAttention(nn.Module):
@@ -48,12 +67,14 @@ class SelfAttention(nn.Module):
         self.in_proj_weight, self.in_proj_bias = attention.in_proj_weight, attention.in_proj_bias
         self.out_proj = attention.out_proj
 
-    def forward(self, x: torch.Tensor, *_: torch.Tensor, **__: object) -> tuple[torch.Tensor, None]:
-        """`x`: (B, N, D). What `nn.MultiheadAttention` takes besides is not needed: keys, values and mask are known."""
+    def forward(
+        self, x: torch.Tensor, *_: torch.Tensor, attn_mask: torch.Tensor | None = None, **__: object
+    ) -> tuple[torch.Tensor, None]:
+        """`x`: (B, N, D); `attn_mask`: of `key_mask`. Keys and values, which a block gives besides, are `x` again."""
         qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias)  # (B, N, 3D)
         qkv = qkv.unflatten(2, (3, self.num_heads, -1))  # (B, N, 3, heads, D/heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, N, D/heads)
-        y = attend(q, k, v, self.causal)
+        y = attend(q, k, v, self.causal, attn_mask)
         return self.out_proj(y.transpose(1, 2).flatten(2)), None  # (B, N, D)
 
 

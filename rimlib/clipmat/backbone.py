@@ -15,7 +15,7 @@ import torch
 from timm.layers import resample_abs_pos_embed, resample_patch_embed
 from torch import nn
 
-from rimlib.clipmat.attention import replace_attention
+from rimlib.clipmat.attention import key_mask, replace_attention
 from rimlib.errors import RimError
 
 PATCH = 16  # Table 11 gives all backbones a grid of H/16
@@ -63,7 +63,9 @@ class Backbone(nn.Module):
         maps = [level[:, 1:].transpose(1, 2).unflatten(2, (size, size)) for level in levels]  # (B, D, h, w)
         return self.visual.ln_post(x), maps
 
-    def encode_text(self, tokens: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+    def encode_text(
+        self, tokens: torch.Tensor, context: torch.Tensor, padding: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Text features of every token.
 
         Positions are added to words and context alike, and each position sees those before it only, as in CLIP: so the
@@ -72,6 +74,7 @@ class Backbone(nn.Module):
         Args:
             tokens: token ids, int64 (B, L).
             context: learnable vectors (C, D), appended after the tokens; C may be 0.
+            padding: bool (B, L+C), positions that none attends to.
 
         Returns:
             Features (B, L+C, D).
@@ -83,7 +86,8 @@ class Backbone(nn.Module):
         device = x.device.type
         if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
             x = x.to(torch.get_autocast_dtype(device))  # as on the image side, whose first operation is a convolution
-        return self.ln_final(self.transformer(x))
+        mask = None if padding is None else key_mask(padding, x)
+        return self.ln_final(self.transformer(x, attn_mask=mask))
 
     def check_length(self, words: int, context: int) -> int:
         """The length of words and context together; RimError when the backbone has fewer positions."""

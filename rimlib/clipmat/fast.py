@@ -9,6 +9,7 @@ here have the same parameters, the same checkpoints and the same results, forwar
   1x1 convolution, and then upsampled and shifted. The large map with many channels never exists.
 * Several sentences of one image share its norms, its projections and its details: these are computed once and
   broadcast, instead of repeating the image for each sentence.
+* Where nothing attends to the padding of sentences (`model.mask_padding`), it is not encoded.
 * A ReLU writes over the output of a batch norm, which nothing else reads.
 
 The siblings do not call all of their submodules: hooks, FLOP counters and export are for the literal model.
@@ -23,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from rimlib.clipmat import fast_text
 from rimlib.clipmat.decoders import PATCH_LEVEL, ConvBlock, DetailsDecoder, SemanticDecoder
 from rimlib.clipmat.details import DetailsExtractor
 from rimlib.clipmat.fast_ops import convolve_upsampled, maxpool_projection
@@ -120,7 +122,13 @@ class FastTextDrivenPopup(TextDrivenPopup):
 
 
 class FastCLIPMat(CLIPMat):
-    """`CLIPMat` whose sentences share what their image has in common."""
+    """`CLIPMat` whose sentences share what their image has in common, and whose padding is not encoded."""
+
+    def encode_text(self, tokens: torch.Tensor) -> TextFeatures:
+        """As `CLIPMat.encode_text`; with `mask_padding` the padding is as long as the longest sentence needs."""
+        if not self.mask_padding or not isinstance(self.popup, TextDrivenPopup):
+            return super().encode_text(tokens)
+        return TextFeatures(*fast_text.encode_text(self.backbone, tokens, self.context.vectors))
 
     def matte(self, image: ImageFeatures, text: TextFeatures, image_index: torch.Tensor | None = None) -> Output:
         """As `CLIPMat.matte`."""

@@ -58,14 +58,17 @@ class TextFeatures:
     Attributes:
         tokens: (B, L+C, Dt), the learnable context last.
         sentence: (B, Dt), the feature at the end of the text, from which CLIP computes its text embedding.
+        padding: bool (B, L+C), tokens that nothing attends to, where `model.mask_padding` is on (ours).
     """
 
     tokens: torch.Tensor
     sentence: torch.Tensor
+    padding: torch.Tensor | None = None
 
     def select(self, indices: Any) -> TextFeatures:
         """The features of sentences `indices` (anything that indexes a tensor's rows)."""
-        return TextFeatures(self.tokens[indices], self.sentence[indices])
+        padding = None if self.padding is None else self.padding[indices]
+        return TextFeatures(self.tokens[indices], self.sentence[indices], padding)
 
 
 class Output(NamedTuple):
@@ -104,6 +107,7 @@ class CLIPMat(Pretrained):
     def __init__(self, settings: Model, clip: open_clip.CLIP, tokenizer: Tokenizer) -> None:
         super().__init__()
         self.image_size, self.text_length = settings.image_size, settings.text_length
+        self.mask_padding = settings.mask_padding
         self.tokenizer = tokenizer
         projections = (clip.visual.proj, clip.text_projection)  # the backbone drops them
         self.backbone = Backbone(clip, settings.image_size)
@@ -154,16 +158,23 @@ class CLIPMat(Pretrained):
 
     def encode_text(self, tokens: torch.Tensor) -> TextFeatures:
         """Features of sentences, given as token ids, int64 (B, text_length)."""
-        features = self.backbone.encode_text(tokens, self.context.vectors)  # (B, text_length + context, Dt)
-        # The end of text has the largest id of all.
-        return TextFeatures(features, features[torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=1)])
+        end = tokens.argmax(dim=1)  # the end of text has the largest id of all
+        # The paper attends to the padding; ours, where `mask_padding` is on, does not.
+        padding = self._padding(tokens, end) if self.mask_padding else None
+        features = self.backbone.encode_text(tokens, self.context.vectors, padding)  # (B, text_length + context, Dt)
+        return TextFeatures(features, features[torch.arange(len(tokens), device=tokens.device), end], padding)
+
+    def _padding(self, tokens: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
+        """Positions after the end of the text and before the context, bool (B, text_length + context)."""
+        place = torch.arange(tokens.shape[1] + len(self.context.vectors), device=tokens.device)
+        return (place > end[:, None]) & (place < tokens.shape[1])
 
     def matte(self, image: ImageFeatures, text: TextFeatures, image_index: torch.Tensor | None = None) -> Output:
         """One matte for each row of `text`, with the image of the same row, or with that of `image_index`, int64."""
         if image_index is not None:
             image = image.select(image_index)
         scores, embedding = self.match(image.tokens, text.sentence) if self.match else (None, None)
-        popup = self.popup(image.tokens, text.tokens, embedding)  # (B, D', S/16, S/16)
+        popup = self.popup(image.tokens, text.tokens, embedding, text.padding)  # (B, D', S/16, S/16)
         trimap_logits = self.semantic(popup).float()  # (B, 3, S, S)
         detail = self.details(image.details, self.details_text(popup) if self.details_text else None)
         detail = detail.float().sigmoid()  # (B, 1, S, S)

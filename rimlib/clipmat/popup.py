@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from rimlib.clipmat.attention import attend
+from rimlib.clipmat.attention import attend, key_mask
 
 
 class TextDrivenPopup(nn.Module):
@@ -45,7 +45,11 @@ class TextDrivenPopup(nn.Module):
         self.out = to_map(width, out)
 
     def forward(
-        self, visual: torch.Tensor, text: torch.Tensor, score_embedding: torch.Tensor | None = None
+        self,
+        visual: torch.Tensor,
+        text: torch.Tensor,
+        score_embedding: torch.Tensor | None = None,
+        padding: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Eq. 1-5.
 
@@ -53,6 +57,7 @@ class TextDrivenPopup(nn.Module):
             visual: x_v, (B, 1+N, Dv), class token first.
             text: x_t, (B, L, Dt).
             score_embedding: (B, 1+N, D), added to the image tokens where a model has a `ScoreMap`.
+            padding: bool (B, L), text tokens that no image token attends to.
 
         Returns:
             (B, D', h, w).
@@ -61,7 +66,7 @@ class TextDrivenPopup(nn.Module):
         x_t = self.norm_text(text)  # Eq. 2
         if score_embedding is not None:
             x_v = x_v + score_embedding
-        x_f = self.cross_attn(x_v, x_t)  # Eq. 3
+        x_f = self.cross_attn(x_v, x_t, padding)  # Eq. 3
         if self.residual:
             x_f = x_v + x_f
         x_f = x_f + self.self_attn(x_f, x_f)  # Eq. 4
@@ -72,11 +77,15 @@ class TextDrivenPopup(nn.Module):
         return self.norm_visual(visual)
 
     def cross_attention_weights(
-        self, visual: torch.Tensor, text: torch.Tensor, score_embedding: torch.Tensor | None = None
+        self,
+        visual: torch.Tensor,
+        text: torch.Tensor,
+        score_embedding: torch.Tensor | None = None,
+        padding: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Attention weights of Eq. 3, (B, heads, 1+N, L), of sum 1 over L; for display, `forward` never holds them."""
         x_v = self.norm_visual(visual) if score_embedding is None else self.norm_visual(visual) + score_embedding
-        return self.cross_attn.weights(x_v, self.norm_text(text))
+        return self.cross_attn.weights(x_v, self.norm_text(text), padding)
 
 
 class PlainFusion(nn.Module):
@@ -100,9 +109,13 @@ class PlainFusion(nn.Module):
         self.out = to_map(width, out)
 
     def forward(
-        self, visual: torch.Tensor, text: torch.Tensor, score_embedding: torch.Tensor | None = None
+        self,
+        visual: torch.Tensor,
+        text: torch.Tensor,
+        score_embedding: torch.Tensor | None = None,
+        padding: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """As `TextDrivenPopup.forward`."""
+        """As `TextDrivenPopup.forward`; the padding is not looked at, for the last position is no word."""
         visual = self.norm_visual(visual) if score_embedding is None else self.norm_visual(visual) + score_embedding
         return as_map(self.out(visual * self.norm_text(text[:, -1:])))
 
@@ -127,15 +140,18 @@ class Attention(nn.Module):
         self.project = nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, queries: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
-        """From (B, N, D) and (B, L, D) to (B, N, D)."""
-        x = attend(*self.split(queries, memory))  # (B, heads, N, D/heads)
+    def forward(self, queries: torch.Tensor, memory: torch.Tensor, padding: torch.Tensor | None = None) -> torch.Tensor:
+        """From (B, N, D) and (B, L, D) to (B, N, D); `padding`, bool (B, L), is not attended to."""
+        q, k, v = self.split(queries, memory)
+        mask = None if padding is None else key_mask(padding, q)
+        x = attend(q, k, v, mask=mask)  # (B, heads, N, D/heads)
         return self.dropout(self.project(x.transpose(1, 2).flatten(2)))
 
-    def weights(self, queries: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
+    def weights(self, queries: torch.Tensor, memory: torch.Tensor, padding: torch.Tensor | None = None) -> torch.Tensor:
         """Attention weights softmax(q k^T / sqrt(D/heads)), (B, heads, N, L), each row of sum 1."""
         q, k, _ = self.split(queries, memory)
-        return (q @ k.transpose(2, 3) * q.shape[-1] ** -0.5).softmax(dim=-1)
+        logits = q @ k.transpose(2, 3) * q.shape[-1] ** -0.5
+        return (logits if padding is None else logits + key_mask(padding, logits)).softmax(dim=-1)
 
     def split(self, queries: torch.Tensor, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Queries (B, heads, N, D/heads), keys and values (B, heads, L, D/heads)."""

@@ -85,6 +85,13 @@ ABLATIONS = (
         False,
         "Eq. 3 as it is printed, without the sum; without TSP the switch does nothing",
     ),
+    Ablation(
+        "mask_padding",
+        "nothing attends to the padding of a sentence",
+        "not in it",
+        False,
+        "the padding after the words is encoded and attended to, as CLIP's own text encoder is read",
+    ),
 )
 
 # The rows of Table 3, first to last: (tsp, mde, pre_context, post_context).
