@@ -39,7 +39,7 @@ def test_the_popup_is_cross_attention_then_self_attention(residual):
         module.register_forward_hook(lambda _, given, out, name=name: calls.__setitem__(name, (given, out)))
     found = popup(torch.randn(2, 1 + 9, 12), torch.randn(2, 5, 10))
     assert list(calls) == ["norm_visual", "norm_text", "cross_attn", "self_attn", "out"]
-    (x_v, x_t), crossed = calls["cross_attn"]
+    (x_v, x_t, _), crossed = calls["cross_attn"]
     assert x_v is calls["norm_visual"][1] and x_t is calls["norm_text"][1]
     (queries, memory), refined = calls["self_attn"]
     torch.testing.assert_close(queries, crossed + x_v if residual else crossed)

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from rimlib.clipmat.attention import attend
 from rimlib.clipmat.backbone import Backbone
@@ -79,7 +78,8 @@ def encode_text(
     device = x.device.type
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         x = x.to(torch.get_autocast_dtype(device))
-    for block in backbone.transformer.resblocks:
+    blocks: Any = backbone.transformer.resblocks
+    for block in blocks:
         x = _run(block, x, packing)
     x = backbone.ln_final(x)
     # Outside, the context stands last, as in the literal model.
@@ -91,9 +91,9 @@ def encode_text(
     return Packing(rows, places).pad(x), x[(first + words - 1).squeeze(1)], ~there
 
 
-def _run(block: nn.Module, x: torch.Tensor, packing: Packing) -> torch.Tensor:
+def _run(block: Any, x: torch.Tensor, packing: Packing) -> torch.Tensor:
     """One block of open_clip, from (T, D) to (T, D)."""
-    attention: Any = block.attn
+    attention = block.attn
     qkv = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias)  # (T, 3D)
     qkv = packing.pad(qkv).unflatten(2, (3, attention.num_heads, -1))  # (B, N, 3, heads, D/heads)
     q, k, v = qkv.permute(2, 0, 3, 1, 4)
