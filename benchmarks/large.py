@@ -81,7 +81,7 @@ def make(path: Path, size: tuple[int, int]) -> str:
     predictor, best, share = MattingPredictor.shipped(refiner=None), None, 0.0
     for number in range(12):
         scene = example(number, canvas=tuple(length // 10 for length in size))
-        predictor.set_image(scene.picture)
+        predictor.set_image(scene.image)
         for result in predictor.predict_many([f"the {keyword}" for keyword in scene.keywords]):
             if result.found and result.alpha.mean() > share:
                 best, share = result, result.alpha.mean()

@@ -103,9 +103,9 @@ def seam(refiner) -> dict:
 
     scene = example(2, canvas=(512, 768))
     coarse = images.resize(np.maximum.reduce(scene.mattes), (128, 192))
-    whole = refiner.refine(scene.picture, coarse, tile=768)
-    usual = refiner.refine(scene.picture, coarse)
-    tiled = refiner.refine(scene.picture, coarse, tile=256)
+    whole = refiner.refine(scene.image, coarse, tile=768)
+    usual = refiner.refine(scene.image, coarse)
+    tiled = refiner.refine(scene.image, coarse, tile=256)
     step = np.abs(np.diff(tiled, axis=1))  # (H, W - 1)
     uncertain = (tiles.near(tiled) > 0)[:, 1:]
     borders = sorted({side for cut in tiles.cuts(768, 256) for side in (cut.start, cut.stop)} - {0, 768})
@@ -126,7 +126,7 @@ def large(refiner, million: float) -> dict:
 
     scene = example(2, canvas=(768, 1024))
     height = round((million * 1e6 * 3 / 4) ** 0.5)
-    image = images.resize(scene.picture, (height, round(height * 4 / 3)))
+    image = images.resize(scene.image, (height, round(height * 4 / 3)))
     coarse = images.resize(np.maximum.reduce(scene.mattes), (384, 512))
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()

@@ -91,7 +91,7 @@ def pixels(picture, size=side):
 
 # %%
 seen = example(scene, split)
-square = images.resize(seen.picture, (side, side))
+square = images.resize(seen.image, (side, side))
 asked = [pre_context(keyword) for keyword in seen.keywords]
 
 
@@ -104,7 +104,7 @@ def alike(picture, texts, size=side):
     return cosines[:, 1:].unflatten(1, (size // PATCH, -1)).numpy(), cosines[:, 0].numpy()
 
 
-maps, whole = alike(seen.picture, asked)
+maps, whole = alike(seen.image, asked)
 
 # %% mystnb={"figure": {"name": "clip-words-patches", "caption": "How alike each patch and each sentence are, by CLIP alone. Yellow is more alike; each map has its own range."}, "image": {"alt": "A composed photograph and three coarse maps over it, one for a sentence each. Each map is brightest on the thing that its sentence names, and on some other places too.", "width": "100%"}}
 show.grid([square, *(show.heat(map_, square) for map_ in maps)], ["the picture", *asked]);
@@ -153,7 +153,7 @@ def entities(split, count):
 
 def compare(clip, chosen, texts):
     """Cosines (B, B) of the entities' regions and of their texts."""
-    pictures = torch.from_numpy(np.stack([images.resize(one.picture, (side, side)) for one, _ in chosen]))
+    pictures = torch.from_numpy(np.stack([images.resize(one.image, (side, side)) for one, _ in chosen]))
     shares = np.stack([images.resize(one.mattes[index], (side // PATCH,) * 2) for one, index in chosen])
     shares = torch.from_numpy(shares / shares.sum((1, 2), keepdims=True))  # (B, h, w)
     regions = clip.region_features(clip.tokens(pictures), shares, torch.arange(len(chosen)))
@@ -175,7 +175,7 @@ for row, (one, index) in enumerate(chosen):
     rows, columns = (np.flatnonzero((matte > 0.5).any(axis)) for axis in (1, 0))
     window = np.s_[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
     place = axes[0].inset_axes([-0.16, 1 - (row + 0.95) / 8, 0.15, 0.9 / 8])
-    place.imshow(show.over(one.picture[window], matte[window], (255, 255, 255)))
+    place.imshow(show.over(one.image[window], matte[window], (255, 255, 255)))
     place.axis("off")
 figure.tight_layout()
 
@@ -257,7 +257,7 @@ show.source(Backbone.encode_image)
 # %%
 before = dense().backbone
 encoders = {"CLIP, before matting": before, "the same, after matting": model.backbone}
-tokens, levels = before.encode_image(pixels(seen.picture))
+tokens, levels = before.encode_image(pixels(seen.image))
 show.table([
     {"what": "tokens, class token first", "shape": tuple(tokens.shape),
      "read as": f"1 picture, 1 + {grid * grid} tokens, D_v numbers each"},
@@ -274,7 +274,7 @@ show.table([
 # %% mystnb={"figure": {"name": "clip-levels", "caption": "The tokens after each quarter of the blocks. Above the small CLIP, below the same encoder after it learned matting with the rest of the model. Each map has colours of its own."}, "image": {"alt": "Two rows of a picture and four coarse coloured maps. In the upper row the maps change little from left to right; in the lower row the three things become patches of even colour, distinct from what is behind them.", "width": "100%"}}
 rows = [square]
 for encoder in encoders.values():
-    rows += [show.colors(level, (side, side))[0] for level in encoder.encode_image(pixels(seen.picture))[1]] + [square]
+    rows += [show.colors(level, (side, side))[0] for level in encoder.encode_image(pixels(seen.image))[1]] + [square]
 titles = ["the picture", *(f"after group {number}" for number in (1, 2, 3, 4))]
 show.grid(rows[:-1], titles * 2, columns=5, row_titles=list(encoders));
 
@@ -305,7 +305,7 @@ def readable(tokens, truths, ridge=100.0):
 def patches_of(split):
     """Scenes as one batch, and of each of their patches: its colour, its contrast, where it is, and how much of it is a thing."""
     scenes = [scene_of(number, split) for number in range(probes)]
-    batch = torch.cat([pixels(one.picture) for one in scenes])
+    batch = torch.cat([pixels(one.image) for one in scenes])
     colour, gray = F.avg_pool2d(batch, PATCH), batch.mean(1, keepdim=True)
     contrast = (F.avg_pool2d(gray**2, PATCH) - F.avg_pool2d(gray, PATCH) ** 2).clamp(min=0).sqrt()
     where = torch.stack(torch.meshgrid(*[torch.arange(float(grid))] * 2, indexing="ij"))[None].expand(probes, -1, -1, -1)
@@ -368,7 +368,7 @@ def gaps(split, size=side):
     found = []
     for number in range(probes):
         one = scene_of(number, split)
-        for map_, matte in zip(alike(one.picture, [pre_context(keyword) for keyword in one.keywords], size)[0], one.mattes):
+        for map_, matte in zip(alike(one.image, [pre_context(keyword) for keyword in one.keywords], size)[0], one.mattes):
             place = images.resize(matte, map_.shape) > 0.5
             if place.any():
                 found.append(float(map_[place].mean() - map_[~place].mean()))
@@ -395,7 +395,7 @@ show.table([{"photographs": "of the training" if which == "seen" else "others", 
 
 # %%
 clip, tokenizer = small_clip()
-given, text_tokens = pixels(seen.picture), tokenizer([text for four in seen.expressions for text in four])
+given, text_tokens = pixels(seen.image), tokenizer([text for four in seen.expressions for text in four])
 padded = F.pad(text_tokens, (0, clip.context_length - text_tokens.shape[1]))  # open_clip wants all its positions
 theirs = {"image": clip.encode_image(given), "text": clip.encode_text(padded)}
 projections = {"image": clip.visual.proj, "text": clip.text_projection}
@@ -472,8 +472,8 @@ show.table([{"encoder": name, "mirror image is the most alike of its row (share 
 
 # %% mystnb={"figure": {"name": "clip-sizes", "caption": "One sentence, one set of weights, three sizes of the picture. More patches give a finer map."}, "image": {"alt": "The picture and three maps over it, from coarse to fine. In the finest one the outline of the bus can be made out.", "width": "100%"}}
 sizes = (side, 2 * side, 4 * side)
-large = images.resize(seen.picture, (sizes[-1],) * 2)
-show.grid([large, *(show.heat(alike(seen.picture, asked[1:2], size)[0][0], large) for size in sizes)],
+large = images.resize(seen.image, (sizes[-1],) * 2)
+show.grid([large, *(show.heat(alike(seen.image, asked[1:2], size)[0][0], large) for size in sizes)],
           ["the picture"] + [f"{asked[1]}, {size} x {size} pixels" for size in sizes]);
 
 # %%
@@ -507,7 +507,7 @@ show.table([{"pixels": f"{size} x {size}", "patches": (size // PATCH) ** 2,
 # %%
 torch.manual_seed(0)
 kernels = torch.randn(1024, 3, 14, 14) / 14  # as many as in ViT-L/14, random
-small = normalise(torch.from_numpy(images.resize(seen.picture, (grid * 14,) * 2)).permute(2, 0, 1)[None].float() / 255)
+small = normalise(torch.from_numpy(images.resize(seen.image, (grid * 14,) * 2)).permute(2, 0, 1)[None].float() / 255)
 patches = F.unfold(small, 14, stride=14)[0].T.unflatten(1, (3, 14, 14))  # (N, 3, 14, 14)
 
 

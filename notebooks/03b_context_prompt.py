@@ -72,7 +72,7 @@ clip = contrast.ContrastiveCLIP(*create_clip(settings, clip_weights), side).eval
 seen = example(scene, split)
 if not 0 <= entity < len(seen.keywords):
     raise RimError(f"entity {entity}: the scene has {len(seen.keywords)} entities, from 0 to {len(seen.keywords) - 1}")
-square = images.resize(seen.picture, (side, side))
+square = images.resize(seen.image, (side, side))
 keyword = seen.keywords[entity]
 other_ways = ("the {keyword}", "please cut out the {keyword} for me", "somebody drew the {keyword}")  # training used none of these
 
@@ -89,7 +89,7 @@ def encode(picture):
     return model.encode_image(torch.from_numpy(images.resize(picture, (side, side))).permute(2, 0, 1)[None].float() / 255)
 
 
-features = encode(seen.picture)
+features = encode(seen.image)
 
 # %% mystnb={"figure": {"name": "prompt-ways", "caption": "The same thing asked in six ways. Above ways of training, below ways that it never used. The score says how sure the model is that the sentence fits something."}, "image": {"alt": "A scene, and six cut-outs on a checkerboard: three equal ones above; below one like them, one that is rougher, and an empty one.", "width": "100%"}}
 ways = [way.format(keyword=keyword) for way in (*(prompt.TEMPLATES[number] for number in (0, 1, 6)), *other_ways)]
@@ -295,7 +295,7 @@ show.table([{"asked as": template, "in the bag": "yes" if template in prompt.TEM
 # another; so compare within a column only.
 
 # %%
-encoded = [(encode(one.picture), one) for one in scenes]
+encoded = [(encode(one.image), one) for one in scenes]
 truth = np.concatenate([[images.resize(matte, (side, side)) for matte in one.mattes] for one in scenes])
 
 

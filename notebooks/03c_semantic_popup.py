@@ -86,9 +86,9 @@ def repeated(features, count):
 seen = example(scene, split)
 if not 0 <= entity < len(seen.keywords):
     raise RimError(f"entity {entity}: the scene has {len(seen.keywords)} entities, from 0 to {len(seen.keywords) - 1}")
-square = images.resize(seen.picture, (side, side))
+square = images.resize(seen.image, (side, side))
 sentences = [four[expression] for four in seen.expressions]
-features, tokens = encode(seen.picture), model.tokenize(sentences)
+features, tokens = encode(seen.image), model.tokenize(sentences)
 text = model.encode_text(tokens)
 every = repeated(features, len(sentences))
 _, embedding = model.match(every.tokens, text.sentence) if model.match else (None, None)  # see "The score map" below
@@ -372,7 +372,7 @@ show.grid([square, *(show.heat(map_, square, 0, 1) for map_ in probable)], ["the
 
 # %%
 found = [one for one in (example(number, split) for number in range(probes)) if len(one.keywords) > 1]
-encoded = [encode(one.picture) for one in found]
+encoded = [encode(one.image) for one in found]
 
 
 def answer(features, said, told, flat=False):

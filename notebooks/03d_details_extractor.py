@@ -73,7 +73,7 @@ wispy = pool.only([thing.name for thing in pool.entities if thing.wispy], [backg
 seen = example(scene, split, pool=wispy, canvas=(480, 640))
 if not 0 <= entity < len(seen.keywords):
     raise RimError(f"entity {entity}: the scene has {len(seen.keywords)} entities, from 0 to {len(seen.keywords) - 1}")
-large = images.resize(seen.picture, (close, close))  # uint8 (S, S, 3)
+large = images.resize(seen.image, (close, close))  # uint8 (S, S, 3)
 truth = images.resize(seen.mattes[entity], (close, close))  # (S, S) in [0, 1]
 
 
@@ -204,7 +204,7 @@ def pixels_of(image, size=side):
     return torch.from_numpy(images.resize(image, (size, size))).permute(2, 0, 1)[None].float() / 255
 
 
-pixels = pixels_of(seen.picture)
+pixels = pixels_of(seen.image)
 features = model.encode_image(pixels)
 normal = normalise(pixels)  # x_m, the image as CLIP wants it
 levels_given = list(zip(model.extractors, reversed(features.levels)))  # level 4 gets the last group of blocks
@@ -265,7 +265,7 @@ def explained(level, branch, fit, test, unknown_only):
     return float(1 - (x @ weight - y).square().mean() / y.var())
 
 
-every = [known(one.picture, one.mattes) for one in (example(number, split) for number in (*FITTED, *TRIED))]
+every = [known(one.image, one.mattes) for one in (example(number, split) for number in (*FITTED, *TRIED))]
 fit, test = every[: len(FITTED)], every[len(FITTED) :]
 names = ("from CLIP", "from the picture", "both")
 r2 = {where: {name: [explained(level, branch, fit, test, where == "unknown region") for level in range(4)]
@@ -297,7 +297,7 @@ figure.tight_layout()
 
 # %%
 at = levels[3]  # windows of 8 x 8 pixels
-zoomed = pixels_of(seen.picture, close)
+zoomed = pixels_of(seen.image, close)
 light = torch.full((1, 3, 1, 1), 1 / 3)  # a channel that likes light; its negative likes dark
 pooled = F.max_pool2d(zoomed, at)  # what is left of the picture in P3M's order
 dark = {"norm, then pool": F.max_pool2d(F.conv2d(zoomed, -light), at), "pool, then norm": F.conv2d(pooled, -light)}
@@ -355,7 +355,7 @@ cases = {"all of it": detail(), **{f"no picture at level {level}": detail((level
          "no picture at any": detail(tuple(levels)), "the same tokens everywhere": detail(flat_tokens=True)}
 
 # %% mystnb={"figure": {"name": "details-without", "caption": "The details decoder's answer with and without the picture; last, with the picture and with tokens that are the same everywhere, in MDE and in the pop-up's map. Only the part near the edge of the thing is ever used."}, "image": {"alt": "The scene and seven grey maps. Without the picture at level 4, 3 or 2 the answer changes little. Without it at level 1 the background turns white and the edges dissolve, and without it at any level only soft blots are left. With flat tokens the answer is still sharp, with more specks on the ground.", "width": "100%"}}
-show.grid([images.resize(seen.picture, (side, side)), *cases.values()], [f"“{sentence}”", *cases], columns=4);
+show.grid([images.resize(seen.image, (side, side)), *cases.values()], [f"“{sentence}”", *cases], columns=4);
 
 # %%
 show.table([{"the details decoder gets": name,
@@ -473,7 +473,7 @@ quarter = size // 4
 generator = torch.Generator().manual_seed(4)
 full = torch.nn.ModuleList(details.DetailsExtractor(level, 2 * width, width, out) for level, out in channels.items())
 small_tokens = torch.randn(1, 2 * width, quarter // PATCH, quarter // PATCH, generator=generator)
-small_image = normalise(pixels_of(seen.picture, quarter))
+small_image = normalise(pixels_of(seen.image, quarter))
 
 
 def one_step(enabled):

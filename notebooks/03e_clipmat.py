@@ -84,9 +84,9 @@ def ask(picture, texts):
     return model.matte(one, model.encode_text(model.tokenize(texts, truncate=True)))
 
 
-square = images.resize(seen.picture, (side, side))  # uint8 (S, S, 3)
+square = images.resize(seen.image, (side, side))  # uint8 (S, S, 3)
 alphas = np.stack([images.resize(matte, (side, side)) for matte in seen.mattes])  # (M, S, S), the truth
-pixels, output = pixels_of(seen.picture), ask(seen.picture, sentences)
+pixels, output = pixels_of(seen.image), ask(seen.image, sentences)
 
 # %% mystnb={"figure": {"name": "clipmat-answers", "caption": "The picture, and what the model cut out for each sentence, on a checkerboard. The score says how sure it is that the sentence fits something; 0 is a refusal."}, "image": {"alt": "A composed photograph, then a cut-out on a checkerboard for each sentence, and an empty checkerboard for the sentence that fits nothing.", "width": "100%"}}
 show.grid([square, *(show.over(square, alpha.numpy()) for alpha in output.alpha[:, 0])],
@@ -127,7 +127,7 @@ print(f"{paper_profile} built in {time.perf_counter() - started:.1f} s")
 
 def clock(net, tries=3):
     """Seconds of the three steps for one sentence; the shortest of some tries, after one that is not timed."""
-    given, tokens = pixels_of(seen.picture, net.image_size), net.tokenize(sentences[:1], truncate=True)
+    given, tokens = pixels_of(seen.image, net.image_size), net.tokenize(sentences[:1], truncate=True)
     times = []
     for _ in range(1 + tries):
         marks = [time.perf_counter()]
@@ -251,7 +251,7 @@ readings = {
 others = [example(number, split) for number in range(16)]
 wrong = {name: [] for name in (*readings, PERFECT)}
 for one in others:
-    answer = ask(one.picture, [four[expression] for four in one.expressions])
+    answer = ask(one.image, [four[expression] for four in one.expressions])
     for logits, detail, matte in zip(answer.trimap_logits, answer.detail[:, 0].numpy(), one.mattes):
         true = images.resize(matte, (side, side))
         for name, reading in readings.items():
@@ -385,7 +385,7 @@ as_paper = {"model__details_text": False, "model__match": False, "model__popup_r
 torch.manual_seed(0)
 learner = CLIPMat.from_profile(profile.load("tiny", model__image_size=SMALL, model__dropout=0.0, **as_paper), "clip").train()
 two = [one for one in others if len(one.mattes) >= 2][:2]
-batch = torch.cat([pixels_of(one.picture, SMALL) for one in two])
+batch = torch.cat([pixels_of(one.image, SMALL) for one in two])
 index = torch.tensor([0, 0, 1, 1])  # which picture a sentence is about
 asked = [four[0] for one in two for four in one.expressions[:2]]
 wanted = np.stack([images.resize(matte, (SMALL, SMALL)) for one in two for matte in one.mattes[:2]])
@@ -405,7 +405,7 @@ with torch.enable_grad():
 show.table([log[0], log[steps // 4], log[steps // 2], log[-1]])
 
 # %% mystnb={"figure": {"name": "clipmat-heart", "caption": "What it has learnt after so few steps, at 64 x 64 pixels: for each of the four sentences the picture, the true matte, and the model's. More steps make the edges sharper."}, "image": {"alt": "Three rows of four: two pictures twice each, the true matte of one of its things each, and the model's mattes, which are the same things with softer outlines.", "width": "100%"}}
-small = [images.resize(one.picture, (SMALL, SMALL)) for one in two]
+small = [images.resize(one.image, (SMALL, SMALL)) for one in two]
 mattes_learnt = learnt.alpha.detach()[:, 0].numpy()
 show.grid([*(small[number] for number in index), *wanted, *mattes_learnt], [*asked, *[""] * 8], columns=4,
           row_titles=["", "the truth", "the model"]);
@@ -498,7 +498,7 @@ for number, one in enumerate(others):
     fits = [four[0] for four in one.expressions]
     foreign = [four[0] for later in (1, 2, 3) for other in [others[(number + later) % len(others)]]
                for word, four in zip(other.keywords, other.expressions) if word not in one.keywords]
-    answer = ask(one.picture, [*fits, *foreign]).score.tolist()
+    answer = ask(one.image, [*fits, *foreign]).score.tolist()
     scores["fits"] += answer[: len(fits)]
     scores["does not fit"] += answer[len(fits) :]
 refused = {name: float(np.mean(np.array(values) == 0)) for name, values in scores.items()}

@@ -67,7 +67,7 @@ record = json.loads((repository() / "results" / "runs" / "refine-tiny.json").rea
 
 # %%
 seen = example(scene, split, canvas=(longer * 3 // 4, longer))
-picture, truth, sentence = seen.picture, seen.mattes[entity], seen.expressions[entity][expression]
+picture, truth, sentence = seen.image, seen.mattes[entity], seen.expressions[entity][expression]
 model = CLIPMat.shipped()
 square = torch.from_numpy(images.resize(picture, (model.image_size,) * 2)).permute(2, 0, 1)[None].float() / 255  # (1, 3, S, S)
 coarse = model(square, model.tokenize([sentence])).alpha[0, 0].numpy()  # (S, S)

@@ -58,7 +58,7 @@ results = repository() / "results"
 seen = example(scene, split)
 sentences = [four[0] for four in seen.expressions]
 side = 128  # of the square that the small networks see
-square = images.resize(seen.picture, (side, side))
+square = images.resize(seen.image, (side, side))
 picture = torch.from_numpy(square).permute(2, 0, 1)[None].float() / 255  # (1, 3, S, S)
 truths = torch.from_numpy(np.stack([images.resize(matte, (side, side)) for matte in seen.mattes]))[:, None]  # (n, 1, S, S)
 index = torch.zeros(len(sentences), dtype=torch.int64)  # all sentences are about the one picture
@@ -91,7 +91,7 @@ torch.manual_seed(seed)
 rows = []
 for name in baselines.METHODS:
     method = baselines.get(name, "tiny", None if name == "clipmat" else "random")
-    mattes = method.mattes(seen.picture, sentences)
+    mattes = method.mattes(seen.image, sentences)
     rows.append({"method": name, "weights": "shipped" if name == "clipmat" else "random", "mattes": str(mattes.shape),
                  "from": float(mattes.min()), "to": float(mattes.max()), "parameters (M)": sum(value.numel() for value in method.parameters()) / 1e6})
 show.table(rows, digits=2)
@@ -290,12 +290,12 @@ cases = [(seen, 0), (seen, len(sentences) - 1), (flash, 2)]
 cells = []
 for known, number in cases:
     oracles, sentence = Oracles(known), known.expressions[number][0]
-    matte = oracles.mattes(known.picture, [sentence])[0]
-    box, mask = oracles.detect(known.picture, sentence)[0], oracles.segment(None, None)
-    cells += [known.picture, mask.astype(np.float32), vitmatte.automatic_trimap(mask) / 255, matte, known.mattes[number]]
+    matte = oracles.mattes(known.image, [sentence])[0]
+    box, mask = oracles.detect(known.image, sentence)[0], oracles.segment(None, None)
+    cells += [known.image, mask.astype(np.float32), vitmatte.automatic_trimap(mask) / 255, matte, known.mattes[number]]
 figure = show.grid(cells, ["the box", "the mask", "the trimap", "the matte", "the truth"] * len(cases), columns=5)
 for row, (known, number) in enumerate(cases):
-    left, top, right, bottom = Oracles(known).detect(known.picture, known.expressions[number][0])[0]
+    left, top, right, bottom = Oracles(known).detect(known.image, known.expressions[number][0])[0]
     figure.axes[5 * row].add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=show.PALETTE[1], linewidth=2))
 
 # %% [markdown]
@@ -316,7 +316,7 @@ missed, unknown = np.zeros((2, len(subjects), len(bands)))
 for row, (known, number) in enumerate(subjects):
     true = known.mattes[number]
     for column, band in enumerate(bands):
-        missed[row, column] = np.abs(Oracles(known, band).mattes(known.picture, [known.expressions[number][0]])[0] - true).sum() / true.sum()
+        missed[row, column] = np.abs(Oracles(known, band).mattes(known.image, [known.expressions[number][0]])[0] - true).sum() / true.sum()
         unknown[row, column] = (vitmatte.automatic_trimap(true > 0.5, band) == 128).mean()
 figure, axes = plt.subplots(1, 2, figsize=(show.WIDTH * 0.95, 2.8))
 for axis, values, label in zip(axes, (missed, unknown), ("SAD / SAD of an empty matte (%)", "of the picture unknown (%)")):

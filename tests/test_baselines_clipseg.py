@@ -68,7 +68,7 @@ def test_the_words_are_not_drowned_at_the_start():
     model = CLIPSeg.from_settings("tiny", "clip")
     last = []
     model.net.decoder.layers[-1].register_forward_hook(lambda block, given, result: last.append(result))
-    picture = torch.from_numpy(resize(example(18).picture, (128, 128))).permute(2, 0, 1)[None].float() / 255
+    picture = torch.from_numpy(resize(example(18).image, (128, 128))).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
         model(picture, ["a photo of a dog", "a photo of a parachute"], torch.tensor([0, 0]))
     apart = (last[0][0] - last[0][1]).norm(dim=-1).mean() / last[0].norm(dim=-1).mean()

@@ -36,7 +36,7 @@ def scene():
 
 @pytest.fixture
 def photo(tmp_path, scene):
-    return images.write_image(tmp_path / "photo.png", scene.picture)
+    return images.write_image(tmp_path / "photo.png", scene.image)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_matte(rim, photo, scene, tmp_path):
     assert status == 0 and err == [] and len(out) == 1
     assert out[0].startswith(f"{tmp_path / 'out.png'}  score 0.") and out[0].endswith("  the violin")
     written = Image.open(tmp_path / "out.png")
-    assert written.mode == "L" and written.size == scene.picture.shape[1::-1]
+    assert written.mode == "L" and written.size == scene.image.shape[1::-1]
     true = scene.mattes[scene.keywords.index("violin")]
     assert np.minimum(np.asarray(written) / 255, true).sum() / true.sum() > 0.6
 
@@ -82,8 +82,8 @@ def test_several_sentences(rim, photo, tmp_path):
 def test_a_cutout(rim, photo, scene, tmp_path):
     assert rim(photo, "the violin", "--cutout", "-o", tmp_path / "out.png")[0] == 0
     foreground, alpha = images.read_cutout(tmp_path / "out.png")
-    assert alpha.shape == scene.picture.shape[:2] and not foreground[alpha == 0].any()
-    assert (foreground[alpha == 1] == scene.picture[alpha == 1]).all()
+    assert alpha.shape == scene.image.shape[:2] and not foreground[alpha == 0].any()
+    assert (foreground[alpha == 1] == scene.image[alpha == 1]).all()
 
 
 def test_a_composite_on_a_colour_and_on_a_picture(rim, photo, scene, tmp_path):
@@ -94,7 +94,7 @@ def test_a_composite_on_a_colour_and_on_a_picture(rim, photo, scene, tmp_path):
     images.write_image(tmp_path / "green.png", np.full((900, 500, 3), (0, 200, 0), np.uint8))
     assert rim(photo, "the violin", "--background", tmp_path / "green.png", "-o", tmp_path / "out.jpg")[0] == 0
     found = images.read_image(tmp_path / "out.jpg")
-    assert found.shape == scene.picture.shape and np.abs(found[clear].astype(int) - (0, 200, 0)).mean() < 4
+    assert found.shape == scene.image.shape and np.abs(found[clear].astype(int) - (0, 200, 0)).mean() < 4
 
 
 def test_a_sentence_that_fits_nothing(rim, photo, tmp_path):
@@ -155,7 +155,7 @@ def test_a_refiner_that_is_not_there_cannot_be_asked_for(rim, photo, tmp_path, m
 def photos(tmp_path, scene):
     """A folder of three pictures, one of them broken."""
     for name in ("a.png", "c.jpg"):
-        images.write_image(tmp_path / "photos" / name, scene.picture)
+        images.write_image(tmp_path / "photos" / name, scene.image)
     (tmp_path / "photos" / "broken.png").write_bytes((tmp_path / "photos" / "a.png").read_bytes()[:5000])
     (tmp_path / "photos" / "notes.txt").write_text("no picture, and not asked about")
     return tmp_path / "photos"
@@ -177,7 +177,7 @@ def test_a_folder_with_a_broken_file(rim, photos, tmp_path):
 
 
 def test_several_files_and_pictures_of_one_name(rim, photos, tmp_path, scene):
-    images.write_image(tmp_path / "a.jpg", scene.picture)
+    images.write_image(tmp_path / "a.jpg", scene.image)
     status, out, _ = rim(
         photos / "a.png", tmp_path / "a.jpg", "the violin", "-o", tmp_path / "out", "--cutout", "--json"
     )
@@ -323,7 +323,7 @@ def test_a_model_of_another_profile_is_asked_too(rim, photo, tmp_path, scene):
     torch.manual_seed(0)
     CLIPMat.from_profile(other, weights="random").save(tmp_path / "run")
     assert rim(photo, "the violin", "--model", tmp_path / "run", "--threshold", "0", "-o", tmp_path / "out.png")[0] == 0
-    assert images.read_matte(tmp_path / "out.png").shape == scene.picture.shape[:2]
+    assert images.read_matte(tmp_path / "out.png").shape == scene.image.shape[:2]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def scene():
 
 @pytest.fixture
 def ready(predictor, scene):
-    predictor.set_image(scene.picture)
+    predictor.set_image(scene.image)
     return predictor
 
 
@@ -43,8 +43,8 @@ def ready(predictor, scene):
 def test_a_matte_has_the_pictures_own_size_and_range(ready, scene):
     results = list(ready.predict_many([four[0] for four in scene.expressions]))
     for result in results:
-        assert result.alpha.shape == scene.picture.shape[:2] and result.alpha.dtype == np.float32
-        assert result.trimap.shape == scene.picture.shape[:2] and set(np.unique(result.trimap)) <= {0, 128, 255}
+        assert result.alpha.shape == scene.image.shape[:2] and result.alpha.dtype == np.float32
+        assert result.trimap.shape == scene.image.shape[:2] and set(np.unique(result.trimap)) <= {0, 128, 255}
         assert 0 <= result.alpha.min() and result.alpha.max() <= 1 and 0 <= result.score <= 1
         assert result.found and result.raw is result.alpha and not result.message
     one = ready.predict(scene.expressions[1][0])
@@ -63,7 +63,7 @@ def test_a_sentence_that_fits_nothing_gets_an_empty_matte_and_a_plain_message(re
     sure = ready.predict("the violin")
     assert sure.score > THRESHOLD
     strict = MattingPredictor(ready.model, device="cpu", refiner=None, threshold=min(1.0, sure.score + 0.01))
-    strict.set_image(scene.picture)
+    strict.set_image(scene.image)
     unsure = strict.predict("the violin")
     assert not unsure.found and unsure.score == pytest.approx(sure.score, abs=1e-5)
     assert unsure.alpha.shape == sure.alpha.shape and unsure.alpha.dtype == np.float32 and not unsure.alpha.any()
@@ -73,7 +73,7 @@ def test_a_sentence_that_fits_nothing_gets_an_empty_matte_and_a_plain_message(re
 
 def test_a_threshold_of_0_keeps_every_matte_that_shows_something(shipped, scene):
     predictor = MattingPredictor(shipped, device="cpu", refiner=None, threshold=0)
-    predictor.set_image(scene.picture)
+    predictor.set_image(scene.image)
     for result in predictor.predict_many(["zebra", "the dog", "a bicycle", "the red umbrella", "the violin"]):
         assert result.found == (result.raw.max() >= 0.5 / 255)
     predictor.set_image(np.zeros((20, 20, 3), np.uint8))
@@ -98,7 +98,7 @@ def test_a_picture_is_encoded_once_and_sentences_go_in_bounded_groups(ready, sce
     monkeypatch.setattr(
         ready.model, "matte", lambda image, text: sizes.append(len(image.tokens)) or matte(image, text), raising=False
     )
-    ready.set_image(scene.picture)
+    ready.set_image(scene.image)
     questions = [f"the {color} violin" for color in ("red", "green", "blue")] * 7
     results = ready.predict_many(questions)
     assert sizes == [] and next(results).sentence == questions[0] and sizes == [TOGETHER], (
@@ -113,7 +113,7 @@ def test_sentences_that_were_read_once_are_asked_of_many_pictures(ready, scene, 
     read = ready.encode_text(["the violin", "otter"])
     monkeypatch.setattr(ready.model, "encode_text", lambda tokens: pytest.fail("read again"), raising=False)
     first = [result.alpha for result in ready.predict_many(read)]
-    ready.set_image(np.ascontiguousarray(scene.picture[:, ::-1]))
+    ready.set_image(np.ascontiguousarray(scene.image[:, ::-1]))
     second = [result.alpha for result in ready.predict_many(read)]
     assert np.abs(first[0] - second[0]).mean() > 0.01
 
@@ -169,14 +169,14 @@ class Negative:
 def test_the_refiner_sees_what_was_found_in_a_picture_larger_than_the_model_sees(shipped, scene):
     refiner, side = Negative(), shipped.image_size
     predictor = MattingPredictor(shipped, device="cpu", refiner=refiner)
-    predictor.set_image(scene.picture)
+    predictor.set_image(scene.image)
     assert (predictor.predict("the violin").alpha == 0.25).all()
-    assert refiner.given == [(scene.picture.shape, np.uint8, (side, side), np.float32)]
-    predictor.set_image(resize(scene.picture, (side, side)))
+    assert refiner.given == [(scene.image.shape, np.uint8, (side, side), np.float32)]
+    predictor.set_image(resize(scene.image, (side, side)))
     predictor.predict("the violin")
     assert len(refiner.given) == 1, "no details that the model did not see"
     strict = MattingPredictor(shipped, device="cpu", refiner=refiner, threshold=1.0)
-    strict.set_image(scene.picture)
+    strict.set_image(scene.image)
     assert not strict.predict("the violin").alpha.any() and len(refiner.given) == 1, "nothing found, nothing to refine"
 
 
@@ -215,33 +215,31 @@ def test_one_call_from_the_package_keeps_the_model(shipped, scene, monkeypatch):
     loads = []
     monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": loads.append(name) or shipped))
     module._shipped.cache_clear()
-    alpha = rimlib.matte(scene.picture, "the violin")
-    assert isinstance(alpha, np.ndarray) and alpha.shape == scene.picture.shape[:2] and alpha.any()
-    foreground, again = rimlib.cut_out(scene.picture, "the violin")
-    assert (
-        foreground.shape == scene.picture.shape and foreground.dtype == np.uint8 and np.abs(again - alpha).max() < 1e-5
-    )
+    alpha = rimlib.matte(scene.image, "the violin")
+    assert isinstance(alpha, np.ndarray) and alpha.shape == scene.image.shape[:2] and alpha.any()
+    foreground, again = rimlib.cut_out(scene.image, "the violin")
+    assert foreground.shape == scene.image.shape and foreground.dtype == np.uint8 and np.abs(again - alpha).max() < 1e-5
     assert loads == ["tiny"]
     module._shipped.cache_clear()
 
 
 def test_one_call_takes_several_sentences(one_load, scene):
-    alphas = rimlib.matte(scene.picture, ["the violin", "the otter"])
-    assert alphas.shape == (2, *scene.picture.shape[:2]) and alphas.dtype == np.float32
+    alphas = rimlib.matte(scene.image, ["the violin", "the otter"])
+    assert alphas.shape == (2, *scene.image.shape[:2]) and alphas.dtype == np.float32
     assert (
-        np.abs(alphas[1] - rimlib.predict(scene.picture, "the otter").alpha).mean()
+        np.abs(alphas[1] - rimlib.predict(scene.image, "the otter").alpha).mean()
         < 1e-4
         < np.abs(alphas[1] - alphas[0]).mean()
     )
-    results = rimlib.predict(scene.picture, ("the violin", "the otter"))
+    results = rimlib.predict(scene.image, ("the violin", "the otter"))
     assert [result.sentence for result in results] == ["the violin", "the otter"]
-    assert results[0].over("white").shape == scene.picture.shape
+    assert results[0].over("white").shape == scene.image.shape
 
 
 def test_one_call_says_when_nothing_fits(one_load, scene, monkeypatch):
     monkeypatch.setattr("rimlib.clipmat.collaboration.THRESHOLD", 1.0)
     with pytest.warns(NothingFound, match="nothing in this image fits “the violin”") as caught:
-        assert not rimlib.matte(scene.picture, "the violin").any()
+        assert not rimlib.matte(scene.image, "the violin").any()
     assert caught[0].filename == __file__
 
 
@@ -251,13 +249,13 @@ def test_one_call_says_when_nothing_fits(one_load, scene, monkeypatch):
 def test_a_folder_is_asked_file_by_file(predictor, scene, tmp_path):
     (tmp_path / "zero.png").write_bytes(b"")
     (tmp_path / "text.jpg").write_text("not a picture")
-    Image.fromarray(scene.picture).save(tmp_path / "whole.png")
+    Image.fromarray(scene.image).save(tmp_path / "whole.png")
     (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:5000])
     words_of = {"zero.png": "is empty", "half.png": "cut off", "text.jpg": "not an image"}
     (tmp_path / "notes.txt").write_text("not looked at")
     (tmp_path / ".hidden.png").write_bytes(b"")
     (tmp_path / "inner").mkdir()
-    Image.fromarray(scene.picture).save(tmp_path / "inner" / "deep.png")
+    Image.fromarray(scene.image).save(tmp_path / "inner" / "deep.png")
     found = folder.find(tmp_path)
     assert [path.name for path in found] == ["half.png", "text.jpg", "whole.png", "zero.png"]
     answers = list(folder.predict_all(predictor, found, ["the violin", "otter"], progress=False))

@@ -127,7 +127,7 @@ def ask(request, one_load, tmp_path, capsys):
 
 @pytest.fixture
 def photo(tmp_path):
-    return images.write_image(tmp_path / "photo.png", example(2).picture)
+    return images.write_image(tmp_path / "photo.png", example(2).image)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -271,7 +271,7 @@ def test_the_shipped_one_is_small_and_makes_a_coarse_matte_better(shipped, scene
     for truth in scene.mattes:
         coarse = images.resize(truth, (96, 128))
         before += np.abs(images.resize(coarse, truth.shape) - truth).sum()
-        after += np.abs(shipped.refine(scene.picture, coarse) - truth).sum()
+        after += np.abs(shipped.refine(scene.image, coarse) - truth).sum()
     assert after < 0.8 * before
 
 
@@ -279,10 +279,10 @@ def test_no_seam_is_seen(shipped):
     """In tiles or whole: nearly the same everywhere, and no steeper along a tile's border than along other edges."""
     scene = example(2, canvas=(512, 768))
     coarse = images.resize(np.maximum.reduce(scene.mattes), (128, 192))
-    whole = shipped.refine(scene.picture, coarse, tile=768)
-    apart = np.abs(shipped.refine(scene.picture, coarse) - whole)  # tiles as they are for every picture
+    whole = shipped.refine(scene.image, coarse, tile=768)
+    apart = np.abs(shipped.refine(scene.image, coarse) - whole)  # tiles as they are for every picture
     assert 0 < apart.max() < 0.05 and apart.mean() < 1e-5
-    tiled = shipped.refine(scene.picture, coarse, tile=256)  # more borders, and less around each pixel
+    tiled = shipped.refine(scene.image, coarse, tile=256)  # more borders, and less around each pixel
     asked = tiles.near(whole) > 0
     assert np.abs(tiled - whole)[asked].mean() < 5e-4 and np.quantile(np.abs(tiled - whole)[asked], 0.999) < 0.03
     steps_of = lambda alpha: np.abs(np.diff(alpha, axis=1))  # (H, W - 1)

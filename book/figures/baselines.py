@@ -31,11 +31,7 @@ def main() -> None:
     for split, number, entity in SCENES:
         scene = example(number, split)
         sentence = scene.expressions[entity][EXPRESSION]
-        cells += [
-            scene.picture,
-            scene.mattes[entity],
-            *(method.mattes(scene.picture, [sentence])[0] for method in methods),
-        ]
+        cells += [scene.image, scene.mattes[entity], *(method.mattes(scene.image, [sentence])[0] for method in methods)]
         titles += [f"“{sentence}”", "truth", "CLIPMat", "CLIPSeg", "MDETR"]
     figure = show.grid(cells, titles, columns=5)
     path = repository() / "results" / "figures" / "baselines.png"

@@ -18,7 +18,7 @@ from rimlib.refmatte.render import render
 class Example:
     """A scene and its sentences."""
 
-    picture: np.ndarray  # uint8 (H, W, 3)
+    image: np.ndarray  # uint8 (H, W, 3)
     mattes: tuple[np.ndarray, ...]  # float32 (H, W) in [0, 1], one for each entity
     keywords: tuple[str, ...]  # the category of each entity
     expressions: tuple[tuple[str, ...], ...]  # four of each: basic, absolute, and two relative
@@ -28,7 +28,7 @@ class Example:
     @property
     def title(self) -> str:
         """The entities in words."""
-        return ", ".join(self.keywords) + " (not in the training pictures)" * (self.split == "test")
+        return ", ".join(self.keywords) + " (not in the training images)" * (self.split == "test")
 
 
 def example(
