@@ -5,8 +5,8 @@
 
 Two processes train the profile's model with `fit.fit` on the same batches, one with this tree, one with the `rimlib` of
 the earlier commit, taken from git. They run in turns of `--steps` steps each; while one runs, the other waits. Batches
-are prepared before, so what is timed is the step alone. The earlier commit needs numba. The last line is one JSON
-object:
+are prepared before, so what is timed is the step alone; threads wait in the same way in both. The earlier commit needs
+numba. The last line is one JSON object:
 
     step_ratio          images per second of this tree over those of the earlier commit, the median of the rounds'
                         ratios (bar: 1.5)

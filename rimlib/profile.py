@@ -128,7 +128,8 @@ class Train(Loop):
     keyword_share: Share = 0.5  # of the sentences that are keywords
     no_target: Share = 0.1  # of the sentences that fit nothing in their image, where the data have such (ours)
     lr_image: NotNegative = 5e-4
-    lr_text: NotNegative = 5e-4
+    lr_text: NotNegative = 5e-4  # 0 freezes the text encoder
+    frozen_image_blocks: Count = 0  # the first of the image encoder, with the patch embedding (not in the paper)
     flip: Share = 0.5
     noise: Share = 0.5
     trimap_kernel: Kernel = 5  # pixels at the model's size

@@ -80,10 +80,17 @@ def test_pool_stats_as_json(capsys):
     assert json.loads(capsys.readouterr().out)["entities"] > 0
 
 
-@pytest.mark.parametrize("given, wanted", [(None, "passive"), ("active", "active")])
+@pytest.mark.parametrize(
+    "given, wanted",
+    [
+        ({}, ["passive", "1000"]),
+        ({"OMP_WAIT_POLICY": "active"}, ["active", "None"]),
+        ({"GOMP_SPINCOUNT": "7"}, ["passive", "7"]),
+    ],
+)
 def test_threads_sleep_while_they_wait_unless_the_user_wants_otherwise(given, wanted):
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    environment |= {"OMP_WAIT_POLICY": given} if given else {}
-    code = "import os, sys, rimlib; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    environment = {name: value for name, value in os.environ.items() if name not in names} | given
+    code = f"import os, sys, rimlib; print(*map(os.environ.get, {names}), 'torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert result.stdout.split() == [wanted, "False"]
+    assert result.stdout.split() == [*wanted, "False"]

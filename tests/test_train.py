@@ -16,6 +16,7 @@ from rimlib.evaluation.evaluate import evaluate
 from rimlib.profile import Profile
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.training import clip, clipmat, contrast, fit, loop, state
+from rimlib.training.samples import Samples
 
 create_clip = clip_weights.create_clip  # the tests put a smaller one in its place
 
@@ -177,6 +178,38 @@ def test_each_parameter_has_one_rate(profile):
     assert any("token_embedding" in names[id(value)] for value in text["params"])
     assert any("context" in names[id(value)] for value in new["params"])
     assert (image["lr"], text["lr"], new["lr"]) == (1e-3, 1e-3, 3e-3)
+
+
+def test_what_is_frozen_stays_and_the_rest_learns(profile, scenes, tmp_path, monkeypatch):
+    train = dataclasses.replace(profile.train, lr_text=0, frozen_image_blocks=2)
+    profile = dataclasses.replace(profile, train=train)
+    torch.manual_seed(profile.seed)
+    before = clipmat.Training(profile, Samples(RefMatte(scenes), 48), "random").build()
+    frozen = {name for name, value in before.named_parameters() if not value.requires_grad}
+    learnt = {id(value) for group in clipmat.groups(before, train) for value in group["params"]}
+    assert learnt == {id(value) for value in before.parameters() if value.requires_grad}
+    text = {name for name in dict(before.named_parameters()) if name.startswith("backbone.")} - {
+        name for name in dict(before.named_parameters()) if name.startswith("backbone.visual.")
+    }
+    assert text < frozen and {"backbone.visual.conv1.weight", "backbone.visual.positional_embedding"} < frozen
+    assert {name.split(".")[4] for name in frozen if "visual.transformer" in name} == {"0", "1"}
+    clipmat.train(profile, scenes, tmp_path / "whole", steps=8, weights="random", progress=False)
+    after = weights_of(tmp_path / "whole")
+    for name, value in before.named_parameters():
+        assert torch.equal(after[name], value) is (name in frozen), name
+    undo = interrupt_at(monkeypatch, 4)
+    with pytest.raises(KeyboardInterrupt):
+        clipmat.train(profile, scenes, tmp_path / "parts", steps=8, weights="random", progress=False)
+    undo()
+    clipmat.train(profile, scenes, tmp_path / "parts", steps=8, weights="random", progress=False)
+    assert all(torch.equal(value, after[name]) for name, value in weights_of(tmp_path / "parts").items())
+
+
+def test_more_frozen_blocks_than_there_are_is_refused(profile):
+    train = dataclasses.replace(profile.train, frozen_image_blocks=5)
+    with pytest.raises(RimError, match="at most 4") as caught:
+        clipmat.freeze(model.CLIPMat.from_profile(profile, "random"), train)
+    assert caught.value.setting == "train.frozen_image_blocks"
 
 
 def test_the_average_is_one():

@@ -18,6 +18,7 @@ import torch
 from rimlib.clipmat import fast, fast_losses, prompt
 from rimlib.clipmat.losses import clipmat_loss
 from rimlib.clipmat.model import CLIPMat
+from rimlib.errors import RimError
 from rimlib.profile import Profile, Train
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.training import loop
@@ -54,7 +55,9 @@ class Training(Task):
 
     def build(self) -> CLIPMat:
         """See `Task`, as the methods below."""
-        return fast.optimize(CLIPMat.from_profile(self.profile, self.start))
+        model = fast.optimize(CLIPMat.from_profile(self.profile, self.start))
+        freeze(model, self.profile.train)
+        return model
 
     def groups(self, model: CLIPMat) -> list[dict[str, Any]]:
         """The image encoder, the text encoder, and all that is new (Paper: S4.1, Table 10)."""
@@ -84,12 +87,36 @@ class Training(Task):
         model.save(path, data=self.samples.fingerprint, weights=self.weights, **metrics)
 
 
+def freeze(model: CLIPMat, settings: Train) -> None:
+    """Leave the first image blocks as CLIP has them, and the text encoder where its rate is 0: no gradient is computed.
+
+    Raises RimError where the image encoder has fewer blocks.
+    """
+    visual: Any = model.backbone.visual
+    blocks, count = visual.transformer.resblocks, settings.frozen_image_blocks
+    if count > len(blocks):
+        raise RimError(
+            f"train.frozen_image_blocks {count}: must be at most {len(blocks)}, the blocks of the image encoder",
+            setting="train.frozen_image_blocks",
+        )
+    if count:
+        embeddings = [visual.class_embedding, visual.positional_embedding]
+        parts = [visual.conv1, visual.ln_pre, *blocks[:count]]
+        for value in (*embeddings, *(value for part in parts for value in part.parameters())):
+            value.requires_grad_(False)
+    if settings.lr_text == 0:
+        for name, value in model.backbone.named_parameters():
+            if not name.startswith("visual."):
+                value.requires_grad_(False)
+
+
 def groups(model: CLIPMat, settings: Train) -> list[dict[str, Any]]:
-    """The parameters by learning rate: the image encoder, the text encoder, all that is new."""
+    """The parameters that learn, by learning rate: the image encoder, the text encoder, all that is new."""
     parts: dict[str, list[torch.nn.Parameter]] = {"image": [], "text": [], "new": []}
     for name, value in model.named_parameters():
         encoder = "image" if name.startswith("backbone.visual.") else "text"
-        parts[encoder if name.startswith("backbone.") else "new"].append(value)
+        if value.requires_grad:
+            parts[encoder if name.startswith("backbone.") else "new"].append(value)
     rates = {"image": settings.lr_image, "text": settings.lr_text, "new": settings.lr}
     return [{"params": params, "lr": rates[name], "rate": rates[name]} for name, params in parts.items()]
 
