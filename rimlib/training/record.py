@@ -83,13 +83,14 @@ def write(path: str | Path, record: Record) -> Path:
 
 
 def read(path: str | Path, profile: Profile) -> Record:
-    """A stored record of a training of `profile`.
+    """A stored record of a training of `profile`. A setting that is newer than the record had its default then.
 
     Raises:
         RimError: it is one of other settings; the first in which they differ is named.
     """
     record = read_json(path)
     recorded, wanted = _flat(record.get("settings") or {}), _flat(profile.to_dict())
+    recorded = {name: value for name, value in _flat(Profile().to_dict()).items() if name in wanted} | recorded
     for name in sorted(recorded.keys() | wanted.keys()):
         there, here = recorded.get(name, "missing"), wanted.get(name, "missing")
         if there != here and name.split(".")[0] not in OTHERS:
