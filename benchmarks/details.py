@@ -1,20 +1,20 @@
 """What the details extractor costs in training: `rimlib.clipmat.fast` against the literal module.
 
-    python benchmarks/details.py                    # ViT-B/16 at 512 x 512, a batch of two: some minutes on two CPU
-    cores
+    python benchmarks/details.py                    # ViT-B/16 at 512 x 512, a batch of two: minutes on two CPU cores
 
 The literal module makes a map of 384 channels at full size for each of the four levels, and pools it then. Each round
 times both, forward and backward, one after the other; peak memory is that of a process of its own for each, less what
 it held before (Linux). The last line is one JSON object:
 
-    time_ratio          fast over literal, the median of the rounds' ratios (bar: 0.5) memory_ratio        the same of
-    the peaks of memory (bar: 0.35) max_error           largest difference of fast from the literal module computed in
-    float64: of outputs, of the levels'
-                        gradients and of the weights' gradients, each over the largest value of its kind (bar: 1e-5; the
-                        outputs are normalised, up to 5). What float32 cannot decide is left out: gradients at ReLU's
-                        kink; and ties between pixels are made exact
-    errors              these three literal_errors      the same three of the literal module in float32: what rounding
-    alone amounts to on this processor
+    time_ratio          fast over literal, the median of the rounds' ratios (bar: 0.5)
+    memory_ratio        the same of the peaks of memory (bar: 0.35)
+    max_error           largest difference of fast from the literal module with float64 convolutions: of outputs, of the
+                        levels' gradients and of the weights' gradients, each over the largest value of its kind
+                        (bar: 1e-5; the outputs are normalised, up to 5). In float32 the literal module's convolutions
+                        lose more than that themselves without AVX-512. Left out are gradients at ReLU's kink, where
+                        rounding decides; ties between pixels are made exact
+    errors              these three
+    literal_errors      the same three of the literal module in float32: what rounding alone amounts to here
 
 `--step` times instead a whole training step of the profile's model, with its peak of memory; `--step --literal` the
 same with the literal model.
@@ -122,16 +122,19 @@ def once(
 def errors_of(
     modules: torch.nn.ModuleList, levels: list[torch.Tensor], images: torch.Tensor, upstream: list[torch.Tensor]
 ) -> dict[str, list[float]]:
-    """Differences of both ways from the literal modules in float64, over the largest value of each kind."""
+    """Differences of both ways from the literal module with float64 convolutions, over the largest of each kind."""
     absolute: dict[str, list[list[float]]] = {name: [[], [], []] for name in WAYS}
     largest: list[list[float]] = [[], [], []]
     for module, level, gradient in zip(modules, levels, upstream):  # one at a time: float64 takes twice the memory
         fast.optimize(module, False).double()
+        module.norm.float()  # torch's own sums in all three
+        to_single = module.norm.register_forward_pre_hook(lambda _, given: (given[0].float(),))
         exact = level.detach().double().requires_grad_()
         output = module(exact, images.double())
         gradient = gradient * (output > 1e-3)  # not next to ReLU's kink, where rounding decides whether it passes
-        gradients = torch.autograd.grad(output, [exact, *module.parameters()], gradient.double())
+        gradients = torch.autograd.grad(output, [exact, *module.parameters()], gradient)
         reference = [output.detach(), *gradients]
+        to_single.remove()
         del output, gradients
         for kind, value in enumerate_kinds(reference):
             largest[kind].append(value.abs().max().item())

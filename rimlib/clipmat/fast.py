@@ -27,7 +27,7 @@ from torch import nn
 from rimlib.clipmat import fast_text
 from rimlib.clipmat.decoders import PATCH_LEVEL, ConvBlock, DetailsDecoder, SemanticDecoder
 from rimlib.clipmat.details import DetailsExtractor
-from rimlib.clipmat.fast_ops import convolve_upsampled, maxpool_projection
+from rimlib.clipmat.fast_ops import convolve_in_stripes, convolve_upsampled, maxpool_projection
 from rimlib.clipmat.model import CLIPMat, ImageFeatures, Output, TextFeatures
 from rimlib.clipmat.popup import TextDrivenPopup
 from rimlib.clipmat.score_map import ScoreMap
@@ -63,7 +63,7 @@ class FastDetailsExtractor(DetailsExtractor):
         # A convolution of a concatenation is the sum of two.
         weight_visual, weight_image = self.mix.weight.chunk(2, dim=1)
         x_f = convolve_upsampled(self.norm_visual(visual), weight_visual, 2 ** (PATCH_LEVEL - self.level))
-        return F.relu_(self.norm(x_f + F.conv2d(x_m, weight_image, padding=1)))
+        return F.relu_(self.norm(x_f + convolve_in_stripes(x_m, weight_image)))
 
 
 class FastConvBlock(ConvBlock):
