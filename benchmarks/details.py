@@ -1,4 +1,4 @@
-"""What the details extractor costs in training: `rimlib.clipmat.fast` against the literal module.
+"""What the details extractor costs in training: `rimlib.fast` against the literal module.
 
     python benchmarks/details.py                    # ViT-B/16 at 512 x 512, a batch of two: minutes on two CPU cores
 
@@ -34,8 +34,9 @@ from statistics import median
 
 import torch
 
+from rimlib import fast
 from rimlib import profile as profiles
-from rimlib.clipmat import CLIPMat, fast
+from rimlib.clipmat import CLIPMat
 from rimlib.clipmat.details import DetailsExtractor
 from rimlib.clipmat.losses import clipmat_loss
 from rimlib.training.loop import autocast

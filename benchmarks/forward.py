@@ -30,9 +30,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from rimlib import fast
 from rimlib import profile as profiles
 from rimlib.baselines import clipseg, vitmatte
-from rimlib.clipmat import CLIPMat, fast
+from rimlib.clipmat import CLIPMat
 from rimlib.clipmat.backbone import normalise
 from rimlib.clipmat.clip_weights import create_clip
 

@@ -23,7 +23,7 @@
 # :::
 #
 # In the paper: Sec. 4.4, supplement Sec. 3 with Eq. 6 to 9, and the MDE rows of Table 11 {cite:p}`rim`. The code is
-# `rimlib/clipmat/details.py`; `rimlib/clipmat/fast.py` computes the same cheaper.
+# `rimlib/clipmat/details.py`; `rimlib/fast/` computes the same cheaper.
 
 # %% tags=["parameters"]
 weights: str = "shipped"  # the model: "shipped", or the path of a checkpoint of yours
@@ -46,7 +46,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rimlib import profile, show
 from rimlib.io import images
-from rimlib.clipmat import CLIPMat, backbone, clip_weights, details, fast
+from rimlib.clipmat import CLIPMat, backbone, clip_weights, details
 from rimlib.clipmat.backbone import PATCH, normalise
 from rimlib.clipmat.decoders import DetailsDecoder, Upsample
 from rimlib.matting.trimap import trimap_from_alpha
@@ -463,7 +463,7 @@ figure.tight_layout(pad=0.3)
 # works within a pixel. Two such linear maps can change places, so each of the nine taps of the 3 × 3 convolution is applied
 # to the small map, where there are $4^{4-i}$ times fewer pixels, and its result upsampled and shifted by a pixel.
 #
-# Both stand in `rimlib.clipmat.fast`. One call switches a model to such modules, which have the same parameters, and back;
+# Both stand in `rimlib.fast`. One call switches a model to such modules, which have the same parameters, and back;
 # prediction and training do it. One forward and backward pass through the four levels, of the paper's width, on one image
 # of a quarter of the paper's side, so that the literal way does not take long. *Kept* is what PyTorch saves for the backward
 # pass.
@@ -581,7 +581,7 @@ if (weights, split, scene, entity) == ("shipped", "seen", 4, 1):
 #   without the large maps.
 #
 # Before: [](03c_semantic_popup) finds what is meant. Next: [](03e_clipmat) puts both together into a matte. The code:
-# `rimlib.clipmat.details`, `rimlib.clipmat.fast`.
+# `rimlib.clipmat.details`, `rimlib.fast`.
 #
 # ## Exercises
 #

@@ -45,9 +45,9 @@ import torch.nn.functional as F
 from IPython.display import SVG
 from torch.utils.flop_counter import FlopCounterMode
 
-from rimlib import profile, show
+from rimlib import fast, profile, show
 from rimlib.io import images
-from rimlib.clipmat import CLIPMat, collaboration, decoders, fast, losses
+from rimlib.clipmat import CLIPMat, collaboration, decoders, losses
 from rimlib.evaluation import ablation
 from rimlib.evaluation import table11
 from rimlib.matting.trimap import trimap_from_alpha

@@ -36,7 +36,7 @@ def clipmat_loss(
         alpha_true: float (B, 1, S, S) in [0, 1].
         trimap_true: int64 (B, S, S), 0 background, 1 unknown, 2 foreground.
         weights: a mapping or an object with the names of `PARTS`; None is 1 for each (the paper gives none).
-        laplacian: computes the two Laplacian losses; None is `laplacian_losses` (`fast_losses` has a cheaper one).
+        laplacian: computes the two Laplacian losses; None is `laplacian_losses` (`rimlib.fast` has a cheaper one).
 
     Returns:
         Scalars, "total" and the names of `PARTS`.

@@ -2,7 +2,7 @@
 
 Counted, not estimated: the networks are built and run on torch's meta device, which follows shapes through every
 operation and computes nothing. Convolutions and products of matrices count, attention's among them; norms and resizing
-do not. CLIPMat is counted as the paper writes it; `clipmat.fast` needs fewer products.
+do not. CLIPMat is counted as the paper writes it; `rimlib.fast` needs fewer products.
 """
 
 from __future__ import annotations

@@ -53,7 +53,8 @@ class MattingPredictor:
     def __init__(
         self, model: CLIPMat, device: str | None = None, refiner: Any = "shipped", threshold: float | None = None
     ):
-        from rimlib.clipmat import fast, prompt
+        from rimlib import fast
+        from rimlib.clipmat import prompt
         from rimlib.clipmat.collaboration import THRESHOLD
         from rimlib.device import pick_device
 

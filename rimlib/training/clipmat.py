@@ -15,10 +15,12 @@ from typing import Any
 
 import torch
 
-from rimlib.clipmat import fast, fast_losses, prompt
+from rimlib import fast
+from rimlib.clipmat import prompt
 from rimlib.clipmat.losses import clipmat_loss
 from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
+from rimlib.fast.losses import laplacian_losses
 from rimlib.profile import Profile, Train
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.training import loop
@@ -77,7 +79,7 @@ class Training(Task):
         inputs, tokens = batch[0].on(device), batch[1].to(device)
         with loop.autocast(device):
             output = model(inputs["images"], tokens, inputs["image_index"])
-        laplacian, weights = fast_losses.laplacian_losses, self.profile.train.losses
+        laplacian, weights = laplacian_losses, self.profile.train.losses
         return clipmat_loss(output, inputs["mattes"], inputs["trimaps"], weights, laplacian)
 
     def store(self, model: CLIPMat, path: Path, budget: loop.Budget, metrics: dict[str, Any]) -> None:

@@ -24,13 +24,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rimlib.clipmat import fast_text
 from rimlib.clipmat.decoders import PATCH_LEVEL, ConvBlock, DetailsDecoder, SemanticDecoder
 from rimlib.clipmat.details import DetailsExtractor
-from rimlib.clipmat.fast_ops import convolve_in_stripes, convolve_upsampled, maxpool_projection
 from rimlib.clipmat.model import CLIPMat, ImageFeatures, Output, TextFeatures
 from rimlib.clipmat.popup import TextDrivenPopup
 from rimlib.clipmat.score_map import ScoreMap
+from rimlib.fast import text as fast_text
+from rimlib.fast.ops import convolve_in_stripes, convolve_upsampled, maxpool_projection
 
 Model = TypeVar("Model", bound=nn.Module)
 

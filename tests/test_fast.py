@@ -10,12 +10,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from rimlib import fast
 from rimlib import profile as profiles
-from rimlib.clipmat import CLIPMat, fast, fast_losses, fast_ops, losses
+from rimlib.clipmat import CLIPMat, losses
 from rimlib.clipmat.decoders import DetailsDecoder, SemanticDecoder, Upsample
 from rimlib.clipmat.details import DetailsExtractor
 from rimlib.clipmat.losses import clipmat_loss
 from rimlib.clipmat.model import ImageFeatures, TextFeatures
+from rimlib.fast import losses as fast_losses
+from rimlib.fast import ops as fast_ops
 
 TINY = profiles.load("tiny", model__image_size=64, model__text_length=16, model__dropout=0.0)
 PAPER_PADDING = replace(TINY, model=replace(TINY.model, mask_padding=False))
@@ -268,7 +271,7 @@ def test_sizes_that_do_not_fit_are_an_error():
 
 
 def test_the_model_needs_no_compiler():
-    code = "import sys, rimlib.clipmat.fast; print(sorted({'numba', 'llvmlite'} & set(sys.modules)))"
+    code = "import sys, rimlib.fast; print(sorted({'numba', 'llvmlite'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
