@@ -201,7 +201,7 @@ def record(module, *given):
 
 
 made, seen_by = record(model.popup, features.tokens, words, own_embedding)
-aligned = seen_by["cross_attn"][0]  # x'_v, here with the embedding of the score map added, and x'_t
+aligned = seen_by["cross_attn"][0][:2]  # x'_v, here with the embedding of the score map added, and x'_t
 steps = [("–", "image tokens, class token first", features.tokens), ("–", "text tokens, padding and context", words),
          (1, "x'_v", seen_by["norm_visual"][1]), (2, "x'_t", seen_by["norm_text"][1]), (3, "x_f", seen_by["cross_attn"][1]),
          (4, "x_f", seen_by["out"][0][0]), (5, "before it is a map", seen_by["out"][1]), (5, "the map", made)]
@@ -524,7 +524,7 @@ show.table([{"TSP": "yes" if on else "", f"SAD, {scale}": f"{sad:.2f}", "MSE": m
 for index in range(len(sentences)):
     one = None if embedding is None else embedding[index : index + 1]
     out, seen_by = record(model.popup, features.tokens, text.tokens[index : index + 1], one)
-    x_v, x_t = seen_by["cross_attn"][0]
+    x_v, x_t = seen_by["cross_attn"][0][:2]
     assert torch.equal(x_v, seen_by["norm_visual"][1] + (0 if one is None else one)) and x_t is seen_by["norm_text"][1]
     queries, memory = seen_by["self_attn"][0]
     assert queries is memory and torch.equal(seen_by["out"][0][0], queries + seen_by["self_attn"][1])

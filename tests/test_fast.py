@@ -233,6 +233,20 @@ def test_slices_join(window, monkeypatch):
     torch.testing.assert_close(ours, wanted, atol=1e-4, rtol=1e-5)
 
 
+@pytest.mark.parametrize("size", [(40, 24), (7, 50), (1, 3)])
+def test_the_gradient_of_a_convolution_by_stripes(size, monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    monkeypatch.setattr(fast_ops, "LARGE", 2)  # then a stripe is one row
+    torch.manual_seed(0)
+    x, weight = torch.randn(2, 5, *size, requires_grad=True), torch.randn(6, 5, 3, 3, requires_grad=True)
+    outputs = [fast_ops.convolve_exactly(x, weight), F.conv2d(x, weight, padding=1)]
+    assert type(outputs[0].grad_fn) is not type(outputs[1].grad_fn)
+    torch.testing.assert_close(*outputs, atol=1e-6, rtol=1e-6)
+    upstream = torch.randn_like(outputs[0])
+    found, wanted = (torch.autograd.grad(output, (x, weight), upstream) for output in outputs)
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-5)
+
+
 @pytest.mark.parametrize("scale", [1, 2, 4, 8])
 @pytest.mark.parametrize("outputs", [3, 9])
 def test_a_convolution_of_an_upsampled_map_borders_included(scale, outputs):

@@ -30,7 +30,7 @@ from rimlib.clipmat.model import CLIPMat, ImageFeatures, Output, TextFeatures
 from rimlib.clipmat.popup import TextDrivenPopup
 from rimlib.clipmat.score_map import ScoreMap
 from rimlib.fast import text as fast_text
-from rimlib.fast.ops import convolve_in_stripes, convolve_upsampled, maxpool_projection
+from rimlib.fast.ops import convolve_exactly, convolve_upsampled, maxpool_projection
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -63,7 +63,7 @@ class FastDetailsExtractor(DetailsExtractor):
         # A convolution of a concatenation is the sum of two.
         weight_visual, weight_image = self.mix.weight.chunk(2, dim=1)
         x_f = convolve_upsampled(self.norm_visual(visual), weight_visual, 2 ** (PATCH_LEVEL - self.level))
-        return F.relu_(self.norm(x_f + convolve_in_stripes(x_m, weight_image)))
+        return F.relu_(self.norm(x_f + convolve_exactly(x_m, weight_image)))
 
 
 class FastConvBlock(ConvBlock):
