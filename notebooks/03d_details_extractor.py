@@ -44,7 +44,7 @@ import torch.nn.functional as F
 from matplotlib.patches import FancyBboxPatch
 from torch.utils.flop_counter import FlopCounterMode
 
-from rimlib import profile, show
+from rimlib import fast, profile, show
 from rimlib.io import images
 from rimlib.clipmat import CLIPMat, backbone, clip_weights, details
 from rimlib.clipmat.backbone import PATCH, normalise
@@ -470,7 +470,7 @@ figure.tight_layout(pad=0.3)
 
 # %%
 quarter = size // 4
-generator = torch.Generator().manual_seed(4)
+generator, alive = torch.manual_seed(4), []  # `alive`: where outputs are above ReLU's kink, one mask for both ways
 full = torch.nn.ModuleList(details.DetailsExtractor(level, 2 * width, width, out) for level, out in channels.items())
 small_tokens = torch.randn(1, 2 * width, quarter // PATCH, quarter // PATCH, generator=generator)
 small_image = normalise(pixels_of(seen.image, quarter))
@@ -489,7 +489,8 @@ def one_step(enabled):
         given = small_tokens.clone().requires_grad_()
         outputs = [extract(given, small_image) for extract in full]
         noise = torch.Generator().manual_seed(5)  # a gradient for each output; none at ReLU's kink, where rounding decides
-        upstream = [torch.randn(out.shape, generator=noise) * (out > 1e-3) for out in outputs]
+        alive.extend(out > 1e-3 for out in outputs[len(alive):])
+        upstream = [torch.randn(out.shape, generator=noise) * mask for out, mask in zip(outputs, alive)]
         slopes = torch.autograd.grad(outputs, [given, *full.parameters()], upstream)
     seconds = time.perf_counter() - start
     weights_too = {value.untyped_storage().data_ptr() for value in full.parameters()}
