@@ -473,7 +473,12 @@ quarter = size // 4
 generator, alive = torch.manual_seed(4), []  # `alive`: where outputs are above ReLU's kink, one mask for both ways
 full = torch.nn.ModuleList(details.DetailsExtractor(level, 2 * width, width, out) for level, out in channels.items())
 small_tokens = torch.randn(1, 2 * width, quarter // PATCH, quarter // PATCH, generator=generator)
-small_image = normalise(pixels_of(seen.image, quarter))
+# Colours and their weights in multiples of 1/256: products are exact, and so are ties between the pixels of a window, of which
+# both ways take the first.
+small_image = (256 * pixels_of(seen.image, quarter)).round() / 256
+for extract in full:
+    for value in extract.norm_image.parameters():
+        value.copy_((256 * value).round() / 256)
 
 
 def one_step(enabled):

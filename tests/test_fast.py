@@ -233,6 +233,15 @@ def test_slices_join(window, monkeypatch):
     torch.testing.assert_close(ours, wanted, atol=1e-4, rtol=1e-5)
 
 
+@pytest.mark.parametrize("window", [2, 16])
+def test_without_gradients_it_is_pooled_by_stripes(window, monkeypatch):
+    monkeypatch.setattr(fast_ops, "STRIPE", 20)  # of 16 rows at most
+    images, projection = torch.rand(2, 3, 48, 32), torch.nn.Conv2d(3, 10, 1)
+    with torch.inference_mode():
+        found = fast_ops.maxpool_projection(images, projection, window)
+    torch.testing.assert_close(found, F.max_pool2d(projection(images), window), atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize("size", [(40, 24), (7, 50), (1, 3)])
 def test_the_gradient_of_a_convolution_by_stripes(size, monkeypatch):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.grad import conv2d_input, conv2d_weight
 
+STRIPE = 16  # rows of pixels
 LARGE = 2**16  # pixels of a batch
 FEW = 8  # below this many output channels, one product of matrices for each
 
@@ -107,6 +108,9 @@ def maxpool_projection(images: torch.Tensor, projection: nn.Conv2d, window: int)
     Returns:
         (B, C, H / window, W / window).
     """
+    if not torch.is_grad_enabled():  # no places to keep: the map itself, a stripe at a time
+        stripes = images.split(max(window, STRIPE // window * window), dim=2)
+        return torch.cat([F.max_pool2d(projection(stripe), window) for stripe in stripes], dim=2)
     return _MaxpoolProjection.apply(images, projection.weight, projection.bias, window)
 
 
@@ -152,9 +156,9 @@ def _maximum(pixels: torch.Tensor, matrix: torch.Tensor) -> tuple[torch.Tensor, 
 
 def _sums(pixels: torch.Tensor, where: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     """Sum over windows of gradient (n, C) times the pixel with the maximum: (C, 4)."""
-    planes, index = pixels.permute(2, 0, 1).contiguous(), where.long()
-    chosen = [(plane.gather(1, index) * gradient).sum(0, dtype=torch.float64) for plane in planes]
-    return torch.stack(chosen, dim=1)
+    planes, index = pixels.permute(2, 0, 1)[:-1].contiguous(), where.long()
+    chosen = [plane.gather(1, index).mul_(gradient) for plane in planes]
+    return torch.stack([one.sum(0, dtype=torch.float64) for one in (*chosen, gradient)], dim=1)  # the last pixel is 1
 
 
 def _parts(pixels: torch.Tensor, channels: int) -> list[slice]:
