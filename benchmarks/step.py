@@ -258,7 +258,7 @@ class Clock:
         """Time the parts of a model of this tree, and its losses."""
         places = [(model.backbone, "encode_image", "encoder"), (model, "encode_text", "text")]
         places += [(extractor, "forward", "extractors") for extractor in model.extractors]
-        places += [(model.match, "forward", "score_map"), (model.popup, "forward", "popup")]
+        places += [(model.score_map, "forward", "score_map"), (model.popup, "forward", "popup")]
         places += [(model.semantic, "forward", "decoders"), (model.details, "forward", "decoders")]
         for owner, attribute, name in [*places, (train, "clipmat_loss", "losses")]:
             setattr(owner, attribute, self._timed(getattr(owner, attribute), name))

@@ -116,7 +116,7 @@ def in_short(claim) -> str:
 show.table([{"kind": one.kind, "claim": in_short(one.claim), "sentence": one.text} for one in four])
 
 # %% [markdown]
-# Which attributes a sentence includes is drawn, each with a chance of its own times the attribute rate (the setting `fullness`); the paper
+# Which attributes a sentence includes is drawn, each with a chance of its own times the attribute rate (the setting `attribute_rate`); the paper
 # wants "as many attributes as one can". A garment and its colour are always included.
 #
 # ### Two forms
@@ -243,7 +243,7 @@ def planned(**changes):
     return scenes, counted, time.perf_counter() - started
 
 
-plans = {"unfiltered": planned(unique=False), "unfiltered, all attributes": planned(unique=False, fullness=2.0), "unique": planned()}
+plans = {"unfiltered": planned(unique=False), "unfiltered, all attributes": planned(unique=False, attribute_rate=2.0), "unique": planned()}
 show.table([{"plan (shipped pool)": name, "scenes": len(scenes),
              **{f"{kind}, fits several (%)": 100 * counted.ambiguity()[kind] for kind in statistics.KINDS}, "seconds": seconds}
             for name, (scenes, counted, seconds) in plans.items()], digits=2)

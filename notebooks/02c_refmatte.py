@@ -247,15 +247,15 @@ print(f"printed: {texts:,} training texts; four for each of {mattes:,} mattes ar
 # %% [markdown]
 # **Attributes** and **words** are not the paper's: its entities' colours and clothes are not published, so ours are drawn as they are
 # in the shipped pool, which has fewer. Hence fewer attribute words. The **length** depends on how many attributes are included. The
-# attribute rate (the setting `fullness`) scales the chance of each:
+# attribute rate (the setting `attribute_rate`) scales the chance of each:
 
 # %%
 lengths = {}
 for rate in (0.4, 0.7, 1.0, 1.3, 1.6, 2.0):
-    few = paper_pool.settings(seed=seed, groups_test=15, extra_test=0, fullness=rate)
+    few = paper_pool.settings(seed=seed, groups_test=15, extra_test=0, attribute_rate=rate)
     lengths[rate] = tally_of(planned_pool, plan.scenes(planned_pool, few, "test")).row("expression")["length"]
 
-# %% mystnb={"figure": {"name": "refmatte-fullness", "caption": "Mean number of words in a sentence against the attribute rate, with the paper's means as lines. Where the curve is flat, every attribute is always included."}, "image": {"alt": "A rising curve that flattens; two horizontal lines, one near 17 words for RefMatte and one at 12 for RefMatte-RW100.", "width": "75%"}}
+# %% mystnb={"figure": {"name": "refmatte-attribute-rate", "caption": "Mean number of words in a sentence against the attribute rate, with the paper's means as lines. Where the curve is flat, every attribute is always included."}, "image": {"alt": "A rising curve that flattens; two horizontal lines, one near 17 words for RefMatte and one at 12 for RefMatte-RW100.", "width": "75%"}}
 figure, axis = plt.subplots(figsize=(show.WIDTH * 0.75, 2.6))
 axis.plot(list(lengths), list(lengths.values()), marker="o", color=show.PALETTE[0], label="our engine, the paper's counts")
 for row, color in ((TEST["expression"], show.PALETTE[5]), (statistics.TABLE_5[-1], show.PALETTE[2])):
@@ -270,7 +270,7 @@ figure.tight_layout()
 
 # %%
 meet = float(np.interp(TEST["expression"]["length"], list(lengths.values()), list(lengths)))
-print(f"at a rate of {meet:.2f}; paper_pool.settings has {whole.fullness}, and its test split {test.row('expression')['length']:.2f} words, "
+print(f"at a rate of {meet:.2f}; paper_pool.settings has {whole.attribute_rate}, and its test split {test.row('expression')['length']:.2f} words, "
       f"the paper's {TEST['expression']['length']:.2f}")
 
 # %% [markdown]

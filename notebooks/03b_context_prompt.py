@@ -584,7 +584,7 @@ if (weights, clip_weights, split) == ("shipped", "clip", "seen"):
 #    and `CLIPMat.matte`.)
 #
 # :::{dropdown} Answer
-# The features of the words, and what is made of the end token: `TextFeatures.sentence`, hence the match, where a model
+# The features of the words, and what is made of the end token: `TextFeatures.sentence`, hence the score map, where a model
 # has one. What the context learned reaches the matte only through the pop-up, whose memory it is part of.
 # :::
 #

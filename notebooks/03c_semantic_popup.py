@@ -91,7 +91,7 @@ sentences = [four[expression] for four in seen.expressions]
 features, tokens = encode(seen.image), model.tokenize(sentences)
 text = model.encode_text(tokens)
 every = repeated(features, len(sentences))
-_, embedding = model.match(every.tokens, text.sentence) if model.match else (None, None)  # see "The score map" below
+_, embedding = model.score_map(every.tokens, text.sentence) if model.score_map else (None, None)  # see "The score map" below
 popped = model.popup(every.tokens, text.tokens, embedding)  # (M, D', h, w)
 output = model.matte(every, text)
 
@@ -361,7 +361,7 @@ show.table([{"fusion": name, **{f"right map, asked for: {what}": share for what,
 show.source(score_map.ScoreMap.forward)
 
 # %% mystnb={"figure": {"name": "popup-score-map", "caption": "The score of each patch and each sentence in the trained model, as a probability, dark blue 0 and yellow 1."}, "image": {"alt": "The picture, and for each sentence a coarse map over it that is bright where the sentence fits.", "width": "100%"}}
-probable = output.match[:, 0].sigmoid().numpy() if model.match else []
+probable = output.score_map[:, 0].sigmoid().numpy() if model.score_map else []
 show.grid([square, *(show.heat(map_, square, 0, 1) for map_ in probable)], ["the picture", *sentences[: len(probable)]]);
 
 # %% [markdown]
@@ -383,7 +383,7 @@ def answer(features, said, told, flat=False):
     many = repeated(features, len(said))
     if not flat:
         return model.matte(many, TextFeatures(said, told)).alpha[:, 0].numpy()
-    _, scores = model.match(many.tokens, told)  # (M, 1+N, D)
+    _, scores = model.score_map(many.tokens, told)  # (M, 1+N, D)
     scores[:, 1:] = scores[:, 1:].mean(1, keepdim=True)
     map_ = model.popup(many.tokens, said, scores)
     detail = model.details(many.details, model.details_text(map_) if model.details_text else None)
@@ -394,7 +394,7 @@ ways = {"all as it is": lambda t, other: (t.tokens, t.sentence),
         "tokens without the context": lambda t, other: (t.tokens[:, :length], t.sentence),
         "the start token alone": lambda t, other: (t.tokens[:, :1], t.sentence),
         "tokens of another sentence": lambda t, other: (t.tokens[other], t.sentence)}
-if model.match:
+if model.score_map:
     ways |= {"score map of another sentence": lambda t, other: (t.tokens, t.sentence[other]),
              "one score for all patches": lambda t, other: (t.tokens, t.sentence, True)}
 misses, moves = {name: [] for name in ways}, {name: [] for name in ways}
@@ -563,7 +563,7 @@ assert all(min(found.values()) > 0.9 for name, found in learned.items() if name.
 # multiplications, against PyTorch's own.
 
 # %% tags=["check"]
-assert not any(profile.load(name).model.match for name in ("paper-b16", "paper-l14"))
+assert not any(profile.load(name).model.score_map for name in ("paper-b16", "paper-l14"))
 if (weights, split) == ("shipped", "seen"):
     means = {name: float(np.mean(moved)) for name, moved in moves.items()}
     assert means["score map of another sentence"] > 5 * means["tokens of another sentence"] > 5 * means["tokens without the context"]

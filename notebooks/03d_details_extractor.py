@@ -337,7 +337,7 @@ sentence = seen.expressions[entity][expression]
 said = model.encode_text(model.tokenize([sentence], truncate=True))
 truth_small = images.resize(seen.mattes[entity], (side, side))
 unknown = trimap_from_alpha(truth_small, model.profile.train.trimap_kernel) == 128
-match, hint = model.match(features.tokens, said.sentence) if model.match else (None, None)
+scores, hint = model.score_map(features.tokens, said.sentence) if model.score_map else (None, None)
 popped = model.popup(features.tokens, said.tokens, hint)
 heard = model.details_text(popped) if model.details_text else None  # only then does the details decoder hear the text
 

@@ -187,7 +187,7 @@ print("unknown, share of all pixels:", ", ".join(f"kernel {width}: {100 * share:
 
 # %%
 repeated = features.tokens.expand(len(sentences), -1, -1)  # (M, 1+N, D_v)
-_, embedding = model.match(repeated, words.sentence) if model.match else (None, None)
+_, embedding = model.score_map(repeated, words.sentence) if model.score_map else (None, None)
 popped = model.popup(repeated, words.tokens, embedding)  # (M, D', h, w)
 
 # %% mystnb={"figure": {"name": "clipmat-seen", "caption": "What each decoder is given. Above the pop-up map, for each sentence another one, in common colours; below MDE's four levels, which are the same for every sentence."}, "image": {"alt": "Above the picture and a coarse coloured map for each sentence. Below four coloured maps, from coarse to fine, in the last of which the picture can be recognised.", "width": "100%"}}
@@ -381,7 +381,7 @@ show.table([*rows, {"asked for": "weight", **vars(model.profile.train.losses)}])
 
 # %%
 SMALL = 64
-as_paper = {"model__details_text": False, "model__match": False, "model__popup_residual": False}
+as_paper = {"model__details_text": False, "model__score_map": False, "model__popup_residual": False}
 torch.manual_seed(0)
 learner = CLIPMat.from_profile(profile.load("tiny", model__image_size=SMALL, model__dropout=0.0, **as_paper), "clip").train()
 two = [one for one in others if len(one.mattes) >= 2][:2]
@@ -429,7 +429,7 @@ def modules_of(net):
     """The parts of a CLIPMat, each a list of parameters."""
     towers = net.backbone
     found = {"text encoder": (towers.token_embedding, towers.transformer, towers.ln_final), "context (CP)": (net.context,),
-             "image encoder": (towers.visual,), "match": (net.match,), "TSP": (net.popup,), "semantic decoder": (net.semantic,),
+             "image encoder": (towers.visual,), "score_map": (net.score_map,), "TSP": (net.popup,), "semantic decoder": (net.semantic,),
              "MDE": (net.extractors,), "text to details": (net.details_text,), "details decoder": (net.details,)}
     return {name: [value for part in parts for value in part.parameters()]
             for name, parts in found.items() if parts[0] is not None}
@@ -459,7 +459,7 @@ for axis, (name, lengths) in zip(axes, arrives.items()):
     terms, modules = list(dict.fromkeys(term for term, _ in lengths)), list(modules_of(nets[name]))
     for row, term in enumerate(terms):
         most = max(lengths[term, module] for module in modules)
-        color = show.PALETTE[{"ce": 0, "match": 3}.get(term, 1 if "unknown" in term else 2)]
+        color = show.PALETTE[{"ce": 0, "score_map": 3}.get(term, 1 if "unknown" in term else 2)]
         for column, module in enumerate(modules):
             if lengths[term, module]:
                 axis.scatter(column, row, s=20 + 40 * max(0, 4 + np.log10(lengths[term, module] / most)), color=color)
@@ -658,7 +658,7 @@ show.table([{name: tick[value] if isinstance(value, bool) else f"{value / 1e6:.1
 
 # %% [markdown]
 # The rows are those of Table 3, from nothing to everything, `parameters` in millions. The three last switches of the first
-# table are not the paper's: `details_text` fills a gap in it, `match` and `popup_residual` help a model whose CLIP was trained
+# table are not the paper's: `details_text` fills a gap in it, `score_map` and `popup_residual` help a model whose CLIP was trained
 # for minutes.
 #
 # ## Check

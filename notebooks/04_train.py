@@ -225,7 +225,7 @@ show.table(
     digits=1,
 )
 
-# %% mystnb={"figure": {"caption": "The losses of the run that is shown, each the mean of ten steps, of a hundred in a long run: cross-entropy of the trimap (ce), the four matting losses, and that of the match.", "name": "fig-train-losses"}, "image": {"alt": "A line chart of six losses against training steps; all fall, steeply at first.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The losses of the run that is shown, each the mean of ten steps, of a hundred in a long run: cross-entropy of the trimap (ce), the four matting losses, and that of the score map.", "name": "fig-train-losses"}, "image": {"alt": "A line chart of six losses against training steps; all fall, steeply at first.", "width": "100%"}}
 parts = [
     part
     for part in shown["log"][-1]

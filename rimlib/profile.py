@@ -36,7 +36,7 @@ class Data:
     three_share: Share = 0.5  # of the scenes in a row or a column, those of three entities (Paper: 0.5557 by Table 1)
     mixed_shares: tuple[Share, Share] = (0.0, 0.0)  # of scenes of two, three: of mixed kinds (Paper: 0.17, 0.77)
     enlarge: Positive = 2.0  # a cut-out grows to no more than this times its own pixels
-    fullness: Annotated[float, Field(ge=0, le=2)] = 0.7  # chance of an attribute; from 2 on each is certain
+    attribute_rate: Annotated[float, Field(ge=0, le=2)] = 0.7  # chance of an attribute; from 2 on each is certain
     unique: bool = True  # re-draw a sentence until it singles out its entity (Paper: not done)
     no_target: Count = 2  # sentences that fit nothing, so many for each scene (not in the paper)
     seed: int = 1
@@ -92,7 +92,7 @@ class Model:
     details_width: Size | None = 32  # channels of each half of MDE; None: half the ViT's width
     details_channels: Sizes = (96, 64, 32, 16)  # inputs of D4 to D1
     details_out: Sizes = (64, 32, 16, 16)  # outputs of D4 to D1
-    match: bool = True  # add the score map of patches and sentence (not in the paper; see clipmat/score_map.py)
+    score_map: bool = True  # add the score map of patches and sentence (not in the paper; see clipmat/score_map.py)
     details_text: bool = True  # does TSP's feature join the first stage of the details decoder
     mask_padding: bool = False  # nothing attends to the padding of a sentence (not in the paper, which attends to it)
     tsp: bool = True  # switches of the ablation, Paper: Table 3
@@ -116,7 +116,7 @@ class Losses:
     laplacian_unknown: NotNegative = 1.0
     alpha: NotNegative = 1.0
     laplacian: NotNegative = 1.0
-    match: NotNegative = 2.0  # of the score map, where `model.match` is on (not in the paper)
+    score_map: NotNegative = 2.0  # of the score map, where `model.score_map` is on (not in the paper)
 
 
 @section("train")

@@ -187,7 +187,7 @@ def test_the_table_counts_what_each_switch_adds():
     attentions = count(model.popup.cross_attn) + count(model.popup.self_attn)
     assert rows["tsp"]["parameters"] == attentions
     assert rows["mde"]["parameters"] == count(model.extractors) - (192 * 96 + 96)
-    assert rows["post_context"]["parameters"] == 8 * 192 and rows["match"]["parameters"] == count(model.match)
+    assert rows["post_context"]["parameters"] == 8 * 192 and rows["score_map"]["parameters"] == count(model.score_map)
     assert rows["details_text"]["parameters"] == count(model.details_text)
     assert rows["pre_context"]["parameters"] == rows["popup_residual"]["parameters"] == 0
     assert [row["on"] for row in rows.values()] == [getattr(TINY.model, name) for name in rows]

@@ -100,7 +100,7 @@ def test_the_cross_entropy_pixel_by_pixel():
                 scores = [math.exp(value) for value in logits[b, :, y, x].tolist()]
                 total -= math.log(scores[{0: 0, 128: 1, 255: 2}[int(grey[b, y, x])]] / sum(scores))
     one = torch.zeros(2, 1, 32, 32, dtype=torch.float64)
-    output = SimpleNamespace(trimap_logits=logits, detail=one, alpha=one, match=None)
+    output = SimpleNamespace(trimap_logits=logits, detail=one, alpha=one, score_map=None)
     found = losses.clipmat_loss(output, one, torch.from_numpy(CLASSES[grey].astype(np.int64)))
     assert found["ce"].item() == pytest.approx(total / (2 * 32 * 32), rel=1e-12)
 
@@ -114,7 +114,7 @@ def test_each_decoder_is_scored_where_the_paper_says():
         trimap_logits=torch.randn(1, 3, 32, 32),
         detail=torch.rand(1, 1, 32, 32),
         alpha=torch.rand(1, 1, 32, 32),
-        match=None,
+        score_map=None,
     )
     before = losses.clipmat_loss(output, true, classes)
 
@@ -145,7 +145,7 @@ def test_all_parts_add_up_and_weights_are_named():
         trimap_logits=torch.randn(2, 3, 32, 32),
         detail=torch.rand(2, 1, 32, 32),
         alpha=torch.rand(2, 1, 32, 32),
-        match=torch.randn(2, 1, 4, 4),
+        score_map=torch.randn(2, 1, 4, 4),
     )
     true, classes = torch.rand(2, 1, 32, 32), torch.randint(0, 3, (2, 32, 32))
     parts = losses.clipmat_loss(output, true, classes)
@@ -161,11 +161,11 @@ def test_all_parts_add_up_and_weights_are_named():
     only = losses.clipmat_loss(output, true, classes, dict.fromkeys(losses.PARTS, 0.0) | {"ce": 2.0})
     assert only["total"].item() == pytest.approx(2 * parts["ce"].item(), rel=1e-5)
     share = true.view(2, 1, 4, 8, 4, 8).mean(dim=(3, 5))  # of the truth in each patch
-    p = output.match.sigmoid()
-    assert parts["match"].item() == pytest.approx(
+    p = output.score_map.sigmoid()
+    assert parts["score_map"].item() == pytest.approx(
         -(share * p.log() + (1 - share) * (1 - p).log()).mean().item(), rel=1e-4
     )
-    output.match = None
-    assert set(losses.clipmat_loss(output, true, classes)) == {"total", *losses.PARTS} - {"match"}
+    output.score_map = None
+    assert set(losses.clipmat_loss(output, true, classes)) == {"total", *losses.PARTS} - {"score_map"}
     with pytest.raises(RimError, match="laplacian_unknown"):
         losses.clipmat_loss(output, true, classes, {"ce": 1.0})

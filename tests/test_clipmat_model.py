@@ -155,7 +155,7 @@ def test_three_steps_are_one_and_shapes_are_as_said(model):
     "changes",
     [
         {},
-        {"match": False},
+        {"score_map": False},
         {"tsp": False},
         {"mde": False},
         {"post_context": False},
@@ -232,8 +232,8 @@ def test_an_image_of_another_size_is_refused(model):
 
 
 def test_output_is_three_maps_and_the_score_map():
-    assert Output._fields == ("trimap_logits", "detail", "alpha", "match")
-    assert build(match=False)(torch.rand(1, 3, SIZE, SIZE), torch.ones(1, 16, dtype=torch.int64)).match is None
+    assert Output._fields == ("trimap_logits", "detail", "alpha", "score_map")
+    assert build(score_map=False)(torch.rand(1, 3, SIZE, SIZE), torch.ones(1, 16, dtype=torch.int64)).score_map is None
 
 
 def test_the_score_map_is_clips_own_similarity():
@@ -242,16 +242,16 @@ def test_the_score_map_is_clips_own_similarity():
     from rimlib.clipmat.score_map import BIAS, SCALE, ScoreMap
 
     clip, tokenizer = create_clip(PROFILE.model, "random")
-    match = ScoreMap(clip.visual.proj, clip.text_projection, 16)
+    score_map = ScoreMap(clip.visual.proj, clip.text_projection, 16)
     visual, tokens = torch.randn(2, 1 + 9, 192), tokenizer(["the dog", "the red cat"])
     whole = F.pad(tokens, (0, clip.context_length - tokens.shape[1]))
     with torch.no_grad():
         words = clip.eval().encode_text(whole, normalize=True)
         sentence = CLIPMat(PROFILE.model, clip, tokenizer).encode_text(tokens).sentence
-        logits, embedding = match(visual, sentence)
+        logits, embedding = score_map(visual, sentence)
     assert logits.shape == (2, 1, 3, 3) and embedding.shape == (2, 10, 16)
     assert (embedding[:, 0] == 0).all() and (embedding[:, 1:] != 0).any()
-    patch = F.normalize(visual[1, 1 + 5] @ match.visual_proj, dim=-1)
+    patch = F.normalize(visual[1, 1 + 5] @ score_map.visual_proj, dim=-1)
     assert logits[1, 0, 1, 2].item() == pytest.approx(SCALE * (patch @ words[1]).item() + BIAS, abs=1e-4)
 
 

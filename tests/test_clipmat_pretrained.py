@@ -60,7 +60,7 @@ def answers(model):
     torch.manual_seed(3)
     with torch.inference_mode():
         output = model(torch.rand(2, 3, 32, 32), model.tokenize(["the dog", "the red net"]))
-    return [output.trimap_logits, output.detail, output.alpha, output.match]
+    return [output.trimap_logits, output.detail, output.alpha, output.score_map]
 
 
 def equal(one, other):
@@ -116,7 +116,7 @@ def test_the_shipped_model_is_read_and_half_precision_keeps_it_to_the_bit(tmp_pa
     shipped = CLIPMat.shipped()  # stored in float16
     assert shipped.profile.name == "tiny-long" and "licence" in shipped.card and not shipped.training
     scalars = {name: value for name, value in shipped.state_dict().items() if not value.ndim}
-    assert scalars["match.scale"].dtype == torch.float32
+    assert scalars["score_map.scale"].dtype == torch.float32
     again = CLIPMat.load(shipped.save(tmp_path / "again", half=True))
     copy.deepcopy(shipped).half().save_pretrained(tmp_path / "hub")
     for other in (again, CLIPMat.from_pretrained(tmp_path / "hub")):

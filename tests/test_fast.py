@@ -118,7 +118,7 @@ def test_a_whole_model_learns_the_same(model):
 
 
 @pytest.mark.parametrize("index", [[0, 0, 1, 1, 2, 2], [0, 1, 2], [0, 1, 1, 2], [0, 1, 0, 1, 2, 2]])
-@pytest.mark.parametrize("switch", ["", "tsp", "match", "details_text"])
+@pytest.mark.parametrize("switch", ["", "tsp", "score_map", "details_text"])
 def test_sentences_of_an_image_share_its_features(index, switch):
     torch.manual_seed(0)
     settings = replace(TINY.model, **{switch: False} if switch else {})
@@ -135,7 +135,7 @@ def test_sentences_of_an_image_share_its_features(index, switch):
     def call(model: CLIPMat) -> torch.Tensor:
         image, words = ImageFeatures(leaves[0], [], leaves[1:5]), TextFeatures(*leaves[5:], text.padding)
         output = model.matte(image, words, torch.tensor(index))
-        scores = [] if output.match is None else [output.match.flatten()]
+        scores = [] if output.score_map is None else [output.score_map.flatten()]
         return torch.cat([output.trimap_logits.flatten(), output.detail.flatten(), *scores])
 
     assert_equal(both_ways(model, leaves, call))

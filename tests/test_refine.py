@@ -134,7 +134,7 @@ def test_the_loss_is_its_parts():
     mattes, trimaps = torch.rand(2, 1, 32, 32, generator=rng), torch.randint(0, 3, (2, 32, 32), generator=rng)
     sides = [torch.rand(2, 3, 32, 32, generator=rng) for _ in range(3)]
     losses = refiner_loss(Output(logits, detail, detail, sides), mattes, trimaps)
-    assert set(losses) == {"total", "sides", *LOSSES} - {"match"}
+    assert set(losses) == {"total", "sides", *LOSSES} - {"score_map"}
     weights = {**LOSSES, "sides": SIDES}
     total = sum(weights[name] * value for name, value in losses.items() if name != "total")
     torch.testing.assert_close(losses["total"], total)
@@ -215,7 +215,7 @@ def test_steps_whose_loss_is_no_number_are_left_out(scenes, tmp_path, monkeypatc
     monkeypatch.setattr(refiner, "refiner_loss", loss)
     record = refiner.train(profile(), scenes, tmp_path, "none", steps=5, progress=False)
     assert all(np.isfinite(list(record["log"][-1].values()))) and {"coarse", "images_per_second", *LOSSES} - {
-        "match"
+        "score_map"
     } <= set(record["log"][-1])
     assert all(value.isfinite().all() for value in load_file(tmp_path / "refiner.safetensors").values())
 

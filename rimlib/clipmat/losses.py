@@ -17,7 +17,7 @@ from rimlib.clipmat.score_map import score_map_loss
 from rimlib.errors import RimError
 
 # The last where a model has a score map.
-PARTS = ("ce", "alpha_unknown", "laplacian_unknown", "alpha", "laplacian", "match")
+PARTS = ("ce", "alpha_unknown", "laplacian_unknown", "alpha", "laplacian", "score_map")
 LEVELS = 5
 Laplacian = Callable[[Sequence[torch.Tensor]], list[torch.Tensor]]
 
@@ -32,7 +32,7 @@ def clipmat_loss(
     """All parts of the loss and their weighted sum.
 
     Args:
-        output: of CLIPMat, or anything with its `trimap_logits`, `detail`, `alpha` and `match`.
+        output: of CLIPMat, or anything with its `trimap_logits`, `detail`, `alpha` and `score_map`.
         alpha_true: float (B, 1, S, S) in [0, 1].
         trimap_true: int64 (B, S, S), 0 background, 1 unknown, 2 foreground.
         weights: a mapping or an object with the names of `PARTS`; None is 1 for each (the paper gives none).
@@ -60,8 +60,8 @@ def clipmat_loss(
         "alpha": alpha_loss(output.alpha, alpha_true),
         "laplacian": laplacian_everywhere,
     }
-    if output.match is not None:
-        parts["match"] = score_map_loss(output.match, alpha_true)
+    if output.score_map is not None:
+        parts["score_map"] = score_map_loss(output.score_map, alpha_true)
     total = sum(part * (1.0 if weights is None else weights[name]) for name, part in parts.items())
     return {"total": torch.as_tensor(total), **parts}
 

@@ -78,13 +78,13 @@ class Output(NamedTuple):
         trimap_logits: (B, 3, S, S): background, unknown, foreground.
         detail: (B, 1, S, S) in [0, 1], for the unknown region.
         alpha: (B, 1, S, S) in [0, 1], the matte.
-        match: (B, 1, S/16, S/16), logits of the score map, where the model has one.
+        score_map: (B, 1, S/16, S/16), logits of the score map, where the model has one.
     """
 
     trimap_logits: torch.Tensor
     detail: torch.Tensor
     alpha: torch.Tensor
-    match: torch.Tensor | None = None
+    score_map: torch.Tensor | None = None
 
     @property
     def score(self) -> torch.Tensor:
@@ -115,7 +115,7 @@ class CLIPMat(Pretrained):
         # CP. Without it the input of the text encoder is the words alone.
         self.context = PostContext(settings.context if settings.post_context else 0, text_width)
         self.backbone.check_length(settings.text_length, len(self.context.vectors))
-        self.match = ScoreMap(*projections, settings.popup_width) if settings.match else None
+        self.score_map = ScoreMap(*projections, settings.popup_width) if settings.score_map else None
         # TSP
         self.popup: TextDrivenPopup | PlainFusion
         if settings.tsp:
@@ -173,7 +173,7 @@ class CLIPMat(Pretrained):
         """One matte for each row of `text`, with the image of the same row, or with that of `image_index`, int64."""
         if image_index is not None:
             image = image.select(image_index)
-        scores, embedding = self.match(image.tokens, text.sentence) if self.match else (None, None)
+        scores, embedding = self.score_map(image.tokens, text.sentence) if self.score_map else (None, None)
         popup = self.popup(image.tokens, text.tokens, embedding, text.padding)  # (B, D', S/16, S/16)
         trimap_logits = self.semantic(popup).float()  # (B, 3, S, S)
         detail = self.details(image.details, self.details_text(popup) if self.details_text else None)

@@ -34,7 +34,7 @@ class Output(NamedTuple):
     detail: torch.Tensor  # (B, 1, H, W) in [0, 1], meant for the unknown region
     alpha: torch.Tensor  # (B, 1, H, W) in [0, 1]
     sides: Sequence[torch.Tensor] = ()  # the trimap logits of the three dBFI, for the loss
-    match: None = None  # of CLIPMat's output, with which this one shares its loss
+    score_map: None = None  # of CLIPMat's output, with which this one shares its loss
 
 
 class Refiner(nn.Module):

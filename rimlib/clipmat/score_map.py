@@ -1,6 +1,6 @@
 """Pixel-text score map (DenseCLIP): CLIP's own similarity of each patch and the whole sentence.
 
-Not in the paper, and off unless a profile switches it on (`model.match`). DenseCLIP, from which TSP descends, feeds
+Not in the paper, and off unless a profile switches it on (`model.score_map`). DenseCLIP, from which TSP descends, feeds
 such a map to its decoder and supervises it; CLIPMat dropped CLIP's last projections and with them the map. The tiny
 model starts from a CLIP trained for minutes, whose words and patches are barely aligned, so it has the map again. A
 trial from random weights and without the map still gave empty mattes after five minutes; which part of the difference

@@ -72,7 +72,7 @@ ABLATIONS = (
         "nothing: the details are the same for every sentence; only the trimap is conditioned on the text",
     ),
     Ablation(
-        "match",
+        "score_map",
         "the pixel-text score map, by CLIP's own projections, joins TSP",
         "not in it",
         False,

@@ -159,7 +159,7 @@ class _SceneSampler:
             boxes, depths = tuple(place.box for place in placements), tuple(place.depth for place in placements)
             scene = Scene(tuple(chosen), boxes, depths, arrangement)
             draw = generate_unique if settings.unique else generate
-            sentences = tuple(tuple(draw(scene, index, rng, settings.fullness)) for index in range(size))
+            sentences = tuple(tuple(draw(scene, index, rng, settings.attribute_rate)) for index in range(size))
             fits = tuple(
                 tuple(tuple(sorted(referents(sentence.claim, scene))) for sentence in four) for four in sentences
             )

@@ -31,7 +31,7 @@ from rimlib.training.fit import Task, fit
 from rimlib.training.samples import CLASSES
 
 # P3M's, as its code has them; "sides" is for the sum over the three.
-LOSSES = {"ce": 0.5, "alpha_unknown": 2.0, "laplacian_unknown": 2.0, "alpha": 3.0, "laplacian": 3.0, "match": 0.0}
+LOSSES = {"ce": 0.5, "alpha_unknown": 2.0, "laplacian_unknown": 2.0, "alpha": 3.0, "laplacian": 3.0, "score_map": 0.0}
 SIDES = 1 / 6
 NETWORK = ("widths", "blocks", "follow")  # of the settings, those of the network
 Tensors = dict[str, torch.Tensor]
