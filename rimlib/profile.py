@@ -7,6 +7,7 @@ a setting stands beside it; a value out of range or of another type and an unkno
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
@@ -152,11 +153,21 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
+def with_settings(profile: Profile, texts: Sequence[str]) -> Profile:
+    """A profile with settings replaced as a command line names them. Raises RimError, which names the setting.
+
+    >>> with_settings(load("tiny"), ["train.images=24", "train.lr=1e-4"]).train.images
+    24
+    """
+    return settings.changed(Profile, profile.to_dict(), texts) if texts else profile
+
+
 def load(name: str | Path = "tiny", **changes: Any) -> Profile:
     """Read a profile by its name or from a YAML file of your own. Raises RimError, which names the setting.
 
     Args:
-        name: `tiny`, `small`, …, or a path that ends in `.yaml`.
+        name: `tiny`, `small`, …, or a path that ends in `.yaml`. Such a file may begin with `base: small` and then
+            names only what differs.
         changes: settings to replace, dots written as double underscores: `train__steps=3`.
     """
     return settings.load(Profile, name, FOLDER, changes)
