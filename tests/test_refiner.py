@@ -28,6 +28,13 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+@pytest.fixture
+def threads():
+    """Sets torch's number of threads for one test."""
+    yield torch.set_num_threads
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="module")
 def small():
     torch.manual_seed(0)
@@ -89,6 +96,30 @@ def test_unpooling_returns_a_value_to_the_maximum_of_its_pool():
     there = back != 0
     torch.testing.assert_close(back[there], features[0][there])
     assert there.any() and not there.all()
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_unpooling_with_two_threads_is_that_of_one_thread(layout, threads):
+    """Value and gradient are those of torch's own unpooling on one thread, where overlapping pools write in order."""
+    x = torch.rand(1, 16, 128, 128).to(memory_format=layout)
+    pooled, indices = torch.nn.functional.max_pool2d(x, 3, 2, 1, return_indices=True)
+    assert (indices[..., 1:] == indices[..., :-1]).any()  # else there is nothing to decide
+    values, weight = torch.randn_like(pooled).requires_grad_(), torch.randn_like(x)
+    expected = torch.nn.functional.max_unpool2d(values, indices, 2, 2)
+    (gradient,) = torch.autograd.grad((expected * weight).sum(), values)
+    threads(2)
+    for _ in range(20):
+        found = unpool(values, indices)
+        assert torch.equal(found, expected) and found.is_contiguous(memory_format=layout)
+        assert torch.equal(torch.autograd.grad((found * weight).sum(), values)[0], gradient)
+
+
+def test_a_tile_is_refined_to_the_same_matte_each_time(shipped, scene, threads):
+    """With two threads, 20 times: equal to the last bit."""
+    threads(2)
+    image, coarse = scene.image[:128, :128], coarse_of(scene, scene.mattes[0].shape)[:128, :128]
+    first = shipped.refine_tile(image, coarse)
+    assert all(np.array_equal(shipped.refine_tile(image, coarse), first) for _ in range(20))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,14 @@ import torch.nn.functional as F
 from torch import nn
 
 WIDTHS, BLOCKS = (64, 64, 128, 256, 512), (3, 4, 6, 3)  # P3M's own: those of ResNet-34
+ALL, FRONT, BACK = slice(None), slice(None, -1), slice(1, None)
+# A pool and one that overlaps it and comes later, as indices of a map: to the right, below left, below, below right.
+LATER = [
+    ((..., ALL, FRONT), (..., ALL, BACK)),
+    ((..., FRONT, BACK), (..., BACK, FRONT)),
+    ((..., FRONT, ALL), (..., BACK, ALL)),
+    ((..., FRONT, FRONT), (..., BACK, BACK)),
+]
 
 
 class P3MNet(nn.Module):
@@ -172,8 +180,19 @@ def stage(before: int, inside: int, after: int) -> nn.Sequential:
 
 
 def unpool(x: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
-    """Twice the size: each value at the maximum of its pool, by the encoder's `indices`, and zero elsewhere."""
-    return F.max_unpool2d(x, indices, kernel_size=(2, 2), stride=(2, 2))
+    """Twice the size: each value at the maximum of its pool, by the encoder's `indices`, and zero elsewhere.
+
+    Pools of 3x3 with stride 2 overlap: a pixel can be the maximum of up to four. `F.max_unpool2d` writes such a pixel
+    several times, so that its value depends on the order of the threads. Here all of a pixel's pools first take the
+    value of the last of them, which is what one thread leaves there, and the order no longer matters. The gradient is
+    that of `F.max_unpool2d`, as in P3M: each of the pools receives the pixel's.
+    """
+    values = x.clone()
+    with torch.no_grad():
+        for here, there in LATER:  # in this order: the last that is equal stays
+            same = indices[here] == indices[there]
+            values[here] = torch.where(same, x[there], values[here])
+    return F.max_unpool2d(values, indices, kernel_size=(2, 2), stride=(2, 2))
 
 
 def upsample(x: torch.Tensor, scale: int) -> torch.Tensor:
