@@ -1,5 +1,6 @@
 import math
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,6 +35,50 @@ def test_large_images_lose_no_digits():
     assert metrics.sad(true + np.float32(0.1), true) == pytest.approx(
         1_750_000 * float(np.float32(0.1)) / 1000, rel=1e-12
     )
+
+
+@pytest.mark.parametrize("kernel", [9, 81])
+def test_a_row_is_that_of_the_plain_formulas_in_float64(kernel):
+    rng = np.random.default_rng(5)
+    y, x = np.mgrid[:216, :324]
+    smooth = lambda cx: np.clip(0.5 - (np.hypot(x - cx, y - 100) - 60) / 12, 0, 1)
+    true = (np.rint(smooth(150) * 255) / 255).astype(np.float32)
+    pred = np.clip(smooth(165) + rng.normal(0, 0.1, true.shape), 0, 1).astype(np.float32)
+    row = metrics.score(pred, true, kernel)
+    difference = pred.astype(np.float64) - true
+    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (kernel, kernel))
+    near = cv2.dilate((true > 0).astype(np.uint8), ellipse)
+    band = (near > 0) & (cv2.erode((true == 1).astype(np.uint8), ellipse) == 0)
+    assert row["sad"] == pytest.approx(np.abs(difference).sum() / 1000, rel=1e-9)
+    assert row["mse"] == pytest.approx((difference**2).mean(), rel=1e-9)
+    assert row["mad"] == pytest.approx(np.abs(difference).mean(), rel=1e-9)
+    assert row["sad_in_band"] == pytest.approx(np.abs(difference)[band].sum() / 1000, rel=1e-9)
+    assert row["sad_empty"] == pytest.approx(true.astype(np.float64).sum() / 1000, rel=1e-9)
+    assert row["iou"] == ((pred > 0.5) & (true > 0.5)).sum() / ((pred > 0.5) | (true > 0.5)).sum()
+    assert metrics.score(pred, metrics.Truth(true), kernel) == row, "a truth that is shared gives the same"
+
+
+@pytest.mark.parametrize(
+    "values, words",
+    [
+        (np.full((4, 4), 255, np.uint8), "uint8 from 255 to 255"),
+        (np.full((4, 4), 255.0), "from 255 to 255"),
+        (np.full((4, 4), np.nan), "nan"),
+        (np.full((4, 4), -1.0), "from -1"),
+        (np.empty((0, 4)), "no pixel"),
+    ],
+)
+def test_values_out_of_range_are_refused(values, words):
+    good = np.zeros(values.shape)
+    for arguments, name in (((values, good), "matte"), ((good, values), "matte|truth")):
+        with pytest.raises(RimError, match=f"the ({name}) holds .*{words}.*; floats in .0, 1. are expected"):
+            metrics.score(*arguments)
+
+
+def test_bools_are_mattes():
+    true = np.zeros((8, 8))
+    true[2:5, 2:5] = 1
+    assert metrics.score(true > 0.5, true) == metrics.score(true, true)
 
 
 def test_unequal_shapes_are_refused():

@@ -6,10 +6,10 @@ unknown. GFM's kernel is 25 pixels wide at its own sizes; it must shrink with th
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from rimlib.errors import RimError
+from rimlib.matting import ellipse
 
 FULL, EMPTY = 254.5 / 255, 0.5 / 255  # alpha is 8-bit on disk: what rounds to 255 is 1, what rounds to 0 is 0
 
@@ -29,12 +29,9 @@ def trimap_from_alpha(alpha: np.ndarray, kernel: int) -> np.ndarray:
     """
     if kernel < 1 or kernel % 2 == 0:
         raise RimError(f"train.trimap_kernel {kernel}: must be odd and at least 1", setting="train.trimap_kernel")
-    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (kernel, kernel))
-    near = cv2.dilate((alpha > EMPTY).astype(np.uint8), ellipse)
-    inside = cv2.erode((alpha >= FULL).astype(np.uint8), ellipse)
     trimap = np.zeros(alpha.shape, np.uint8)
-    trimap[near > 0] = 128
-    trimap[inside > 0] = 255
+    trimap[ellipse.dilate(alpha > EMPTY, kernel)] = 128
+    trimap[ellipse.erode(alpha >= FULL, kernel)] = 255
     return trimap
 
 
