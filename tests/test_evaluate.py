@@ -60,7 +60,8 @@ def test_the_truth_scores_well_at_the_images_own_size(scenes):
     target = next(target for target in refmatte.targets if target.mask_id == row["mask_id"])
     true = refmatte.matte(target.mask_id)
     assert row["sad"] == pytest.approx(metrics.sad(resize(resize(true, (SIZE, SIZE)), true.shape), true))
-    assert row["sentence"] == target.evaluated
+    assert row["sentence"] == target.evaluated and row["sentence_kind"] == target.kinds[target.scored]
+    assert summary["scored_by"] == "index"
 
 
 def test_the_wrong_entity_is_not_localised(scenes):
@@ -74,7 +75,11 @@ def test_every_expression_is_scored_by_kind(scenes):
     found = evaluate(Oracle(refmatte), refmatte, every=True, limit=2)
     assert len(found["rows"]) == 2 * 2 * 4
     parts = found["metrics"]["by_sentence"]
-    assert {name: part["entities"] for name, part in parts.items()} == {"absolute": 4, "basic": 4, "relative": 8}
+    assert found["metrics"]["scored_by"] == "all"
+    assert {name: part["entities"] for name, part in parts.items()} == {
+        **{"absolute": 4, "basic": 4},
+        **{"relative-short": 4, "relative-long": 4},
+    }
     assert found["metrics"]["by_entity"]["thing"]["entities"] == 16
 
 

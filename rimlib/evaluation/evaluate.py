@@ -62,7 +62,7 @@ def evaluate(
 
     Returns:
         {"metrics": …, "rows": …}: one row for each sentence scored, and of them `metrics.summarise`, with `by_sentence`
-        (basic, absolute, relative), `by_entity` (person, animal, thing) and `chance`, the localisation of a guess among
+        (see `format.KINDS`), `by_entity` (person, animal, thing) and `chance`, the localisation of a guess among
         the entities of the scene.
 
     Raises:
@@ -86,7 +86,8 @@ def evaluate(
     if refmatte.setting == "expression":
         summary["by_sentence"] = metrics.by(rows, "sentence_kind")
     summary["by_entity"] = metrics.by(rows, "entity_kind")
-    return {"metrics": {"setting": refmatte.setting, "split": refmatte.split, **summary}, "rows": rows}
+    about = {"setting": refmatte.setting, "split": refmatte.split, "scored_by": "all" if every else refmatte.scored_by}
+    return {"metrics": {**about, **summary}, "rows": rows}
 
 
 def scores(model: Any, data: str | Path, profile: Profile, progress: bool = False) -> dict[str, dict]:
@@ -157,8 +158,7 @@ def _sentences(refmatte: RefMatte, target: Target, template: str, every: bool) -
         return [(template.format(keyword=target.keyword), "keyword")]
     if every:
         return list(zip(target.expressions, target.kinds))
-    scored = target.evaluated
-    return [(scored, target.kinds[target.expressions.index(scored)])]
+    return [(target.evaluated, target.kinds[target.scored])]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -40,7 +40,16 @@ class RefMatte:
         for target in targets:
             grouped[target.image_name].append(target)
         if setting == "keyword":
-            grouped = {name: group for name, group in grouped.items() if keywords_clear(group)}
+            clear = {name: group for name, group in grouped.items() if keywords_clear(group)}
+            if not clear:
+                why = "means one entity alone" if any(target.keyword for target in targets) else "is known"
+                raise RimError(
+                    f"{self.layout.labels}: it has no image in which each entity's keyword {why}, and the keyword "
+                    "setting takes those alone; ask for the setting expression",
+                    path=self.layout.labels,
+                    setting="setting",
+                )
+            grouped = clear
         self._of_image = dict(grouped)
         self.image_names: list[str] = list(self._of_image)
         self.targets: list[Target] = [target for group in self._of_image.values() for target in group]
@@ -55,6 +64,21 @@ class RefMatte:
     def sentence(self, target: Target) -> str:
         """The text of the setting for this target: its keyword, or its one scored expression."""
         return target.keyword if self.setting == "keyword" else target.evaluated
+
+    @property
+    def scored_by(self) -> str:
+        """How the text is chosen that is scored: "keyword", "index", or the even draw "hash of the mask id"."""
+        if self.setting == "keyword":
+            return "keyword"
+        found = {target.indexed for target in self.targets}
+        return " and ".join(
+            name for is_given, name in ((True, "index"), (False, "hash of the mask id")) if is_given in found
+        )
+
+    @property
+    def keywords_read(self) -> int:
+        """How many keywords stand in no label and were read from the sentences (see `keywords`)."""
+        return sum(target.keyword_read for target in self.targets)
 
     def image(self, image_name: str) -> np.ndarray:
         """An image, uint8 (H, W, 3)."""

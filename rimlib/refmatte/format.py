@@ -3,11 +3,13 @@
     root/train/img/rim_train_<8 hex>.jpg   root/train/mask/rim_train_<8 hex>_<k>.png   root/refmatte_train_label.json
 
 The label file is keyed by mask id: {"image_name", "expressions": [4 strings], …}. Unknown keys are kept, and a
-string where a list is expected is accepted, since released copies differ.
+string where a list is expected is accepted, since released copies differ. What a release lacks has a rule: the
+keyword (see `keywords`), the kind of each sentence (Paper: Table 9 by their order) and which of them is scored.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,10 +20,11 @@ from rimlib.entities.entity import ATTRIBUTES, Entity
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.io import files
-from rimlib.refmatte import released
-from rimlib.refmatte.expressions import KINDS
+from rimlib.refmatte import keywords, released
 from rimlib.refmatte.plan import ScenePlan
 
+KINDS = ("basic", "absolute", "relative-short", "relative-long")  # Paper: Table 9's BE, APE, RPE-1, RPE-2
+REAL_KINDS = ("basic", "absolute", "relative", "free")  # of the real-world sets: BE, APE, RPE, FREE
 LABELLED = tuple(name for name in ATTRIBUTES if name != "category")  # the category is the keyword
 
 
@@ -35,11 +38,33 @@ class Target:
     expressions: tuple[str, ...]
     kinds: tuple[str, ...] = KINDS  # of each expression
     extra: dict = field(default_factory=dict, compare=False)  # all other keys of the label file
+    keyword_read: bool = False  # the keyword stands in no label, but was read from the sentences
+
+    @property
+    def scored(self) -> int:
+        """Which expression is scored: the one that the evaluation index or the label gives, else an even draw.
+
+        The paper's scores on RefMatte's test set are the mean of its four kinds (Tables 6 and 9), as an even draw
+        gives. It is by a hash of the mask id, so that it is the same for everybody.
+
+        >>> counted = [Target(f"rim_{n}_1", f"rim_{n}", "", ("a", "b", "c", "d")).scored for n in range(4000)]
+        >>> [counted.count(position) for position in range(4)]
+        [1045, 995, 1015, 945]
+        """
+        given = self.extra.get("eval_index")
+        if given is None:
+            given = int.from_bytes(hashlib.sha256(self.mask_id.encode()).digest()[:8], "big")
+        return int(given) % len(self.expressions)
 
     @property
     def evaluated(self) -> str:
-        """The one expression that is scored: the fixed one of this target (the paper's evaluation index)."""
-        return self.expressions[int(self.extra.get("eval_index", 0)) % len(self.expressions)]
+        """The expression that is scored."""
+        return self.expressions[self.scored]
+
+    @property
+    def indexed(self) -> bool:
+        """Whether the data give the expression that is scored; else it is drawn."""
+        return self.extra.get("eval_index") is not None
 
 
 def label_path(root: Path, split: str) -> Path:
@@ -136,11 +161,30 @@ def read_labels(root: Path, split: str) -> list[Target]:
         RimError: no label file, broken JSON, or a row without image or sentences; the row is named.
     """
     layout = released.locate(root, split, need_images=False)
-    return [_target(mask_id, row) for mask_id, row in released.read_rows(layout).items()]
+    return [_target(mask_id, row, layout.labels) for mask_id, row in released.read_rows(layout).items()]
 
 
-def _target(mask_id: str, row: dict) -> Target:
-    texts = tuple(row["expressions"])
+def _target(mask_id: str, row: dict, labels: Path | None = None) -> Target:
+    texts, real = tuple(row["expressions"]), labels is not None and labels.name == released.REAL_LABELS
     extra = {key: value for key, value in row.items() if key not in ("image_name", "expressions", "kinds", "keyword")}
-    kinds = tuple(row.get("kinds") or KINDS[: len(texts)])
-    return Target(mask_id, row["image_name"], row.get("keyword") or "", texts, kinds, extra)
+    kinds = _kinds(row.get("kinds"), len(texts), real)
+    if kinds is None:
+        found = f"the entry {mask_id!r} has the kinds {row['kinds']!r} for {len(texts)} expressions"
+        raise RimError(f"{labels}: {found}; one name for each is expected", path=labels)
+    keyword, read = keywords.of_row(row), False
+    if not keyword and not real:  # what people wrote follows no template
+        keyword = keywords.of_sentences(texts)
+        read = bool(keyword)
+    return Target(mask_id, row["image_name"], keyword, texts, kinds, extra, read)
+
+
+def _kinds(given: object, count: int, real: bool) -> tuple[str, ...] | None:
+    """The kind of each expression; the two relative ones of a scene are the short and the long one, in this order."""
+    if not given:
+        known = REAL_KINDS if real else KINDS
+        return (*known[:count], *["free" if real else "other"] * (count - len(known)))
+    if not isinstance(given, list) or len(given) != count or not all(isinstance(kind, str) for kind in given):
+        return None
+    lengths = iter(("relative-short", "relative-long"))
+    both = given.count("relative") == 2
+    return tuple(next(lengths) if both and kind == "relative" else kind for kind in given)

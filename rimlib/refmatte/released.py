@@ -24,6 +24,7 @@ INNER = ("", "RefMatte", "RefMatte/RefMatte", "RefMatte_RW_100", "RefMatte-RW100
 IMAGE_ENDINGS = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
 MASK_ENDINGS = (".png", ".jpg", ".PNG")
 RW100 = ("rw100", "test")  # names that the real-world set's only split goes by
+REAL_LABELS = "refmatte_rw100_label.json"  # of real-world sets, whose sentences people wrote
 EVAL_INDEX = "eval_index_expression.json"
 
 
@@ -202,7 +203,7 @@ def _forms(root: Path, split: str) -> Iterator[tuple[Path, str, str]]:
     if split != "rw100":
         yield from ((root / inner / split, "img", f"refmatte_{split}_label.json") for inner in INNER)
     if split in RW100:
-        yield from ((root / inner, "image", "refmatte_rw100_label.json") for inner in INNER)
+        yield from ((root / inner, "image", REAL_LABELS) for inner in INNER)
 
 
 def _places(folder: Path) -> tuple[Path, ...]:

@@ -70,6 +70,7 @@ class Tally:
             for text, kind, fitting in zip(target.expressions, target.kinds, fits):
                 self.attributes.update(_attribute_words().findall(text))
                 self.relations.update(_phrases().findall(text) if kind != "basic" else ())
+                kind = kind.partition("-")[0]  # both lengths of the relative ones
                 self.of_kind[kind] += 1
                 if fitting is not None:
                     self.judged[kind] += 1
