@@ -8,7 +8,7 @@ a setting stands beside it; a value out of range or of another type and an unkno
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from rimlib.sections import Data, Model
 from rimlib.settings import BelowOne, Count, Kernel, NotNegative, Positive, Share, Size, Sizes, Template, need, section
 
 FOLDER = Path(__file__).parent / "profiles"
+SETTINGS = ("both", "expression", "keyword")  # of a training
 
 
 @section("")
@@ -67,7 +68,8 @@ class Train(Loop):
 
     images: Size = 16  # a step encodes these …
     sentences: Size = 2  # … and so many sentences of each of them
-    keyword_share: Share = 0.5  # of the sentences that are keywords
+    setting: Literal["both", "expression", "keyword"] = "both"  # Paper: Sec. 3.3; the paper trains once for each
+    keyword_share: Share = 0.5  # of the sentences that are keywords: 0 in the setting expression, 1 in keyword
     no_target: Share = 0.1  # of the sentences that fit nothing in their image, where the data have such (ours)
     lr_image: NotNegative = 5e-4
     lr_text: NotNegative = 5e-4  # 0 freezes the text encoder
@@ -76,6 +78,12 @@ class Train(Loop):
     noise: Share = 0.5
     trimap_kernel: Kernel = 5  # pixels at the model's size
     losses: Losses = field(default_factory=Losses)
+
+    def __post_init__(self) -> None:
+        Loop.__post_init__(self)
+        share = {"expression": 0.0, "keyword": 1.0}.get(self.setting, self.keyword_share)
+        wanted = f"{share} where train.setting is {self.setting}"
+        need(self.keyword_share == share, wanted, self.keyword_share, "keyword_share")
 
 
 @section("refiner")
@@ -160,6 +168,16 @@ def with_settings(profile: Profile, texts: Sequence[str]) -> Profile:
     24
     """
     return settings.changed(Profile, profile.to_dict(), texts) if texts else profile
+
+
+def in_setting(profile: Profile, setting: str) -> Profile:
+    """A profile that trains in one of `SETTINGS`; the length of a text is left as it is.
+
+    >>> in_setting(load("tiny"), "keyword").train.keyword_share
+    1.0
+    """
+    share = {"expression": 0.0, "keyword": 1.0}.get(setting, profile.train.keyword_share)
+    return replace(profile, train=replace(profile.train, setting=setting, keyword_share=share))  # type: ignore[arg-type]
 
 
 def load(name: str | Path = "tiny", **changes: Any) -> Profile:

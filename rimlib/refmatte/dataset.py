@@ -10,6 +10,7 @@ import numpy as np
 
 from rimlib.errors import RimError
 from rimlib.io import files, images
+from rimlib.profile import Train
 from rimlib.refmatte import manifest, released
 from rimlib.refmatte.format import Target, read_labels, read_no_target
 from rimlib.refmatte.statistics import Tally, keywords_clear, tally
@@ -106,3 +107,15 @@ class RefMatte:
     def fingerprint(self) -> str:
         """The sha256 of the label file: another plan gives another one."""
         return files.sha256(self.layout.labels)
+
+
+def training_set(data: str | Path | RefMatte, settings: Train) -> RefMatte:
+    """The images that a training takes: in the keyword setting those alone whose keywords are clear.
+
+    Paper: Sec. 3.3, S2.3: 30,391 of the 45,000. Raises RimError, also where there is none.
+    """
+    if not isinstance(data, RefMatte):
+        return RefMatte(data, "train", "keyword" if settings.setting == "keyword" else "expression")
+    if settings.setting == "keyword" and data.setting != "keyword":
+        return RefMatte(data.root, data.split, "keyword")
+    return data

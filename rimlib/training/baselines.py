@@ -21,7 +21,7 @@ from rimlib.baselines.baseline import TrainableMethod
 from rimlib.baselines.clipmat import PROFILES
 from rimlib.errors import RimError
 from rimlib.profile import Profile
-from rimlib.refmatte.dataset import RefMatte
+from rimlib.refmatte.dataset import RefMatte, training_set
 from rimlib.training import loop
 from rimlib.training.fit import Task, fit
 from rimlib.training.samples import Batch, Samples
@@ -36,6 +36,7 @@ def train_baseline(
     out: str | Path,
     weights: str | None = None,
     image_size: int | None = None,
+    setting: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Train a baseline; `out/BASELINE.safetensors` are its weights, `out/train.json` the record.
@@ -48,16 +49,19 @@ def train_baseline(
         weights: where it starts, as its `from_settings` takes it (None: the tiny CLIPSeg on the shipped CLIP, the tiny
             MDETR from random weights, those of size paper from the public ones).
         image_size: S (None: CLIPMat's).
+        setting: "both", "expression" or "keyword" (None: the profile's; Paper: Table 2 has a training for each).
         options: of `fit.fit`, which returns the record.
     """
-    for setting, value, known in (("baseline", baseline, baselines.TRAINABLE), ("size", size, tuple(PROFILES))):
+    for given, value, known in (("baseline", baseline, baselines.TRAINABLE), ("size", size, tuple(PROFILES))):
         if value not in known:
-            raise RimError(f"{setting} {value!r}: only {', '.join(known)} can be trained here", setting=setting)
+            raise RimError(f"{given} {value!r}: only {', '.join(known)} can be trained here", setting=given)
     profile = with_changes(profiles.load(PROFILES[size]), baseline)
+    if setting is not None:
+        profile = profiles.in_setting(profile, setting)
     weights = weights or (WEIGHTS[baseline] if size == "tiny" else None)
     torch.manual_seed(profile.seed)  # of the fresh layers
     method = baselines.get(baseline, size, weights, image_size=image_size or profile.model.image_size)
-    refmatte = data if isinstance(data, RefMatte) else RefMatte(data, split="train")
+    refmatte = training_set(data, profile.train)
     samples = Samples(refmatte, method.image_size, progress=options.get("progress", True))
     return fit(Training(profile, samples, method, weights or "public"), out, **options)
 
@@ -108,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--baseline", required=True, choices=baselines.TRAINABLE)
     parser.add_argument("--size", default="tiny", choices=tuple(PROFILES))
     parser.add_argument("--weights", help="random, clip (CLIPSeg), towers (MDETR), a hub name or a file")
+    parser.add_argument("--setting", choices=profiles.SETTINGS, help="what it learns (the profile's)")
     parser.add_argument("--image-size", type=int, help="pixels (CLIPMat's)")
     return loop.run_training(train_baseline, parser, arguments)
 

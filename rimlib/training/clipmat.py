@@ -22,7 +22,7 @@ from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
 from rimlib.fast.losses import laplacian_losses
 from rimlib.profile import Profile, Train
-from rimlib.refmatte.dataset import RefMatte
+from rimlib.refmatte.dataset import RefMatte, training_set
 from rimlib.training import loop
 from rimlib.training.fit import Task, fit
 from rimlib.training.samples import Batch, Samples
@@ -41,7 +41,7 @@ def train(
             image size may be another.
         options: of `fit.fit`, which returns the record.
     """
-    refmatte = data if isinstance(data, RefMatte) else RefMatte(data, split="train")
+    refmatte = training_set(data, profile.train)
     samples = Samples(refmatte, profile.model.image_size, progress=options.get("progress", True))
     return fit(Training(profile, samples, weights), out, **options)
 
