@@ -204,7 +204,7 @@ def test_an_interrupted_call_goes_on_and_leaves_no_pool_behind(make, tmp_path, m
     with pytest.raises(KeyboardInterrupt):
         make()
     assert not (tmp_path / "pool/pool.json").exists()
-    (tmp_path / "pool/entities/.0123.part").write_bytes(b"half")
+    (tmp_path / "pool/entities/.0123456789abcdef.part").write_bytes(b"half")
     make()
     assert len(names) == 4 + 3, "three were done, the fourth and the rest are made"
     assert starter.verify(tmp_path / "pool") == [] and not list((tmp_path / "pool").rglob("*.part"))

@@ -162,8 +162,9 @@ def _prepare(out: Path) -> None:
     try:
         for folder in [out / part for part in PARTS] + [out / "parts" / part for part in PARTS]:
             folder.mkdir(parents=True, exist_ok=True)
-            for rest in folder.glob(".*.part"):
-                rest.unlink(missing_ok=True)
+            for rest in folder.iterdir():
+                if files.PARTIAL.fullmatch(rest.name):
+                    rest.unlink(missing_ok=True)
     except OSError as error:
         raise RimError(f"{out}: can't make this folder: {files.reason(error)}", path=out) from error
 
