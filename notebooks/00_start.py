@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Start: one sentence, one matte
 #
-# You give a picture and a sentence, and get back the matte of what the sentence means; this chapter does it within seconds.
+# You give an image and a sentence, and get back the matte of what the sentence means; this chapter does it within seconds.
 #
 # :::{admonition} Before you run this
 # | | |
@@ -17,7 +17,7 @@
 # | Device | any processor; an accelerator is used if there is one |
 # | Memory | 1 GB |
 # | Minutes | less than 1, on one core |
-# | Inputs | the shipped photographs and the shipped model; a picture of your own if you like |
+# | Inputs | the shipped photographs and the shipped model; an image of your own if you like |
 # | Outputs | none, only what you see |
 # :::
 #
@@ -26,7 +26,7 @@
 # %% tags=["parameters"]
 weights: str = "shipped"  # the model: "shipped", or the path of a checkpoint of yours
 seed: int = 2  # which scene is composed
-my_picture: str = ""  # a picture of your own; empty: the scene again
+my_image: str = ""  # an image of your own; empty: the scene again
 my_sentence: str = "the mailbox"  # what to find in it
 
 # %%
@@ -45,38 +45,38 @@ from rimlib.matting.composition import fit_background
 from rimlib.refmatte.plan import plan
 
 # %% [markdown]
-# ## One picture, one sentence
+# ## One image, one sentence
 #
-# The picture is put together here, from photographs that come with the repository: two or three cut-out things before a
-# background. Chapter [](02a_scenes) shows how; for now it is a picture that nobody has seen before.
+# The image is put together here, from photographs that come with the repository: two or three cut-out things before a
+# background. Chapter [](02a_scenes) shows how; for now it is an image that no training has shown.
 
 # %%
 pool = starter.load()
 data = profile.load("tiny", data__groups_test=0, data__extra_test=1, data__seed=seed).data
 scene = plan(pool, data, "seen")[0]
-picture, true_mattes = render(pool, scene, (data.height, data.width))
+image, true_mattes = render(pool, scene, (data.height, data.width))
 keywords = [pool[name].category for name in scene.entities]
-print(f"{picture.shape[1]} x {picture.shape[0]} pixels; in it: {', '.join(keywords)}")
+print(f"{image.shape[1]} x {image.shape[0]} pixels; in it: {', '.join(keywords)}")
 
 # %% [markdown]
-# Now the model. The picture is encoded once, which is the slow part; every sentence after that costs less.
+# Now the model. The image is encoded once, which is the slow part; every sentence after that costs less.
 
 # %%
 predictor = MattingPredictor.shipped() if weights == "shipped" else MattingPredictor(CLIPMat.load(weights))
 named = 1                                        # which of the things our sentence is about
 sentence = f"the {keywords[named]}"
 clock = [time.perf_counter()]
-predictor.set_image(picture); clock.append(time.perf_counter())
+predictor.set_image(image); clock.append(time.perf_counter())
 answer = predictor.predict(sentence); clock.append(time.perf_counter())
-print(f"picture {1000 * (clock[1] - clock[0]):.0f} ms, sentence {1000 * (clock[2] - clock[1]):.0f} ms")
+print(f"image {1000 * (clock[1] - clock[0]):.0f} ms, sentence {1000 * (clock[2] - clock[1]):.0f} ms")
 
 # %% [markdown]
-# The answer holds one number for every pixel: how much of it belongs to the thing, from 0 (black) to 1 (white).
+# The result holds one number for every pixel: how much of it belongs to the thing, from 0 (black) to 1 (white).
 # With it the thing can be lifted out (the grey squares stand for *nothing there*) and put somewhere else.
 
-# %% mystnb={"figure": {"name": "start-first", "caption": "The picture, the matte that the model finds for the sentence above it, the cut-out, and the same thing in another place."}, "image": {"alt": "Four pictures in a row: a composed photograph, a black and white matte, the cut-out on a checkerboard, and the cut-out on a new background.", "width": "100%"}}
-beach = fit_background(pool.background("bg-beach-malibu"), picture.shape[:2])
-views = [picture, answer.alpha, show.over(picture, answer.alpha), show.over(picture, answer.alpha, beach)]
+# %% mystnb={"figure": {"name": "start-first", "caption": "The image, the matte that the model finds for the sentence above it, the cut-out, and the same thing in another place."}, "image": {"alt": "Four pictures in a row: a composed photograph, a black and white matte, the cut-out on a checkerboard, and the cut-out on a new background.", "width": "100%"}}
+beach = fit_background(pool.background("bg-beach-malibu"), image.shape[:2])
+views = [image, answer.alpha, show.over(image, answer.alpha), show.over(image, answer.alpha, beach)]
 show.grid(views, [f"“{sentence}”", f"matte, score {answer.score:.2f}", "cut-out", "in another place"]);
 
 # %% [markdown]
@@ -84,7 +84,7 @@ show.grid(views, [f"“{sentence}”", f"matte, score {answer.score:.2f}", "cut-
 # coarse. Both can be measured, because here we know the truth.
 
 # %% [markdown]
-# ## The truth, since we made the picture
+# ## The truth, since we made the image
 #
 # Each thing was cut out before it was put into the scene, so its true matte is known. Look closely at an edge: hair, antlers and
 # grass do not end between two pixels. A pixel there is partly thing and partly background.
@@ -100,26 +100,26 @@ left = int(np.clip(8 * column - width // 2, 0, data.width - width))
 close = np.s_[top:top + height, left:left + width]
 trimap = trimap_from_alpha(truth, kernel=7)
 
-# %% mystnb={"figure": {"name": "start-truth", "caption": "The true matte, a part of it enlarged beside the same part of the picture, and the trimap that follows from it: black is surely background, white surely the thing, grey is where the work is."}, "image": {"alt": "Four pictures: a true matte, an enlarged part of it with soft grey edges, the same part of the picture, and a trimap in black, grey and white.", "width": "100%"}}
-show.grid([truth, truth[close], picture[close], trimap / 255], ["true matte", "enlarged", "the same part of the picture", "trimap"]);
+# %% mystnb={"figure": {"name": "start-truth", "caption": "The true matte, a part of it enlarged beside the same part of the image, and the trimap that follows from it: black is surely background, white surely the thing, grey is where the work is."}, "image": {"alt": "Four pictures: a true matte, an enlarged part of it with soft grey edges, the same part of the image, and a trimap in black, grey and white.", "width": "100%"}}
+show.grid([truth, truth[close], image[close], trimap / 255], ["true matte", "enlarged", "the same part of the image", "trimap"]);
 
 # %% [markdown]
-# In one line, for every pixel, the picture $I$ is a mixture of the thing's colour $F$ and the background's $B$:
+# In one line, for every pixel, the image $I$ is a mixture of the thing's colour $F$ and the background's $B$:
 #
 # $$ I = \alpha F + (1 - \alpha) B $$
 #
-# *Matting* means finding $\alpha$ from $I$ alone. Three unknowns, one equation: something must be added. Classical methods ask
-# for a trimap drawn by hand. Here a sentence is added instead, and the trimap is the model's own business: it first says *where*
+# *Matting* means finding $\alpha$ from $I$ alone. Three unknowns, one equation: something must be added. Classical methods need
+# a trimap drawn by hand. Here a sentence is added instead, and the trimap is the model's own business: it first predicts *where*
 # (the three classes), then *how much* in the grey part.
 
-# %% mystnb={"figure": {"name": "start-trimap", "caption": "What the model answered on the way: its own trimap, and the matte that became of it, beside the true ones."}, "image": {"alt": "Four pictures: the model's trimap and matte, and the true trimap and matte.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "start-trimap", "caption": "What the model predicted on the way: its own trimap, and the matte that became of it, beside the true ones."}, "image": {"alt": "Four pictures: the model's trimap and matte, and the true trimap and matte.", "width": "100%"}}
 show.grid([answer.trimap / 255, trimap / 255, answer.alpha, truth], ["the model's trimap", "true trimap", "the model's matte", "true matte"]);
 
 # %% [markdown]
-# ## Ask again, in other words
+# ## The same thing in other words
 #
-# The same picture, more sentences. The paper asks in two ways: by a **keyword**, put into a phrase, and by an **expression**, a
-# sentence that describes the thing, says where it is, or says what it is beside.
+# The same image, more sentences. The paper has two settings: a **keyword**, put into a phrase, and an **expression**, a
+# sentence that describes the thing, gives its place, or names what it is beside.
 
 # %%
 four = scene.sentences[named]
@@ -127,30 +127,30 @@ questions = [pre_context(keywords[named]), four[0].text, four[1].text, four[2].t
 kinds = ["keyword", "basic", "absolute place", "relative place"]
 answers = list(predictor.predict_many(questions))
 
-# %% mystnb={"figure": {"name": "start-words", "caption": "Four ways to ask for the same thing, and the model's matte for each."}, "image": {"alt": "Four black and white mattes, one for each way of asking.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "start-words", "caption": "Four sentences for the same thing, and the model's matte for each."}, "image": {"alt": "Four black and white mattes, one for each sentence.", "width": "100%"}}
 show.grid([one.alpha for one in answers], questions);
 
 # %% [markdown]
-# And one sentence for each of the things: the picture stays the same, the words decide.
+# And one sentence for each of the things: the image stays the same, the words decide.
 
 # %%
 others = [sentences[1].text for sentences in scene.sentences]
 found = list(predictor.predict_many(others))
 
-# %% mystnb={"figure": {"name": "start-others", "caption": "A sentence for each thing in the picture: the model's mattes above, the true ones below."}, "image": {"alt": "Two rows of black and white mattes, the model's above and the true ones below.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "start-others", "caption": "A sentence for each thing in the image: the model's mattes above, the true ones below."}, "image": {"alt": "Two rows of black and white mattes, the model's above and the true ones below.", "width": "100%"}}
 show.grid([*(one.alpha for one in found), *true_mattes], [*others, *keywords], columns=len(others), row_titles=["model", "truth"]);
 
 # %% [markdown]
 # ## How far from the truth
 #
-# The field's measure is the **SAD**: add up the differences of all pixels, in thousands. It grows with the picture, so it is read
-# beside that of an empty matte, which is what saying nothing would cost. Whether the *right thing* was found is a question of its
+# The field's measure is the **SAD**: add up the differences of all pixels, in thousands. It grows with the image, so it is read
+# beside that of an empty matte, which is what an empty answer costs. Whether the *right thing* was found is a question of its
 # own: **IoU** is the overlap of two mattes, 0 for none and 1 for the same.
 
 # %%
 def row(kind, question, alpha, true):
     measured = metrics.score(alpha, true)
-    return {"asked by": kind, "sentence": question, "SAD": measured["sad"], "SAD of an empty matte": measured["sad_empty"],
+    return {"setting": kind, "sentence": question, "SAD": measured["sad"], "SAD of an empty matte": measured["sad_empty"],
             "IoU": measured["iou"]}
 
 
@@ -163,18 +163,18 @@ show.table(rows)
 # %% [markdown]
 # ## Your turn
 #
-# Change `my_sentence`, and `my_picture` to the path of a photograph of your own, in the parameters cell; or write into the cell
-# below. The model knows the kinds of things that the shipped photographs show (chapter [](01_entities)); a sentence about something
+# Change `my_sentence`, and `my_image` to the path of a photograph of your own, in the parameters cell; or write into the cell
+# below. The model was trained on the kinds of things that the shipped photographs show (chapter [](01_entities)); a sentence about something
 # else should get an empty matte and a low score. In its record, the shipped model refuses 42 of 100 sentences that fit nothing in
 # their scene; for the others it makes a matte all the same.
 
 # %%
-if my_picture:
-    predictor.set_image(my_picture)
-mine = images.read_image(my_picture) if my_picture else picture
+if my_image:
+    predictor.set_image(my_image)
+mine = images.read_image(my_image) if my_image else image
 yours = predictor.predict(my_sentence)
 
-# %% mystnb={"figure": {"name": "start-yours", "caption": "Your picture and your sentence."}, "image": {"alt": "Three pictures: the chosen picture, the model's matte for the chosen sentence, and the cut-out on a checkerboard.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "start-yours", "caption": "Your image and your sentence."}, "image": {"alt": "Three pictures: the chosen image, the model's matte for the chosen sentence, and the cut-out on a checkerboard.", "width": "100%"}}
 show.grid([mine, yours.alpha, show.over(mine, yours.alpha)], [f"“{my_sentence}”", f"matte, score {yours.score:.2f}", "cut-out"]);
 
 # %% [markdown]
@@ -190,13 +190,13 @@ show.grid([mine, yours.alpha, show.over(mine, yours.alpha)], [f"“{my_sentence}
 # %% [markdown]
 # ## Check
 #
-# What must hold of any matte: one number a pixel, from 0 to 1; the same question, the same answer; and the equation above.
+# What must hold of any matte: one number a pixel, from 0 to 1; the same sentence, the same matte; and the equation above.
 
 # %%
-assert answer.alpha.shape == picture.shape[:2] and 0 <= answer.alpha.min() and answer.alpha.max() <= 1
-predictor.set_image(picture)
+assert answer.alpha.shape == image.shape[:2] and 0 <= answer.alpha.min() and answer.alpha.max() <= 1
+predictor.set_image(image)
 assert np.abs(predictor.predict(sentence).alpha - answer.alpha).max() < 1e-4
-assert (show.over(picture, truth, picture) == picture).all()
+assert (show.over(image, truth, image) == image).all()
 assert (np.sum(true_mattes, axis=0) <= 1 + 1e-5).all(), "a pixel cannot belong to two things altogether"
 assert metrics.sad(truth, truth) == 0 and metrics.iou(truth, truth) == 1
 assert ((trimap == 128) >= ((truth > 0.01) & (truth < 0.99))).all(), "what is half and half is unknown"
@@ -211,8 +211,8 @@ scores = []
 for planned in plan(pool, dozen, "seen"):
     scenery, truths = render(pool, planned, (data.height, data.width))
     predictor.set_image(scenery)
-    asked = [sentences[which].text for sentences, which in zip(planned.sentences, planned.evaluated)]
-    scores += [{"image": planned.name, **metrics.score(one.alpha, true)} for one, true in zip(predictor.predict_many(asked), truths)]
+    texts = [sentences[which].text for sentences, which in zip(planned.sentences, planned.evaluated)]
+    scores += [{"image": planned.name, **metrics.score(one.alpha, true)} for one, true in zip(predictor.predict_many(texts), truths)]
 summary = metrics.summarise(scores)
 print(f"{summary['entities']} sentences, profile tiny: SAD {summary['sad']:.2f}, of empty mattes {summary['sad_empty']:.2f}, "
       f"right thing found {100 * summary['localised']:.0f} %")
@@ -221,15 +221,15 @@ assert summary["sad_ratio"] < 1
 # %% [markdown]
 # ## Summary
 #
-# * A matte says for every pixel how much of it belongs to one thing; with it the thing can be put anywhere.
+# * A matte gives for every pixel how much of it belongs to one thing; with it the thing can be put anywhere.
 # * Referring image matting finds the matte by a sentence: no drawing by hand, and any thing that can be named.
-# * The model first says where (background, unknown, thing) and then how much; the picture is encoded once for all sentences.
-# * A composed picture has a known truth, so errors can be measured: SAD for the matte, IoU for whether it is the right thing.
+# * The model first predicts where (background, unknown, thing) and then how much; the image is encoded once for all sentences.
+# * A composed image has a known truth, so errors can be measured: SAD for the matte, IoU for whether it is the right thing.
 
 # %% [markdown]
 # ## Exercises
 #
-# 1. Ask for something that is not in the picture. What are the matte and the score?
+# 1. Ask for something that is not in the image. What are the matte and the score?
 #
 # :::{dropdown} Answer
 # `predictor.predict("a trumpet")` on this scene. The right answer is an empty matte and a score of 0, with a trimap that is
@@ -240,7 +240,7 @@ assert summary["sad_ratio"] < 1
 # 2. Why is the cut-out's edge sometimes tinted with the colour of the old background?
 #
 # :::{dropdown} Answer
-# The cut-out above takes the colours $I$ of the picture. In a half-and-half pixel these are a mixture, so some $B$ comes along. A clean
+# The cut-out above takes the colours $I$ of the image. In a half-and-half pixel these are a mixture, so some $B$ comes along. A clean
 # cut-out needs $F$, which must be estimated from $I$ and $\alpha$ (the paper uses the closed form of {cite:t}`closedform`).
 # :::
 #

@@ -282,8 +282,8 @@ show.table([{"colours": "the photograph's own" if colours is image else f"estima
 # ## The paper's sources
 #
 # The paper takes its entities from AM-2k {cite:p}`gfm`, P3M-10k {cite:p}`p3m`, AIM-500 {cite:p}`aim`, SIM {cite:p}`sim`,
-# DIM {cite:p}`dim` and HATT {cite:p}`hatt`, and backgrounds from BG-20k {cite:p}`gfm`. Each must be asked for or fetched by whoever
-# wants it; none is here. What is here is a reader for each, which knows the public layout and the paper's counts. Training and test entities,
+# DIM {cite:p}`dim` and HATT {cite:p}`hatt`, and backgrounds from BG-20k {cite:p}`gfm`. Each must be requested or fetched by whoever
+# wants it; none is here. What is here is a reader for each, which holds the public layout and the paper's counts. Training and test entities,
 # as the data sets have them and as the paper uses them (supplement, Table 1):
 
 # %%
@@ -355,7 +355,7 @@ except RimError as error:
     print_short(["", f"RimError: {error}"])
 
 # %% [markdown]
-# The other readers differ in what their sources know. AIM-500 and SIM name what is in an image, at least roughly, and so give the annotation
+# The other readers differ in what their sources state. AIM-500 and SIM name what is in an image, at least roughly, and so give the annotation
 # a first word. SIM, DIM and HATT mix in people with their faces, whom the paper leaves out. Nothing in these sets is labelled *person*, so the
 # readers go by file names, and that is not sure:
 
@@ -403,7 +403,7 @@ except RimError as error:
 
 # %% [markdown]
 # With a row of the table it goes through. The colour is corrected: the most frequent one is not that of the garment which a
-# sentence will speak of.
+# sentence will name.
 
 # %%
 row = {"gender": somebody.gender, "age_group": somebody.age_group, "clothes": somebody.clothes, "color": somebody.color}
@@ -547,7 +547,7 @@ listed = {"transparent": salience.TRANSPARENT, "not salient": salience.NON_SALIE
 show.table([{"attribute": name, "words": len(words), "the list": ", ".join(words)} for name, words in listed.items()])
 
 # %% [markdown]
-# Lists of words know nothing of the image. They have no firework and no candle, and the wings of a fly are not in its name; a
+# Lists of words do not depend on the image. They have no firework and no candle, and the wings of a fly are not in its name; a
 # painted glass is as transparent to them as a clear one. All corrections of the shipped pool:
 
 # %%
@@ -556,7 +556,7 @@ show.table([{"entity": row["name"], "column": row["column"], "by the list": yes_
             for row in disagreed if row["column"] != "color"])
 
 # %% [markdown]
-# Some answers of the lists. Leaves are not salient to the paper, and a leaf has the same names, so a single leaf that draws
+# Some labels of the lists. Leaves are not salient to the paper, and a leaf has the same names, so a single leaf that draws
 # the eye goes with the foliage; a bubble and a feather are on neither list:
 
 # %%
@@ -604,7 +604,7 @@ show.table([{"noun": noun, f"can mean {bird.name}": synonyms.denotes(noun, bird)
 
 # %% [markdown]
 # The candidates come from WordNet {cite:p}`wordnet`, as in the paper. It has names of the same thing and of wider things, for every sense
-# that a word has; it cannot know that the image shows no factory when the word is *plant*. An annotator struck out and added, and
+# that a word has; it does not depend on the image, which shows no factory when the word is *plant*. An annotator struck out and added, and
 # `categories.json` keeps the result, so WordNet itself is not needed afterwards. Where nltk has it on this computer, its candidates can be
 # seen beside the table's decision:
 
@@ -661,7 +661,7 @@ show.table([{"age group": age, **{key: value for gender in ("female", "male") fo
 
 # %% [markdown]
 # The table is the paper's and has its oddities: *girl* is a child and a teenager, *miss* has no male counterpart, and a man has one word
-# where a woman has two. The last columns say how much of it our pool can use.
+# where a woman has two. The last columns give how much of it our pool can use.
 #
 # ## Kept for testing
 #
@@ -756,7 +756,7 @@ shutil.rmtree(folder)
 # * An entity is a cut-out with attributes: category, colour, salient, transparent; a person has gender, age group and clothes besides.
 # * Alpha is soft where a pixel is shared: at every edge, and all over smoke, hair and branches.
 # * A photograph's own colours bring the old background along. The foreground's must be estimated, once, and need an alpha that is right.
-# * Readers know the public data sets' layouts and the paper's counts, and name every file that is missing or odd.
+# * Readers hold the public data sets' layouts and the paper's counts, and name every file that is missing or odd.
 # * Networks label, a table corrects, both are kept. A label without a value has a reason; nothing is made up.
 # * Words are stored with what they may mean, which later makes sentences checkable.
 # * Test entities are never in training scenes, and no person is in both splits.
@@ -788,16 +788,16 @@ shutil.rmtree(folder)
 # (With another number the last check but one will rightly complain: the stored names were made with five.)
 # :::
 #
-# 4. Which entities could no sentence tell apart if they stood in one scene?
+# 4. Which entities could no sentence distinguish if they stood in one scene?
 #
 # :::{dropdown} Answer
 # Those alike in all their attributes: `Counter(entity.looks() for entity in pool.entities)`; every entry above 1.
-# Most are poses of one person. A place in the image can still tell them apart, a basic expression cannot.
+# Most are poses of one person. A place in the image can still distinguish them, a basic expression cannot.
 # :::
 #
 # 5. Write your own labeller: a function of an image and sentences that gives probabilities, as `AutoLabeller(category="clip", scorer=…)` takes it.
 #
 # :::{dropdown} Answer
-# `scorer = lambda picture, sentences: np.eye(len(sentences))[0]` always finds the first category of the kind. The table still
+# `scorer = lambda image, sentences: np.eye(len(sentences))[0]` always finds the first category of the kind. The table still
 # decides; `remarks` has a line for each label that it corrected. A real one is `rimlib.entities.zeroshot.load()`, once its weights are there.
 # :::

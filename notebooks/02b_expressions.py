@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Expressions: sentences with known referents
 #
-# An engine that describes an entity in English, in the paper's own patterns, and knows which entities of the image each sentence is
+# An engine that describes an entity in English, in the paper's own patterns, with a record of which entities of the image each sentence is
 # true of.
 #
 # :::{admonition} Before you run this
@@ -139,7 +139,7 @@ show.table([{"of": name, "form": "long" if long else "short", "sentence": text}
 
 # %% [markdown]
 # Table 3 has no long form for people with attributes; *who is female and adult* is ours, made like the paper's form for things. When
-# two halves would both say *who is*, they share one.
+# two halves would both contain *who is*, they share one.
 #
 # ### A or an, is or are
 #
@@ -228,7 +228,7 @@ show.source(referents.fits)
 # %% [markdown]
 # The paper has no such step. Two women in one scene may share every attribute, and then no model can know which of them a sentence
 # means. **Unfiltered** plans, drawn the paper's way, show how often that happens. With the setting `unique`, sentences that fit more than
-# one are drawn again, and so are entities that no words can tell apart:
+# one are drawn again, and so are entities that no words can distinguish:
 
 # %%
 def tally_of(pool, scenes) -> statistics.Tally:
@@ -317,7 +317,7 @@ print(f"sentences that fit nothing, for each scene: {data.no_target} in the prof
 # A *flower* before a bed of flowers is not the only one, and "the tree" does fit something in a forest, though no entity is a tree. So each
 # background has a list of the categories that can be seen in it, written down by an annotator (`shows`, in `rimlib/starter/backgrounds.csv`):
 
-# %% mystnb={"figure": {"name": "expressions-shows", "caption": "Six backgrounds and what the table says that they show."}, "image": {"alt": "Six photographs: a flower bed, a forest, a kitchen, a stadium, a city at night under the moon, and a blackboard, with the listed categories above each.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "expressions-shows", "caption": "Six backgrounds and what they show according to the table."}, "image": {"alt": "Six photographs: a flower bed, a forest, a kitchen, a stadium, a city at night under the moon, and a blackboard, with the listed categories above each.", "width": "100%"}}
 views = {item.name: item for item in pool.backgrounds}
 six = ("bg-flower-bed", "bg-forest", "bg-kitchen", "bg-baseball-field", "bg-city-with-water", "bg-chalkboard")
 show.grid([composition.fit_background(pool.background(name), canvas) for name in six],
@@ -360,7 +360,7 @@ for one in plans["unfiltered"][0]:
         sentence = one.sentences[one.entities.index(name)][0]
         if sentence.claim.noun in shown_words(one.background):
             fooled.setdefault(pool[name].category, []).append((len(sentence.claim.attributes), one, sentence))
-fooled = sorted((min(found, key=lambda row: row[0]) for found in fooled.values()), key=lambda row: row[0])[:3]  # what says least, of each category
+fooled = sorted((min(found, key=lambda row: row[0]) for found in fooled.values()), key=lambda row: row[0])[:3]  # the lowest of each category
 show.grid([render(pool, one, canvas)[0] for _, one, _ in fooled], [sentence.text for *_, sentence in fooled], columns=3);
 
 # %% [markdown]
@@ -451,9 +451,9 @@ show.table([{"odd": name.replace("*", ""), "sentence": next((sentence.text for o
 # what is most visible:
 
 # %%
-spoken = {f"paper: {row['data']}, {row['split']}": row["length"] for row in statistics.TABLE_5 if row["setting"] == "expression"}
-spoken["here: RW-mini, written by hand"] = rwmini.stats()["mean_words"]
-show.table([{"sentences of": name, "words, mean": mean} for name, mean in spoken.items()], digits=2)
+lengths = {f"paper: {row['data']}, {row['split']}": row["length"] for row in statistics.TABLE_5 if row["setting"] == "expression"}
+lengths["here: RW-mini, written by hand"] = rwmini.stats()["mean_words"]
+show.table([{"sentences of": name, "words, mean": mean} for name, mean in lengths.items()], digits=2)
 
 # %% [markdown]
 # ## Check
@@ -500,7 +500,7 @@ assert sum(ours == text for text, ours in compared) == 7
 # ## Summary
 #
 # * A sentence is a claim put into words. Four are made for each entity, in the paper's two forms, with the words of its Tables 2 to 4.
-# * The claim is stored, so the engine knows which entities each sentence fits, can draw again what fits several, and can make sentences that
+# * The claim is stored, so it is known which entities each sentence fits, can draw again what fits several, and can make sentences that
 #   fit nothing.
 # * Words are mirrored with the image: *left* becomes *right*, *above* and *beside* stay.
 # * What a background shows is known as far as a table lists it, and sentences avoid it.

@@ -7,10 +7,10 @@
 # ---
 
 # %% [markdown]
-# # CLIP: a picture as tokens, a sentence as tokens
+# # CLIP: an image as tokens, a sentence as tokens
 #
-# Two encoders that were trained to agree turn a picture into one vector for each patch and a sentence into one for each
-# word; this chapter takes them apart and looks at what such vectors know before anybody speaks of mattes.
+# Two encoders that were trained to agree turn an image into one vector for each patch and a sentence into one for each
+# word; this chapter takes them apart and looks at what such vectors contain before any matte is trained.
 #
 # :::{admonition} Before you run this
 # | | |
@@ -63,7 +63,7 @@ scene_of = lru_cache(maxsize=None)(example)  # many cells look at the same scene
 
 
 def small_clip(size=side, trained=clip_weights):
-    """The CLIP before matting, for pictures of size x size, and its tokenizer."""
+    """The CLIP before matting, for images of size x size, and its tokenizer."""
     torch.manual_seed(0)  # random weights are to be the same each time
     clip, tokenizer = create_clip(dataclasses.replace(settings, image_size=size), trained)
     return clip.eval(), tokenizer
@@ -77,37 +77,37 @@ def contrastive(size=side, trained=clip_weights):
 dense = lru_cache(contrastive)
 
 
-def pixels(picture, size=side):
-    """A picture as an image encoder takes it: square, float (1, 3, S, S), normalised."""
-    return normalise(torch.from_numpy(images.resize(picture, (size, size))).permute(2, 0, 1)[None].float() / 255)
+def pixels(image, size=side):
+    """An image as an image encoder takes it: square, float (1, 3, S, S), normalised."""
+    return normalise(torch.from_numpy(images.resize(image, (size, size))).permute(2, 0, 1)[None].float() / 255)
 
 
 # %% [markdown]
-# ## Places that answer to a word
+# ## Places that fit a word
 #
 # A scene, composed as chapter [](02a_scenes) shows, and three words, each in a short sentence. CLIP is a model that
-# compares pictures with sentences. We ask it of each square of 16 × 16 pixels by itself: how much is this place like
+# compares images with sentences. We take each square of 16 × 16 pixels by itself: how much is this place like
 # that sentence?
 
 # %%
 seen = example(scene, split)
 square = images.resize(seen.image, (side, side))
-asked = [pre_context(keyword) for keyword in seen.keywords]
+phrases = [pre_context(keyword) for keyword in seen.keywords]
 
 
-def alike(picture, texts, size=side):
+def alike(image, texts, size=side):
     """The cosine of each text and each patch by CLIP alone, (M, h, w), and of each text and the class token, (M,)."""
     clip = dense(size)
-    tokens, _ = clip.backbone.encode_image(pixels(picture, size))  # (1, 1+N, D_v)
+    tokens, _ = clip.backbone.encode_image(pixels(image, size))  # (1, 1+N, D_v)
     words = clip.text_features(clip.tokenizer(texts))  # (M, E)
     cosines = words @ F.normalize(tokens[0] @ clip.image_projection, dim=-1).T  # (M, 1+N)
     return cosines[:, 1:].unflatten(1, (size // PATCH, -1)).numpy(), cosines[:, 0].numpy()
 
 
-maps, whole = alike(seen.image, asked)
+maps, whole = alike(seen.image, phrases)
 
 # %% mystnb={"figure": {"name": "clip-words-patches", "caption": "How alike each patch and each sentence are, by CLIP alone. Yellow is more alike; each map has its own range."}, "image": {"alt": "A composed photograph and three coarse maps over it, one for a sentence each. Each map is brightest on the thing that its sentence names, and on some other places too.", "width": "100%"}}
-show.grid([square, *(show.heat(map_, square) for map_ in maps)], ["the picture", *asked]);
+show.grid([square, *(show.heat(map_, square) for map_ in maps)], ["the image", *phrases]);
 
 # %% [markdown]
 # The word finds its place, roughly, and other places too. Everything that CLIPMat adds later sharpens such maps and
@@ -115,17 +115,17 @@ show.grid([square, *(show.heat(map_, square) for map_ in maps)], ["the picture",
 #
 # ## Two towers, one contrast
 #
-# CLIP is two networks side by side {cite:p}`clip`. One reads a picture and ends in a vector $v$; the other reads a
-# sentence and ends in a vector $t$ of the same length $E$. Nothing connects them but the training. There, $B$ pictures
-# with their captions are encoded, and all $B \times B$ cosines are taken. A picture should be most like its own
-# caption, and a caption most like its own picture:
+# CLIP is two networks side by side {cite:p}`clip`. One reads an image and ends in a vector $v$; the other reads a
+# sentence and ends in a vector $t$ of the same length $E$. Nothing connects them but the training. There, $B$ images
+# with their captions are encoded, and all $B \times B$ cosines are taken. An image should be most like its own
+# caption, and a caption most like its own image:
 #
 # $$
 # \mathcal{L} = -\frac{1}{2B} \sum_{i=1}^{B} \left( \log \frac{e^{s\, v_i \cdot t_i}}{\sum_j e^{s\, v_i \cdot t_j}} +
 # \log \frac{e^{s\, v_i \cdot t_i}}{\sum_j e^{s\, v_j \cdot t_i}} \right), \qquad |v_i| = |t_j| = 1 .
 # $$
 #
-# The scale $s$ is learned too. Who guesses pays $\log B$. No label is needed, only pictures that have texts, and the
+# The scale $s$ is learned too. Chance pays $\log B$. No label is needed, only images that have texts, and the
 # paper's CLIP had four hundred million of them. The small CLIP of this book had some minutes and our own scenes. A
 # whole scene was too much for it to learn from, so its contrast is mainly between *regions*: the mean of an entity's
 # patches is held against a sentence about that entity.
@@ -153,10 +153,10 @@ def entities(split, count):
 
 def compare(clip, chosen, texts):
     """Cosines (B, B) of the entities' regions and of their texts."""
-    pictures = torch.from_numpy(np.stack([images.resize(one.image, (side, side)) for one, _ in chosen]))
+    stacked = torch.from_numpy(np.stack([images.resize(one.image, (side, side)) for one, _ in chosen]))
     shares = np.stack([images.resize(one.mattes[index], (side // PATCH,) * 2) for one, index in chosen])
     shares = torch.from_numpy(shares / shares.sum((1, 2), keepdims=True))  # (B, h, w)
-    regions = clip.region_features(clip.tokens(pictures), shares, torch.arange(len(chosen)))
+    regions = clip.region_features(clip.tokens(stacked), shares, torch.arange(len(chosen)))
     return regions @ clip.text_features(clip.tokenizer(texts)).T
 
 
@@ -180,7 +180,7 @@ for row, (one, index) in enumerate(chosen):
 figure.tight_layout()
 
 # %% [markdown]
-# The same for more entities: the share of regions whose own sentence comes first. We ask it for photographs that the
+# The same for more entities: the share of regions whose own sentence comes first. We count it for photographs that the
 # training had and for some that it had not, by keyword and by a sentence of attributes (the *basic expression*, which
 # names a colour).
 
@@ -196,32 +196,32 @@ for trained in ("random", clip_weights):
             none = torch.zeros(len(many), len(many), dtype=bool)  # no text is true of two of them
             loss = float(contrast.contrastive_loss(cosines, torch.eye(len(many)), clip.logit_scale.exp(), none))
             first[trained, which, kind] = right, loss
-            rows.append({"weights": trained, "photographs": "of the training" if which == "seen" else "others", "asked by": kind,
-                         "own sentence first": right, "a guess would be": 1 / len(many),
-                         "loss": loss, "a guess would pay": float(np.log(len(many)))})
+            rows.append({"weights": trained, "photographs": "of the training" if which == "seen" else "others", "setting": kind,
+                         "own sentence first": right, "chance": 1 / len(many),
+                         "loss": loss, "loss at chance": float(np.log(len(many)))})
 show.table(rows, digits=2)
 
 # %% [markdown]
 # Two things are worth keeping. Names of things that it never saw mean little to a CLIP of minutes, for a name must be
-# learned thing by thing. A sentence with a colour in it carries over, for colours are few. OpenAI's CLIP knows names of
+# learned thing by thing. A sentence with a colour in it carries over, for colours are few. OpenAI's CLIP learned names of
 # things that no data set of mattes has; that is what the paper buys by starting from it, and what a laptop can't make
 # up for.
 #
-# ## A picture of patches
+# ## An image of patches
 #
-# The image encoder is a *vision transformer* {cite:p}`vit`. It cuts the picture into patches of $P = 16$ pixels,
+# The image encoder is a *vision transformer* {cite:p}`vit`. It cuts the image into patches of $P = 16$ pixels,
 # $N = HW/P^2$ of them, and gives each a vector of $D_v$ numbers, a **token**.
 
-# %% mystnb={"figure": {"name": "clip-patches", "caption": "What the transformer gets: patches. They are drawn where they came from; to the transformer they are a row, and only a position embedding says which was where."}, "image": {"alt": "The picture, the same picture cut into eight by eight squares with gaps between them, and the squares of one of its rows in a line.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "clip-patches", "caption": "What the transformer gets: patches. They are drawn where they came from; to the transformer they are a row, and only a position embedding says which was where."}, "image": {"alt": "The image, the same image cut into eight by eight squares with gaps between them, and the squares of one of its rows in a line.", "width": "100%"}}
 grid = side // PATCH
 cut = square.reshape(grid, PATCH, grid, PATCH, 3).swapaxes(1, 2)  # (h, w, P, P, 3)
 apart = np.pad(cut, ((0, 0), (0, 0), (2, 2), (2, 2), (0, 0)), constant_values=255)
 together = apart.swapaxes(1, 2).reshape(grid * (PATCH + 4), -1, 3)
 line = apart[grid // 2].swapaxes(0, 1).reshape(PATCH + 4, -1, 3)
-titles = ("the picture", f"{grid} x {grid} patches", f"row {grid // 2} of them, as it is read")
+titles = ("the image", f"{grid} x {grid} patches", f"row {grid // 2} of them, as it is read")
 figure, axes = plt.subplots(1, 3, figsize=(show.WIDTH, 2.3), width_ratios=(1, 1, 2))
-for axis, picture, title in zip(axes, (square, together, line), titles):
-    axis.imshow(picture)
+for axis, view, title in zip(axes, (square, together, line), titles):
+    axis.imshow(view)
     axis.set_title(title, fontsize=8)
     axis.axis("off")
 figure.tight_layout()
@@ -260,9 +260,9 @@ encoders = {"CLIP, before matting": before, "the same, after matting": model.bac
 tokens, levels = before.encode_image(pixels(seen.image))
 show.table([
     {"what": "tokens, class token first", "shape": tuple(tokens.shape),
-     "read as": f"1 picture, 1 + {grid * grid} tokens, D_v numbers each"},
+     "read as": f"1 image, 1 + {grid * grid} tokens, D_v numbers each"},
     {"what": "each of the four levels", "shape": tuple(levels[0].shape),
-     "read as": f"1 picture, D_v channels, {grid} x {grid} places: tokens as a map"},
+     "read as": f"1 image, D_v channels, {grid} x {grid} places: tokens as a map"},
 ])
 
 # %% [markdown]
@@ -271,17 +271,17 @@ show.table([
 # A token of $D_v$ numbers can't be looked at, but a colour can. So we take the three directions in which the tokens of
 # a level differ most, and paint them red, green and blue: places with like tokens get like colours.
 
-# %% mystnb={"figure": {"name": "clip-levels", "caption": "The tokens after each quarter of the blocks. Above the small CLIP, below the same encoder after it learned matting with the rest of the model. Each map has colours of its own."}, "image": {"alt": "Two rows of a picture and four coarse coloured maps. In the upper row the maps change little from left to right; in the lower row the three things become patches of even colour, distinct from what is behind them.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "clip-levels", "caption": "The tokens after each quarter of the blocks. Above the small CLIP, below the same encoder after it learned matting with the rest of the model. Each map has colours of its own."}, "image": {"alt": "Two rows of an image and four coarse coloured maps. In the upper row the maps change little from left to right; in the lower row the three things become patches of even colour, distinct from what is behind them.", "width": "100%"}}
 rows = [square]
 for encoder in encoders.values():
     rows += [show.colors(level, (side, side))[0] for level in encoder.encode_image(pixels(seen.image))[1]] + [square]
-titles = ["the picture", *(f"after group {number}" for number in (1, 2, 3, 4))]
+titles = ["the image", *(f"after group {number}" for number in (1, 2, 3, 4))]
 show.grid(rows[:-1], titles * 2, columns=5, row_titles=list(encoders));
 
 # %% [markdown]
 # A picture of three directions can mislead, so let us measure. If a *linear* map reads something off the tokens, then
 # it is there for the next layer, which begins with a linear map itself. We fit one on half of some scenes and test it
-# on the other half. A score of 1 is perfect, 0 is no better than to say the mean each time.
+# on the other half. A score of 1 is perfect, 0 is no better than the mean each time.
 
 # %%
 def readable(tokens, truths, ridge=100.0):
@@ -337,10 +337,10 @@ show.table([{"encoder": name, "after": f"group {number}" if number else "the pat
 # * **Contrast inside a patch** is not linear in its pixels, so the embedding does not have it; the first blocks compute
 #   it.
 # * **Its place** fades. It is put in at the start, and this encoder finds little use for it.
-# * **Is a thing** is what matting wants. Before matting little of it is there at any level. After matting it grows from
-#   group to group, but hardly so on photographs that the training had not: this encoder has learned to know *its*
-#   things, rather than what a thing is. A pool of a few hundred cut-outs is too small, and the shipped model's card
-#   says so.
+# * **Is a thing** is what matting needs. Before matting little of it is there at any level. After matting it grows from
+#   group to group, but hardly so on photographs that the training had not: this encoder has learned *its*
+#   things, rather than what a thing is. A pool of a few hundred cut-outs is too small, as the shipped model's card
+#   states.
 #
 # A CLIP of minutes settles nearly all in its first group. Of one that was trained for long one expects more: edges and
 # textures early, kinds of things late. So the paper's details extractor ([](03d_details_extractor)) takes all four
@@ -348,7 +348,7 @@ show.table([{"encoder": name, "after": f"group {number}" if number else "the pat
 #
 # ## One vector or one for each patch
 #
-# CLIP's own answer is made from the class token alone. Is the question still right when we ask each patch, as the first
+# CLIP's own answer is made from the class token alone. Does it still hold for each patch, as the first
 # figure did? The patches' last tokens went through the same blocks, the same last norm and the same projection, but for
 # OpenAI's CLIP no loss ever looked at them. The small CLIP's contrast did, since its regions are means of patches.
 
@@ -356,10 +356,10 @@ show.table([{"encoder": name, "after": f"group {number}" if number else "the pat
 inside = [images.resize(matte, (grid, grid)) > 0.5 for matte in seen.mattes]  # patches that are mostly the entity
 show.table([{"sentence": text, "class token": float(one), "patches of it": float(map_[place].mean()),
              "all other patches": float(map_[~place].mean())}
-            for text, one, map_, place in zip(asked, whole, maps, inside)], digits=2)
+            for text, one, map_, place in zip(phrases, whole, maps, inside)], digits=2)
 
 # %% [markdown]
-# A cosine goes from −1 to 1. Where *patches of it* is no larger than *all other patches*, CLIP knows the word but not
+# A cosine goes from −1 to 1. Where *patches of it* is no larger than *all other patches*, CLIP has the word but not
 # the place. The class token mixes the whole scene, so it is not very like any of the three. Over many scenes:
 
 # %%
@@ -384,19 +384,19 @@ show.table([{"photographs": "of the training" if which == "seen" else "others", 
 # %% [markdown]
 # ## "We abandon the last project layer"
 #
-# The last layer of each tower is a matrix without a bias: $D_v \times E$ for pictures, $D_t \times E$ for texts. It
+# The last layer of each tower is a matrix without a bias: $D_v \times E$ for images, $D_t \times E$ for texts. It
 # takes both into one space, in which the cosine is meant. The paper drops both (Sec. 4.3), for then each token keeps
 # its full width. Nothing is lost by that but the common space: a matrix can be learned again, and Eq. 1 and 2 of the
 # pop-up begin with one each. What is won is whatever the $E$ numbers could not hold.
 #
 # So ours are CLIP's features, one step before its end. That can be tested: take the step, and CLIP's own vectors must
-# come out. Below, open_clip's call {cite:p}`openclip`, which knows nothing of ours, against the class token and against
+# come out. Below, open_clip's call {cite:p}`openclip`, which uses nothing of ours, against the class token and against
 # the token at the end of the text.
 
 # %%
 clip, tokenizer = small_clip()
 given, text_tokens = pixels(seen.image), tokenizer([text for four in seen.expressions for text in four])
-padded = F.pad(text_tokens, (0, clip.context_length - text_tokens.shape[1]))  # open_clip wants all its positions
+padded = F.pad(text_tokens, (0, clip.context_length - text_tokens.shape[1]))  # open_clip takes all its positions
 theirs = {"image": clip.encode_image(given), "text": clip.encode_text(padded)}
 projections = {"image": clip.visual.proj, "text": clip.text_projection}
 encoder = Backbone(clip, side)  # modifies it in place: its projections are dropped
@@ -414,10 +414,10 @@ show.table([{"tower": name, "vectors": len(ours[name]), "projection": " x ".join
 #
 # ## From 224 to 512: positions
 #
-# CLIP's encoders were trained on pictures of 224 × 224 pixels, which is 14 × 14 patches for ViT-B/16 and 16 × 16 for
+# CLIP's encoders were trained on images of 224 × 224 pixels, which is 14 × 14 patches for ViT-B/16 and 16 × 16 for
 # ViT-L/14, and have a learned vector for each of these places. CLIPMat gives them 512 × 512, a grid of 32 × 32. The
 # blocks do not mind, for attention takes any number of tokens. The positions do: there are too few. The paper
-# (supplement Sec. 4.1) interpolates: the vectors are laid out as a picture of $D_v$ channels, and that picture is
+# (supplement Sec. 4.1) interpolates: the vectors are laid out as an image of $D_v$ channels, and that image is
 # enlarged.
 #
 # To see it one needs positions that have learned something. Ours are a grid of 8 × 8, which we take to 32 × 32. A map
@@ -457,24 +457,24 @@ def mirrored(encoder):
 
 
 show.table([{"encoder": name, "mirror image is the most alike of its row (share of places)": mirrored(encoder),
-             "a guess": 1 / (grid - 1)}
+             "chance": 1 / (grid - 1)}
             for name, encoder in encoders.items()], digits=2)
 
 # %% [markdown]
-# Half of the training pictures are flipped, and flipped words with them. The model took the pictures' symmetry and
-# missed the words': it can tell the top from the bottom better than left from right. Chapter [](03c_semantic_popup)
-# asks what that costs.
+# Half of the training images are flipped, and flipped words with them. The model took the images' symmetry and
+# missed the words': it separates top from bottom better than left from right. Chapter [](03c_semantic_popup)
+# measures what that costs.
 #
 # ### The same weights at three sizes
 #
 # Is an encoder any good on a grid it was not trained for? Here is CLIP before matting again, with its positions resized
 # to three grids. Nothing was trained in between.
 
-# %% mystnb={"figure": {"name": "clip-sizes", "caption": "One sentence, one set of weights, three sizes of the picture. More patches give a finer map."}, "image": {"alt": "The picture and three maps over it, from coarse to fine. In the finest one the outline of the bus can be made out.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "clip-sizes", "caption": "One sentence, one set of weights, three sizes of the image. More patches give a finer map."}, "image": {"alt": "The image and three maps over it, from coarse to fine. In the finest one the outline of the bus can be made out.", "width": "100%"}}
 sizes = (side, 2 * side, 4 * side)
 large = images.resize(seen.image, (sizes[-1],) * 2)
-show.grid([large, *(show.heat(alike(seen.image, asked[1:2], size)[0][0], large) for size in sizes)],
-          ["the picture"] + [f"{asked[1]}, {size} x {size} pixels" for size in sizes]);
+show.grid([large, *(show.heat(alike(seen.image, phrases[1:2], size)[0][0], large) for size in sizes)],
+          ["the image"] + [f"{phrases[1]}, {size} x {size} pixels" for size in sizes]);
 
 # %%
 measured |= {(split, size): gaps(split, size) for size in sizes[1:]}
@@ -492,16 +492,16 @@ show.table([{"pixels": f"{size} x {size}", "patches": (size // PATCH) ** 2,
 #
 # ViT-L/14 reads patches of 14 pixels, and 512 is no multiple of 14. The paper (supplement Sec. 4.1) changes "the kernel
 # size and stride of the patch embedding layer from 14 to 16" and does not say how. New random weights would throw away
-# what the first layer knows; so we *resample* the old ones. What should they satisfy? Let $p$ be a patch of 14 × 14 as
-# one long vector, $w$ a kernel, and $B$ the matrix that enlarges a patch to 16 × 16. The new kernel should say of the
-# enlarged patch what the old one said of the small one:
+# what the first layer has learned; so we *resample* the old ones. What should they satisfy? Let $p$ be a patch of 14 × 14 as
+# one long vector, $w$ a kernel, and $B$ the matrix that enlarges a patch to 16 × 16. The new kernel should give for the
+# enlarged patch what the old one gave for the small one:
 #
 # $$
 # w' \cdot (B p) = w \cdot p \ \text{ for all } p \quad \Longleftrightarrow \quad B^\top w' = w \quad \Longleftarrow \quad w' = (B^\top)^{+}\, w .
 # $$
 #
 # $^{+}$ is the pseudo-inverse: of all kernels that satisfy the equation, it gives the smallest. It was proposed for
-# encoders that read patches of any size {cite:p}`flexivit`, and timm has it. To enlarge the kernel like a picture,
+# encoders that read patches of any size {cite:p}`flexivit`, and timm has it. To enlarge the kernel like an image,
 # $w' = B w$, looks natural and is wrong: $B^\top B$ is not the identity.
 
 # %%
@@ -516,20 +516,20 @@ def enlarged(values):
 
 
 answers = F.conv2d(patches, kernels).flatten(1)  # (N, 1024)
-candidates = {"pseudo-inverse": resample_patch_embed(kernels, [16, 16]), "enlarged like a picture": enlarged(kernels),
+candidates = {"pseudo-inverse": resample_patch_embed(kernels, [16, 16]), "enlarged like an image": enlarged(kernels),
               "the same, scaled by (14/16)²": enlarged(kernels) * (14 / 16) ** 2, "a rim of zeros": F.pad(kernels, (1, 1, 1, 1))}
 wrong = {}
 for name, made in candidates.items():
-    each, whole_picture = F.conv2d(enlarged(patches), made).flatten(1), F.conv2d(enlarged(small), made, stride=16)[0].flatten(1).T
-    wrong[name] = [float((said - answers).norm() / answers.norm()) for said in (each, whole_picture)]
+    each, whole_image = F.conv2d(enlarged(patches), made).flatten(1), F.conv2d(enlarged(small), made, stride=16)[0].flatten(1).T
+    wrong[name] = [float((found - answers).norm() / answers.norm()) for found in (each, whole_image)]
 show.table([{"new kernels": name, "error, each patch enlarged": f"{each:.1e}",
-             "error, the picture enlarged": f"{whole_picture:.1e}"}
-            for name, (each, whole_picture) in wrong.items()])
+             "error, the image enlarged": f"{whole_image:.1e}"}
+            for name, (each, whole_image) in wrong.items()])
 
 # %% [markdown]
 # An error of 1 is what kernels of zeros would make; unrelated answers of the same size would be off by about 1.4. Patch by patch, the pseudo-inverse is
-# exact but for rounding; what remains where the *picture* is enlarged is what patches see of their neighbours' pixels.
-# To enlarge the kernels answers louder by the ratio of areas, and after that is mended it still is off.
+# exact but for rounding; what remains where the *image* is enlarged is what patches see of their neighbours' pixels.
+# Enlarged kernels give outputs that are too large by the ratio of areas, and after that is corrected they still are off.
 #
 # ## The sizes of three CLIPs
 #
@@ -539,7 +539,7 @@ show.table([{"new kernels": name, "error, each patch enlarged": f"{each:.1e}",
 
 # %%
 def sizes_of(name, size):
-    """What the configuration of a CLIP says, and what its towers hold and cost at size x size pixels."""
+    """The settings of a CLIP's configuration, and what its towers hold and cost at size x size pixels."""
     config = open_clip.get_model_config(name)
     with torch.device("meta"):
         clip = open_clip.CLIP(**config)
@@ -547,11 +547,11 @@ def sizes_of(name, size):
     image, text = (sum(value.numel() for value in net.parameters()) for net in (clip.visual, clip.transformer))
     macs = blocks * (12 * n * width**2 + 2 * n**2 * width) + (n - 1) * 3 * PATCH**2 * width
     texts = config["text_cfg"]
-    return {"picture, pixels": f"{size} x {size}", "patch as trained": config["vision_cfg"]["patch_size"], "tokens, 1 + N": n,
+    return {"image, pixels": f"{size} x {size}", "patch as trained": config["vision_cfg"]["patch_size"], "tokens, 1 + N": n,
             "width D_v": width, "heads": clip.visual.transformer.resblocks[0].attn.num_heads,
             "blocks (of them in a level)": f"{blocks} ({blocks // 4})",
             "image encoder, million parameters as trained": f"{image / 1e6:.1f}",
-            "image encoder, GMAC for a picture": f"{macs / 1e9:.2f}",
+            "image encoder, GMAC for an image": f"{macs / 1e9:.2f}",
             "text: width D_t": texts["width"], "text: heads": texts["heads"], "text: blocks": texts["layers"], "text: positions": clip.context_length, "text: vocabulary": clip.vocab_size,
             "text: million parameters in its blocks": f"{text / 1e6:.1f}", "width of the common space E": config["embed_dim"]}
 
@@ -565,7 +565,7 @@ show.table([{"": row, **{title: column[row] for title, column in columns.items()
 # ### Table 11, the encoders' rows
 #
 # The paper's supplement lists the size of every output in its Table 11. `python -m rimlib.evaluation.table11` builds the
-# model of the profile `paper-b16` with random weights, sends a picture through it and holds each row against the real
+# model of the profile `paper-b16` with random weights, sends an image through it and holds each row against the real
 # module. Here are the rows of this chapter; [](03e_clipmat) shows the others.
 
 # %%
@@ -576,7 +576,7 @@ show.table([{"part": row.part, "block": row.block, "output by Table 11": " x ".j
              "parameters": f"{row.parameters:,}", "what is built": row.known_difference} for row in encoder_rows])
 
 # %% [markdown]
-# The sizes agree. Some of the table's words do not, and the last column says what is built instead: CLIP, as it was
+# The sizes agree. Some of the table's words do not, and the last column names what is built instead: CLIP, as it was
 # trained.
 #
 # ## Check
@@ -596,8 +596,8 @@ for ours_, theirs_ in zip(levels, theirs["image_intermediates"], strict=True):
     torch.testing.assert_close(ours_, theirs_, atol=1e-5, rtol=1e-5)
 
 # %% [markdown]
-# A patch is embedded by one matrix, and knows its place from its position alone: exchange two patches and their
-# positions, and the class token does not notice; exchange the patches alone, and it does.
+# A patch is embedded by one matrix, and its position alone gives its place: exchange two patches and their
+# positions, and the class token does not change; exchange the patches alone, and it does.
 
 # %% tags=["check"]
 visual = before.visual
@@ -622,8 +622,8 @@ torch.testing.assert_close(class_token(order, True), tokens[0, 0], atol=1e-4, rt
 assert (class_token(order, False) - tokens[0, 0]).abs().max() > 0.01
 
 # %% [markdown]
-# Positions are resized as open_clip resizes them, and the class token's is not touched. The new patch embedding answers
-# as the old one, and the naive one does not.
+# Positions are resized as open_clip resizes them, and the class token's is not touched. The new patch embedding has the outputs
+# of the old one, and the naive one has not.
 
 # %% tags=["check"]
 config = open_clip.get_model_config(settings.backbone)
@@ -660,17 +660,17 @@ assert columns["ViT-B/16"]["tokens, 1 + N"] == encoder_rows[-1].table[0]
 # %% [markdown]
 # ## Summary
 #
-# * CLIP is two encoders and a loss: pictures and their texts should be most like each other among all of a batch.
+# * CLIP is two encoders and a loss: images and their texts should be most like each other among all of a batch.
 # * The image encoder reads patches as a row of tokens. In each block tokens attend to each other, and it adds to them;
 #   four groups of blocks give four levels.
 # * CLIPMat takes all tokens, not the class token alone, and drops the last projections. One step more, and they are
 #   CLIP's own vectors.
-# * For pictures of 512 pixels, positions are enlarged like a picture; patches of 14 become 16 by the pseudo-inverse,
-#   which keeps the answers.
+# * For images of 512 pixels, positions are enlarged like an image; patches of 14 become 16 by the pseudo-inverse,
+#   which keeps the outputs.
 # * What the small CLIP can do is small: colours carry over to new photographs, names hardly. The paper's CLIP is
 #   another matter; the code is the same.
 #
-# Before: [](02c_refmatte) makes the pictures and sentences. Next: [](03b_context_prompt), on what is put before and
+# Before: [](02c_refmatte) makes the images and sentences. Next: [](03b_context_prompt), on what is put before and
 # behind a sentence. The code: `rimlib.clipmat.backbone`, `rimlib.clipmat.attention`, `rimlib.training.contrast`.
 #
 # ## Exercises
@@ -685,11 +685,11 @@ assert columns["ViT-B/16"]["tokens, 1 + N"] == encoder_rows[-1].table[0]
 # :::
 #
 # 2. Enlarge the positions by copying (`mode="nearest"`) rather than by interpolation. Which patches could the encoder
-#    no longer tell apart?
+#    no longer distinguish?
 #
 # :::{dropdown} Answer
 # From a grid of 14 to one of 32 each position is shared by four to nine patches in a block. Two of them with the same
-# pixels would give the same token, for position is all that tells equal patches apart: the encoder could not say which
+# pixels would give the same token, for position is all that distinguishes equal patches: the encoder could not represent which
 # is left of the other.
 # :::
 #
@@ -698,7 +698,7 @@ assert columns["ViT-B/16"]["tokens, 1 + N"] == encoder_rows[-1].table[0]
 #
 # :::{dropdown} Answer
 # One vector must be like every sentence that is true of the scene, so it can't be very like any. CLIPMat never compares
-# the class token with a text. It is one of the $N + 1$ tokens that enter the pop-up, where other tokens may listen to
+# the class token with a text. It is one of the $N + 1$ tokens that enter the pop-up, where other tokens may attend to
 # it; of the map it is no part.
 # :::
 #

@@ -9,8 +9,8 @@
 # %% [markdown]
 # # CP: the context-embedded prompt
 #
-# Before a keyword stand words that make a sentence of it, and behind every sentence stand eight vectors that are
-# nobody's words; this chapter measures what either does, and who reads whom.
+# Before a keyword stand words that make a sentence of it, and behind every sentence stand eight learned vectors that are
+# no word's; this chapter measures what either does, and which token attends to which.
 #
 # :::{admonition} Before you run this
 # | | |
@@ -30,7 +30,7 @@ weights: str = "shipped"  # the matting model: "shipped", or the path of a check
 clip_weights: str = "clip"  # the CLIP before matting: "clip" (shipped), "random", or the path of a .safetensors of yours
 split: str = "seen"  # photographs of the scene: "seen" (training had them, in other scenes) or "test" (it had not)
 scene: int = 2  # which scene of that split, from 0
-entity: int = 0  # which of its entities we ask for, from 0
+entity: int = 0  # which of its entities is meant, from 0
 probes: int = 16  # further scenes, where something is measured
 
 # %%
@@ -63,9 +63,9 @@ settings, side = model.profile.model, model.image_size
 clip = contrast.ContrastiveCLIP(*create_clip(settings, clip_weights), side).eval()  # before matting
 
 # %% [markdown]
-# ## One thing, asked in several ways
+# ## One thing, several sentences
 #
-# A scene, and a keyword of one thing in it. The keyword can be asked alone, or in a sentence; the sentence can be one
+# A scene, and a keyword of one thing in it. The keyword can stand alone, or in a sentence; the sentence can be one
 # that training used, or not.
 
 # %%
@@ -77,31 +77,31 @@ keyword = seen.keywords[entity]
 other_ways = ("the {keyword}", "please cut out the {keyword} for me", "somebody drew the {keyword}")  # training used none of these
 
 
-def ask(features, sentences):
-    """Mattes (M, S, S) and scores (M,) of sentences about one picture whose features are there already."""
+def predict(features, sentences):
+    """Mattes (M, S, S) and scores (M,) of sentences about one image whose features are there already."""
     every = features.select(torch.zeros(len(sentences), dtype=torch.int64))
     output = model.matte(every, model.encode_text(model.tokenize(sentences)))
     return output.alpha[:, 0].numpy(), output.score.numpy()
 
 
-def encode(picture):
-    """What the model keeps of a picture."""
-    return model.encode_image(torch.from_numpy(images.resize(picture, (side, side))).permute(2, 0, 1)[None].float() / 255)
+def encode(image):
+    """What the model keeps of an image."""
+    return model.encode_image(torch.from_numpy(images.resize(image, (side, side))).permute(2, 0, 1)[None].float() / 255)
 
 
 features = encode(seen.image)
 
-# %% mystnb={"figure": {"name": "prompt-ways", "caption": "The same thing asked in six ways. Above ways of training, below ways that it never used. The score says how sure the model is that the sentence fits something."}, "image": {"alt": "A scene, and six cut-outs on a checkerboard: three equal ones above; below one like them, one that is rougher, and an empty one.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "prompt-ways", "caption": "The same thing in six wordings. Above wordings of training, below some that it never used. The score is the confidence that the sentence fits something."}, "image": {"alt": "A scene, and six cut-outs on a checkerboard: three equal ones above; below one like them, one that is rougher, and an empty one.", "width": "100%"}}
 ways = [way.format(keyword=keyword) for way in (*(prompt.TEMPLATES[number] for number in (0, 1, 6)), *other_ways)]
-cut, scores = ask(features, ways)
+cut, scores = predict(features, ways)
 views = [show.over(square, alpha) for alpha in cut]
 titles = [f'"{way}": score {score:.2f}' for way, score in zip(ways, scores)]
-show.grid([square, *views[:3], None, *views[3:]], ["the picture", *titles[:3], "", *titles[3:]], columns=4);
+show.grid([square, *views[:3], None, *views[3:]], ["the image", *titles[:3], "", *titles[3:]], columns=4);
 
 # %% [markdown]
-# What stands around a keyword can change the answer. Two ideas of the paper follow from that, and together they are
+# What stands around a keyword can change the matte. Two ideas of the paper follow from that, and together they are
 # **CP**, the context-embedded prompt. The *pre-embedding context* is words in front, so that the text encoder gets the
-# kind of sentence that it knows. The *post-embedding context* is vectors behind, which are learned.
+# kind of sentence of its training. The *post-embedding context* is vectors behind, which are learned.
 #
 # ## What the encoder is given: tokens
 #
@@ -164,14 +164,14 @@ draw([strip(tokenizer, sentence, tokenizer.length, settings.context)
 # So the last questions of the first figure were not plain English to our model, but rows of fragments around one word
 # that it knew. It is a fault of a small vocabulary; CLIP's is large enough for words like these.
 #
-# Each token has a learned vector; a second learned vector says which position it stands at; and the sum goes into the
+# Each token has a learned vector; a second learned vector encodes its position; and the sum goes into the
 # text encoder. There are as many positions as CLIP was trained with, so a text has a greatest length. The paper takes
 # 14 tokens for a keyword and 69 for an expression (Sec. 4.2), start and end included. Are these enough?
 
 # %%
 pool = open_pool("starter")
 planned = plan.plan(pool, profile.load("tiny", data__groups_train=4, data__extra_train=200).data, "train")
-sentences = [said.text for one in planned for four in one.sentences for said in four]
+sentences = [one_of.text for one in planned for four in one.sentences for one_of in four]
 counting = Tokenizer(None, 200)
 lengths = {"an expression of our engine": [int(row.argmax()) + 1 for row in counting(sentences)]}
 for template in prompt.TEMPLATES:
@@ -184,7 +184,7 @@ show.table([{"text": name, "of them": len(found), "shortest": min(found), "mean"
 
 # %% [markdown]
 # Enough: each template with each of our categories fits into 14, and each sentence into 69. A sentence that is too long
-# is refused, unless one asks for it to be cut (the message counts the words' own tokens; start and end make two more):
+# is refused, unless truncation is requested (the message counts the words' own tokens; start and end make two more):
 
 # %%
 endless = "the fox " * settings.text_length
@@ -199,7 +199,7 @@ print("cut:", tuple(model.tokenize([endless], truncate=True).shape))
 #
 # CLIP was trained on captions, and a keyword is one word. CLIP's authors put it into *a photo of a …* and saw better
 # answers {cite:p}`clip`. The paper does the same with nine templates, some of them about matting. In training one is
-# drawn anew each time that a keyword is asked; later it is always the same one.
+# drawn anew each time that a keyword is used; later it is always the same one.
 
 # %%
 show.source(prompt.pre_context)
@@ -264,7 +264,7 @@ figure.colorbar(shown, fraction=0.046)
 figure.tight_layout()
 
 # %% [markdown]
-# And over many things: the mean cosine of each way to ask with the bare keyword, with true captions of the same things
+# And over many things: the mean cosine of each wording with the bare keyword, with true captions of the same things
 # (the *basic expressions*, which name attributes), and with the same template around another keyword.
 
 # %%
@@ -278,20 +278,20 @@ for template in (*prompt.TEMPLATES, *other_ways):
     made = read([template.format(keyword=word) for word, _ in things])
     near[template] = {"bare keyword": float((made * bare).sum(1).mean()), "true caption": float((made * captions).sum(1).mean()),
                       "another keyword": float((made @ made.T)[unlike].mean())}
-show.table([{"asked as": template, "in the bag": "yes" if template in prompt.TEMPLATES else "",
+show.table([{"template": template, "in the bag": "yes" if template in prompt.TEMPLATES else "",
              **{f"cosine with {name}": value for name, value in row.items()}}
             for template, row in near.items()], digits=2)
 
 # %% [markdown]
-# The last column is the telling one. A way of asking in which *all* keywords sound alike has lost the keyword. The
-# templates of the bag say nearly the same as each other; the small CLIP was trained with them. Ways that are made of
+# The last column decides. A wording whose vectors are alike for *all* keywords has lost the keyword. The
+# templates of the bag give nearly the same vectors; the small CLIP was trained with them. Ways that are made of
 # fragments drown the keyword.
 #
 # ### What a template does to the matte
 #
-# Table 8 of the paper asks for the matte itself, and so can we: the same model, template by template, over some scenes.
+# Table 8 of the paper measures the matte itself, and so can we: the same model, template by template, over some scenes.
 # SAD is the sum of absolute differences over all pixels, in thousands: smaller is better.
-# The scales differ: the paper's is of pictures of about 1.75 megapixels, ours of 128 × 128 pixels, and the model is
+# The scales differ: the paper's is of images of about 1.75 megapixels, ours of 128 × 128 pixels, and the model is
 # another; so compare within a column only.
 
 # %%
@@ -300,21 +300,21 @@ truth = np.concatenate([[images.resize(matte, (side, side)) for matte in one.mat
 
 
 def errors(template):
-    """Of each entity of the scenes, asked by its keyword in a template: SAD on the model's square, and the score."""
-    answers = [ask(features, [template.format(keyword=word) for word in one.keywords]) for features, one in encoded]
+    """Of each entity of the scenes, with its keyword in a template: SAD on the model's square, and the score."""
+    answers = [predict(features, [template.format(keyword=word) for word in one.keywords]) for features, one in encoded]
     mattes, scores = (np.concatenate(parts) for parts in zip(*answers))
     return np.abs(mattes - truth).sum((1, 2)) / 1000, scores
 
 
-asked = {template: errors(template) for template in (*prompt.TEMPLATES, *other_ways)}
+by_template = {template: errors(template) for template in (*prompt.TEMPLATES, *other_ways)}
 column = f"SAD, profile {model.profile.name}, {len(truth)} entities, {side} x {side} pixels"
 show.table([{"template": template, "in the bag": "yes" if template in prompt.TEMPLATES else "",
              "SAD, the paper's Table 8 (ViT-B/16, RefMatte test, 1.75 megapixels)":
                  f"{table8[template]:.2f}" if template in table8 else "–",
-             column: float(found.mean()), "its score": float(said.mean())} for template, (found, said) in asked.items()])
+             column: float(found.mean()), "its score": float(scores.mean())} for template, (found, scores) in by_template.items()])
 
 # %% [markdown]
-# Both models are robust within the bag. Ours shows the limit of that: a way of asking that keeps to known words does no
+# Both models are robust within the bag. Ours shows the limit of that: a wording that keeps to known words does no
 # harm, whether in the bag or not; one with unknown words does much. The bag has taught the model which words do not
 # matter, not that words in general may not.
 #
@@ -322,7 +322,7 @@ show.table([{"template": template, "in the bag": "yes" if template in prompt.TEM
 # from three seeds, keyword setting:
 
 # %%
-seeds = {"keyword": (9.91, 9.82, 10.06)}  # Supplement, Table 7: SAD of three seeds, RefMatte test; asked by "a photo of a"
+seeds = {"keyword": (9.91, 9.82, 10.06)}  # Supplement, Table 7: SAD of three seeds, RefMatte test; template "a photo of a"
 deviation = {"three seeds, one template": np.std(seeds["keyword"], ddof=1),
              "eight templates, one seed": np.std(list(table8.values()), ddof=1)}
 show.table([{"the paper's SAD varies over": name, "standard deviation": float(value)} for name, value in deviation.items()])
@@ -335,7 +335,7 @@ show.table([{"the paper's SAD varies over": name, "standard deviation": float(va
 #
 # Now the other half. Behind the words, the end mark and the padding stand eight vectors of the width of a token. They
 # are not words and come from no vocabulary: training finds them, as it finds any weight. They are the same for every
-# sentence. The idea is CoOp's {cite:p}`coop`, which learns what else to say around a class name; CoOp puts its vectors
+# sentence. The idea is CoOp's {cite:p}`coop`, which learns what stands around a class name; CoOp puts its vectors
 # in front, the paper behind.
 
 # %%
@@ -414,11 +414,11 @@ axis.spines[["top", "right"]].set_visible(False)
 axis.legend(frameon=False, ncols=3);
 
 # %% [markdown]
-# So each context vector starts the same everywhere and ends as a reading of the sentence: a question that training may
-# choose, such as *which side is meant?*, answered by the text encoder. The pop-up of the next chapter hears the words,
+# So each context vector starts the same everywhere and ends as a summary of the sentence that training may choose, such
+# as which side is meant, computed by the text encoder. The pop-up of the next chapter attends to the words,
 # the padding and the context alike.
 #
-# With vectors *in front*, all words would read them. Here is the same encoder with its context moved behind the start
+# With vectors *in front*, all words would attend to them. Here is the same encoder with its context moved behind the start
 # token, and again the context is changed:
 
 
@@ -444,7 +444,7 @@ show.table([{"the context stands": name, "the words move by (mean)": float(chang
 #
 # ### Does this model use its context?
 #
-# That is a question for measurement too. We replace the learned vectors, ask the four expressions of each entity of our
+# That is a question for measurement too. We replace the learned vectors, take the four expressions of each entity of our
 # scenes, and see how the mattes change.
 
 
@@ -452,7 +452,7 @@ show.table([{"the context stands": name, "the words move by (mean)": float(chang
 def with_context(vectors):
     """Mattes of all expressions of all scenes, (M, S, S), with other context vectors."""
     kept, model.context.vectors.data = model.context.vectors.data, vectors
-    answers = np.concatenate([ask(features, [text for four in one.expressions for text in four])[0] for features, one in encoded])
+    answers = np.concatenate([predict(features, [text for four in one.expressions for text in four])[0] for features, one in encoded])
     model.context.vectors.data = kept
     return answers
 
@@ -488,15 +488,15 @@ show.table([{"templates (Pre-CP)": "yes" if pre else "", "learned context (Post-
 # ## A number that cannot be
 #
 # Sec. 4.2 gives the lengths of the text, Sec. 4.3 their sums with the context. One of the sums is wrong, and CLIP
-# itself says which: its text encoder has a fixed number of positions.
+# itself decides which: its text encoder has a fixed number of positions.
 
 # %%
 positions = open_clip.get_model_config("ViT-B-16-quickgelu")["text_cfg"]["context_length"]
 stated = {"keyword": (14, 8, 22), "expression": (69, 8, 79)}  # the paper's: text, context, their sum L
 show.table([{"setting": name, "text (Sec. 4.2)": text, "context (Sec. 4.2)": extra, "their sum": text + extra,
-             "L (Sec. 4.3)": said, "positions that CLIP has": positions,
-             "verdict": "agrees" if said == text + extra <= positions else "cannot be"}
-            for name, (text, extra, said) in stated.items()])
+             "L (Sec. 4.3)": claimed, "positions that CLIP has": positions,
+             "verdict": "agrees" if claimed == text + extra <= positions else "cannot be"}
+            for name, (text, extra, claimed) in stated.items()])
 
 # %% [markdown]
 # Table 11 has the right number. Our encoder refuses the other one, and our own lengths are settings of the profile:
@@ -510,18 +510,18 @@ print(f"here: {settings.text_length} + {settings.context} = {model.backbone.chec
 
 # %% [markdown]
 # Fewer positions than CLIP has are no loss. The first ones are taken, with the vectors that they were trained with, and
-# the mask sees to it that the sentence does not notice what is missing behind it; the check below says so.
+# the mask sees to it that the sentence does not depend on what is missing behind it; the check below shows it.
 #
 # ## Check
 #
-# The order of reading: nobody reads what stands behind it; the context reads every word; no word reads the context.
+# The order of reading: no token attends to what stands behind it; the context attends to every word; no word attends to the context.
 
 # %% tags=["check"]
 assert readers[np.triu_indices(length + count, 1)].max() < 1e-5, "somebody reads ahead"
 assert (readers[length:, : end + 1] > 1e-4).all() and readers[: length, length:].max() < 1e-5
-silent = model.backbone.encode_text(row[None], torch.zeros_like(model.context.vectors))[0]
-torch.testing.assert_close(silent[:length], base[:length])
-assert (silent[length:] - base[length:]).abs().max() > 1e-3
+zeros = model.backbone.encode_text(row[None], torch.zeros_like(model.context.vectors))[0]
+torch.testing.assert_close(zeros[:length], base[:length])
+assert (zeros[length:] - base[length:]).abs().max() > 1e-3
 assert behind.max() < 1e-5 < 0.01 < front.min(), "in front, the words would read it"
 
 # %% [markdown]
@@ -530,7 +530,7 @@ assert behind.max() < 1e-5 < 0.01 < front.min(), "in front, the words would read
 # %% tags=["check"]
 print({name: text + extra for name, (text, extra, _) in stated.items()}, "and CLIP reads", positions)
 assert stated["expression"][0] + stated["expression"][1] == positions != stated["expression"][2]
-assert all(text + extra == said for text, extra, said in [stated["keyword"]])
+assert all(text + extra == claimed for text, extra, claimed in [stated["keyword"]])
 assert all(max(found) <= allowed[name] for name, found in lengths.items())
 text = model.tokenize([prompt.pre_context(keyword)])
 short = model.backbone.encode_text(text[:, :14], torch.zeros(0, base.shape[1]))
@@ -550,7 +550,7 @@ often = {name: counts["a photo of a {keyword}"] / draws for name, counts in draw
 assert abs(often["our bag"] - 1 / 9) < 0.02 < abs(often["the list as printed"] - 1 / 9)
 assert deviation["eight templates, one seed"] < deviation["three seeds, one template"]
 if (weights, clip_weights, split) == ("shipped", "clip", "seen"):
-    inside, outside = ([float(asked[template][0].mean()) for template in ways] for ways in (prompt.TEMPLATES, other_ways[1:]))
+    inside, outside = ([float(by_template[template][0].mean()) for template in ways] for ways in (prompt.TEMPLATES, other_ways[1:]))
     assert max(inside) < 1.3 * min(inside) and min(outside) > 2 * max(inside)
     assert near[other_ways[1]]["another keyword"] > near[prompt.DEFAULT]["another keyword"] + 0.1
     assert use["all zero"][1] < 0.1 * use["as learned"][0]
@@ -562,12 +562,12 @@ if (weights, clip_weights, split) == ("shipped", "clip", "seen"):
 #   encoder makes little of them.
 # * A keyword gets a template around it, in training a random one of nine, later *a photo of a*. The printed list has
 #   one twice; Table 8 names the ninth.
-# * The bag makes the model deaf to the differences between its templates, and to others made of the same known words; unknown
+# * The bag makes the model insensitive to the differences between its templates, and to others made of the same known words; unknown
 #   words still do harm. In the paper too templates differ by less than seeds.
 # * Eight learned vectors stand behind every text. By CLIP's causal mask they read the words and are not read by them.
 # * 14 + 8 is 22, and 69 + 8 is 77, which are CLIP's positions; the paper's 79 cannot be.
 #
-# Before: [](03a_clip_features). Next: [](03c_semantic_popup), where a picture listens to all these tokens. The code:
+# Before: [](03a_clip_features). Next: [](03c_semantic_popup), where an image attends to all these tokens. The code:
 # `rimlib.clipmat.prompt`, `rimlib.clipmat.tokenizer`, `rimlib.clipmat.backbone`.
 #
 # ## Exercises

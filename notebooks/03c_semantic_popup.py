@@ -31,7 +31,7 @@ weights: str = "shipped"  # the model: "shipped", or the path of a checkpoint of
 split: str = "seen"  # photographs of the scene: "seen" (training had them, in other scenes) or "test" (it had not)
 scene: int = 19  # which scene of that split, from 0
 entity: int = 1  # which of its entities we follow, from 0
-expression: int = 3  # which of its four expressions we ask: 0 basic, 1 absolute, 2 and 3 relative
+expression: int = 3  # which of its four expressions is used: 0 basic, 1 absolute, 2 and 3 relative
 probes: int = 12  # further scenes, where something is measured
 
 # %%
@@ -65,20 +65,20 @@ if not settings.tsp:
     raise RimError(f"weights {weights}: a model without the pop-up (model.tsp is off); one that has it is expected")
 
 
-def encode(picture):
-    """What the model keeps of a picture."""
-    return model.encode_image(torch.from_numpy(images.resize(picture, (side, side))).permute(2, 0, 1)[None].float() / 255)
+def encode(image):
+    """The features of an image, which serve any number of sentences."""
+    return model.encode_image(torch.from_numpy(images.resize(image, (side, side))).permute(2, 0, 1)[None].float() / 255)
 
 
 def repeated(features, count):
-    """The features of one picture, for so many sentences."""
+    """The features of one image, for so many sentences."""
     return features.select(torch.zeros(count, dtype=torch.int64))
 
 
 # %% [markdown]
-# ## One picture, several sentences
+# ## One image, several sentences
 #
-# A scene, and a sentence about each of its things. The picture is encoded once. What the pop-up makes of its tokens
+# A scene, and a sentence about each of its things. The image is encoded once. What the pop-up makes of its tokens
 # under each sentence is shown in colours (like features, like colours, the same for all maps), and below it what the
 # whole model answers.
 
@@ -95,13 +95,13 @@ _, embedding = model.score_map(every.tokens, text.sentence) if model.score_map e
 popped = model.popup(every.tokens, text.tokens, embedding)  # (M, D', h, w)
 output = model.matte(every, text)
 
-# %% mystnb={"figure": {"name": "popup-sentences", "caption": "One picture, a sentence for each of its things. Above the pop-up's map, below what the model cuts out."}, "image": {"alt": "A scene with three things; beside it three coarse maps in which another thing has another colour each time, and below them the three things cut out.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "popup-sentences", "caption": "One image, a sentence for each of its things. Above the pop-up's map, below what the model cuts out."}, "image": {"alt": "A scene with three things; beside it three coarse maps in which another thing has another colour each time, and below them the three things cut out.", "width": "100%"}}
 cut = [show.over(square, alpha) for alpha in output.alpha[:, 0].numpy()]
 maps = show.colors(popped, (side, side))
-show.grid([square, *maps, None, *cut], ["the picture", *sentences, *[""] * (1 + len(cut))], columns=1 + len(cut));
+show.grid([square, *maps, None, *cut], ["the image", *sentences, *[""] * (1 + len(cut))], columns=1 + len(cut));
 
 # %% [markdown]
-# The picture was the same three times; only the words differed. How do words get into a picture?
+# The image was the same three times; only the words differed. How do image tokens depend on words?
 #
 # ## Attention
 #
@@ -124,25 +124,25 @@ show.source(popup.Attention)
 own_embedding = None if embedding is None else embedding[entity : entity + 1]
 words = text.tokens[entity : entity + 1]  # (1, L, D_t)
 heads = model.popup.cross_attention_weights(features.tokens, words, own_embedding)[0, :, 1:]  # (heads, N, L), without the class token
-heard = heads.mean(0)  # (N, L)
+attention_of = heads.mean(0)  # (N, L)
 row, grid, length, count = tokens[entity], popped.shape[-1], tokens.shape[1], len(model.context.vectors)
 end = int(row.argmax())  # the end of text has the largest number of all tokens
 pieces = [model.tokenizer.decode(torch.stack([token, row[end]])) for token in row[1:end]]
 labels = ["start", *pieces, "end", *["padding"] * (length - end - 1), *["context"] * count]
 
-# %% mystnb={"figure": {"name": "popup-attention", "caption": "Attention weights: the words whose weights differ most over the picture, then the other tokens with which they do. Mean of the heads; each map has its own range, in percent of a patch's attention."}, "image": {"alt": "The picture and seven coarse maps over it, one for a token each.", "width": "100%"}}
-spoken = sorted((heard.std(0)[1:end].topk(min(4, end - 1)).indices + 1).tolist())  # the words that divide the picture most
-others = sorted((heard.std(0)[end:].topk(7 - len(spoken)).indices + end).tolist())  # and what else does
-strongest = spoken + others
-ranges = [f"{labels[place]} ({100 * heard[:, place].min():.1f} to {100 * heard[:, place].max():.1f} %)" for place in strongest]
-drawn = [show.heat(heard[:, place].reshape(grid, grid), square) for place in strongest]
+# %% mystnb={"figure": {"name": "popup-attention", "caption": "Attention weights: the words whose weights differ most over the image, then the other tokens with which they do. Mean of the heads; each map has its own range, in percent of a patch's attention."}, "image": {"alt": "The image and seven coarse maps over it, one for a token each.", "width": "100%"}}
+of_words = sorted((attention_of.std(0)[1:end].topk(min(4, end - 1)).indices + 1).tolist())  # the words that divide the image most
+others = sorted((attention_of.std(0)[end:].topk(7 - len(of_words)).indices + end).tolist())  # and what else does
+strongest = of_words + others
+ranges = [f"{labels[place]} ({100 * attention_of[:, place].min():.1f} to {100 * attention_of[:, place].max():.1f} %)" for place in strongest]
+drawn = [show.heat(attention_of[:, place].reshape(grid, grid), square) for place in strongest]
 show.grid([square, *drawn], [sentences[entity], *ranges], columns=4);
 
 # %% [markdown]
-# The heads attend to different things. The word that divides the picture most, head by head:
+# The heads attend to different things. The word that divides the image most, head by head:
 
-# %% mystnb={"figure": {"name": "popup-heads", "caption": "One word in each of the heads. The range is that of all four."}, "image": {"alt": "Coarse maps over the picture, one for each head, with different patches bright.", "width": "100%"}}
-word = int(heard.std(0)[1:end].argmax()) + 1
+# %% mystnb={"figure": {"name": "popup-heads", "caption": "One word in each of the heads. The range is that of all four."}, "image": {"alt": "Coarse maps over the image, one for each head, with different patches bright.", "width": "100%"}}
+word = int(attention_of.std(0)[1:end].argmax()) + 1
 low, high = float(heads[..., word].min()), float(heads[..., word].max())
 titles = [f"head {number}: up to {100 * head[:, word].max():.0f} %" for number, head in enumerate(heads, start=1)]
 show.grid([square, *(show.heat(head[:, word].reshape(grid, grid), square, low, high) for head in heads)],
@@ -151,7 +151,7 @@ show.grid([square, *(show.heat(head[:, word].reshape(grid, grid), square, low, h
 # %%
 where = {"start": [0], "words": list(range(1, end)), "end": [end], "padding": list(range(end + 1, length)),
          "context": list(range(length, length + count))}
-show.table([{"tokens": name, "how many": len(places), "share of all attention (%)": float(100 * heard[:, places].sum(1).mean()),
+show.table([{"tokens": name, "how many": len(places), "share of all attention (%)": float(100 * attention_of[:, places].sum(1).mean()),
              "if all weights were equal (%)": 100 * len(places) / len(labels)} for name, places in where.items()], digits=1)
 
 # %% [markdown]
@@ -208,7 +208,7 @@ steps = [("–", "image tokens, class token first", features.tokens), ("–", "t
 show.table([{"equation": number, "what": what, "shape": tuple(tensor.shape)} for number, what, tensor in steps])
 
 # %% [markdown]
-# ### A question of Eq. 3
+# ### The residual in Eq. 3
 #
 # Eq. 4 adds what goes into its attention to what comes out, Eq. 3 does not. So after Eq. 3 nothing is left of a patch
 # but *its weights*: its vector is a mix of word vectors. If all words were the same, all patches would be the same.
@@ -223,7 +223,7 @@ for residual in (False, True):
     twin.load_state_dict(model.popup.state_dict())
     spread[residual] = float(twin(features.tokens, same).std(dim=(2, 3)).mean())
 papers = profile.load("paper-b16").model.popup_residual
-show.table([{"Eq. 3": "with x'_v added" if residual else "as written", "spread of the map over the picture": amount,
+show.table([{"Eq. 3": "with x'_v added" if residual else "as written", "spread of the map over the image": amount,
              "this model": "yes" if residual == model.popup.residual else "",
              "the paper's profiles": "yes" if residual == papers else ""}
             for residual, amount in spread.items()], digits=6)
@@ -238,7 +238,7 @@ show.table([{"Eq. 3": "with x'_v added" if residual else "as written", "spread o
 # Table 11 says `dropout=0.1` of both attentions. In training, a tenth of some numbers is set to zero at random and the
 # others are made larger to match; afterwards nothing is dropped. Of *which* numbers the paper does not say. PyTorch's
 # own attention drops weights $a_{nl}$; DenseCLIP {cite:p}`denseclip`, from which the pop-up descends, drops from the
-# result. Ours does the latter, which leaves a fused kernel free to never hold the weights at all.
+# result. Ours does the latter.
 
 # %%
 torch.manual_seed(0)
@@ -246,14 +246,14 @@ attention = model.popup.cross_attn.train()
 trials = torch.stack([attention(*aligned) for _ in range(200)])
 calm = attention.eval()(*aligned)
 off = lambda made: float((made - calm).norm() / calm.norm())
-show.table([{"numbers set to zero": float((trials == 0).float().mean()), "rate asked for": attention.dropout.p,
+show.table([{"numbers set to zero": float((trials == 0).float().mean()), "rate set": attention.dropout.p,
              "one trial, off by": off(trials[0]), f"mean of {len(trials)} trials, off by": off(trials.mean(0))}])
 
 # %% [markdown]
 # ## Switched off
 #
 # Table 3 of the paper has rows without TSP and does not say how the text then reaches the decoder. Something must take
-# its place, or the model would be deaf. Ours is as plain as can be: each image token times one vector for the whole
+# its place, or the model would not depend on the text. Ours is as plain as can be: each image token times one vector for the whole
 # text, channel by channel.
 
 # %%
@@ -273,7 +273,7 @@ touched = features.tokens.clone()
 touched[:, 1 + patch[0] * grid + patch[1]] = features.tokens[:, 1]  # the middle patch becomes the first one
 felt = {name: (net(touched, words) - net(features.tokens, words)).norm(dim=1)[0] for name, net in wired.items()}
 
-# %% mystnb={"figure": {"name": "popup-exchange", "caption": "One patch of the picture (left, white) is changed. Which places of the map move, on a scale of powers of ten; dark blue is not at all."}, "image": {"alt": "The picture with one white patch, a map in which all places are coloured, and a map in which the one place alone is.", "width": "85%"}}
+# %% mystnb={"figure": {"name": "popup-exchange", "caption": "One patch of the image (left, white) is changed. Which places of the map move, on a scale of powers of ten; dark blue is not at all."}, "image": {"alt": "The image with one white patch, a map in which all places are coloured, and a map in which the one place alone is.", "width": "85%"}}
 marked, step = square.copy(), side // grid
 marked[patch[0] * step : (patch[0] + 1) * step, patch[1] * step : (patch[1] + 1) * step] = 255
 drawn = [show.heat(torch.log10(moved.clamp(min=1e-6)), square, -6, 0) for moved in felt.values()]
@@ -281,10 +281,10 @@ show.grid([marked, *drawn], ["the patch", *felt]);
 
 # %% [markdown]
 # Does that matter? CLIP's own blocks let patches exchange much before. So take a case in which they can't: a toy, in
-# which a picture is a grid of 4 × 4 places, two of them hold a cat and one a dog, and each token is its place's vector
-# plus its thing's. Three sentences: *left cat*, *right cat*, *dog*. Each place must say whether it is meant, as a matte
-# must. A dog can tell by itself. A cat can't tell whether it is the left one without hearing of the other. If it must
-# decide by its column alone, it can be right so often:
+# which an image is a grid of 4 × 4 places, two of them hold a cat and one a dog, and each token is its place's vector
+# plus its thing's. Three sentences: *left cat*, *right cat*, *dog*. For each place a fusion must predict whether it is meant, as for
+# a matte. For a dog its own token is enough. Whether a cat is the left one depends on where the other is. Decided by its
+# column alone, it can be right so often:
 
 # %%
 columns = range(4)
@@ -300,34 +300,34 @@ place, thing, word, closing = (torch.randn(number, WIDTH, generator=toy) for num
 
 
 def scenes_of_cats(number, generator):
-    """Image tokens (B, 1+16, D), text tokens (B, 3, D), the map that is meant (B, 4, 4), and what is asked, 2 being the dog."""
+    """Image tokens (B, 1+16, D), text tokens (B, 3, D), the map that is meant (B, 4, 4), and which sentence, 2 being the dog."""
     spot = torch.rand(number, SIDE * SIDE, generator=generator).argsort(1)[:, :3]  # of a cat, a cat and a dog
     spot = spot[spot[:, 0] % SIDE != spot[:, 1] % SIDE]  # in different columns
-    asked = torch.randint(3, (len(spot),), generator=generator)
+    which = torch.randint(3, (len(spot),), generator=generator)
     held = torch.zeros(len(spot), SIDE * SIDE, dtype=torch.int64)
     held.scatter_(1, spot, torch.tensor([1, 1, 2]).expand(len(spot), 3))
     cats = spot[:, :2].gather(1, (spot[:, :2] % SIDE).argsort(1))  # the left one first
-    meant = F.one_hot(torch.cat([cats, spot[:, 2:]], dim=1).gather(1, asked[:, None])[:, 0], SIDE * SIDE).float()
-    said = torch.stack([word[asked], word[2 + asked // 2 % 2], closing[asked]], dim=1)  # the last token has read it all
-    return torch.cat([torch.zeros(len(spot), 1, WIDTH), place + thing[held]], dim=1), said, meant.view(-1, SIDE, SIDE), asked
+    meant = F.one_hot(torch.cat([cats, spot[:, 2:]], dim=1).gather(1, which[:, None])[:, 0], SIDE * SIDE).float()
+    textual = torch.stack([word[which], word[2 + which // 2 % 2], closing[which]], dim=1)  # the last token has read it all
+    return torch.cat([torch.zeros(len(spot), 1, WIDTH), place + thing[held]], dim=1), textual, meant.view(-1, SIDE, SIDE), which
 
 
 def learn(fusion, steps=400):
-    """Train a fusion and one channel on top; the share of new scenes whose whole map is right, by what is asked."""
+    """Train a fusion and one channel on top; the share of new scenes whose whole map is right, by the sentence."""
     generator, top = torch.Generator().manual_seed(1), nn.Conv2d(8, 1, 1)
     optimizer = torch.optim.AdamW([*fusion.train().parameters(), *top.parameters()], lr=3e-3)
     fall = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
     with torch.enable_grad():
         for _ in range(steps):
-            visual, said, meant, _ = scenes_of_cats(64, generator)
-            loss = SIDE * SIDE * F.binary_cross_entropy_with_logits(top(fusion(visual, said))[:, 0], meant)
+            visual, textual, meant, _ = scenes_of_cats(64, generator)
+            loss = SIDE * SIDE * F.binary_cross_entropy_with_logits(top(fusion(visual, textual))[:, 0], meant)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             fall.step()
-    visual, said, meant, asked = scenes_of_cats(2000, torch.Generator().manual_seed(2))
-    right = ((top(fusion.eval()(visual, said))[:, 0] > 0) == meant.bool()).all((1, 2))
-    return {"dog": float(right[asked == 2].float().mean()), "left cat, right cat": float(right[asked < 2].float().mean())}
+    visual, textual, meant, which = scenes_of_cats(2000, torch.Generator().manual_seed(2))
+    right = ((top(fusion.eval()(visual, textual))[:, 0] > 0) == meant.bool()).all((1, 2))
+    return {"dog": float(right[which == 2].float().mean()), "left cat, right cat": float(right[which < 2].float().mean())}
 
 
 # %%
@@ -335,13 +335,13 @@ torch.manual_seed(0)
 learned = {"PlainFusion": learn(PlainFusion(WIDTH, WIDTH, WIDTH, 8)),
            "TSP, Eq. 3 as written": learn(TextDrivenPopup(WIDTH, WIDTH, WIDTH, 4, 0.0, 8)),
            "TSP, x'_v added in Eq. 3": learn(TextDrivenPopup(WIDTH, WIDTH, WIDTH, 4, 0.0, 8, residual=True))}
-show.table([{"fusion": name, **{f"right map, asked for: {what}": share for what, share in found.items()}}
+show.table([{"fusion": name, **{f"right map, sentence: {what}": share for what, share in found.items()}}
             for name, found in learned.items()], digits=2)
 
 # %% [markdown]
-# PlainFusion stays at what a column can tell (about a thousand of the scenes ask for a cat, so chance alone moves such a share by one or
+# PlainFusion stays at what a column allows (about a thousand of the sentences mean a cat, so chance alone moves such a share by one or
 # two hundredths); the pop-up, either way, learns to compare. In the real model the
-# encoder's blocks do some of this comparing before the words come; but they do it without knowing what will be asked.
+# encoder's blocks do some of this comparing before the words come; but they do it without the sentence.
 #
 # ## The score map, which is not in the paper
 #
@@ -360,9 +360,9 @@ show.table([{"fusion": name, **{f"right map, asked for: {what}": share for what,
 # %%
 show.source(score_map.ScoreMap.forward)
 
-# %% mystnb={"figure": {"name": "popup-score-map", "caption": "The score of each patch and each sentence in the trained model, as a probability, dark blue 0 and yellow 1."}, "image": {"alt": "The picture, and for each sentence a coarse map over it that is bright where the sentence fits.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "popup-score-map", "caption": "The score of each patch and each sentence in the trained model, as a probability, dark blue 0 and yellow 1."}, "image": {"alt": "The image, and for each sentence a coarse map over it that is bright where the sentence fits.", "width": "100%"}}
 probable = output.score_map[:, 0].sigmoid().numpy() if model.score_map else []
-show.grid([square, *(show.heat(map_, square, 0, 1) for map_ in probable)], ["the picture", *sentences[: len(probable)]]);
+show.grid([square, *(show.heat(map_, square, 0, 1) for map_ in probable)], ["the image", *sentences[: len(probable)]]);
 
 # %% [markdown]
 # ## What decides?
@@ -375,17 +375,17 @@ found = [one for one in (example(number, split) for number in range(probes)) if 
 encoded = [encode(one.image) for one in found]
 
 
-def answer(features, said, told, flat=False):
-    """Mattes (M, S, S) from the tokens `said` (M, L, D_t) and a score map of the sentence features `told` (M, D_t).
+def answer(features, words, whole, flat=False):
+    """Mattes (M, S, S) from the text tokens `words` (M, L, D_t) and a score map of the sentence features `whole` (M, D_t).
 
     With `flat`, all patches get the same score, the mean of theirs.
     """
-    many = repeated(features, len(said))
+    many = repeated(features, len(words))
     if not flat:
-        return model.matte(many, TextFeatures(said, told)).alpha[:, 0].numpy()
-    _, scores = model.score_map(many.tokens, told)  # (M, 1+N, D)
+        return model.matte(many, TextFeatures(words, whole)).alpha[:, 0].numpy()
+    _, scores = model.score_map(many.tokens, whole)  # (M, 1+N, D)
     scores[:, 1:] = scores[:, 1:].mean(1, keepdim=True)
-    map_ = model.popup(many.tokens, said, scores)
+    map_ = model.popup(many.tokens, words, scores)
     detail = model.details(many.details, model.details_text(map_) if model.details_text else None)
     return collaborate(model.semantic(map_).float(), detail.float().sigmoid())[:, 0].numpy()
 
@@ -399,10 +399,10 @@ if model.score_map:
              "one score for all patches": lambda t, other: (t.tokens, t.sentence, True)}
 misses, moves = {name: [] for name in ways}, {name: [] for name in ways}
 for one, given in zip(found, encoded):
-    said = model.encode_text(model.tokenize([text for four in one.expressions for text in four]))
+    encoded_text = model.encode_text(model.tokenize([text for four in one.expressions for text in four]))
     truth = np.repeat([images.resize(matte, (side, side)) for matte in one.mattes], 4, axis=0)
     other = torch.arange(len(truth)).roll(4)  # the same kind of sentence about the next thing
-    mattes = {name: answer(given, *way(said, other)) for name, way in ways.items()}
+    mattes = {name: answer(given, *way(encoded_text, other)) for name, way in ways.items()}
     for name, made in mattes.items():
         misses[name] += list(np.abs(made - truth).sum((1, 2)) / 1000)
         moves[name] += list(np.abs(made - mattes["all as it is"]).sum((1, 2)) / 1000)
@@ -422,7 +422,7 @@ show.table([*({"what the pop-up gets": name, f"SAD, {unit}": float(np.mean(misse
 #
 # ### Which words?
 #
-# The same question to the words, of the whole model: exchange one word for another of its kind, and see whether the
+# The same for the words, of the whole model: exchange one word for another of its kind, and see whether the
 # matte moves. A noun or a colour of another thing should move it; so should *left* for *right*.
 
 # %%
@@ -440,12 +440,12 @@ def exchanged(sentence, keyword):
 
 shift = {}
 for one, given in zip(found, encoded):
-    asked = [(text, what, other) for keyword, four in zip(one.keywords, one.expressions) for text in four
+    exchanges = [(text, what, other) for keyword, four in zip(one.keywords, one.expressions) for text in four
              for what, other in exchanged(text, keyword).items() if other != text]
-    texts = list(dict.fromkeys(text for first, _, other in asked for text in (first, other)))
-    said = model.encode_text(model.tokenize(texts))
-    mattes = dict(zip(texts, answer(given, said.tokens, said.sentence)))
-    for first, what, other in asked:
+    texts = list(dict.fromkeys(text for first, _, other in exchanges for text in (first, other)))
+    encoded_text = model.encode_text(model.tokenize(texts))
+    mattes = dict(zip(texts, answer(given, encoded_text.tokens, encoded_text.sentence)))
+    for first, what, other in exchanges:
         if mattes[first].sum() > 50:  # where nothing was found, nothing can move
             shift.setdefault(what, []).append(float(np.abs(mattes[other] - mattes[first]).sum() / mattes[first].sum()))
 show.table([{"exchanged": what, "sentences": len(shift[what]),
@@ -454,7 +454,7 @@ show.table([{"exchanged": what, "sentences": len(shift[what]),
             for what in ("the, a or an", "left and right", "its noun", "its colour")], digits=3)
 
 # %% [markdown]
-# Nouns and colours decide. *Left* for *right* does no more than *a* for *the*: this model does not hear it. Chapter
+# Nouns and colours decide. *Left* for *right* does no more than *a* for *the*: this model does not depend on it. Chapter
 # [](03a_clip_features) found half of the reason, positions that are alike to the left and to the right. For the other
 # half, count how often the training needed the word at all:
 
@@ -468,7 +468,7 @@ print(f"{100 * np.mean([one.keyword_clear for one in planned]):.0f} % of {len(pl
 #
 # ## Cost
 #
-# A further sentence on a picture does not pay for the image encoder again, but it pays for all of this. The
+# A further sentence on an image does not pay for the image encoder again, but it pays for all of this. The
 # multiplications, by the formula of each part, for the paper's sizes and ours; the last row compares with the image
 # encoder, counted as in chapter [](03a_clip_features).
 
@@ -499,7 +499,7 @@ show.table([*(row_of(part, lambda made, _, part=part: f"{made[part] / 1e6:,.1f}"
             row_of("the same in % of the image encoder", lambda made, whole: f"{100 * sum(made.values()) / whole:.2f}")])
 
 # %% [markdown]
-# Listening itself, patches against words, costs little; the largest line is Eq. 4, in which each patch hears each other
+# Attention of patches to words costs little; the largest line is Eq. 4, in which each patch attends to each other
 # one. Next to the image encoder the whole pop-up is small.
 #
 # What is it worth? The paper's Table 3, keyword setting, first without and then with TSP, both without MDE and CP:
@@ -539,7 +539,7 @@ torch.testing.assert_close(mixed, model.popup.cross_attn(*aligned), atol=1e-5, r
 assert all((popped[a] - popped[b]).abs().max() > 1e-3 for a, b in [(0, -1)] if len(sentences) > 1), "another sentence, another map"
 
 # %% [markdown]
-# When all words are the same, only a residual in Eq. 3 can tell patches apart. Dropout takes a tenth, and nothing at
+# When all words are the same, only a residual in Eq. 3 keeps patches apart. Dropout takes a tenth, and nothing at
 # all after training.
 
 # %% tags=["check"]
@@ -549,7 +549,7 @@ assert abs(float((trials == 0).float().mean()) - attention.dropout.p) < 0.01 and
 torch.testing.assert_close(model.popup.cross_attn(*aligned), calm)
 
 # %% [markdown]
-# PlainFusion moves where its patch is and nowhere else, and it can't tell the left cat; TSP moves everywhere, and can.
+# PlainFusion moves where its patch is and nowhere else, and does not find the left cat; TSP moves everywhere, and does.
 
 # %% tags=["check"]
 elsewhere = torch.ones(grid, grid, dtype=torch.bool)
@@ -559,7 +559,7 @@ assert learned["PlainFusion"]["dog"] > 0.95 and learned["PlainFusion"]["left cat
 assert all(min(found.values()) > 0.9 for name, found in learned.items() if name.startswith("TSP"))
 
 # %% [markdown]
-# The score map is not in the paper's profiles; what this chapter says of the shipped model; and the count of
+# The score map is not in the paper's profiles; what this chapter claims of the shipped model; and the count of
 # multiplications, against PyTorch's own.
 
 # %% tags=["check"]
@@ -580,7 +580,7 @@ assert abs(counted - stated) < 0.001 * stated
 # * In attention each image token weighs all text tokens and receives their mix: Eq. 3. Then image tokens do the same
 #   among themselves: Eq. 4.
 # * As Eq. 3 is written, nothing of a patch gets through but its weights; a setting adds the patch itself.
-# * Without exchange between patches, as in PlainFusion, "the left one" can't be told; with it, it can.
+# * Without exchange between patches, as in PlainFusion, "the left one" can't be found; with it, it can.
 # * The `tiny` model has a score map besides, which the paper has not, and uses it. Pictures of attention show weights;
 #   taking things away shows what decides.
 # * The pop-up costs about a hundredth of what the paper's image encoder does, or less.
@@ -594,30 +594,30 @@ assert abs(counted - stated) < 0.001 * stated
 #    this chapter on it, and look at which of them its sentences find.
 #
 # :::{dropdown} Answer
-# `python -m course run 03c_semantic_popup -p scene 12`. The colours and the places should matter, for the noun no longer tells
-# the two apart. The shipped model finds one of the fish well and the other badly: it goes by the colour where that
+# `python -m course run 03c_semantic_popup -p scene 12`. The colours and the places should matter, for both have the
+# same noun. The shipped model finds one of the fish well and the other badly: it goes by the colour where that
 # helps, and not by the places.
 # :::
 #
-# 2. Multiply the questions of the cross-attention by 0 (`model.popup.cross_attn.query.weight.data *= 0`). What do the
+# 2. Multiply the queries of the cross-attention by 0 (`model.popup.cross_attn.query.weight.data *= 0`). What do the
 #    weights become, and what is the map of Eq. 3 as written then?
 #
 # :::{dropdown} Answer
 # All $e^0 = 1$: each weight is $1/L$, for each patch. Each patch receives the mean of all values, so all patches are
-# the same, and the map is flat. Patches can differ only by what they ask. With `popup_residual` the patches stay apart,
+# the same, and the map is flat. Patches can differ only by their queries. With `popup_residual` the patches stay apart,
 # for $x'_v$ is added.
 # :::
 #
 # 3. In the toy, give the cats' tokens no place (`place * 0`). Who can find the left cat now?
 #
 # :::{dropdown} Answer
-# Nobody. The two cats have the same token then, ask the same questions and get the same answers; attention does not
-# know the order of its tokens. Both must be meant or neither. The dog is still found. It is the position embedding that
-# makes "left" a question that can be answered.
+# No model can. The two cats have the same token then, the same queries and the same results; attention does not
+# depend on the order of its tokens. Both must be meant or neither. The dog is still found. It is the position embedding that
+# gives "left" a meaning.
 # :::
 #
 # 4. For which number of image tokens do the multiplications between patches (Eq. 4) overtake those in its matrices?
-#    Where is a picture of 1024 × 1024 pixels?
+#    Where is an image of 1024 × 1024 pixels?
 #
 # :::{dropdown} Answer
 # $2 n^2 D > 4 n D^2$ when $n > 2D = 512$ for the paper's $D = 256$; at 512 × 512 pixels, with 1,025 tokens, it is past

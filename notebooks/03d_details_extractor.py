@@ -10,7 +10,7 @@
 # # MDE: the multi-level details extractor
 #
 # What the sentence means has been found, one number for a patch of 256 pixels. A hair is one pixel wide. This chapter goes back
-# to the picture, at four sizes, and counts what that costs.
+# to the image, at four sizes, and counts what that costs.
 #
 # :::{admonition} Before you run this
 # | | |
@@ -30,7 +30,7 @@ weights: str = "shipped"  # the model: "shipped", or the path of a checkpoint of
 split: str = "seen"  # photographs of the scene: "seen" (training had them, in other scenes) or "test" (it had not)
 scene: int = 4  # which scene of wispy things of that split, from 0
 entity: int = 1  # which of its entities we look at, from 0
-expression: int = 0  # which of its four expressions we ask: 0 basic, 1 absolute, 2 and 3 relative
+expression: int = 0  # which of its four expressions is used: 0 basic, 1 absolute, 2 and 3 relative
 close: int = 512  # side of the square at which mattes are looked at closely, pixels; the paper's
 paper_profile: str = "paper-b16"  # the model whose cost is counted: paper-b16 or paper-l14
 
@@ -54,7 +54,7 @@ from rimlib.errors import RimError
 from rimlib.refmatte.build import open_pool
 from rimlib.refmatte.example import example
 
-torch.set_grad_enabled(False)  # gradients are asked for where they are meant
+torch.set_grad_enabled(False)  # gradients are switched on where they are needed
 model = CLIPMat.shipped() if weights == "shipped" else CLIPMat.load(weights)
 if not model.mde:
     raise RimError(f"weights {weights}: a model without MDE, and this chapter is about it")
@@ -66,7 +66,7 @@ wispy = pool.only([thing.name for thing in pool.entities if thing.wispy], [backg
 # ## A patch is too coarse for a hair
 #
 # The pop-up of [](03c_semantic_popup) ends in a map with one vector for each patch of 16 × 16 pixels. Suppose that it were
-# perfect, and knew of every patch exactly how much of it is foreground. How good a matte is that? The scene is composed of the
+# perfect, and gave for every patch exactly how much of it is foreground. How good a matte is that? The scene is composed of the
 # pool's *wispy* cut-outs: hair, feathers, branches.
 
 # %%
@@ -93,20 +93,20 @@ def busiest(alpha, size):
 window = busiest(truth, close // 4)
 blocks, smooth = by_cells(truth, PATCH)
 
-# %% mystnb={"figure": {"name": "details-coarse", "caption": "Above: a part of the picture, the true matte of it, its mean over each patch, and these means enlarged smoothly. Below: the whole picture, and the part cut out by each of the three mattes and laid on blue. One number a patch can say no more."}, "image": {"alt": "Two rows of four pictures. The true matte shows single fine feathers; its means over patches are a mosaic of grey squares, and enlarged smoothly a blurred cloud. The cut-outs by the last two carry the old light background with them.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "details-coarse", "caption": "Above: a part of the image, the true matte of it, its mean over each patch, and these means enlarged smoothly. Below: the whole image, and the part cut out by each of the three mattes and laid on blue. One number a patch can say no more."}, "image": {"alt": "Two rows of four pictures. The true matte shows single fine feathers; its means over patches are a mosaic of grey squares, and enlarged smoothly a blurred cloud. The cut-outs by the last two carry the old light background with them.", "width": "100%"}}
 above = [large[window], truth[window], blocks[window], smooth[window]]
 elsewhere = (0, 45, 90)  # a dark blue, on which what is left of the old background can be seen
 below = [large, *(show.over(large[window], alpha[window], elsewhere) for alpha in (truth, blocks, smooth))]
-show.grid([*above, *below], ["the picture, a part", "its true matte", f"means of {PATCH} x {PATCH}", "the same, smooth",
-                             "the whole picture", "cut out: truth", "cut out: means", "cut out: smooth"], columns=4);
+show.grid([*above, *below], ["the image, a part", "its true matte", f"means of {PATCH} x {PATCH}", "the same, smooth",
+                             "the whole image", "cut out: truth", "cut out: means", "cut out: smooth"], columns=4);
 
 # %% [markdown]
-# The place is right and the edge is gone. Smaller cells say more. The error below is that of such smooth maps, by the size of
+# The place is right and the edge is gone. Smaller cells hold more. The error below is that of such smooth maps, by the size of
 # their cells, counted where the true trimap is unknown, which is where alpha is neither surely 0 nor surely 1; for scenes of
 # wispy things, and for scenes of the whole pool.
 
 # %%
-kernel = 25 * close // 512 // 2 * 2 + 1  # GFM's 25 pixels belong to pictures of about 512
+kernel = 25 * close // 512 // 2 * 2 + 1  # GFM's 25 pixels belong to images of about 512
 levels = {4: 16, 3: 8, 2: 4, 1: 2}
 scenes = {"wispy things": [example(number, split, pool=wispy, canvas=(480, 640)) for number in range(8)],
           "the whole pool": [example(number, split, pool=pool, canvas=(480, 640)) for number in range(8)]}
@@ -118,19 +118,19 @@ for name, some in scenes.items():
         for level, cell in levels.items():
             found[level].append(np.abs(by_cells(alpha, cell)[1] - alpha)[region].mean())
     errors[name] = {level: float(np.mean(values)) for level, values in found.items()}
-show.table([{"level i": level, "a cell, pixels": f"{cell} x {cell}", "numbers for a picture": (close // cell) ** 2,
+show.table([{"level i": level, "a cell, pixels": f"{cell} x {cell}", "numbers for an image": (close // cell) ** 2,
              **{f"error, {name} (%)": 100 * error[level] for name, error in errors.items()}}
             for level, cell in levels.items()], digits=1)
 
 # %% [markdown]
 # With patches, even a plain edge is off by much. The column on the left is the way out, the *levels*. Level $i$ works at
-# $H/2^i \times W/2^i$: level 4 is the patches, level 1 is half the picture's size.
+# $H/2^i \times W/2^i$: level 4 is the patches, level 1 is half the image's size.
 #
-# ## The picture has the edges, CLIP has the meaning
+# ## The image has the edges, CLIP has the meaning
 #
-# The fine edges are in the picture itself. But so are all others:
+# The fine edges are in the image itself. But so are all others:
 
-# %% mystnb={"figure": {"name": "details-edges", "caption": "Where the picture changes from pixel to pixel, and where the true matte does. White is much. The picture has edges within the thing and all over the background."}, "image": {"alt": "Three pictures: the scene, its edges, which are everywhere, and the edges of the matte, which are an outline.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "details-edges", "caption": "Where the image changes from pixel to pixel, and where the true matte does. White is much. The image has edges within the thing and all over the background."}, "image": {"alt": "Three pictures: the scene, its edges, which are everywhere, and the edges of the matte, which are an outline.", "width": "100%"}}
 
 
 def edges(values):
@@ -139,19 +139,19 @@ def edges(values):
     return np.clip(np.hypot(rows, columns) / np.percentile(np.hypot(rows, columns), 99.5), 0, 1)
 
 
-show.grid([large, edges(large.mean(axis=2)), edges(truth)], ["the picture", "edges of the picture", "edges of the matte"]);
+show.grid([large, edges(large.mean(axis=2)), edges(truth)], ["the image", "edges of the image", "edges of the matte"]);
 
 # %% [markdown]
-# So each level joins two things: what the tokens of one group of CLIP's blocks say, enlarged, and what the pixels say, shrunk.
+# So each level joins two things: the tokens of one group of CLIP's blocks, upsampled, and the pixels, downsampled.
 
-# %% mystnb={"figure": {"name": "details-diagram", "caption": "One level of the MDE, with the sizes of the paper's ViT-B/16. Level i enlarges the tokens by 2 to the power of 4 − i and shrinks the picture by 2 to the power of i."}, "image": {"alt": "A diagram: tokens go through a 1 by 1 convolution and are enlarged; the picture goes through a 1 by 1 convolution and is max-pooled; both are concatenated, and a 3 by 3 convolution, batch norm and ReLU follow.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "details-diagram", "caption": "One level of the MDE, with the sizes of the paper's ViT-B/16. Level i enlarges the tokens by 2 to the power of 4 − i and shrinks the image by 2 to the power of i."}, "image": {"alt": "A diagram: tokens go through a 1 by 1 convolution and are enlarged; the image goes through a 1 by 1 convolution and is max-pooled; both are concatenated, and a 3 by 3 convolution, batch norm and ReLU follow.", "width": "100%"}}
 figure, axis = plt.subplots(figsize=(show.WIDTH, 2.5))
-stations = {"tokens": (0.0, 1, "group i of blocks\n768 × 32 × 32"), "picture": (0.0, 0, "the picture\n3 × 512 × 512"),
+stations = {"tokens": (0.0, 1, "group i of blocks\n768 × 32 × 32"), "image": (0.0, 0, "the image\n3 × 512 × 512"),
             "norm_v": (1.35, 1, "1 × 1 conv\n384 × 32 × 32"), "norm_m": (1.35, 0, "1 × 1 conv\n384 × 512 × 512"),
             "up": (2.7, 1, "enlarge\n384 × H/2ⁱ × W/2ⁱ"), "pool": (2.7, 0, "max pool\n384 × H/2ⁱ × W/2ⁱ"),
             "concat": (4.05, 0.5, "concatenate\n768 × H/2ⁱ × W/2ⁱ"), "mix": (5.4, 0.5, "3 × 3 conv, BN,\nReLU: Dᵢ × H/2ⁱ × W/2ⁱ")}
-arrows = "tokens norm_v, norm_v up, picture norm_m, norm_m pool, up concat, pool concat, concat mix"
-colors = dict.fromkeys("tokens norm_v up".split(), show.PALETTE[4]) | dict.fromkeys("picture norm_m pool".split(), show.PALETTE[1])
+arrows = "tokens norm_v, norm_v up, image norm_m, norm_m pool, up concat, pool concat, concat mix"
+colors = dict.fromkeys("tokens norm_v up".split(), show.PALETTE[4]) | dict.fromkeys("image norm_m pool".split(), show.PALETTE[1])
 for name, (x, y, text) in stations.items():
     axis.add_patch(FancyBboxPatch((x, y), 1.05, 0.55, boxstyle="round,pad=0.04", color=colors.get(name, "#bbbbbb"), alpha=0.55))
     axis.text(x + 0.525, y + 0.275, text, ha="center", va="center", fontsize=7.5)
@@ -164,7 +164,7 @@ axis.set(xlim=(-0.1, 6.55), ylim=(-0.3, 1.8))
 axis.axis("off");
 
 # %% [markdown]
-# In equations, where *norm* is a 1 × 1 convolution (the paper's word), $x_v^i$ the tokens of group $i$ and $x_m$ the picture:
+# In equations, where *norm* is a 1 × 1 convolution (the paper's word), $x_v^i$ the tokens of group $i$ and $x_m$ the image:
 #
 # $$
 # \begin{aligned}
@@ -206,7 +206,7 @@ def pixels_of(image, size=side):
 
 pixels = pixels_of(seen.image)
 features = model.encode_image(pixels)
-normal = normalise(pixels)  # x_m, the image as CLIP wants it
+normal = normalise(pixels)  # x_m, the image as CLIP takes it
 levels_given = list(zip(model.extractors, reversed(features.levels)))  # level 4 gets the last group of blocks
 steps = {extract.level: record(extract, tokens, normal)[1] for extract, tokens in levels_given}
 written = lambda tensor: " x ".join(map(str, tensor.shape[1:]))
@@ -223,25 +223,25 @@ show.table([{"level": level, "norm of the tokens": written(made["norm_visual"]),
 # %%
 parts = [(made["upsample"], made["maxpool"], out) for made, out in zip(steps.values(), features.details)]
 
-# %% mystnb={"figure": {"name": "details-branches", "caption": "From level 4 (left) to level 1 (right). Above what comes from CLIP, in the middle what comes from the picture, below what MDE makes of both."}, "image": {"alt": "Three rows of four coloured maps. The upper row stays as coarse as the patches at every level, the middle row gets finer and shows the picture, and so does the lower row.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "details-branches", "caption": "From level 4 (left) to level 1 (right). Above what comes from CLIP, in the middle what comes from the image, below what MDE makes of both."}, "image": {"alt": "Three rows of four coloured maps. The upper row stays as coarse as the patches at every level, the middle row gets finer and shows the image, and so does the lower row.", "width": "100%"}}
 in_rows = [part[which] for which in range(3) for part in parts]
 titles = ["{1} channels, {2} x {3}".format(*maps.shape) for maps in in_rows]
-show.grid([show.colors(maps)[0] for maps in in_rows], titles, columns=4, row_titles=["from CLIP", "from the picture", "both"]);
+show.grid([show.colors(maps)[0] for maps in in_rows], titles, columns=4, row_titles=["from CLIP", "from the image", "both"]);
 
 # %% [markdown]
 # The upper row stays as coarse as the patches, however much it is enlarged; the middle row is as fine as the level. (The
-# coloured rims of the lower row are the zeros that a convolution sees outside the picture.) That is what one sees. What do they
-# *know*? A linear probe tells: from the vector of each pixel, guess whether the pixel belongs to any of the scene's entities,
-# by a least-squares fit on some scenes, and count on other scenes how much of alpha's variance the guess explains. Once over
-# the whole picture, once in the unknown region only.
+# coloured rims of the lower row are the zeros that a convolution sees outside the image.) That is what one sees. What do they
+# *encode*? A linear probe measures it: from the vector of each pixel, predict whether the pixel belongs to any of the scene's
+# entities, by a least-squares fit on some scenes, and count on other scenes how much of alpha's variance that explains. Once over
+# the whole image, once in the unknown region only.
 
 # %%
 FITTED, TRIED = range(24), range(24, 34)
 
 
-def known(picture, mattes):
+def known(image, mattes):
     """For each level, the three maps at full size, pixels in rows; alpha of all entities together, and where it is unknown."""
-    given = normalise(pixels_of(picture))
+    given = normalise(pixels_of(image))
     _, maps = model.backbone.encode_image(given)
     rows = []
     for extract, tokens in zip(model.extractors, reversed(maps)):
@@ -253,7 +253,7 @@ def known(picture, mattes):
 
 
 def explained(level, branch, fit, test, unknown_only):
-    """R²: 1 is a perfect guess, 0 is as good as the mean."""
+    """R²: 1 is a perfect prediction, 0 is as good as the mean."""
     def table(some):
         kept = [unknown if unknown_only else torch.ones_like(unknown) for *_, unknown in some]
         x = torch.cat([rows[level][branch][keep][::8] for (rows, *_), keep in zip(some, kept)])
@@ -267,11 +267,11 @@ def explained(level, branch, fit, test, unknown_only):
 
 every = [known(one.image, one.mattes) for one in (example(number, split) for number in (*FITTED, *TRIED))]
 fit, test = every[: len(FITTED)], every[len(FITTED) :]
-names = ("from CLIP", "from the picture", "both")
+names = ("from CLIP", "from the image", "both")
 r2 = {where: {name: [explained(level, branch, fit, test, where == "unknown region") for level in range(4)]
-              for branch, name in enumerate(names)} for where in ("whole picture", "unknown region")}
+              for branch, name in enumerate(names)} for where in ("whole image", "unknown region")}
 
-# %% mystnb={"figure": {"name": "details-probe", "caption": "How much of alpha can be read off each pixel's features by one linear map. Left over the whole picture: CLIP knows what is a thing. Right in the unknown region: CLIP knows less the finer it gets, the picture more; together they know most."}, "image": {"alt": "Two line charts over levels 4 to 1. Left the line from CLIP lies above that from the picture. Right the line from CLIP falls, that from the picture rises and crosses it, and the line of both is above.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "details-probe", "caption": "How much of alpha can be read off each pixel's features by one linear map. Left over the whole image: CLIP's features separate things from background. Right in the unknown region: CLIP's explain less the finer the level, the image's more; together they explain most."}, "image": {"alt": "Two line charts over levels 4 to 1. Left the line from CLIP lies above that from the image. Right the line from CLIP falls, that from the image rises and crosses it, and the line of both is above.", "width": "100%"}}
 figure, axes = plt.subplots(1, 2, figsize=(show.WIDTH, 2.6), sharey=True)
 for axis, (where, lines) in zip(axes, r2.items()):
     for (name, values), color, marker in zip(lines.items(), show.PALETTE, "os^"):
@@ -283,30 +283,30 @@ axes[1].legend(frameon=False, fontsize=8)
 figure.tight_layout()
 
 # %% [markdown]
-# The numbers are low: a linear map of one pixel is a poor judge, and the decoder that follows is a better one. Their order is
+# The numbers are low: a linear map of one pixel predicts little, and the decoder that follows predicts more. Their order is
 # the point. It is also why the groups of blocks are handed out as they are: level 4, where meaning counts, gets the last
 # blocks.
 #
 # ## First norm, then pool
 #
-# Eq. 7 could be read the other way round: shrink the picture first, then apply the 1 × 1 convolution. That is what P3M does
+# Eq. 7 could be read the other way round: shrink the image first, then apply the 1 × 1 convolution. That is what P3M does
 # {cite:p}`p3m`, from which MDE descends, and it is cheap, since the large map never exists. It is not the same. Pooled first,
 # each of red, green and blue keeps its *brightest* value in the window. Two things go wrong: the three maxima come from
-# different pixels, and make colours that are nowhere in the picture; and what is dark is lost before any weight has looked at
-# it.
+# different pixels, and make colours that are nowhere in the image; and what is dark is lost before any weight is applied
+# to it.
 
 # %%
 at = levels[3]  # windows of 8 x 8 pixels
 zoomed = pixels_of(seen.image, close)
-light = torch.full((1, 3, 1, 1), 1 / 3)  # a channel that likes light; its negative likes dark
-pooled = F.max_pool2d(zoomed, at)  # what is left of the picture in P3M's order
+light = torch.full((1, 3, 1, 1), 1 / 3)  # a channel that is large for light pixels; its negative for dark ones
+pooled = F.max_pool2d(zoomed, at)  # what is left of the image in P3M's order
 dark = {"norm, then pool": F.max_pool2d(F.conv2d(zoomed, -light), at), "pool, then norm": F.conv2d(pooled, -light)}
 low, high = (float(value) for value in (dark["pool, then norm"].min(), dark["norm, then pool"].max()))
 
-# %% mystnb={"figure": {"name": "details-order", "caption": "The picture; what max pooling leaves of it in windows of 8 x 8 pixels; and the answer of a channel that looks for darkness, white is strong, in the paper's order and in P3M's. Both answers have one range."}, "image": {"alt": "Four pictures. Pooled first, the scene is pale and its thin dark parts are gone. In the third picture dark legs, beak and feathers are bright lines, in the fourth they are broken or missing.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "details-order", "caption": "The image; what max pooling leaves of it in windows of 8 x 8 pixels; and the response of a channel to darkness, white is strong, in the paper's order and in P3M's. Both responses have one range."}, "image": {"alt": "Four pictures. Pooled first, the scene is pale and its thin dark parts are gone. In the third picture dark legs, beak and feathers are bright lines, in the fourth they are broken or missing.", "width": "100%"}}
 pale = np.uint8(255 * pooled[0].permute(1, 2, 0).numpy())
 show.grid([large, pale, *((answer[0, 0].numpy() - low) / (high - low) for answer in dark.values())],
-          ["the picture", "pooled, as P3M does first", "dark: norm, then pool", "dark: pool, then norm"]);
+          ["the image", "pooled, as P3M does first", "dark: norm, then pool", "dark: pool, then norm"]);
 
 # %% [markdown]
 # In equations: $\max_p (w \cdot x_p)$ against $w \cdot \max_p x_p$, the maximum on the right taken colour by colour. For
@@ -318,7 +318,7 @@ order = []
 for extract, (_, first, _) in zip(model.extractors, parts):
     later = extract.norm_image(F.max_pool2d(normal, 2**extract.level))
     order.append({"level": extract.level, "window": f"{2**extract.level} x {2**extract.level}",
-                  "answers that differ (%)": 100 * float(((first - later).abs() > 1e-4).float().mean()),
+                  "outputs that differ (%)": 100 * float(((first - later).abs() > 1e-4).float().mean()),
                   "by, in standard deviations": float((first - later).abs().mean() / first.std())})
 weight = model.extractors[0].norm_image.weight
 print(f"of the weights of level 4, {100 * float((weight < 0).float().mean()):.0f} % are negative")
@@ -327,34 +327,34 @@ show.table(order, digits=2)
 # %% [markdown]
 # The larger the window, the more the order matters.
 #
-# ## What the picture adds at each level
+# ## What the image adds at each level
 #
-# We take the picture away from one level at a time (there it becomes plain grey) and look at what the details decoder makes of
-# the rest. At last we do the opposite: the picture stays, and the tokens of each level become their mean, the same everywhere.
+# We take the image away from one level at a time (there it becomes plain grey) and look at what the details decoder makes of
+# the rest. At last we do the opposite: the image stays, and the tokens of each level become their mean, the same everywhere.
 
 # %%
 sentence = seen.expressions[entity][expression]
-said = model.encode_text(model.tokenize([sentence], truncate=True))
+text = model.encode_text(model.tokenize([sentence], truncate=True))
 truth_small = images.resize(seen.mattes[entity], (side, side))
 unknown = trimap_from_alpha(truth_small, model.profile.train.trimap_kernel) == 128
-scores, hint = model.score_map(features.tokens, said.sentence) if model.score_map else (None, None)
-popped = model.popup(features.tokens, said.tokens, hint)
-heard = model.details_text(popped) if model.details_text else None  # only then does the details decoder hear the text
+scores, hint = model.score_map(features.tokens, text.sentence) if model.score_map else (None, None)
+popped = model.popup(features.tokens, text.tokens, hint)
+conditioning = model.details_text(popped) if model.details_text else None  # only then is the details decoder conditioned on it
 
 
 def detail(grey_at=(), flat_tokens=False):
-    """The details decoder's map (S, S), with a grey picture at some levels, or with tokens that are the same everywhere: in MDE,
-    and in the pop-up's map where this decoder hears it."""
+    """The details decoder's map (S, S), with a grey image at some levels, or with tokens that are the same everywhere: in MDE,
+    and in the pop-up's map where this decoder is conditioned on it."""
     maps = [extract(tokens.mean((2, 3), keepdim=True).expand_as(tokens) if flat_tokens else tokens,
                     torch.zeros_like(normal) if extract.level in grey_at else normal) for extract, tokens in levels_given]
-    flat = heard.mean((2, 3), keepdim=True).expand_as(heard) if flat_tokens and heard is not None else heard
+    flat = conditioning.mean((2, 3), keepdim=True).expand_as(conditioning) if flat_tokens and conditioning is not None else conditioning
     return model.details(maps, flat).sigmoid()[0, 0].numpy()
 
 
-cases = {"all of it": detail(), **{f"no picture at level {level}": detail((level,)) for level in levels},
-         "no picture at any": detail(tuple(levels)), "the same tokens everywhere": detail(flat_tokens=True)}
+cases = {"all of it": detail(), **{f"no image at level {level}": detail((level,)) for level in levels},
+         "no image at any": detail(tuple(levels)), "the same tokens everywhere": detail(flat_tokens=True)}
 
-# %% mystnb={"figure": {"name": "details-without", "caption": "The details decoder's answer with and without the picture; last, with the picture and with tokens that are the same everywhere, in MDE and in the pop-up's map. Only the part near the edge of the thing is ever used."}, "image": {"alt": "The scene and seven grey maps. Without the picture at level 4, 3 or 2 the answer changes little. Without it at level 1 the background turns white and the edges dissolve, and without it at any level only soft blots are left. With flat tokens the answer is still sharp, with more specks on the ground.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "details-without", "caption": "The details decoder's output with and without the image; last, with the image and with tokens that are the same everywhere, in MDE and in the pop-up's map. Only the part near the edge of the thing is ever used."}, "image": {"alt": "The scene and seven grey maps. Without the image at level 4, 3 or 2 the output changes little. Without it at level 1 the background turns white and the edges dissolve, and without it at any level only soft blots are left. With flat tokens the output is still sharp, with more specks on the ground.", "width": "100%"}}
 show.grid([images.resize(seen.image, (side, side)), *cases.values()], [f"“{sentence}”", *cases], columns=4);
 
 # %%
@@ -365,8 +365,8 @@ show.table([{"the details decoder gets": name,
 # %% [markdown]
 # The first row is the model as it is. The finest level carries nearly all of it. The tokens, which reach this decoder
 # through MDE and in this model through the pop-up's map too (the setting `details_text`), matter less *here*: what this small
-# model's decoder draws is the outline of whatever looks like a thing, the other entity's too. Which outline is meant, the
-# trimap says ([](03e_clipmat)).
+# model's decoder draws is the outline of whatever looks like a thing, the other entity's too. Which outline is meant is decided by
+# the trimap ([](03e_clipmat)).
 #
 # This is no ablation, for a model that had been trained without a level would have learned to do without it. The paper's
 # ablation switches MDE off as a whole. What then stands in for it is a choice of ours, `details.PlainSkip`, which
@@ -374,8 +374,8 @@ show.table([{"the details decoder gets": name,
 #
 # ## What it costs
 #
-# Four levels, at the paper's size, as written: `norm` over all pixels of the picture, four times; a convolution over maps of
-# $D_v$ channels at half the picture's size. We count multiply-accumulates (MAC) by letting the real modules run on tensors that
+# Four levels, at the paper's size, as written: `norm` over all pixels of the image, four times; a convolution over maps of
+# $D_v$ channels at half the image's size. We count multiply-accumulates (MAC) by letting the real modules run on tensors that
 # have shapes and no memory.
 
 # %%
@@ -397,7 +397,7 @@ def gmac(function, *given):
 
 
 def empty(channels, scale):
-    """A map of the paper's picture, shrunk by scale."""
+    """A map of the paper's image, shrunk by scale."""
     return torch.empty(1, channels, size // scale, size // scale, device="meta")
 
 
@@ -410,15 +410,15 @@ as_written = {extract.level: gmac(extract.mix, joined[extract.level]) for extrac
 stages = [gmac(stage, empty(stage[0].in_channels, 2**level)) for stage, level in zip(paper_decoder.stages, levels)]
 cost = {"CLIP's image encoder": gmac(tower.encode_image, empty(3, 1)),
         "MDE: norm of the tokens": sum(gmac(extract.norm_visual, empty(2 * width, PATCH)) for extract in paper_mde),
-        "MDE: norm of the picture": sum(gmac(extract.norm_image, empty(3, 1)) for extract in paper_mde),
+        "MDE: norm of the image": sum(gmac(extract.norm_image, empty(3, 1)) for extract in paper_mde),
         "MDE: convolutions of Eq. 9": all_of(as_written),
         "details decoder": sum(stages) + gmac(paper_decoder.d0, empty(settings.details_out[-1], 1))}
-show.table([{"part": name, "GMAC, one picture": value, "of the image encoder's (%)": 100 * value / cost["CLIP's image encoder"]}
+show.table([{"part": name, "GMAC, one image": value, "of the image encoder's (%)": 100 * value / cost["CLIP's image encoder"]}
             for name, value in cost.items()], digits=1)
 
 # %%
 mebibytes = lambda shape: int(np.prod(shape)) * 4 / 2**20  # float32
-rows = [{"level": level, "norm of the picture, full size (MiB)": mebibytes((width, size, size)),
+rows = [{"level": level, "norm of the image, full size (MiB)": mebibytes((width, size, size)),
          "concatenated (MiB)": mebibytes(x_f.shape), "convolution (GMAC)": as_written[level]} for level, x_f in joined.items()]
 show.table([*rows, {"level": "all", **{key: sum(row[key] for row in rows) for key in rows[0] if key != "level"}}], digits=1)
 
@@ -439,15 +439,15 @@ show.table([*rows, {"level": "all", **{key: sum(row[key] for row in rows) for ke
 # %%
 spot = busiest(truth, 4 * PATCH)
 patch = zoomed[:, :, spot[0], spot[1]]  # (1, 3, 64, 64): 4 x 4 windows of 16 x 16 pixels
-chosen = {"likes light": light, "likes dark": -light, "likes red, not blue": torch.tensor([1.0, 0.0, -1.0]).view(1, 3, 1, 1)}
-winners = {}
+chosen = {"prefers light": light, "prefers dark": -light, "prefers red to blue": torch.tensor([1.0, 0.0, -1.0]).view(1, 3, 1, 1)}
+argmax = {}
 for name, channel in chosen.items():
     where = F.max_pool2d(F.conv2d(patch, channel), PATCH, return_indices=True)[1].flatten()
-    winners[name] = (where % patch.shape[3], where // patch.shape[3])
+    argmax[name] = (where % patch.shape[3], where // patch.shape[3])
 
-# %% mystnb={"figure": {"name": "details-winners", "caption": "A part of the picture in windows of 16 x 16 pixels, and the pixel with the maximum of each window (circles), for three channels. All other pixels neither count nor learn."}, "image": {"alt": "Three times the same enlarged part of the picture with a white grid of sixteen windows; in each window one circle, on a bright, a dark or a reddish pixel.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "details-argmax", "caption": "A part of the image in windows of 16 x 16 pixels, and the pixel with the maximum of each window (circles), for three channels. All other pixels neither count nor learn."}, "image": {"alt": "Three times the same enlarged part of the image with a white grid of sixteen windows; in each window one circle, on a bright, a dark or a reddish pixel.", "width": "100%"}}
 figure, axes = plt.subplots(1, 3, figsize=(show.WIDTH, 3.1))
-for axis, (name, (columns, rows_)) in zip(axes, winners.items()):
+for axis, (name, (columns, rows_)) in zip(axes, argmax.items()):
     axis.imshow(patch[0].permute(1, 2, 0).numpy())
     for line in range(PATCH, patch.shape[3], PATCH):
         axis.axhline(line - 0.5, color="white", linewidth=0.8)
@@ -535,7 +535,7 @@ for extract, tokens in levels_given:
     assert swapped.shape == made["maxpool"].shape and far([swapped], [made["maxpool"]]) > 1e-2
 
 # %% [markdown]
-# Smaller cells, smaller errors; and a maximum of dark answers is never below the answer to a maximum.
+# Smaller cells, smaller errors; and a maximum over responses to dark is never below the response to a maximum.
 
 # %% tags=["check"]
 for error in errors.values():
@@ -553,33 +553,33 @@ with torch.enable_grad():
     channel = torch.nn.Conv2d(3, 1, 1)
     channel.weight.data, channel.bias.data = -light.clone(), torch.zeros(1)
     slope = torch.autograd.grad(fast.maxpool_projection(patch, channel, PATCH).sum(), channel.weight)[0]
-columns, rows_ = winners["likes dark"]
+columns, rows_ = argmax["prefers dark"]
 torch.testing.assert_close(slope.flatten(), patch[0, :, rows_, columns].sum(dim=1))
 
 # %% [markdown]
-# What was said of the cost, and of this model.
+# What the text claims of the cost, and of this model.
 
 # %% tags=["check"]
 assert rows[-1]["convolution (GMAC)"] == max(as_written.values()) > all_of(as_written) / 2
-assert all(row["norm of the picture, full size (MiB)"] >= 2 * row["concatenated (MiB)"] for row in rows)
+assert all(row["norm of the image, full size (MiB)"] >= 2 * row["concatenated (MiB)"] for row in rows)
 assert taken["fast"][1] < 0.35 * taken["as written"][1]
 if paper_profile == "paper-b16":
     assert 0.7 < cost["MDE: convolutions of Eq. 9"] / cost["CLIP's image encoder"] < 0.8
 if (weights, split) == ("shipped", "seen"):
-    whole, fine = r2["whole picture"], r2["unknown region"]
-    assert all(one > other for one, other in zip(whole["from CLIP"], whole["from the picture"]))
-    assert fine["from CLIP"][0] > fine["from the picture"][0]
-    assert fine["from CLIP"][3] < fine["from the picture"][3] < fine["both"][3]
+    whole, fine = r2["whole image"], r2["unknown region"]
+    assert all(one > other for one, other in zip(whole["from CLIP"], whole["from the image"]))
+    assert fine["from CLIP"][0] > fine["from the image"][0]
+    assert fine["from CLIP"][3] < fine["from the image"][3] < fine["both"][3]
 if (weights, split, scene, entity) == ("shipped", "seen", 4, 1):
     lost = {name: np.abs(map_ - cases["all of it"])[unknown].mean() for name, map_ in cases.items()}
-    assert lost["no picture at level 1"] > 2 * max(lost[f"no picture at level {level}"] for level in (4, 3, 2))
+    assert lost["no image at level 1"] > 2 * max(lost[f"no image at level {level}"] for level in (4, 3, 2))
 
 # %% [markdown]
 # ## Summary
 #
 # * One number for a patch cannot hold an edge, however good it is. Four levels, from the patch to two pixels, can.
-# * Each level joins what CLIP's blocks say, enlarged, with the picture, shrunk: CLIP knows what is a thing, the picture knows
-#   where it ends.
+# * Each level joins the tokens of CLIP's blocks, upsampled, with the image, downsampled: CLIP has what is a thing, the image
+#   has where it ends.
 # * The paper's order, norm and then pool, keeps what is dark; P3M's does not.
 # * As written, the four convolutions cost three quarters of the image encoder, and the maps before pooling are the largest of
 #   the model.
@@ -591,13 +591,13 @@ if (weights, split, scene, entity) == ("shipped", "seen", 4, 1):
 #
 # ## Exercises
 #
-# 1. Continue the levels: what would a level 0, at the picture's full size and with 48 channels, cost as written? Guess first,
+# 1. Continue the levels: what would a level 0, at the image's full size and with 48 channels, cost as written? Guess first,
 #    from the table of levels.
 #
 # :::{dropdown} Answer
 # From a level to the next finer one there are four times as many pixels and half as many channels, so each costs twice the
 # last, and a new one costs more than all before it together.
-# `gmac(F.conv2d, torch.empty(1, 768, 512, 512, device="meta"), torch.empty(48, 768, 3, 3, device="meta"), None, 1, 1)` says so.
+# `gmac(F.conv2d, torch.empty(1, 768, 512, 512, device="meta"), torch.empty(48, 768, 3, 3, device="meta"), None, 1, 1)` gives it.
 # :::
 #
 # 2. Replace max pooling by average pooling. Which of the two orders is then cheaper, and what is the difference between them?
@@ -609,13 +609,13 @@ if (weights, split, scene, entity) == ("shipped", "seen", 4, 1):
 # pixels: a mean sees a sixteenth of it, a maximum all of it.
 # :::
 #
-# 3. Whatever the weights, can every pixel of a window win? Take the colours of one window as points in space, and look for
+# 3. Whatever the weights, can every pixel of a window be the maximum? Take the colours of one window as points in space, and look for
 #    those that no $w$ would ever choose. Count with `scipy.spatial.ConvexHull(points).vertices`.
 #
 # :::{dropdown} Answer
-# $w \cdot x$ is largest at a corner of the points' convex hull, so what lies inside can never win, for any channel. In the busy
-# windows of this scene that is about one colour in seven. Adding a bias moves all answers of a window alike and changes no
-# winner.
+# $w \cdot x$ is largest at a corner of the points' convex hull, so what lies inside is never the maximum, for any channel. In the busy
+# windows of this scene that is about one colour in seven. Adding a bias moves all values of a window alike and does not
+# change the argmax.
 #
 # ```python
 # from scipy.spatial import ConvexHull
@@ -625,11 +625,11 @@ if (weights, split, scene, entity) == ("shipped", "seen", 4, 1):
 # :::
 #
 # 4. `norm_image` has a bias, and a batch norm follows in Eq. 9, which takes away what is the same everywhere. Is the bias of
-#    any use? Add 1 to it, and look at what the picture's half of the convolution makes of that, before the batch norm.
+#    any use? Add 1 to it, and look at what the image's half of the convolution makes of that, before the batch norm.
 #
 # :::{dropdown} Answer
-# A maximum moves with its bias. So inside the picture every value after the convolution moves by the same amount, one for each
-# channel, and a batch norm takes that away. At the border it moves by another, for outside the picture the convolution sees
+# A maximum moves with its bias. So inside the image every value after the convolution moves by the same amount, one for each
+# channel, and a batch norm takes that away. At the border it moves by another, for outside the image the convolution sees
 # zeros, not the bias. What the bias can do is to mark the border.
 #
 # ```python

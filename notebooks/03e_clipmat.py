@@ -9,8 +9,8 @@
 # %% [markdown]
 # # CLIPMat: two decoders, one matte
 #
-# The parts of the last four chapters become one model: what it is asked in three steps, what its two decoders answer, how one
-# matte is made of both, and who learns from which loss.
+# The parts of the last four chapters become one model: its three steps, what its two decoders predict, how one
+# matte is made of both, and which module learns from which loss.
 #
 # :::{admonition} Before you run this
 # | | |
@@ -30,7 +30,7 @@ weights: str = "shipped"  # the model: "shipped", or the path of a checkpoint of
 split: str = "seen"  # photographs of the scene: "seen" (training had them, in other scenes) or "test" (it had not)
 scene: int = 2  # which scene of that split, from 0
 entity: int = 1  # which of its entities we follow through the model, from 0
-expression: int = 3  # which of its four expressions we ask: 0 basic, 1 absolute, 2 and 3 relative
+expression: int = 3  # which of its four expressions is used: 0 basic, 1 absolute, 2 and 3 relative
 paper_profile: str = "paper-b16"  # the model whose sizes are counted: paper-b16 or paper-l14
 steps: int = 60  # of the training that learns four samples by heart
 
@@ -55,15 +55,15 @@ from rimlib.errors import RimError
 from rimlib.refmatte.example import example
 from rimlib.repository import repository
 
-torch.set_grad_enabled(False)  # gradients are asked for where they are meant
+torch.set_grad_enabled(False)  # gradients are switched on where they are needed
 model = CLIPMat.shipped() if weights == "shipped" else CLIPMat.load(weights)
 side, kernel = model.image_size, model.profile.train.trimap_kernel
 
 # %% [markdown]
-# ## One picture, some sentences
+# ## One image, some sentences
 #
 # A scene of the engine, with a sentence for each of its entities, and what the model cuts out. The last sentence fits nothing
-# in the picture.
+# in the image.
 
 # %%
 seen = example(scene, split)
@@ -73,29 +73,29 @@ absent = next(word for word in ("bus", "cat", "tree") if word not in seen.keywor
 sentences = [*(four[expression] for four in seen.expressions), f"the {absent}"]
 
 
-def pixels_of(picture, size=side):
-    """A picture as the model takes it: float (1, 3, S, S) in [0, 1]."""
-    return torch.from_numpy(images.resize(picture, (size, size))).permute(2, 0, 1)[None].float() / 255
+def pixels_of(image, size=side):
+    """An image as the model takes it: float (1, 3, S, S) in [0, 1]."""
+    return torch.from_numpy(images.resize(image, (size, size))).permute(2, 0, 1)[None].float() / 255
 
 
-def ask(picture, texts):
-    """The model's output for several sentences about one picture."""
-    one = model.encode_image(pixels_of(picture)).select(torch.zeros(len(texts), dtype=torch.int64))
+def predict(image, texts):
+    """The model's output for several sentences about one image."""
+    one = model.encode_image(pixels_of(image)).select(torch.zeros(len(texts), dtype=torch.int64))
     return model.matte(one, model.encode_text(model.tokenize(texts, truncate=True)))
 
 
 square = images.resize(seen.image, (side, side))  # uint8 (S, S, 3)
 alphas = np.stack([images.resize(matte, (side, side)) for matte in seen.mattes])  # (M, S, S), the truth
-pixels, output = pixels_of(seen.image), ask(seen.image, sentences)
+pixels, output = pixels_of(seen.image), predict(seen.image, sentences)
 
-# %% mystnb={"figure": {"name": "clipmat-answers", "caption": "The picture, and what the model cut out for each sentence, on a checkerboard. The score says how sure it is that the sentence fits something; 0 is a refusal."}, "image": {"alt": "A composed photograph, then a cut-out on a checkerboard for each sentence, and an empty checkerboard for the sentence that fits nothing.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "clipmat-answers", "caption": "The image, and what the model cut out for each sentence, on a checkerboard. The score is the confidence that the sentence fits something; 0 is a refusal."}, "image": {"alt": "A composed photograph, then a cut-out on a checkerboard for each sentence, and an empty checkerboard for the sentence that fits nothing.", "width": "100%"}}
 show.grid([square, *(show.over(square, alpha.numpy()) for alpha in output.alpha[:, 0])],
-          ["the picture", *(f"{sentence} (score {score:.2f})" for sentence, score in zip(sentences, output.score))]);
+          ["the image", *(f"{sentence} (score {score:.2f})" for sentence, score in zip(sentences, output.score))]);
 
 # %% [markdown]
 # ## The whole way
 
-# %% mystnb={"figure": {"name": "clipmat-diagram", "caption": "What goes where, after the paper's Figure 4. Blue is computed once for a picture, orange once for a sentence, green for each sentence about a picture."}, "image": {"alt": "A diagram. The picture goes to the image encoder and to MDE, which also gets the four groups of the encoder's blocks. The sentence goes through CP to the text encoder. Tokens and words meet in TSP; it feeds the semantic decoder, which gives a trimap. MDE feeds the details decoder, which gives the detail. CM makes alpha of trimap and detail. A dashed arrow leads from TSP to the details decoder.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "clipmat-diagram", "caption": "What goes where, after the paper's Figure 4. Blue is computed once for an image, orange once for a sentence, green for each sentence about an image."}, "image": {"alt": "A diagram. The image goes to the image encoder and to MDE, which also gets the four groups of the encoder's blocks. The sentence goes through CP to the text encoder. Tokens and words meet in TSP; it feeds the semantic decoder, which gives a trimap. MDE feeds the details decoder, which gives the detail. CM makes alpha of trimap and detail. A dashed arrow leads from TSP to the details decoder.", "width": "100%"}}
 SVG(filename=str(repository() / "book" / "figures" / "clipmat.svg"))
 
 # %% [markdown]
@@ -109,7 +109,7 @@ SVG(filename=str(repository() / "book" / "figures" / "clipmat.svg"))
 #
 # ## Three steps
 #
-# The paper's model is one function of a picture and a sentence. Here it is three, so that what depends on the picture alone is
+# The paper's model is one function of an image and a sentence. Here it is three, so that what depends on the image alone is
 # computed once:
 
 # %%
@@ -132,8 +132,8 @@ def clock(net, tries=3):
     for _ in range(1 + tries):
         marks = [time.perf_counter()]
         one = net.encode_image(given); marks.append(time.perf_counter())
-        said = net.encode_text(tokens); marks.append(time.perf_counter())
-        net.matte(one, said); marks.append(time.perf_counter())
+        text = net.encode_text(tokens); marks.append(time.perf_counter())
+        net.matte(one, text); marks.append(time.perf_counter())
         times.append(np.diff(marks))
     return np.min(times[1:], axis=0)
 
@@ -146,8 +146,8 @@ again = {f"{net}, ms": f"{100 * spent[1:].sum() / spent.sum():.0f} %" for net, s
 show.table([*rows, {"step": "a further sentence, of the first", **again}])
 
 # %% [markdown]
-# In the larger model a further sentence is a smaller share of the first. A user who tries three wordings, or a program that asks for each thing
-# in turn, encodes the picture once. `python benchmarks/forward.py` holds the model against its towers alone, against CLIPSeg
+# In the larger model a further sentence is a smaller share of the first. A user who tries three wordings, or a program that takes each thing
+# in turn, encodes the image once. `python benchmarks/forward.py` holds the model against its towers alone, against CLIPSeg
 # and a pipeline, with more repetitions.
 #
 # What is kept between the steps:
@@ -155,8 +155,8 @@ show.table([*rows, {"step": "a further sentence, of the first", **again}])
 # %%
 features = model.encode_image(pixels)
 words = model.encode_text(model.tokenize(sentences, truncate=True))
-kept = {"the picture: tokens": (features.tokens, "TSP"),
-        **{f"the picture: details, level {level}": (map_, "details decoder") for level, map_ in zip((4, 3, 2, 1), features.details)},
+kept = {"the image: tokens": (features.tokens, "TSP"),
+        **{f"the image: details, level {level}": (map_, "details decoder") for level, map_ in zip((4, 3, 2, 1), features.details)},
         "a sentence: its tokens, the context last": (words.tokens[:1], "TSP"),
         "a sentence: the token at its end": (words.sentence[:1], "the score map, where a model has one")}
 show.table([{"kept": name, "shape": tuple(tensor.shape), "for": reader} for name, (tensor, reader) in kept.items()])
@@ -164,7 +164,7 @@ show.table([{"kept": name, "shape": tuple(tensor.shape), "for": reader} for name
 # %% [markdown]
 # ## Two questions
 #
-# *Which pixels are meant* is a question for the whole picture and the sentence; *how much of this pixel* is a question for a
+# *Which pixels are meant* is a question for the whole image and the sentence; *how much of this pixel* is a question for a
 # few pixels around. GFM {cite:p}`gfm` gave each its own decoder. The answer to the first is a **trimap**: surely background,
 # surely foreground, and between them the unknown, a band along the edge that is wide enough for all hairs. A true one is made
 # of a true matte: whatever is near alpha above 0 is not background, whatever is near alpha below 1 is not foreground.
@@ -182,7 +182,7 @@ print("unknown, share of all pixels:", ", ".join(f"kernel {width}: {100 * share:
 
 # %% [markdown]
 # The semantic decoder gets the pop-up map, 64 numbers for a patch, and makes three maps of it. It has two blocks of two
-# convolutions, each followed by an enlargement by 4: its trimap has the picture's size, its knowledge is of patches. The
+# convolutions, each followed by an enlargement by 4: its trimap has the image's size, made of features of patches. The
 # details decoder gets MDE's four levels, begins at the coarsest, and after each enlargement by 2 adds the next finer one.
 
 # %%
@@ -190,29 +190,29 @@ repeated = features.tokens.expand(len(sentences), -1, -1)  # (M, 1+N, D_v)
 _, embedding = model.score_map(repeated, words.sentence) if model.score_map else (None, None)
 popped = model.popup(repeated, words.tokens, embedding)  # (M, D', h, w)
 
-# %% mystnb={"figure": {"name": "clipmat-seen", "caption": "What each decoder is given. Above the pop-up map, for each sentence another one, in common colours; below MDE's four levels, which are the same for every sentence."}, "image": {"alt": "Above the picture and a coarse coloured map for each sentence. Below four coloured maps, from coarse to fine, in the last of which the picture can be recognised.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "clipmat-seen", "caption": "What each decoder is given. Above the pop-up map, for each sentence another one, in common colours; below MDE's four levels, which are the same for every sentence."}, "image": {"alt": "Above the image and a coarse coloured map for each sentence. Below four coloured maps, from coarse to fine, in the last of which the image can be recognised.", "width": "100%"}}
 levels = {f"level {level}, {map_.shape[2]} x {map_.shape[3]}": show.colors(map_, (side, side))[0]
           for level, map_ in zip((4, 3, 2, 1), features.details)}
 columns = max(1 + len(sentences), len(levels))
 gaps = [None] * (columns - 1 - len(sentences))
-show.grid([square, *show.colors(popped, (side, side)), *gaps, *levels.values()], ["the picture", *sentences, *gaps, *levels],
+show.grid([square, *show.colors(popped, (side, side)), *gaps, *levels.values()], ["the image", *sentences, *gaps, *levels],
           columns=columns);
 
 # %%
 show.source(decoders.DetailsDecoder.forward)
 
-# %% mystnb={"figure": {"name": "clipmat-said", "caption": "What each decoder answers to the sentence that we follow: three probabilities and the trimap that they make; the detail; and the truth."}, "image": {"alt": "Grey maps: the probabilities of background, unknown and foreground, the predicted trimap, the detail, and below the true trimap and matte.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "clipmat-decoders", "caption": "What each decoder predicts for the sentence that we follow: three probabilities and the trimap that they make; the detail; and the truth."}, "image": {"alt": "Grey maps: the probabilities of background, unknown and foreground, the predicted trimap, the detail, and below the true trimap and matte.", "width": "100%"}}
 chances = output.trimap_logits[entity].softmax(0).numpy()
-said = output.trimap_logits[entity].argmax(0).numpy()  # 0 background, 1 unknown, 2 foreground
+predicted = output.trimap_logits[entity].argmax(0).numpy()  # 0 background, 1 unknown, 2 foreground
 true_trimap = trimap_from_alpha(alphas[entity], kernel)
 band = show.over(square, np.float32(true_trimap == 128))
-show.grid([*chances, said / 2, output.detail[entity, 0].numpy(), band, true_trimap / 255, alphas[entity]],
+show.grid([*chances, predicted / 2, output.detail[entity, 0].numpy(), band, true_trimap / 255, alphas[entity]],
           ["P(background)", "P(unknown)", "P(foreground)", "its trimap",
            "its detail", "truly unknown", "true trimap", "true matte"], columns=4);
 
 # %% [markdown]
-# The trimap follows the sentence. The detail does not know which thing is meant, or hardly, and far from edges nobody has ever
-# told it what to say. It is read only where the trimap says unknown.
+# The trimap follows the sentence. The detail depends little on which thing is meant, and far from edges no loss of the
+# details constrains it. It is used only where the trimap is unknown.
 #
 # ## CM: collaborative matting
 #
@@ -251,7 +251,7 @@ readings = {
 others = [example(number, split) for number in range(16)]
 wrong = {name: [] for name in (*readings, PERFECT)}
 for one in others:
-    answer = ask(one.image, [four[expression] for four in one.expressions])
+    answer = predict(one.image, [four[expression] for four in one.expressions])
     for logits, detail, matte in zip(answer.trimap_logits, answer.detail[:, 0].numpy(), one.mattes):
         true = images.resize(matte, (side, side))
         for name, reading in readings.items():
@@ -262,9 +262,9 @@ mad = {name: 1000 * float(np.mean(values)) for name, values in wrong.items()}
 show.table([{"matte": name, f"MAD x 1000, {len(others)} scenes": value} for name, value in mad.items()], digits=1)
 
 # %% [markdown]
-# Whether the inside is 1 by rule or by the details decoder makes no difference to *this* model, which says 1 there anyway,
-# though nobody asked it to. Probabilities in place of a decision are worse: they come from a coarse map and blur the edge. And
-# the last row says where the errors come from. With a perfect trimap the same details would do that well; most of what is lost
+# Whether the inside is 1 by rule or by the details decoder makes no difference to *this* model, which predicts 1 there anyway,
+# though no loss of its own requires it. Probabilities in place of a decision are worse: they come from a coarse map and blur the edge. And
+# the last row shows where the errors come from. With a perfect trimap the same details would do that well; most of what is lost
 # is lost in *where*.
 #
 # ## The losses
@@ -292,7 +292,7 @@ p, a = output.alpha[entity : entity + 1], torch.from_numpy(alphas[entity])[None,
 detail, w = output.detail[entity : entity + 1], torch.from_numpy(true_trimap == 128)[None, None].float()
 classes_true = torch.from_numpy(true_trimap // 127).long()[None]  # (1, S, S); 0, 128, 255 become 0, 1, 2
 
-# %% mystnb={"figure": {"name": "clipmat-punished", "caption": "Where each loss is paid, by the model's own answer. White is much, and each map has its own range."}, "image": {"alt": "Five grey maps: the first is large areas, the others lie along edges.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "clipmat-punished", "caption": "Where each loss is paid, by the model's own output. White is much, and each map has its own range."}, "image": {"alt": "Five grey maps: the first is large areas, the others lie along edges.", "width": "100%"}}
 error = p - a
 paid = {"cross-entropy": F.cross_entropy(output.trimap_logits[entity : entity + 1], classes_true, reduction="none")[0],
         "alpha, unknown": (w * (detail - a)).abs()[0, 0], "alpha": error.abs()[0, 0],
@@ -300,7 +300,7 @@ paid = {"cross-entropy": F.cross_entropy(output.trimap_logits[entity : entity + 
 show.grid([map_.numpy() / max(float(map_.max()), 1e-9) for map_ in paid.values()], list(paid));
 
 # %% [markdown]
-# Why two losses for one matte? Take three mistakes that are equally large, so that the alpha loss cannot tell them apart:
+# Why two losses for one matte? Take three mistakes that are equally large, so that the alpha loss is the same for all:
 # everything a little grey, edges blurred, noise.
 
 # %%
@@ -323,7 +323,7 @@ show.grid([*above, None, *(map_ / top for map_ in finest)], ["the truth", *damag
 # %% [markdown]
 # "Laplacian loss" is not one thing. GFM's adds the levels as they are, and its blur is $g(i)^2 + g(j)^2$ normalised, not a
 # product of two Gaussians; ViTMatte's {cite:p}`vitmatte` has a binomial kernel, weights level $k$ by $2^k$ and divides by 5.
-# What the variants, by name, say of the same mistakes:
+# The values of the variants, by name, for the same mistakes:
 
 # %%
 line = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
@@ -369,14 +369,14 @@ rows = []
 for number, keyword in enumerate(seen.keywords):
     one = type(output)(*(None if part is None else part[number : number + 1] for part in output))
     parts = losses.clipmat_loss(one, *truths(alphas[number : number + 1], kernel), model.profile.train.losses)
-    rows.append({"asked for": keyword, **{name: float(part) for name, part in parts.items()}})
-show.table([*rows, {"asked for": "weight", **vars(model.profile.train.losses)}])
+    rows.append({"sentence for": keyword, **{name: float(part) for name, part in parts.items()}})
+show.table([*rows, {"sentence for": "weight", **vars(model.profile.train.losses)}])
 
 # %% [markdown]
 # ## Four samples by heart
 #
 # A quick test of such a machine: can it learn a handful of samples until it hardly makes a mistake? If a gradient went the
-# wrong way, or a part did not depend on the text, it could not, for two and two of these sentences are about the same picture. The
+# wrong way, or a part did not depend on the text, it could not, for two and two of these sentences are about the same image. The
 # paper's wiring at a small size, from the small CLIP's weights:
 
 # %%
@@ -386,8 +386,8 @@ torch.manual_seed(0)
 learner = CLIPMat.from_profile(profile.load("tiny", model__image_size=SMALL, model__dropout=0.0, **as_paper), "clip").train()
 two = [one for one in others if len(one.mattes) >= 2][:2]
 batch = torch.cat([pixels_of(one.image, SMALL) for one in two])
-index = torch.tensor([0, 0, 1, 1])  # which picture a sentence is about
-asked = [four[0] for one in two for four in one.expressions[:2]]
+index = torch.tensor([0, 0, 1, 1])  # which image a sentence is about
+phrases = [four[0] for one in two for four in one.expressions[:2]]
 wanted = np.stack([images.resize(matte, (SMALL, SMALL)) for one in two for matte in one.mattes[:2]])
 true = truths(wanted, 5)
 
@@ -395,7 +395,7 @@ true = truths(wanted, 5)
 optimizer, log = torch.optim.Adam(learner.parameters(), lr=1e-3), []
 with torch.enable_grad():
     for step in range(steps):
-        learnt = learner(batch, learner.tokenize(asked, truncate=True), index)
+        learnt = learner(batch, learner.tokenize(phrases, truncate=True), index)
         parts = losses.clipmat_loss(learnt, *true)
         optimizer.zero_grad()
         parts["total"].backward()
@@ -404,10 +404,10 @@ with torch.enable_grad():
                     "mean absolute difference of the mattes": float((learnt.alpha.detach() - true[0]).abs().mean())})
 show.table([log[0], log[steps // 4], log[steps // 2], log[-1]])
 
-# %% mystnb={"figure": {"name": "clipmat-heart", "caption": "What it has learnt after so few steps, at 64 x 64 pixels: for each of the four sentences the picture, the true matte, and the model's. More steps make the edges sharper."}, "image": {"alt": "Three rows of four: two pictures twice each, the true matte of one of its things each, and the model's mattes, which are the same things with softer outlines.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "clipmat-heart", "caption": "What it has learnt after so few steps, at 64 x 64 pixels: for each of the four sentences the image, the true matte, and the model's. More steps make the edges sharper."}, "image": {"alt": "Three rows of four: two pictures twice each, the true matte of one of its things each, and the model's mattes, which are the same things with softer outlines.", "width": "100%"}}
 small = [images.resize(one.image, (SMALL, SMALL)) for one in two]
 mattes_learnt = learnt.alpha.detach()[:, 0].numpy()
-show.grid([*(small[number] for number in index), *wanted, *mattes_learnt], [*asked, *[""] * 8], columns=4,
+show.grid([*(small[number] for number in index), *wanted, *mattes_learnt], [*phrases, *[""] * 8], columns=4,
           row_titles=["", "the truth", "the model"]);
 
 # %% [markdown]
@@ -420,7 +420,7 @@ show.grid([*(small[number] for number in index), *wanted, *mattes_learnt], [*ask
 # $$
 #
 # So the final matte, on which two of the five losses are laid, teaches the details decoder only, and only where the *predicted*
-# trimap says unknown. What reaches the other parts? We measure: each loss alone, and the length of the gradient that arrives at
+# trimap is unknown. What reaches the other parts? We measure: each loss alone, and the length of the gradient that arrives at
 # each module's weights; once in the model that has just learnt four samples, wired as in the paper, and once in the shipped
 # one.
 
@@ -450,7 +450,7 @@ def taught(net, given, texts, index, alpha_true, trimap_true):
 
 nets = {"as in the paper": learner.eval(), "the shipped model": model}
 about, fitting = torch.zeros(len(alphas), dtype=torch.int64), sentences[: len(alphas)]
-arrives = {"as in the paper": taught(learner, batch, asked, index, *true),
+arrives = {"as in the paper": taught(learner, batch, phrases, index, *true),
            "the shipped model": taught(model, pixels, fitting, about, *truths(alphas, kernel))}
 
 # %% mystnb={"figure": {"name": "clipmat-taught", "caption": "Which loss (rows) teaches which module (columns). A dot is a gradient that arrives, the larger the longer, by powers of ten within its row; where there is no dot, none arrives."}, "image": {"alt": "Two grids of dots. In the left one only the cross-entropy has dots at the text encoder, the context, TSP and the semantic decoder; the other four losses have dots at the image encoder, MDE and the details decoder. In the right one all losses reach the text and the image encoder, and all but the score map's reach TSP.", "width": "100%"}}
@@ -472,17 +472,17 @@ for axis, (name, lengths) in zip(axes, arrives.items()):
 figure.tight_layout()
 
 # %% [markdown]
-# In the paper's model the words learn from one loss, the cross-entropy of the trimap: four losses out of five say nothing to
-# the text encoder, to CP or to TSP. Only the image encoder learns from both sides. With `details_text`, right, every loss has a
-# way to the words. That is an argument for that choice, and no proof. And where a model's trimap says unknown nowhere, as it
-# may when training begins, the losses of the matte teach nobody at all; those of the unknown region use the *true* trimap, and
+# In the paper's model the words learn from one loss, the cross-entropy of the trimap: four losses out of five have no gradient at
+# the text encoder, CP or TSP. Only the image encoder learns from both sides. With `details_text`, right, every loss has a
+# way to the words. That is an argument for that choice, and no proof. And where a model's trimap is unknown nowhere, as it
+# may be when training begins, the losses of the matte have no gradient at all; those of the unknown region use the *true* trimap, and
 # do.
 #
 # ## A score, and a refusal
 #
-# A sentence may fit nothing in the picture. The paper does not speak of that; the data engine makes such sentences
-# ([](02b_expressions)), and the right answer to them is an empty matte. The score of an answer is read off the trimap: over the
-# region $R$ of pixels that are not called background, the mean probability of not being background; and 0 where there is no
+# A sentence may fit nothing in the image. The paper does not treat that; the data engine makes such sentences
+# ([](02b_expressions)), and the right matte for them is empty. The score is computed from the trimap: over the
+# region $R$ of pixels that are not predicted as background, the mean probability of not being background; and 0 where there is no
 # such pixel, and so no matte:
 #
 # $$
@@ -498,7 +498,7 @@ for number, one in enumerate(others):
     fits = [four[0] for four in one.expressions]
     foreign = [four[0] for later in (1, 2, 3) for other in [others[(number + later) % len(others)]]
                for word, four in zip(other.keywords, other.expressions) if word not in one.keywords]
-    answer = ask(one.image, [*fits, *foreign]).score.tolist()
+    answer = predict(one.image, [*fits, *foreign]).score.tolist()
     scores["fits"] += answer[: len(fits)]
     scores["does not fit"] += answer[len(fits) :]
 refused = {name: float(np.mean(np.array(values) == 0)) for name, values in scores.items()}
@@ -515,13 +515,13 @@ figure.tight_layout()
 
 # %% [markdown]
 # A refusal is a decision of the trimap, pixel by pixel: no score lies between 0 and `collaboration.THRESHOLD`, which is one
-# half (exercise 1). Of what is not refused the score is a hint, lower where the model wavers, and no proof: the two rows
+# half (exercise 1). Of what is not refused the score is a hint, lower where the probabilities are, and no proof: the two rows
 # overlap. [](05_evaluate) counts refusals over a whole test set.
 #
 # ## Table 11
 #
 # The supplement gives the size of every output in one table. Here each row is held against the real module of the paper's size;
-# where the table's words say something else than what is built, a number names the reason.
+# where the table's words differ from what is built, a number names the reason.
 
 # %%
 table = table11.rows(model=paper)
@@ -564,7 +564,7 @@ show.table([{"decoder": name, "by Table 11": sides,
 
 # %% [markdown]
 # **conv1.** The table's first convolution of the image encoder is 3 × 3 with stride 16, batch norm and ReLU. Its output would
-# have the right size. But such a filter skips most of the picture, and it is not what CLIP was trained with:
+# have the right size. But such a filter skips most of the image, and it is not what CLIP was trained with:
 
 # %%
 conv1 = paper.backbone.visual.conv1
@@ -594,7 +594,7 @@ show.table([{"stage": name, "takes": stage[0].in_channels, "gives": stage[0].out
 
 # %%
 # %% [markdown]
-# The counter follows one image and one sentence through the model and tells the modules apart. MDE is counted as written, and
+# The counter follows one image and one sentence through the model, module by module. MDE is counted as written, and
 # by `fast`, the cheaper way of [](03d_details_extractor).
 
 # %%
@@ -620,7 +620,7 @@ work = {"image encoder": as_written("backbone.visual"), "text encoder": as_writt
 sizes = {name: sum(value.numel() for value in values) / 1e6 for name, values in modules_of(paper).items() if name in work}
 sizes["text encoder"] += (paper.backbone.positional_embedding.numel() + paper.context.vectors.numel()) / 1e6
 
-# %% mystnb={"figure": {"name": "clipmat-budget", "caption": "The paper's model by module. Left its parameters, which are CLIP's for the most part; right its work for one picture of 512 pixels and one sentence. The pale part of MDE's bar is what `fast` saves."}, "image": {"alt": "Two horizontal bar charts over six modules. Parameters: image encoder and text encoder are far the longest. Work: the image encoder is the longest, MDE second with a pale extension, the details decoder third.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "clipmat-budget", "caption": "The paper's model by module. Left its parameters, which are CLIP's for the most part; right its work for one image of 512 pixels and one sentence. The pale part of MDE's bar is what `fast` saves."}, "image": {"alt": "Two horizontal bar charts over six modules. Parameters: image encoder and text encoder are far the longest. Work: the image encoder is the longest, MDE second with a pale extension, the details decoder third.", "width": "100%"}}
 figure, axes = plt.subplots(1, 2, figsize=(show.WIDTH, 2.6), sharey=True)
 axes[0].barh(list(work), [sizes[name] for name in work], color=show.PALETTE[0])
 axes[1].barh(list(work), list(work.values()), color=show.PALETTE[1])
@@ -638,7 +638,7 @@ figure.tight_layout()
 
 # %% [markdown]
 # Of the parameters, the two encoders of CLIP hold nearly nine tenths: they were there before matting began. MDE has few and
-# works hard, for its maps are large. How it is made cheaper is the subject of [](03d_details_extractor).
+# costs much, for its maps are large. How it is made cheaper is the subject of [](03d_details_extractor).
 #
 # ## What can be switched off
 #
@@ -663,7 +663,7 @@ show.table([{name: tick[value] if isinstance(value, bool) else f"{value / 1e6:.1
 #
 # ## Check
 #
-# The three steps are the model. A sentence's answer does not depend on which others are asked, and another sentence gets
+# The three steps are the model. A sentence's matte does not depend on the others of the batch, and another sentence gets
 # another one.
 
 # %% tags=["check"]
@@ -673,11 +673,11 @@ assert (popped[0] - popped[1]).abs().max() > 1e-2 and (output.alpha[0] - output.
 assert work["image encoder"] + work["MDE"] > 0.85 * sum(work.values())  # what a further sentence need not do again
 
 # %% [markdown]
-# The matte keeps to the trimap, and its gradient goes to the details only, where the trimap says unknown.
+# The matte keeps to the trimap, and its gradient goes to the details only, where the trimap is unknown.
 
 # %% tags=["check"]
-assert (p[0, 0].numpy()[said == 2] == 1).all() and (p[0, 0].numpy()[said == 0] == 0).all()
-assert (p == detail)[0, 0].numpy()[said == 1].all()
+assert (p[0, 0].numpy()[predicted == 2] == 1).all() and (p[0, 0].numpy()[predicted == 0] == 0).all()
+assert (p == detail)[0, 0].numpy()[predicted == 1].all()
 with torch.enable_grad():
     logits, fine = output.trimap_logits.clone().requires_grad_(), output.detail.clone().requires_grad_()
     collaboration.collaborate(logits, fine).sum().backward()
@@ -690,14 +690,14 @@ assert logits.grad is None and torch.equal(fine.grad[:, 0], (output.trimap_logit
 of_words = {"text encoder", "context (CP)", "TSP", "semantic decoder", "image encoder"}
 of_details = {"image encoder", "MDE", "details decoder"}
 for (term, module), amount in arrives["as in the paper"].items():
-    if steps >= 60 or "unknown" in term or term == "ce":  # a beginner's trimap may say unknown nowhere
+    if steps >= 60 or "unknown" in term or term == "ce":  # an untrained trimap may be unknown nowhere
         assert bool(amount) == (module in (of_words if term == "ce" else of_details)), (term, module)
 if model.details_text:
     assert all(arrives["the shipped model"][term, "text encoder"] for term in ("alpha_unknown", "laplacian_unknown"))
 
 # %% [markdown]
-# The right answer costs nothing; equal mistakes cost the alpha loss equally, and each of the Laplacian losses tells at least one
-# of them from the others; four samples can be learnt.
+# The right answer costs nothing; equal mistakes cost the alpha loss equally, and each of the Laplacian losses is larger for at least one
+# of them; four samples can be learnt.
 
 # %% tags=["check"]
 right = type(output)(50 * F.one_hot(classes_true, 3).permute(0, 3, 1, 2).float(), a, a)
@@ -730,16 +730,16 @@ assert repr(conv1) == repr(embeddings["CLIP: 16 x 16, stride 16"])
 # %% [markdown]
 # ## Summary
 #
-# * The model is asked in three steps. The picture is the expensive one and is encoded once; each further sentence costs the rest.
-# * One decoder says where, one how much; the matte is the second's answer where the first says unknown, and 1 where it says
+# * The model runs in three steps. The image is the expensive one and is encoded once; each further sentence costs the rest.
+# * One decoder predicts where, one how much; the matte is the second's output where the first is unknown, and 1 where it is
 #   foreground.
 # * Each decoder has losses of its own. The matte's losses teach the details alone, and in the paper's wiring the words learn
 #   from the cross-entropy alone.
-# * A trimap without foreground and unknown is a refusal; the score is how sure the trimap is of what it does not call background.
+# * A trimap without foreground and unknown is a refusal; the score is the trimap's mean confidence in what it does not label background.
 # * The sizes of Table 11 hold, row by row. Some of its words do not: stride 3 cannot be, and the first convolution is not
 #   CLIP's.
 #
-# Before: [](03d_details_extractor). Next: [](03f_refiner) looks at the matte once more, at the picture's own size. The code:
+# Before: [](03d_details_extractor). Next: [](03f_refiner) looks at the matte once more, at the image's own size. The code:
 # `rimlib.clipmat.model`, `rimlib.clipmat.decoders`, `rimlib.clipmat.collaboration`, `rimlib.clipmat.losses`,
 # `rimlib.evaluation.ablation`, `rimlib.evaluation.table11`.
 #
@@ -754,13 +754,13 @@ assert repr(conv1) == repr(embeddings["CLIP: 16 x 16, stride 16"])
 # :::
 #
 # 2. Let the matte teach the semantic decoder: write CM with probabilities,
-#    $\mathrm{detail} \cdot P(\mathrm{unknown}) + P(\mathrm{foreground})$. Does a gradient arrive? What does the table of
-#    readings say against it, and would that still hold if the model were trained so?
+#    $\mathrm{detail} \cdot P(\mathrm{unknown}) + P(\mathrm{foreground})$. Does a gradient arrive? What in the table of
+#    readings is against it, and would that still hold if the model were trained so?
 #
 # :::{dropdown} Answer
 # It does: the logits get a gradient wherever the probabilities are not yet 0 or 1. The shipped model loses by it, since its
 # probabilities are soft along the edge, where the trimap's band ends. A model that is trained so is another model, and would
-# learn to be sure there; only a training run can tell.
+# learn to be sure there; only a training run can decide.
 #
 # ```python
 # with torch.enable_grad():

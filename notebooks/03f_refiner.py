@@ -31,9 +31,9 @@ weights: str = "shipped"  # the refiner: "shipped", or the path of a checkpoint 
 split: str = "seen"  # photographs of the scene: "seen" (training had them, in other scenes) or "test" (it had not)
 scene: int = 14  # which scene of that split, from 0
 entity: int = 0  # which of its entities, from 0
-expression: int = 0  # which of its four expressions we ask: 0 basic, 1 absolute, 2 and 3 relative
-longer: int = 768  # longer side of the picture, pixels
-tile: int = 256  # side of a tile, pixels: small here, so that a small picture has several
+expression: int = 0  # which of its four expressions is used: 0 basic, 1 absolute, 2 and 3 relative
+longer: int = 768  # longer side of the image, pixels
+tile: int = 256  # side of a tile, pixels: small here, so that a small image has several
 
 # %%
 import json
@@ -63,19 +63,19 @@ record = json.loads((repository() / "results" / "runs" / "refine-tiny.json").rea
 # %% [markdown]
 # ## What is missing
 #
-# A scene, the sentence, and the matte of the shipped CLIPMat. Its input is a square of 128 pixels; its matte is upsampled to the picture.
+# A scene, the sentence, and the matte of the shipped CLIPMat. Its input is a square of 128 pixels; its matte is upsampled to the image.
 
 # %%
 seen = example(scene, split, canvas=(longer * 3 // 4, longer))
-picture, truth, sentence = seen.image, seen.mattes[entity], seen.expressions[entity][expression]
+image, truth, sentence = seen.image, seen.mattes[entity], seen.expressions[entity][expression]
 model = CLIPMat.shipped()
-square = torch.from_numpy(images.resize(picture, (model.image_size,) * 2)).permute(2, 0, 1)[None].float() / 255  # (1, 3, S, S)
+square = torch.from_numpy(images.resize(image, (model.image_size,) * 2)).permute(2, 0, 1)[None].float() / 255  # (1, 3, S, S)
 coarse = model(square, model.tokenize([sentence])).alpha[0, 0].numpy()  # (S, S)
 enlarged = images.resize(coarse, truth.shape)
-refined = refiner.refine(picture, coarse)
+refined = refiner.refine(image, coarse)
 
 # %% [markdown]
-# A window of the picture, where the edge is finest: the one in which the truth has most pixels that are neither 0 nor 1.
+# A window of the image, where the edge is finest: the one in which the truth has most pixels that are neither 0 nor 1.
 
 # %%
 zoom = longer // 5
@@ -85,10 +85,10 @@ inside = soft[zoom:, zoom:] - soft[:-zoom, zoom:] - soft[zoom:, :-zoom] + soft[:
 top, left = np.unravel_index(inside.argmax(), inside.shape)
 close = np.s_[top:top + zoom, left:left + zoom]
 
-# %% mystnb={"figure": {"name": "refiner-before-after", "caption": "The question, the answer of CLIPMat enlarged, the same refined, and the truth; below, the window with the finest edge."}, "image": {"alt": "Two rows of four. Above a scene and three mattes of one entity in it; below the same enlarged around an edge: blurred in CLIPMat's matte, sharp in the refined one.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "refiner-before-after", "caption": "The image, CLIPMat's matte enlarged, the same refined, and the truth; below, the window with the finest edge."}, "image": {"alt": "Two rows of four. Above a scene and three mattes of one entity in it; below the same enlarged around an edge: blurred in CLIPMat's matte, sharp in the refined one.", "width": "100%"}}
 mattes = [enlarged, refined, truth]
 titles = ["CLIPMat, enlarged", "refined", "the truth"]
-show.grid([picture, *mattes, picture[close], *(matte[close] for matte in mattes)], [sentence, *titles, "the window", *titles], columns=4);
+show.grid([image, *mattes, image[close], *(matte[close] for matte in mattes)], [sentence, *titles, "the window", *titles], columns=4);
 
 # %%
 score = lambda matte: metrics.score(matte, truth, 2 * (longer // 64) + 1)
@@ -104,7 +104,7 @@ show.table([{"matte": name, "SAD (thousands)": row["sad"], "SAD at the edge": ro
 # ## P3M's network
 #
 # ```text
-#                                picture and coarse alpha, 4 channels
+#                                image and coarse alpha, 4 channels
 #                                              │
 #  encoder      e0 ──► e1 ──► e2 ──► e3 ──► e4 ──► e5            a max pool between two, whose indices are kept
 #  full size     │     1/2    1/4    1/8   1/16   1/32
@@ -118,7 +118,7 @@ show.table([{"matte": name, "SAD (thousands)": row["sad"], "SAD at the edge": ro
 # ```
 #
 # Two decoders again, one for *where*, one for *how much*, and the same collaboration as in CLIPMat at the end: the detail where the
-# trimap says unknown, 1 where it says foreground, 0 elsewhere. CLIPMat's details extractor descends from this network's sBFI.
+# trimap is unknown, 1 where it is foreground, 0 elsewhere. CLIPMat's details extractor descends from this network's sBFI.
 
 # %%
 show.source(P3MNet.forward)
@@ -126,13 +126,13 @@ show.source(P3MNet.forward)
 # %% [markdown]
 # ### Unpooling: the indices of the maxima are kept
 #
-# A max pool keeps the largest value of its window and forgets where it stood. P3M's encoder is a ResNet-34 in which every halving is
+# A max pool keeps the largest value of its window and drops where it stood. P3M's encoder is a ResNet-34 in which every halving is
 # such a pool and *where* is kept. The matting decoder puts its values back to those very pixels, and zeros between them. So an edge
-# returns to where the picture has it, to the pixel, though the decoder works at half the size.
+# returns to where the image has it, to the pixel, though the decoder works at half the size.
 
 # %%
 first = steps(truth.shape, coarse.shape)[0]  # the size of the first step, of which more below
-small, blurred = images.resize(picture, first), images.resize(coarse, first)
+small, blurred = images.resize(image, first), images.resize(coarse, first)
 rows, columns = (np.flatnonzero((blurred > 0.5).any(axis=axis)) for axis in (1, 0))
 around = tuple(slice(max(0, found[0] - 16), None) for found in (rows, columns))  # the entity with some of what lies around it …
 around = tuple(slice(part.start, part.start + max(32, min(length - part.start, found[-1] + 16 - part.start) // 32 * 32))
@@ -144,9 +144,9 @@ back = unpool(features[1], indices[0])[0].numpy()  # (w0, H, W), the pooled valu
 
 # %% [markdown]
 # Where all pixels of a window are alike, the first of them is the maximum, and the maxima stand in a lattice, as in plain upsampling. Where the
-# picture changes they leave it: there the picture decides. We look at the channel that leaves it most, around a piece of the edge.
+# image changes they leave it: there the image decides. We look at the channel that leaves it most, around a piece of the edge.
 
-# %% mystnb={"figure": {"name": "refiner-maxima", "caption": "A piece of the edge, one channel of the first features there, its pool put back to the pixels of the maxima, and the same upsampled plainly, without the picture."}, "image": {"alt": "A crop of the picture; a grey map of it with a clear edge; the map as dots that stand irregularly along edges; the map as dots in a regular lattice.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "refiner-maxima", "caption": "A piece of the edge, one channel of the first features there, its pool put back to the pixels of the maxima, and the same upsampled plainly, without the image."}, "image": {"alt": "A crop of the image; a grey map of it with a clear edge; the map as dots that stand irregularly along edges; the map as dots in a regular lattice.", "width": "100%"}}
 edge = np.argwhere((blurred[around] > 0.3) & (blurred[around] < 0.7))
 middle = np.clip(edge[len(edge) // 2], (24, 32), np.array(back.shape[1:]) - (24, 32))
 rows, columns = (slice(place - half, place + half) for place, half in zip(middle // 2 * 2, (24, 32)))
@@ -158,7 +158,7 @@ plain[::2, ::2] = features[1][0, channel].numpy()
 large = lambda one: np.kron(one, np.ones((10, 10, 1) if one.ndim == 3 else (10, 10), one.dtype))
 values = [features[0][0, channel].numpy(), back[channel], plain]
 show.grid([large(small[around][rows, columns]), *(large(np.clip(value[rows, columns] / values[0][rows, columns].max(), 0, 1)) for value in values)],
-          ["the picture", f"first features, channel {channel}", "unpooled", "enlarged plainly"]);
+          ["the image", f"first features, channel {channel}", "unpooled", "enlarged plainly"]);
 
 # %% [markdown]
 # ### How large
@@ -229,13 +229,13 @@ show.curves(smooth, "minutes", ["coarse", "alpha"], ["coarse alpha", "refined"],
 print(f"{record['metrics']['steps']} steps in {record['metrics']['minutes']:.0f} minutes, {record['predictions']} mattes of CLIPMat among the coarse ones")
 
 # %% [markdown]
-# ## Step by step to the picture's size
+# ## Step by step to the image's size
 #
-# From 128 pixels to a picture of forty million is a factor of sixty, and nobody trained a refiner for that. It goes in steps: the first
+# From 128 pixels to an image of forty million is a factor of sixty, and no refiner is trained for that. It goes in steps: the first
 # two to four times the size of the coarse matte, then always twice, and each step takes what the one before it made.
 
 # %%
-show.table([{"picture": f"{size[1]} × {size[0]}", "steps": ", ".join(f"{width} × {height}" for height, width in steps(size, coarse.shape))}
+show.table([{"image": f"{size[1]} × {size[0]}", "steps": ", ".join(f"{width} × {height}" for height, width in steps(size, coarse.shape))}
             for size in (truth.shape, (1080, 1620), (5477, 7303))])
 
 # %% [markdown]
@@ -252,12 +252,12 @@ show.source(pyramid.refine_step)
 # Each step works only where there is something to do: near a pixel that is not plainly 0 or 1. What lies farther away keeps its value,
 # for the steps before had the wide view of it. `near` gives the place, as a weight that falls off smoothly.
 
-# %% mystnb={"figure": {"name": "refiner-near", "caption": "The last step: where the matte is in question (yellow), and the tiles that are run, drawn a little smaller than they are. The others are not even looked at."}, "image": {"alt": "A map over the picture that is bright along the outline of one entity, with the outlines of overlapping squares that cover it.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "refiner-near", "caption": "The last step: where the matte is uncertain (yellow), and the tiles that are run, drawn a little smaller than they are. The others are skipped."}, "image": {"alt": "A map over the image that is bright along the outline of one entity, with the outlines of overlapping squares that cover it.", "width": "100%"}}
 weight = tiles.near(enlarged)
 cut = lambda length: tiles.cuts(length, tile)
 every = [(rows, columns) for rows in cut(truth.shape[0]) for columns in cut(truth.shape[1])]
 run = [place for place in every if weight[place].any()]
-figure = show.grid([show.heat(weight, picture)], [f"{len(run)} of {len(every)} tiles of {tile} pixels"])
+figure = show.grid([show.heat(weight, image)], [f"{len(run)} of {len(every)} tiles of {tile} pixels"])
 for number, (rows, columns) in enumerate(run):
     inset = 3 + 3 * (number % 5)  # overlapping tiles would hide each other's outlines
     corner, size = (columns.start + inset, rows.start + inset), (columns.stop - columns.start - 2 * inset, rows.stop - rows.start - 2 * inset)
@@ -266,16 +266,16 @@ for number, (rows, columns) in enumerate(run):
 # %% [markdown]
 # ## Why there are no seams
 #
-# A network sees less at a tile's border than in its middle, and its output differs there. Cut the picture into tiles that only touch, and the
+# A network sees less at a tile's border than in its middle, and its output differs there. Cut the image into tiles that only touch, and the
 # borders show. Three things together hide them.
 #
 # * **Tiles overlap**, by 128 pixels, and a tile's outermost quarter of that does not count.
 # * Over the rest, one tile's output **turns into the next one's** along half a cosine. Where tiles $t$ cover a pixel, the result is the
 #   mean $\sum_t w_t a_t / \sum_t w_t$.
 # * Tiles **begin at multiples of 32** pixels. The network halves five times; a tile that began at pixel 5 would be pooled in other pairs
-#   than the picture, and differ everywhere.
+#   than the image, and differ everywhere.
 
-# %% mystnb={"figure": {"name": "refiner-windows", "caption": "The weights of the tiles along the picture's width, after division by their sum. At the picture's own ends nothing is taken back."}, "image": {"alt": "Curves that rise from 0 to 1 and fall again, each where its neighbour does the opposite.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "refiner-windows", "caption": "The weights of the tiles along the image's width, after division by their sum. At the image's own ends nothing is taken back."}, "image": {"alt": "Curves that rise from 0 to 1 and fall again, each where its neighbour does the opposite.", "width": "100%"}}
 along = truth.shape[1]
 weights_along = np.zeros((len(cut(along)), along))
 for number, place in enumerate(cut(along)):
@@ -285,12 +285,12 @@ rows = [{"pixel": pixel, **{f"tile {number}": share for number, share in enumera
 show.curves(rows, "pixel", list(rows[0])[1:], ylabel="share of the result");
 
 # %% [markdown]
-# The test of it: the picture whole, in tiles that only touch, and in tiles that overlap. What differs from the whole?
+# The test of it: the image whole, in tiles that only touch, and in tiles that overlap. What differs from the whole?
 
 # %%
 def whole_and_tiles(alpha):
-    """One pass over a matte at the picture's size: whole, in touching tiles, in overlapping ones."""
-    work = lambda rows, columns: refiner.refine_tile(picture[rows, columns], alpha[rows, columns])
+    """One pass over a matte at the image's size: whole, in touching tiles, in overlapping ones."""
+    work = lambda rows, columns: refiner.refine_tile(image[rows, columns], alpha[rows, columns])
     touching = np.zeros_like(alpha)
     for row in range(0, alpha.shape[0], tile):
         for column in range(0, alpha.shape[1], tile):
@@ -301,17 +301,17 @@ def whole_and_tiles(alpha):
 
 whole, touching, overlapping = whole_and_tiles(enlarged)
 
-# %% mystnb={"figure": {"name": "refiner-seams", "caption": "How far the two are from the picture refined whole, yellow is a tenth and more. Touching tiles differ where their borders cross the outline, the bright specks; with overlap they are gone."}, "image": {"alt": "Two dark maps over the picture. In the left one a few bright specks on the outline, some of them cut straight; the right one is dark.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "refiner-seams", "caption": "How far the two are from the image refined whole, yellow is a tenth and more. Touching tiles differ where their borders cross the outline, the bright specks; with overlap they are gone."}, "image": {"alt": "Two dark maps over the image. In the left one a few bright specks on the outline, some of them cut straight; the right one is dark.", "width": "100%"}}
 apart = [np.abs(one - whole) for one in (touching, overlapping)]
-show.grid([show.heat(one, picture, 0, 0.1) for one in apart],
+show.grid([show.heat(one, image, 0, 0.1) for one in apart],
           [f"{name}: mean {one[weight > 0].mean():.5f} where the matte is in question" for name, one in zip(("touching", "overlapping"), apart)]);
 
 # %%
 show.source(tiles.run)
 
 # %% [markdown]
-# A picture's size costs memory for a few maps and nothing else: `run` holds two, the network one tile. `benchmarks/refiner.py --large` refines a
-# picture of 40 million pixels in a process of its own and prints the memory that it held.
+# An image's size costs memory for a few maps and nothing else: `run` holds two, the network one tile. `benchmarks/refiner.py --large` refines a
+# image of 40 million pixels in a process of its own and prints the memory that it held.
 #
 # ## Does it help?
 #
@@ -342,15 +342,15 @@ show.table([{"ours, tiny data set, 0.08 megapixels": f"{text}, {split_name}", "m
 # %%
 assert count(fourth) - count(published) == 64 * 7 * 7 and count(published) == 38_965_060, "it is P3M's network"
 fresh = Refiner.from_profile(profiles.load("tiny")).eval()
-assert np.abs(fresh.refine(picture, enlarged) - images.resize(images.resize(enlarged, own_size(enlarged)), truth.shape)).mean() < 0.01, "an untrained one changes next to nothing"
+assert np.abs(fresh.refine(image, enlarged) - images.resize(images.resize(enlarged, own_size(enlarged)), truth.shape)).mean() < 0.01, "an untrained one changes next to nothing"
 assert steps((960, 1280), (128, 128)) == [(240, 320), (480, 640), (960, 1280)]
 
 # %%
 rough = images.resize(images.resize(truth, (96, 128)), truth.shape)
-sharpened = refiner.refine(picture, rough)
-assert metrics.sad_in_band(sharpened, truth) < 0.9 * metrics.sad_in_band(rough, truth), "edges return to where the picture has them"
-shuffled = refiner.refine(picture[::-1].copy(), rough)
-assert metrics.sad_in_band(shuffled, truth) > metrics.sad_in_band(sharpened, truth), "and it is the picture that decides"
+sharpened = refiner.refine(image, rough)
+assert metrics.sad_in_band(sharpened, truth) < 0.9 * metrics.sad_in_band(rough, truth), "edges return to where the image has them"
+shuffled = refiner.refine(image[::-1].copy(), rough)
+assert metrics.sad_in_band(shuffled, truth) > metrics.sad_in_band(sharpened, truth), "and it is the image that decides"
 
 # %%
 assert np.allclose(shares.sum(axis=0), 1)
@@ -360,15 +360,15 @@ border = [place.start for place in cut(along)[1:]] + [place.stop for place in cu
 jump = np.abs(np.diff(overlapping - whole, axis=1))  # what tiles add to the change from a pixel to the next
 assert jump[:, np.array(border) - 1].mean() <= jump.mean() + 1e-5, "and none of what is left stands along a border"
 far = weight == 0
-assert (refiner.refine(picture, enlarged)[far] - enlarged[far] == 0).mean() > 0.95, "far from every edge the matte is left alone"
+assert (refiner.refine(image, enlarged)[far] - enlarged[far] == 0).mean() > 0.95, "far from every edge the matte is left alone"
 
 # %% [markdown]
 # ## Summary
 #
-# * A refiner takes the picture and a coarse matte, and gives a matte at the picture's size. It corrects edges, not choices.
+# * A refiner takes the image and a coarse matte, and gives a matte at the image's size. It corrects edges, not choices.
 # * P3M's network keeps the indices of each max pool and puts values back there; TFI, sBFI and dBFI carry features between its parts.
 # * Ours begins at the coarse alpha and learns corrections, from the degraded truth and from CLIPMat's own mattes.
-# * Large pictures are refined in steps of twice the size, only in tiles that hold an edge.
+# * Large images are refined in steps of twice the size, only in tiles that hold an edge.
 # * Overlap, smooth weights and a grid of 32 pixels: no seam is seen.
 #
 # Next: [](03g_baselines). The code: `rimlib.clipmat.refiner`, `rimlib.clipmat.p3m`, `rimlib.matting.pyramid`, `rimlib.matting.tiles`,
@@ -382,7 +382,7 @@ assert (refiner.refine(picture, enlarged)[far] - enlarged[far] == 0).mean() > 0.
 #
 # :::{dropdown} Answer
 # In our scene the mean difference from the whole, where the matte is in question, grows from 0.00005 to 0.0017, more than thirty-fold. At 5 pixels
-# all five halvings pool other pixels together than in the whole picture, the first one included. Shifts by 16, 8 and 4 pixels, which
+# all five halvings pool other pixels together than in the whole image, the first one included. Shifts by 16, 8 and 4 pixels, which
 # leave the first halvings as they were, make it only three to five times as large.
 # :::
 #
@@ -400,11 +400,11 @@ assert (refiner.refine(picture, enlarged)[far] - enlarged[far] == 0).mean() > 0.
 # size. What the refiner did not find the first time it does not find now, and its own small errors add up.
 # :::
 #
-# 4. How much does the picture help? Shrink the truth to 128 pixels and refine it with the picture, a grey copy, a uniform grey, and the
-#    picture mirrored.
+# 4. How much does the image help? Shrink the truth to 128 pixels and refine it with the image, a grey copy, a uniform grey, and the
+#    image mirrored.
 #
 # :::{dropdown} Answer
-# Enlarged alone it has a SAD of 1.84. With the picture it becomes 0.91, with the grey copy 0.86: here light alone shows where the edge is.
-# With uniform grey it is still 1.27, for most edges that are blurred now were steps before. With the mirrored picture, 3.90: edges that are
+# Enlarged alone it has a SAD of 1.84. With the image it becomes 0.91, with the grey copy 0.86: here light alone shows where the edge is.
+# With uniform grey it is still 1.27, for most edges that are blurred now were steps before. With the mirrored image, 3.90: edges that are
 # not there mislead it.
 # :::

@@ -7,10 +7,10 @@
 # ---
 
 # %% [markdown]
-# # Rivals: other roads from a sentence to a matte
+# # Baselines: other ways from a sentence to a matte
 #
-# Nobody had built a network for this task before CLIPMat, so the paper borrows two from its neighbours; today one would rather put three
-# public networks in a row. This chapter opens all of them, counts what they cost, and says what they cannot do.
+# No network was built for this task before CLIPMat, so the paper borrows two from its neighbours; today one would rather put three
+# public networks in a row. This chapter opens all of them, counts what they cost, and shows what they cannot do.
 #
 # :::{admonition} Before you run this
 # | | |
@@ -18,7 +18,7 @@
 # | Device | any processor; no accelerator is used |
 # | Memory | 2 GB |
 # | Minutes | about 1, on one core |
-# | Inputs | the shipped photographs, the shipped CLIP and CLIPMat, the records and pictures of two training runs in `results/` |
+# | Inputs | the shipped photographs, the shipped CLIP and CLIPMat, the records and images of two training runs in `results/` |
 # | Outputs | none, only what you see |
 # :::
 #
@@ -59,18 +59,18 @@ seen = example(scene, split)
 sentences = [four[0] for four in seen.expressions]
 side = 128  # of the square that the small networks see
 square = images.resize(seen.image, (side, side))
-picture = torch.from_numpy(square).permute(2, 0, 1)[None].float() / 255  # (1, 3, S, S)
+image = torch.from_numpy(square).permute(2, 0, 1)[None].float() / 255  # (1, 3, S, S)
 truths = torch.from_numpy(np.stack([images.resize(matte, (side, side)) for matte in seen.mattes]))[:, None]  # (n, 1, S, S)
-index = torch.zeros(len(sentences), dtype=torch.int64)  # all sentences are about the one picture
+index = torch.zeros(len(sentences), dtype=torch.int64)  # all sentences are about the one image
 
 # %% [markdown]
-# ## One question, three answers
+# ## One sentence, three mattes
 #
 # First what comes out: the same scenes and sentences, to small versions of CLIPMat and of the paper's two baselines. The baselines are from recorded
 # training runs, whose scores stand further below; CLIPMat is the shipped one, which was trained for longer. `book/figures/baselines.py` drew the
 # picture.
 
-# %% mystnb={"figure": {"name": "baselines-answers", "caption": "Four scenes that training has not seen, the lowest of photographs that it has not seen either. From left: picture and sentence, the truth, CLIPMat, CLIPSeg, MDETR, each in size tiny."}, "image": {"alt": "Four rows of five pictures. CLIPMat's mattes have sharp outlines of the right thing; CLIPSeg's are grey clouds about the right place; MDETR's have outlines of every thing in the picture at once.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "baselines-answers", "caption": "Four scenes that training has not seen, the lowest of photographs that it has not seen either. From left: image and sentence, the truth, CLIPMat, CLIPSeg, MDETR, each in size tiny."}, "image": {"alt": "Four rows of five pictures. CLIPMat's mattes have sharp outlines of the right thing; CLIPSeg's are grey clouds about the right place; MDETR's have outlines of every thing in the image at once.", "width": "100%"}}
 answers = images.read_image(results / "figures" / "baselines.png")
 figure, axis = plt.subplots(figsize=(show.WIDTH, show.WIDTH * answers.shape[0] / answers.shape[1]))
 axis.imshow(answers)
@@ -81,7 +81,7 @@ figure.tight_layout(pad=0)
 # CLIPSeg has found the place and no outline. MDETR has found the outlines of things, but of all of them: it has not learnt yet which one is meant.
 # Why each fails in its own way is what the next sections are about.
 #
-# All methods sit behind one interface, ours among them: a picture and sentences go in, mattes of the picture's own size come out.
+# All methods sit behind one interface, ours among them: an image and sentences go in, mattes of the image's own size come out.
 
 # %%
 show.source(baselines.get)
@@ -97,13 +97,13 @@ for name in baselines.METHODS:
 show.table(rows, digits=2)
 
 # %% [markdown]
-# With random weights that proves only that each road can be walked to its end. In size `paper` the same names load public weights where a network
-# is there, and say what to do where none is.
+# With random weights that shows only that each method runs. In size `paper` the same names load public weights where a network
+# is there, and otherwise name what to do.
 #
 # ## CLIPSeg: a few channels on frozen towers
 #
-# CLIPSeg {cite:p}`clipseg` leaves CLIP as it is. It takes what three of the image tower's blocks say of each patch, squeezes that to $D = 64$
-# channels, and runs it through three small transformer blocks. The sentence comes in at one place only. Its embedding $t$ (one vector, CLIP's own)
+# CLIPSeg {cite:p}`clipseg` leaves CLIP as it is. It takes the tokens of three of the image tower's blocks, projects them to $D = 64$
+# channels, and runs them through three small transformer blocks. The sentence comes in at one place only. Its embedding $t$ (one vector, CLIP's own)
 # gives two numbers for each channel, a factor and a shift. Such a layer is called FiLM {cite:p}`film`:
 #
 # $$
@@ -120,7 +120,7 @@ torch.manual_seed(seed)
 clipseg = baselines.get("clipseg", "tiny", "clip")
 tokens = clipseg.tokenizer(sentences)
 with torch.no_grad():
-    states = clipseg.net.clip.vision_model(pixel_values=normalise(picture), output_hidden_states=True).hidden_states
+    states = clipseg.net.clip.vision_model(pixel_values=normalise(image), output_hidden_states=True).hidden_states
     activations = [states[block + 1][index] for block in clipseg.net.extract_layers]  # three of (n, 1+N, D_v)
     words = clipseg.net.get_conditional_embeddings(batch_size=len(tokens), input_ids=tokens)  # (n, E)
 decoder = clipseg.net.decoder
@@ -151,7 +151,7 @@ print(f"cross-entropy {clipseg_losses[0]:.2f} → {clipseg_losses[-1]:.3f} on on
 # It has learnt this one scene by heart. That is no achievement, but now its channels mean something and can be looked at. Places with like channels
 # have like colours here. In the first column stands $R_1 a_9$, the same for every sentence; each column to the right is one step on.
 
-# %% mystnb={"figure": {"name": "baselines-film", "caption": "What the decoder holds for three sentences about one picture. Before FiLM all rows are the same; after it, each sentence has its own map, and three blocks make a matte of it."}, "image": {"alt": "Three rows, one for a sentence each. The first coarse colour map is the same in all rows; the next ones differ by row; the last column shows a soft matte of the thing that the sentence names.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "baselines-film", "caption": "What the decoder holds for three sentences about one image. Before FiLM all rows are the same; after it, each sentence has its own map, and three blocks make a matte of it."}, "image": {"alt": "Three rows, one for a sentence each. The first coarse colour map is the same in all rows; the next ones differ by row; the last column shows a soft matte of the thing that the sentence names.", "width": "100%"}}
 with torch.no_grad():
     stages = [decoder.reduces[0](activations[-1])]
     stages.append(decoder.film_mul(words)[:, None] * stages[0] + decoder.film_add(words)[:, None])  # FiLM
@@ -165,22 +165,22 @@ show.grid([square if row == 0 and column == 0 else cell for row, line in enumera
           [title for sentence in sentences for title in (f"“{sentence}”", "before FiLM", "after FiLM", "block 1", "block 2", "block 3", "matte")], columns=7);
 
 # %% [markdown]
-# Two things follow from this design. Words can only turn channels up and down, for the whole picture alike: that a thing is *left of* another one
+# Two things follow from this design. Words can only turn channels up and down, for the whole image alike: that a thing is *left of* another one
 # has to be in the one vector $t$ already. And a patch of 16 × 16 pixels becomes an outline by a small stack of transposed convolutions that never
-# see the picture itself: hair cannot come out of that.
+# see the image itself: hair cannot come out of that.
 
 # %%
 show.source(clipseg.forward_tokens)
 
 # %% [markdown]
-# ## MDETR: a hundred guesses, one of them right
+# ## MDETR: a hundred predictions, one of them right
 #
-# MDETR {cite:p}`mdetr` comes from detection. A ResNet {cite:p}`resnet` makes tokens of the picture, RoBERTa {cite:p}`roberta` makes tokens of the
+# MDETR {cite:p}`mdetr` comes from detection. A ResNet {cite:p}`resnet` makes tokens of the image, RoBERTa {cite:p}`roberta` makes tokens of the
 # sentence, and one transformer encoder reads both in one row, so that from its first layer on every word sees every place. Then come **queries**:
-# vectors that are learnt and belong to no picture. In the decoder each one looks around and makes a guess, as in DETR {cite:p}`detr`: a box $b_q$,
+# vectors that are learnt and belong to no image. In the decoder each one attends to all tokens and gives a prediction, as in DETR {cite:p}`detr`: a box $b_q$,
 # and a distribution $p_q$ over the words of the sentence and "nothing".
 #
-# Which query is to answer for the thing that the sentence names? The one that suits it best already. With truth box $b$, and $T$ the words
+# Which query is to predict the thing that the sentence names? The one that fits it best already. With truth box $b$, and $T$ the words
 # that name the thing,
 #
 # $$
@@ -193,8 +193,8 @@ show.source(clipseg.forward_tokens)
 show.source(matching.costs)
 
 # %% [markdown]
-# The mask comes last. Where a query's attention heads look is a map for each head; these maps go beside the picture's features through a stack
-# of convolutions called `smallconv`, up to a quarter of the picture's sides. "We choose the prediction mask with the highest probability as the final
+# The mask comes last. Where a query's attention heads look is a map for each head; these maps go beside the image's features through a stack
+# of convolutions called `smallconv`, up to a quarter of the image's sides. "We choose the prediction mask with the highest probability as the final
 # output" (S4.1): of the query for which "nothing" is least probable.
 
 # %%
@@ -211,20 +211,20 @@ boxes, present = matching.boxes_of(truths)  # (n, 4): centre, width, height
 
 def detection_loss(found):
     """Tokens and boxes of the last layer."""
-    logits, guesses = found.logits[-1], found.boxes[-1]
-    parts = matching.set_losses(logits, guesses, found.tokens, boxes, *matching.match(logits, guesses, found.tokens, boxes, present))
+    logits, predicted = found.logits[-1], found.boxes[-1]
+    parts = matching.set_losses(logits, predicted, found.tokens, boxes, *matching.match(logits, predicted, found.tokens, boxes, present))
     return sum(matching.WEIGHTS[name] * value for name, value in parts.items())
 
 
-box_losses = learn(lambda: mdetr(picture, sentences, index), detection_loss, mdetr.trainable_parameters(), detection_steps, 1e-3)
+box_losses = learn(lambda: mdetr(image, sentences, index), detection_loss, mdetr.trainable_parameters(), detection_steps, 1e-3)
 with torch.no_grad():
-    found = mdetr.eval()(picture, sentences, index)
+    found = mdetr.eval()(image, sentences, index)
 chosen = matching.match(found.logits[-1], found.boxes[-1], found.tokens, boxes, present)
 head = [*mdetr.attention_map.parameters(), *mdetr.mask_head.parameters()]
 mask_losses = learn(lambda: mdetr.masks(found, *chosen), lambda masks: sum(matching.mask_losses(masks, truths).values()), head, mask_steps, 3e-3)
 print(f"boxes {box_losses[0]:.1f} → {box_losses[-1]:.1f}, masks {mask_losses[0]:.2f} → {mask_losses[-1]:.2f}")
 
-# %% mystnb={"figure": {"name": "baselines-queries", "caption": "MDETR's ten queries for each sentence. Above: their boxes, the most probable one thick with its probability of being what is meant. Below left: where that query's heads look; right: its mask."}, "image": {"alt": "For each of three sentences a picture with ten boxes, one of them thick around the thing that is named, and below it a coarse attention map and a mask.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "baselines-queries", "caption": "MDETR's ten queries for each sentence. Above: their boxes, the most probable one thick with its probability of being what is meant. Below left: where that query's heads look; right: its mask."}, "image": {"alt": "For each of three sentences an image with ten boxes, one of them thick around the thing that is named, and below it a coarse attention map and a mask.", "width": "100%"}}
 with torch.no_grad():
     looks = mdetr.attention_map(found.states, found.memory)  # (n, Q, heads, N)
     alphas = mdetr.masks(found, torch.arange(len(sentences)), found.probabilities.argmax(dim=1)).sigmoid()[:, 0].numpy()
@@ -248,7 +248,7 @@ for row, sentence in enumerate(sentences):
 figure.tight_layout(pad=0.4)
 
 # %% [markdown]
-# The queries compete, and one wins. The price is the mask: it is made of features at a quarter of the picture's sides, by a head that is an appendix
+# The queries compete, and one wins. The price is the mask: it is made of features at a quarter of the image's sides, by a head that is an appendix
 # of a detector. Where its heads look need not be where the thing is; the convolutions behind them were free to take any sign for "this one".
 #
 # ## The pipeline: box, mask, trimap, matte
@@ -268,18 +268,18 @@ class Oracles(Grounded):
         super().__init__((torch.nn.Identity(), None), (torch.nn.Identity(), None), self.fill, band=band)
         self.known = dict(zip((four[0] for four in known.expressions), known.mattes))
 
-    def detect(self, picture, sentence):
+    def detect(self, image, sentence):
         self.true = self.known[sentence]
         (y,), (x,) = (np.nonzero((self.true > 0.1).any(axis=axis)) for axis in (1, 0))
         return np.array([x[0], y[0], x[-1] + 1, y[-1] + 1]), 1.0
 
-    def encode(self, picture):
+    def encode(self, image):
         return None
 
     def segment(self, features, box):
         return self.true > 0.5
 
-    def fill(self, picture, trimap):
+    def fill(self, image, trimap):
         return np.where(trimap == 128, self.true, (trimap == 255).astype(np.float32))
 
 
@@ -299,7 +299,7 @@ for row, (known, number) in enumerate(cases):
     figure.axes[5 * row].add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=show.PALETTE[1], linewidth=2))
 
 # %% [markdown]
-# The trimap is made of the mask alone. Its ellipse is as wide as a share of the picture's longer side (the band), so that a picture of another size
+# The trimap is made of the mask alone. Its ellipse is as wide as a share of the image's longer side (the band), so that an image of another size
 # gets the same trimap; what the ellipse touches of the edge is unknown, on both sides.
 
 # %%
@@ -309,7 +309,7 @@ show.source(vitmatte.automatic_trimap)
 # How wide should the band be? Outside of it the mask has the last word. So the error that is left with perfect parts, as a share of an empty
 # matte's, is what the mask *cannot* hold:
 
-# %% mystnb={"figure": {"name": "baselines-band", "caption": "What the pipeline misses with perfect parts, by the width of the unknown band (left), and how much of the picture the matting network then has to guess (right). Dotted: the band in use."}, "image": {"alt": "Two line charts over the band's width. At the left the errors of a dog, a person and a parachute are near nothing from the start, those of smoke, a firework and lightning fall slowly. At the right the unknown share of the picture grows steadily.", "width": "95%"}}
+# %% mystnb={"figure": {"name": "baselines-band", "caption": "What the pipeline misses with perfect parts, by the width of the unknown band (left), and how much of the image the matting network then has to fill (right). Dotted: the band in use."}, "image": {"alt": "Two line charts over the band's width. At the left the errors of a dog, a person and a parachute are near nothing from the start, those of smoke, a firework and lightning fall slowly. At the right the unknown share of the image grows steadily.", "width": "95%"}}
 bands = np.array([0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2])
 subjects = [*((seen, number) for number in range(len(seen.mattes))), (example(164), 1), (example(21), 1), (flash, 2)]
 missed, unknown = np.zeros((2, len(subjects), len(bands)))
@@ -319,7 +319,7 @@ for row, (known, number) in enumerate(subjects):
         missed[row, column] = np.abs(Oracles(known, band).mattes(known.image, [known.expressions[number][0]])[0] - true).sum() / true.sum()
         unknown[row, column] = (vitmatte.automatic_trimap(true > 0.5, band) == 128).mean()
 figure, axes = plt.subplots(1, 2, figsize=(show.WIDTH * 0.95, 2.8))
-for axis, values, label in zip(axes, (missed, unknown), ("SAD / SAD of an empty matte (%)", "of the picture unknown (%)")):
+for axis, values, label in zip(axes, (missed, unknown), ("SAD / SAD of an empty matte (%)", "of the image unknown (%)")):
     for row, (known, number) in enumerate(subjects):
         axis.plot(100 * bands, 100 * values[row], color=show.PALETTE[row], label=known.keywords[number])
     axis.axvline(100 * vitmatte.BAND, color="black", linestyle=":", linewidth=1)
@@ -329,13 +329,13 @@ axes[0].legend(frameon=False, fontsize=8)
 figure.tight_layout()
 
 # %% [markdown]
-# For fur and cloth a narrow band is enough. A thing that glows or drifts has no edge, and its mask says next to nothing of where it ends: a band
-# that is wide enough for it leaves a fifth of the picture to guess, of every other picture too. CLIPMat makes a trimap as well, but it is taught
+# For fur and cloth a narrow band is enough. A thing that glows or drifts has no edge, and its mask holds next to nothing of where it ends: a band
+# that is wide enough for it leaves a fifth of the image unknown, of every other image too. CLIPMat makes a trimap as well, but it is taught
 # which *regions* are soft, instead of widening an edge.
 #
 # ## What they need, and what they cost
 #
-# Counted by running the networks of the paper's sizes without values, on a picture of 512 × 512 and a sentence of 22 tokens. CLIPMat is counted as
+# Counted by running the networks of the paper's sizes without values, on an image of 512 × 512 and a sentence of 22 tokens. CLIPMat is counted as
 # Table 11 writes it.
 
 # %%
@@ -361,7 +361,7 @@ show.table([{"method": name, "needs boxes": boxes_, "words come in by": words_, 
 # This is not yet a comparison. The rows below are single runs in size tiny, scored on the same new scenes, but they differ in more than the
 # method: in the number of steps and in the start. CLIPMat's is the shipped model, from the run that made it. The tiny CLIPSeg stands on the same small CLIP, frozen. The
 # tiny MDETR starts from nothing at all, for its towers have no small pretrained version. Each has one seed. (The machine was shared with other work, so
-# minutes say less than steps.)
+# minutes mean less than steps.)
 
 # %%
 record_of = {"CLIPMat": "train-tiny-long", "CLIPSeg": "baseline-clipseg-tiny", "MDETR": "baseline-mdetr-tiny"}
@@ -379,7 +379,7 @@ show.table([{"tiny: 128 px, scenes of 240 × 320": name, "scored on": what, "mat
 
 # %% [markdown]
 # *Localised* is the share of mattes whose IoU with the truth is above a half; *chance* is a perfect matte of a random thing of the scene. *SAD /
-# empty* above 1 is worse than an empty matte: both baselines are, in every row, and both localise less than a guess. So they have failed to learn the
+# empty* above 1 is worse than an empty matte: both baselines are, in every row, and both localise less than chance. So they have failed to learn the
 # task in these runs, and nothing follows about the methods. A comparison needs the same data and as many steps for all, several seeds, and baselines
 # that work.
 #
@@ -405,9 +405,9 @@ with torch.no_grad():
     for layer, bias in ((decoder.film_mul, 1.0), (decoder.film_add, 0.0)):
         layer.weight.zero_()
         layer.bias.fill_(bias)
-    deaf = decode(words).alpha
+    without = decode(words).alpha
     decoder.load_state_dict(kept)
-    assert (deaf - deaf[:1]).abs().max() < 1e-6 < (learnt.alpha - learnt.alpha[:1]).abs().max(), "without FiLM nobody hears the sentence"
+    assert (without - without[:1]).abs().max() < 1e-6 < (learnt.alpha - learnt.alpha[:1]).abs().max(), "without FiLM the matte does not depend on the sentence"
 torch.manual_seed(seed)
 fresh = baselines.get("clipseg", "tiny", "clip").net.clip.state_dict()
 assert all(torch.equal(value, fresh[name]) for name, value in clipseg.net.clip.state_dict().items()), "the towers have not moved"
@@ -421,50 +421,50 @@ assert np.diag(likeness).mean() > 0.2 and np.diag(likeness).mean() > 2 * others.
 
 # %% tags=["check"]
 with torch.no_grad():
-    again = mdetr(picture, sentences, index)
+    again = mdetr(image, sentences, index)
     every = torch.cat([mdetr.masks(again, torch.arange(len(sentences)), torch.full((len(sentences),), query)).sigmoid() for query in range(10)], dim=1)
     likely = 1 - again.logits[-1].softmax(dim=-1)[..., -1]
     for row in range(len(sentences)):
         assert (again.alpha[row, 0] - every[row, likely[row].argmax()]).abs().max() < 1e-5
-    assert again.boxes[-1].min() >= 0 and again.boxes[-1].max() <= 1, "boxes are shares of the picture"
+    assert again.boxes[-1].min() >= 0 and again.boxes[-1].max() <= 1, "boxes are shares of the image"
 prices = np.random.default_rng(seed).normal(size=(5, 3))
 least = min(sum(prices[query, thing] for thing, query in enumerate(queries)) for queries in itertools.permutations(range(5), 3))
 pairs_of = matching.assign(prices)
 assert abs(prices[pairs_of].sum() - least) < 1e-9, "Hungarian matching and brute force agree"
 
 # %% [markdown]
-# The automatic trimap is unknown along the whole edge of the mask and nowhere far from it, and it does not depend on the size of the picture.
+# The automatic trimap is unknown along the whole edge of the mask and nowhere far from it, and it does not depend on the size of the image.
 
 # %% tags=["check"]
 mask = seen.mattes[0] > 0.5
 trimap = vitmatte.automatic_trimap(mask)
-assert (mask[trimap == 255]).all() and not mask[trimap == 0].any(), "what is sure is what the mask says"
+assert (mask[trimap == 255]).all() and not mask[trimap == 0].any(), "what is sure is as in the mask"
 edge = (mask[1:, 1:] != mask[:-1, 1:]) | (mask[1:, 1:] != mask[1:, :-1])
 assert (trimap[1:, 1:][edge] == 128).all(), "all of the edge is unknown"
 large = np.kron(mask, np.ones((3, 3), bool))
-assert (vitmatte.automatic_trimap(large)[1::3, 1::3] == trimap).mean() > 0.98, "a picture three times as large has the same trimap"
-assert np.diff(missed, axis=1).max() < 1e-6 and np.diff(unknown, axis=1).min() > -1e-6, "a wider band misses less, and leaves more to guess"
+assert (vitmatte.automatic_trimap(large)[1::3, 1::3] == trimap).mean() > 0.98, "an image three times as large has the same trimap"
+assert np.diff(missed, axis=1).max() < 1e-6 and np.diff(unknown, axis=1).min() > -1e-6, "a wider band misses less, and leaves more unknown"
 
 # %% [markdown]
 # ## Summary
 #
-# * All methods take a picture and sentences and give mattes; `baselines.get(name)` makes one.
-# * CLIPSeg hears the sentence as one vector that turns channels up and down. Its towers are frozen, its decoder is small, its outlines are soft.
-# * MDETR lets many queries guess and takes the most probable one. It needs boxes to learn from, and gives a mask.
-# * The pipeline needs no training and has no answer where a thing has no edge: its error there is the mask's, and no matting network can mend it.
+# * All methods take an image and sentences and give mattes; `baselines.get(name)` makes one.
+# * CLIPSeg is conditioned on the sentence by one vector that turns channels up and down. Its towers are frozen, its decoder is small, its outlines are soft.
+# * MDETR has many queries predict and takes the most probable one. It needs boxes to learn from, and gives a mask.
+# * The pipeline needs no training and has no answer where a thing has no edge: its error there is the mask's, and no matting network can correct it.
 # * The tiny baselines of this book are worse than empty mattes: no comparison yet.
-# * In the paper both baselines have more error than CLIPMat in every column, and on real pictures the order of the two turns round.
+# * In the paper both baselines have more error than CLIPMat in every column, and on real images the order of the two turns round.
 #
 # Next: [](04_train) trains CLIPMat. The code: `rimlib.baselines`, `rimlib.training.baselines`, `rimlib.evaluation.evaluate`.
 
 # %% [markdown]
 # ## Exercises
 #
-# 1. CLIPSeg's answer for two sentences differs only through $\gamma$ and $\beta$. Could it give "the left one" and "the right one" of two identical dogs?
+# 1. CLIPSeg's output for two sentences differs only through $\gamma$ and $\beta$. Could it give "the left one" and "the right one" of two identical dogs?
 #
 # :::{dropdown} Answer
-# Yes, if the features know where they are. CLIP's patches carry embeddings of their positions, so some channels tell left from right, and $\gamma$
-# can turn those up. "Left of the cat" is another matter: where the cat is differs by picture, and the same $\gamma$ goes to all pictures. The
+# Yes, if the features hold where they are. CLIP's patches carry embeddings of their positions, so some channels differ from left to right, and $\gamma$
+# can turn those up. "Left of the cat" is another matter: where the cat is differs by image, and the same $\gamma$ goes to all images. The
 # blocks after FiLM would have to find the cat and look left of it.
 # :::
 #
@@ -474,20 +474,20 @@ assert np.diff(missed, axis=1).max() < 1e-6 and np.diff(unknown, axis=1).min() >
 # :::{dropdown} Answer
 # For this it would: the boxes are learnt as fast as with ten. The query sees the sentence, so it can be another thing for each. The hundred come from
 # MDETR's own task, where a caption names many things and each needs a query of its own; the matching decides which, and queries come to specialise
-# in places and sizes. What one query cannot give is a choice: with several, the most probable guess is taken, and the others may be wrong.
+# in places and sizes. What one query cannot give is a choice: with several, the most probable prediction is taken, and the others may be wrong.
 # :::
 #
-# 3. A sentence fits nothing in the picture. What does each method say, untrained for such sentences?
+# 3. A sentence fits nothing in the image. What does each method give, untrained for such sentences?
 #
 # :::{dropdown} Answer
-# CLIPSeg may say that no pixel is above a half. MDETR has the word for it, "nothing", and a probability of it for each query. Grounding DINO's best
+# CLIPSeg may give no pixel above a half. MDETR has a class for it, "nothing", and a probability of it for each query. Grounding DINO's best
 # box has a score, and below `grounded.THRESHOLD` the pipeline gives an empty matte. CLIPMat as the paper has it always finds something; ours is
 # trained on such sentences besides.
 # :::
 #
-# 4. The paper's refiner (Table 6) brings CLIPSeg's keyword SAD from 17.75 to 12.17 and CLIPMat's from 9.91 to 9.13. What does that say about where their errors are?
+# 4. The paper's refiner (Table 6) brings CLIPSeg's keyword SAD from 17.75 to 12.17 and CLIPMat's from 9.91 to 9.13. What follows about where their errors are?
 #
 # :::{dropdown} Answer
-# A refiner mends edges and cannot move a matte to another thing. It takes 31 % off CLIPSeg's error and 8 % off CLIPMat's: so at least that much of
+# A refiner corrects edges and cannot move a matte to another thing. It takes 31 % off CLIPSeg's error and 8 % off CLIPMat's: so at least that much of
 # each is edges. For expressions it takes 7 % and 3 %: there the wrong thing is the error, and no refiner helps.
 # :::

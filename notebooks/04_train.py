@@ -28,7 +28,7 @@
 # - **Memory:** 3 GB with `tiny`.
 # - **Minutes:** about 16 with `tiny` on two cores, of which 11.5 are training; 3 with `quick`.
 # - **Inputs:** the shipped pool of cut-outs, the shipped small CLIP.
-# - **Outputs:** a data set under `data/`, a checkpoint, a run record and pictures of mattes under `runs/`.
+# - **Outputs:** a data set under `data/`, a checkpoint, a run record and images of mattes under `runs/`.
 # - **In the paper:** Sec. 5.1 and supplement Sec. 4.1.
 # :::
 
@@ -116,7 +116,7 @@ show.grid(
 # %% [markdown]
 # ## Training
 #
-# A step encodes several pictures once and asks two sentences of each, keywords and expressions mixed.
+# A step encodes several images once and takes two sentences for each, keywords and expressions mixed.
 # As in the paper, the image encoder, the text encoder and the new parts have learning rates of their own.
 # Unlike in the paper, whose rates are fixed, ours rise over the first steps and then fall by a cosine, and the weights that are kept are a
 # running average of the last steps.
@@ -244,7 +244,7 @@ show.curves(smooth, "step", parts, ylabel="loss");
 # %% [markdown]
 # ## Scores
 #
-# Errors are those of the paper, over the whole picture at its own size. `SAD / empty` compares with an empty matte: 1 is as bad as saying nothing.
+# Errors are those of the paper, over the whole image at its own size. `SAD / empty` compares with an empty matte: 1 is as bad as an empty matte.
 # A matte is *localised* if it covers the right entity with an IoU above one half. *Chance* is how often a perfect matte of a random entity of the scene would be right.
 
 # %%
@@ -301,29 +301,29 @@ show.table(
 #
 # By the model that is shown.
 
-# %% mystnb={"figure": {"caption": "New scenes: the picture, the true matte, the model's trimap and its matte, with the sentence that was asked.", "name": "fig-train-mattes"}, "image": {"alt": "Four rows of four pictures: a composed photograph, its true matte, the model's trimap in three grey levels, and the model's matte.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "New scenes: the image, the true matte, the model's trimap and its matte, with the sentence.", "name": "fig-train-mattes"}, "image": {"alt": "Four rows of four pictures: a composed photograph, its true matte, the model's trimap in three grey levels, and the model's matte.", "width": "100%"}}
 from rimlib.prediction.predictor import MattingPredictor
 
-predictor, pictures, titles = MattingPredictor(model, threshold=0), [], []
+predictor, panels, titles = MattingPredictor(model, threshold=0), [], []
 for image in splits["seen"].image_names[:: max(1, len(splits["seen"].image_names) // 4)][:4]:
     target = splits["seen"].targets_of(image)[-1]
     predictor.set_image(splits["seen"].image(image))
     found = predictor.predict(target.evaluated)
-    pictures += [
+    panels += [
         splits["seen"].image(image),
         splits["seen"].matte(target.mask_id),
         found.trimap / 255.0,
         found.alpha,
     ]
     titles += [target.evaluated, "truth", "trimap", f"matte, score {found.score:.2f}"]
-figure_mattes = np.array([found.max() for found in pictures[3::4]])
-figure = show.grid(pictures, titles, columns=4)
+figure_mattes = np.array([found.max() for found in panels[3::4]])
+figure = show.grid(panels, titles, columns=4)
 figure.savefig(run_folder / "mattes.png", dpi=110)
 
 # %% [markdown]
 # ## Check
 #
-# What must hold after any run, however short; and of the shipped model, that its record says more than that.
+# What must hold after any run, however short; and of the shipped model, that its record shows more than that.
 
 # %% tags=["check"]
 assert (run_folder / "clipmat.safetensors").stat().st_size > 100_000
@@ -346,7 +346,7 @@ if quick:
 # ## Summary
 #
 # - One command takes photographs through composition, sentences, training and scoring; each stage leaves files that the next one reads.
-# - Two sentences for each picture cost little more than one, since the picture is encoded once.
+# - Two sentences for each image cost little more than one, since the image is encoded once.
 # - Finding the right entity and drawing its edge are two abilities, so they are scored apart.
 
 # %% [markdown]
@@ -355,7 +355,7 @@ if quick:
 # 1. Train with `keyword_share: 0` in a profile of your own. Which of the two settings suffers, and by how much?
 #
 # :::{dropdown} Answer
-# Not measured here. A guess: the keyword setting, since a bare keyword then looks unlike anything that training has shown. Run it with two seeds
+# Not measured here. A conjecture: the keyword setting, since a bare keyword then looks unlike anything that training has shown. Run it with two seeds
 # before you believe it.
 # :::
 #

@@ -34,7 +34,7 @@
 profile: str = "tiny"  # settings of the run that is scored
 model: str = ""  # path of a checkpoint; empty means the shipped one
 data: str = ""  # folder of the data set; empty means data/ of the repository
-limit: int = 0  # score the first so many pictures; 0 means all
+limit: int = 0  # score the first so many images; 0 means all
 
 # %%
 from pathlib import Path
@@ -75,7 +75,7 @@ rows = {name: metrics.score(answer, true) for name, answer in answers.items()}
 show.grid(
     [reader.image(one.image_name), *answers.values()],
     [
-        "picture",
+        "image",
         *(f"{name}: SAD {row['sad']:.1f}, IoU {row['iou']:.2f}" for name, row in rows.items()),
     ],
 );
@@ -83,7 +83,7 @@ show.grid(
 # %% [markdown]
 # ## The shipped model
 #
-# *Known* entities appear in the training scenes, in other pictures; *never seen* ones do not, and their backgrounds do not either.
+# *Known* entities appear in the training scenes, in other images; *never seen* ones do not, and their backgrounds do not either.
 # Each expression row scores one fixed sentence of each entity, as the paper does.
 
 # %%
@@ -118,8 +118,8 @@ show.table(
 )
 
 # %% [markdown]
-# The paper's numbers for scale. They are of another data set (pictures of about 1.75 megapixels, where ours have 0.08) and of a model with 26 times the parameters,
-# so no row above can be held against a row below; MSE and MAD do not depend on the size of the picture, SAD does.
+# The paper's numbers for scale. They are of another data set (images of about 1.75 megapixels, where ours have 0.08) and of a model with 26 times the parameters,
+# so no row above can be held against a row below; MSE and MAD do not depend on the size of the image, SAD does.
 
 # %%
 show.table(
@@ -204,32 +204,32 @@ show.table(
 #
 # Rows are sorted by SAD against the empty matte's; these stand at a tenth, at the middle, at nine tenths and at the very end.
 
-# %% mystnb={"figure": {"caption": "Four places of the ranking, expression setting, known entities in new scenes. From left: the picture with the sentence, the truth, the trimap, the matte.", "name": "fig-ranking"}, "image": {"alt": "Four rows of four pictures, from a matte close to the truth in the first row to a wrong one in the last.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Four places of the ranking, expression setting, known entities in new scenes. From left: the image with the sentence, the truth, the trimap, the matte.", "name": "fig-ranking"}, "image": {"alt": "Four rows of four pictures, from a matte close to the truth in the first row to a wrong one in the last.", "width": "100%"}}
 from rimlib.prediction.predictor import MattingPredictor
 
 ranked = sorted(
     (row for row in runs["seen", "expression"]["rows"]),
     key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6),
 )
-predictor, pictures, titles = MattingPredictor(clipmat, threshold=0), [], []
+predictor, panels, titles = MattingPredictor(clipmat, threshold=0), [], []
 for share in (0.1, 0.5, 0.9, 1.0):
     row = ranked[min(len(ranked) - 1, int(share * len(ranked)))]
     predictor.set_image(reader.image(row["image"]))
     found = predictor.predict(row["sentence"])
-    pictures += [
+    panels += [
         reader.image(row["image"]),
         reader.matte(row["mask_id"]),
         found.trimap / 255.0,
         found.alpha,
     ]
     titles += [row["sentence"], "truth", "trimap", f"matte, SAD {row['sad']:.1f}"]
-show.grid(pictures, titles, columns=4);
+show.grid(panels, titles, columns=4);
 
 # %% [markdown]
 # ## Sentences that fit nothing
 #
-# Not every sentence has an answer in its picture. The engine writes such sentences on purpose (see {doc}`02b_expressions`), a tenth of those in training were of
-# this sort, and the right matte for them is an empty one. The model's score says how sure it is; a sentence below one half is rejected. The *true-positive rate* is the share of the true
+# Not every sentence has an answer in its image. The engine writes such sentences on purpose (see {doc}`02b_expressions`), a tenth of those in training were of
+# this sort, and the right matte for them is an empty one. The model's score is its confidence; a sentence below one half is rejected. The *true-positive rate* is the share of the true
 # sentences that are not, the *true-negative rate* that of the others that are. *AUC* is how often a
 # true sentence gets a higher score than one that fits nothing: 0.5 is a coin.
 
@@ -264,9 +264,9 @@ show.table(
 )
 
 # %% [markdown]
-# A *stranger* is not in the picture at all, nor is a *keyword* of this kind; an *attribute* is a wrong colour or garment on an entity that is there; a *relation* puts it on the wrong side.
+# A *stranger* is not in the image at all, nor is a *keyword* of this kind; an *attribute* is a wrong colour or garment on an entity that is there; a *relation* puts it on the wrong side.
 # Of known entities, the shipped model rejects 42 % of the sentences that fit nothing, but only 2 % of those that are wrong by their relation alone: it
-# finds the thing that is named, wherever it is said to be.
+# finds the thing that is named, whatever place the sentence gives.
 #
 # ## Real photographs
 #
@@ -292,21 +292,21 @@ show.table(
 )
 
 # %% [markdown]
-# The shipped model fails on photographs. It localises 2 of 35 mattes, where a guess among the entities would be right for 43 of 100, and its error is
+# The shipped model fails on photographs. It localises 2 of 35 mattes, where a random choice among the entities would be right for 43 of 100, and its error is
 # larger than that of empty mattes (1.08 times). On a photograph of your own, expect a wrong matte.
 
-# %% mystnb={"figure": {"caption": "Real photographs, the best and the worst by SAD against the empty matte's. The two best are the only two that were localised. From left: the picture with the sentence, the truth, the matte.", "name": "fig-real"}, "image": {"alt": "Four rows of a photograph, its hand-made matte and the model's matte; in the last rows they have little in common.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Real photographs, the best and the worst by SAD against the empty matte's. The two best are the only two that were localised. From left: the image with the sentence, the truth, the matte.", "name": "fig-real"}, "image": {"alt": "Four rows of a photograph, its hand-made matte and the model's matte; in the last rows they have little in common.", "width": "100%"}}
 order = sorted(found_real["rows"], key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6))
-pictures, titles = [], []
+panels, titles = [], []
 for row in (*order[:2], *order[-2:]):
     predictor.set_image(real.image(row["image"]))
-    pictures += [
+    panels += [
         real.image(row["image"]),
         real.matte(row["mask_id"]),
         predictor.predict(row["sentence"]).alpha,
     ]
     titles += [row["sentence"], "truth", f"matte, SAD {row['sad']:.0f}"]
-show.grid(pictures, titles, columns=3);
+show.grid(panels, titles, columns=3);
 
 # %% [markdown]
 # ## Exactly known edges
@@ -325,15 +325,15 @@ pool = drawn.load()
 layout = dataclasses.replace(settings.data, pool="drawn", groups_test=0, extra_test=24)
 band = []
 for scene in plan(pool, layout, "seen"):
-    picture, mattes = render(pool, scene, (layout.height, layout.width))
-    predictor.set_image(picture)
+    image, mattes = render(pool, scene, (layout.height, layout.width))
+    predictor.set_image(image)
     for index, alpha in enumerate(mattes):
         sentence = scene.sentences[index][scene.evaluated[index]].text
         found = predictor.predict(sentence).alpha
         band.append(
             {
                 "category": pool[scene.entities[index]].category,
-                "picture": picture,
+                "image": image,
                 "true": alpha,
                 "sentence": sentence,
                 "found": found,
@@ -362,12 +362,12 @@ show.table(
 )
 
 # %% [markdown]
-# The shipped model fails here too: 8 of 57 mattes are localised, below a guess's 24, and in its
+# The shipped model fails here too: 8 of 57 mattes are localised, below chance's 24, and in its
 # record the error of all together is 1.28 times that of empty mattes.
 # Of glass, nets, cobwebs, bubbles and pompoms it localises none; of smoke one. The error in the band is given for localised mattes only: inside a
-# matte of the wrong thing it says nothing about edges.
+# matte of the wrong thing nothing follows about edges.
 
-# %% mystnb={"figure": {"caption": "Drawn scenes with exactly known mattes: picture, truth, matte. Of each category the scene in the middle of the ranking by SAD against the empty matte's.", "name": "fig-drawn"}, "image": {"alt": "Four rows of three pictures: a drawn scene, its exact matte, and the matte that the model found, which is mostly empty or of something else.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Drawn scenes with exactly known mattes: image, truth, matte. Of each category the scene in the middle of the ranking by SAD against the empty matte's.", "name": "fig-drawn"}, "image": {"alt": "Four rows of three pictures: a drawn scene, its exact matte, and the matte that the model found, which is mostly empty or of something else.", "width": "100%"}}
 def middle(rows):
     return sorted(rows, key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6))[len(rows) // 2]
 
@@ -378,7 +378,7 @@ chosen = [
     if category in ("glass", "hair", "net", "smoke")
 ]
 show.grid(
-    [picture for row in chosen for picture in (row["picture"], row["true"], row["found"])],
+    [panel for row in chosen for panel in (row["image"], row["true"], row["found"])],
     [
         title
         for row in chosen
@@ -426,12 +426,12 @@ assert (
 known = runs["seen", "keyword"]["metrics"]
 assert (
     known["localised"] > known["chance"]
-), "the shipped model must beat a guess on entities that it knows"
+), "the shipped model must beat chance on entities of its training"
 assert 0 <= known["iou"] <= 1 and known["sad_ratio"] < 1
 assert (
     rejection["seen"]["auc"] > 0.5
 ), "a true sentence must get a higher score more often than one that fits nothing"
-if settings.name == "tiny" and not model and not limit:  # what the text says of the shipped model
+if settings.name == "tiny" and not model and not limit:  # what the text claims of the shipped model
     photographs = limits["photographs"]
     assert sum(row["localised"] for row in found_real["rows"]) == photographs["found"] == 2
     assert found_real["metrics"]["entities"] == photographs["entities"] == 35
@@ -448,7 +448,7 @@ if settings.name == "tiny" and not model and not limit:  # what the text says of
 #
 # - The error of a matte is made of two parts: the wrong entity, which costs everything, and the edge, which costs little. They are reported apart.
 # - A sentence that fits nothing should get an empty matte; how often it does is a score of its own.
-# - Entities that training has shown are found in new scenes. Those it has never seen, photographs and drawn things are found less often than by a guess,
+# - Entities that training has shown are found in new scenes. Those it has never seen, photographs and drawn things are found less often than by chance,
 #   and on photographs and drawn things the error is larger than an empty matte's.
 # - The shipped model does not use relations: sentences with a place or a neighbour are answered as often as those without, and false relations are accepted.
 # - Where the truth is soft, its error is larger than that of a perfectly placed binary mask.
@@ -466,5 +466,5 @@ if settings.name == "tiny" and not model and not limit:  # what the text says of
 # 2. Why can SAD(E) be larger than SAD, although both average the same errors?
 #
 # :::{dropdown} Answer
-# SAD(E) gives each picture the same weight, SAD each entity. If pictures with few entities have the larger errors, as here where entities in them are larger, SAD(E) is larger.
+# SAD(E) gives each image the same weight, SAD each entity. If images with few entities have the larger errors, as here where entities in them are larger, SAD(E) is larger.
 # :::

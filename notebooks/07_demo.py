@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Demo: type a sentence
 #
-# Choose a picture or bring your own, type a sentence, and see its matte, the cut-out, and the thing in another place.
+# Choose an image or bring your own, type a sentence, and see its matte, the cut-out, and the thing in another place.
 #
 # :::{admonition} Before you run this
 # | | |
@@ -17,7 +17,7 @@
 # | Device | any processor; an accelerator is used if there is one |
 # | Memory | 1 GB |
 # | Minutes | less than 1, on one core |
-# | Inputs | the shipped photographs and the shipped model; a picture of your own if you like |
+# | Inputs | the shipped photographs and the shipped model; an image of your own if you like |
 # | Outputs | what you see; the last section writes a matte to `save_to`, if that is given |
 # :::
 #
@@ -41,30 +41,30 @@ from rimlib.demo import Demo
 # %% [markdown]
 # ## The page
 #
-# * **Picture**: a scene composed from the shipped photographs, or *your own*. The last scenes hold things that the model has never seen.
+# * **Image**: a scene composed from the shipped photographs, or *your own*. The last scenes hold things that the model has never seen.
 # * **Sentence**: type it and press Enter, or press one of the examples below it. A word is enough: *tiger*. Name the entity
 #   and its colour; a place, such as *on the left*, makes no difference to the shipped model.
 # * **New place**: one colour, or one of the shipped backgrounds.
 #
-# The picture is encoded when it is chosen; a sentence then takes only the rest of the model, and a new place takes none of it.
+# The image is encoded when it is chosen; a sentence then takes only the rest of the model, and a new place takes none of it.
 
 # %% tags=["remove-output"]
 demo = Demo(MattingPredictor.shipped() if weights == "shipped" else MattingPredictor(CLIPMat.load(weights)))
 demo.widget
 
 # %% [markdown]
-# On a printed or published page there is no Python behind the buttons, so here are stills: what it shows for its first picture and
+# On a printed or published page there is no Python behind the buttons, so here are stills: what it shows for its first image and
 # three of the examples.
 
-# %% mystnb={"figure": {"name": "demo-still", "caption": "The demo's four views for three sentences about one picture."}, "image": {"alt": "Three rows of four pictures: the scene under a sentence, the matte, the cut-out on a checkerboard, and the cut-out on one colour.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "demo-still", "caption": "The demo's four views for three sentences about one image."}, "image": {"alt": "Three rows of four pictures: the scene under a sentence, the matte, the cut-out on a checkerboard, and the cut-out on one colour.", "width": "100%"}}
 demo.choose(0)
 sentences = demo.scenes[0].sentences
 demo.figure([sentences[0], sentences[1], sentences[-1]]);
 
 # %% [markdown]
-# All pictures to choose from, each with the matte of its first example sentence:
+# All images to choose from, each with the matte of its first example sentence:
 
-# %% mystnb={"figure": {"name": "demo-scenes", "caption": "The pictures to choose from, and the model's matte for the sentence above each."}, "image": {"alt": "Two rows: composed photographs, and under each a black and white matte.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "demo-scenes", "caption": "The images to choose from, and the model's matte for the sentence above each."}, "image": {"alt": "Two rows: composed photographs, and under each a black and white matte.", "width": "100%"}}
 scenes, mattes, titles = [], [], []
 for number, example in enumerate(demo.scenes):
     demo.choose(number)
@@ -95,18 +95,18 @@ demo.background_box.value = demo.background_box.options[0]
 show.grid(views);
 
 # %% [markdown]
-# What can't be used is answered by one line on the page, here printed, and what stood there stays:
+# What can't be used gives one line on the page, here printed, and what stood there stays:
 
 # %%
 demo.predict("   ")
 print(demo.error)
-demo.upload("letter.txt", b"Dear reader, this is not a picture.")
+demo.upload("letter.txt", b"Dear reader, this is not an image.")
 print(demo.error)
 
 # %% [markdown]
 # ## Keep what you made
 #
-# With `save_to` set, the matte and the cut-out are written there, at the picture's own size.
+# With `save_to` set, the matte and the cut-out are written there, at the image's own size.
 
 # %%
 if save_to:
@@ -120,10 +120,10 @@ if save_to:
 
 # %%
 demo.choose(0)
-before = {name: picture.value for name, picture in demo.pictures.items()}
+before = {name: panel.value for name, panel in demo.panels.items()}
 demo.sentence_box.value = demo.scenes[0].sentences[-1]  # what the browser does when you press Enter
 assert demo.sentence == demo.scenes[0].sentences[-1] and not demo.error
-assert demo.pictures["picture"].value == before["picture"], "a sentence does not change the picture"
+assert demo.panels["image"].value == before["image"], "a sentence does not change the image"
 assert (demo.views()["matte"] == show.gray(demo.result.alpha)).all()
 
 # %%
@@ -132,25 +132,25 @@ fresh = demo.predictor.predict(demo.sentence).alpha
 assert np.abs(fresh - demo.result.alpha).max() < 1e-4, "encoding once for many sentences changes nothing"
 held = demo.result
 demo.predict("")
-assert demo.error and "\n" not in demo.error and demo.result is held, "a refusal is one line and leaves the answer"
+assert demo.error and "\n" not in demo.error and demo.result is held, "a refusal is one line and leaves the result"
 demo.choose(0)  # so that the page above stands as it began
 
 # %% [markdown]
 # ## Summary
 #
-# * One picture, many sentences: the slow half of the model runs once a picture.
+# * One image, many sentences: the slow half of the model runs once an image.
 # * A page of ipywidgets' own controls is enough; what it does can be called without it.
-# * A matte is a picture like any other: keep it, or put the thing in another place.
+# * A matte is an image like any other: keep it, or put the thing in another place.
 
 # %% [markdown]
 # ## Exercises
 #
-# 1. Upload a photograph of your own desk and ask for something on it. Why is this harder than the scenes?
+# 1. Upload a photograph of your own desk and type a sentence about something on it. Why is this harder than the scenes?
 #
 # :::{dropdown} Answer
-# The model was trained on composed pictures: cut-outs that stand before a background, evenly sharp and unevenly lit. A photograph
-# has light, shadow and clutter that belong together. The paper measures this gap with its 100 real pictures, RefMatte-RW100: a SAD of
-# 110.66 there, of 47.97 on composed test pictures (Table 2, ViT-B/16, expressions).
+# The model was trained on composed images: cut-outs that stand before a background, evenly sharp and unevenly lit. A photograph
+# has light, shadow and clutter that belong together. The paper measures this gap with its 100 real images, RefMatte-RW100: a SAD of
+# 110.66 there, of 47.97 on composed test images (Table 2, ViT-B/16, expressions).
 # :::
 #
 # 2. Take a scene with two entities and swap the sides in a true sentence: *left* for *right*. Does the matte change? Then change the noun instead.
@@ -165,5 +165,5 @@ demo.choose(0)  # so that the page above stands as it began
 #
 # :::{dropdown} Answer
 # Subclass `Demo` and override `views`: use zeros where `self.result.score` is below it. Sentences about things that are not there get
-# an empty matte more often, and so do right answers of which the model was not sure.
+# an empty matte more often, and so do right answers with a low confidence.
 # :::

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from rimlib.prediction.predictor import MattingPredictor
     from rimlib.prediction.result import Result
 
-LONGER_SIDE = 1024  # pixels; a larger upload is made smaller, since four pictures of it go to the browser
+LONGER_SIDE = 1024  # pixels; a larger upload is made smaller, since four images of that size go to the browser
 # Seed, split and number in its plan; those of `test` hold entities that training never saw.
 SCENES = ((8, "seen", 2), (12, "seen", 0), (2, "seen", 0), (10, "seen", 0), (8, "test", 0), (3, "test", 2))
 COLOR = "one colour"
-VIEWS = ("picture", "matte", "cut-out", "in another place")
+VIEWS = ("image", "matte", "cut-out", "in another place")
 
 
 @dataclass(frozen=True)
@@ -144,13 +144,13 @@ class Demo:
 
     def figure(self, sentences: list[str] | None = None, alt: str | None = None) -> Any:
         """A still of the page for a book or a paper: a row for each sentence (the current one if None)."""
-        pictures: list[np.ndarray] = []
+        panels: list[np.ndarray] = []
         titles: list[str] = []
         for sentence in sentences or [self.sentence]:
             self.predict(sentence)
-            pictures += self.views().values()
+            panels += self.views().values()
             titles += [f"“{self.sentence}”", *VIEWS[1:]]
-        return show.grid(pictures, titles, columns=4, alt=alt)
+        return show.grid(panels, titles, columns=4, alt=alt)
 
     # How the page is made and kept in step.
 
@@ -158,7 +158,7 @@ class Demo:
         widgets, layout = self._widgets, self._widgets.Layout
         wide, fill = layout(width="auto", flex="1 1 auto"), layout(width="100%", margin="0")
         scenes = [(example.name, number) for number, example in enumerate(self.scenes)]
-        self.scene_box = widgets.Dropdown(options=scenes, description="Picture", layout=layout(width="430px"))
+        self.scene_box = widgets.Dropdown(options=scenes, description="Image", layout=layout(width="430px"))
         self.upload_box = widgets.FileUpload(accept="image/*", multiple=False, description="your own")
         self.sentence_box = widgets.Text(
             description="Sentence", placeholder="the brown dog, then Enter", continuous_update=False, layout=wide
@@ -170,10 +170,10 @@ class Demo:
         self.color_box = widgets.ColorPicker(value="#2a6f97", concise=True)
         self.message = widgets.HTML(layout=wide)
         kinds = {name: "png" if name == "matte" else "jpeg" for name in VIEWS}
-        self.pictures = {name: widgets.Image(format=kind, layout=fill) for name, kind in kinds.items()}
+        self.panels = {name: widgets.Image(format=kind, layout=fill) for name, kind in kinds.items()}
         # without hidden overflow, the margins of JupyterLab's theme give every box a scroll bar
         frame = layout(width="calc(25% - 8px)", min_width="160px", margin="0 8px 0 0", overflow="hidden")
-        titled = {widgets.HTML(f"<b>{name}</b>"): picture for name, picture in self.pictures.items()}
+        titled = {widgets.HTML(f"<b>{name}</b>"): panel for name, panel in self.panels.items()}
         wrap = layout(flex_flow="row wrap", overflow="hidden")
         above = widgets.HBox([self.scene_box, self.upload_box, self.background_box, self.color_box], layout=wrap)
         typed = widgets.HBox([self.sentence_box, self.predict_button])
@@ -216,7 +216,7 @@ class Demo:
 
     def _draw(self) -> None:
         for name, view in self.views().items():
-            self.pictures[name].value = images.encode(view, self.pictures[name].format, quality=90)
+            self.panels[name].value = images.encode(view, self.panels[name].format, quality=90)
 
     def _background(self, shape: tuple[int, int]) -> Any:
         from rimlib.prediction import cutout
@@ -240,7 +240,7 @@ class Demo:
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
-        """Errors become one line of the page. One that its reader cannot mend is raised as well, for the log."""
+        """Errors become one line of the page. One that its reader cannot correct is raised as well, for the log."""
         try:
             yield
         except RimError as error:

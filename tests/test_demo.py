@@ -16,21 +16,21 @@ WORDS = ("left", "right")
 
 
 class HalfPredictor:
-    """Finds the half of the picture that a sentence names, and counts how often a picture is encoded."""
+    """Finds the half of the image that a sentence names, and counts how often an image is encoded."""
 
     def __init__(self):
-        self.encoded, self.asked = 0, []
+        self.encoded, self.sentences = 0, []
 
-    def set_image(self, picture):
+    def set_image(self, image):
         self.encoded += 1
-        self.shape = picture.shape[:2]
+        self.shape = image.shape[:2]
 
     def predict(self, sentence):
         if not sentence.strip():
             raise RimError("sentence: it is empty")
         if sentence == "fall":
             raise ZeroDivisionError("something\nelse")
-        self.asked.append(sentence)
+        self.sentences.append(sentence)
         alpha = np.zeros(self.shape, np.float32)
         half = self.shape[1] // 2
         if "left" in sentence:
@@ -51,7 +51,7 @@ def demo():
 
 
 def shown(demo, name) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(demo.pictures[name].value)).convert("RGB"))
+    return np.asarray(Image.open(io.BytesIO(demo.panels[name].value)).convert("RGB"))
 
 
 def send(demo, name, content):
@@ -67,9 +67,9 @@ def send(demo, name, content):
     )
 
 
-def png(picture) -> bytes:
+def png(image) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "png")
+    Image.fromarray(image).save(stream, "png")
     return stream.getvalue()
 
 
@@ -81,20 +81,18 @@ def test_it_begins_with_an_answer(demo):
 
 
 def test_typing_changes_every_output(demo):
-    before = {name: picture.value for name, picture in demo.pictures.items()}
+    before = {name: panel.value for name, panel in demo.panels.items()}
     demo.sentence_box.value = "the right half"
     assert demo.sentence == "the right half" and "the right half" in demo.message.value
     assert shown(demo, "matte")[:, 16:].min() == 255
-    assert {name for name, picture in demo.pictures.items() if picture.value != before[name]} == set(before) - {
-        "picture"
-    }
+    assert {name for name, panel in demo.panels.items() if panel.value != before[name]} == set(before) - {"image"}
 
 
-def test_a_picture_is_encoded_once_for_all_its_sentences(demo):
+def test_an_image_is_encoded_once_for_all_its_sentences(demo):
     for sentence in ("right", "left", "right and left"):
         demo.sentence_box.value = sentence
     assert demo.predictor.encoded == 1
-    assert demo.predictor.asked == ["left", "right", "left", "right and left"], "each sentence is asked once"
+    assert demo.predictor.sentences == ["left", "right", "left", "right and left"], "each sentence is predicted once"
     demo.scene_box.value = 1
     assert demo.predictor.encoded == 2 and shown(demo, "matte").shape == (24, 40, 3)
 
@@ -102,9 +100,9 @@ def test_a_picture_is_encoded_once_for_all_its_sentences(demo):
 def test_buttons_ask(demo):
     demo.example_buttons.children[1].click()
     assert demo.sentence == demo.sentence_box.value == "right"
-    demo.predictor.asked.clear()
+    demo.predictor.sentences.clear()
     demo.predict_button.click()
-    assert demo.predictor.asked == ["right"], "the button asks again what stands in the box"
+    assert demo.predictor.sentences == ["right"], "the button predicts again what stands in the box"
 
 
 def test_a_bad_sentence_is_one_line_and_leaves_the_answer(demo):
@@ -132,10 +130,10 @@ def test_nothing_found_is_said(demo):
     assert "nothing" in demo.message.value and not demo.error
 
 
-def test_an_upload_replaces_the_picture(demo):
-    picture = np.full((30, 50, 3), (10, 200, 30), np.uint8)
-    send(demo, "green.png", png(picture))
-    assert not demo.error and (demo.image == picture).all() and demo.example_buttons.children == ()
+def test_an_upload_replaces_the_image(demo):
+    image = np.full((30, 50, 3), (10, 200, 30), np.uint8)
+    send(demo, "green.png", png(image))
+    assert not demo.error and (demo.image == image).all() and demo.example_buttons.children == ()
     assert demo.sentence_box.value == "" and demo.result is None and shown(demo, "matte").max() == 0
     demo.sentence_box.value = "left"
     assert demo.result.alpha.shape == (30, 50)
@@ -159,7 +157,7 @@ def test_a_large_upload_is_made_smaller(demo):
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("notes.txt", b"no picture at all", "notes.txt: is not an image"),
+        ("notes.txt", b"no image at all", "notes.txt: is not an image"),
         ("empty.png", b"", "empty.png: is empty"),
         (
             "cut.png",
@@ -169,7 +167,7 @@ def test_a_large_upload_is_made_smaller(demo):
         ("../../etc/x.png", b"no", "../../etc/x.png: is not an image"),
     ],
 )
-def test_a_bad_upload_is_one_line_and_leaves_the_picture(demo, name, content, expected):
+def test_a_bad_upload_is_one_line_and_leaves_the_image(demo, name, content, expected):
     before, encoded = demo.image, demo.predictor.encoded
     send(demo, name, content)
     assert demo.error.startswith(expected) and "\n" not in demo.message.value
@@ -177,13 +175,13 @@ def test_a_bad_upload_is_one_line_and_leaves_the_picture(demo, name, content, ex
 
 
 def test_the_new_place_changes_without_asking_again(demo):
-    asked = len(demo.predictor.asked)
+    predicted = len(demo.predictor.sentences)
     demo.color_box.value = "#ff0000"
     red = shown(demo, "in another place")[:, 24:].astype(int)
     assert abs(red - (255, 0, 0)).max() < 12, "a JPEG of one colour"
     demo.background_box.value = "drawn-sky"
     assert abs(shown(demo, "in another place")[:, 24:].astype(int) - (255, 0, 0)).max() > 100
-    assert len(demo.predictor.asked) == asked
+    assert len(demo.predictor.sentences) == predicted
 
 
 def test_a_place_that_cannot_be_read_is_one_line(demo, monkeypatch):
