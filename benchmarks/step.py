@@ -105,18 +105,21 @@ def prepare(folder: Path) -> float:
     from rimlib.clipmat.clip_weights import create_clip
     from rimlib.refmatte import build
     from rimlib.refmatte.dataset import RefMatte
+    from rimlib.training.batches import Key
     from rimlib.training.samples import Samples
 
     profile = profiles.load("tiny", data__groups_train=0, data__extra_train=SCENES)
     build.build(profile.data, folder / "data", splits=("train",), progress=False)
-    samples = Samples(RefMatte(folder / "data"), profile.model.image_size)
+    templates, images = prompt.templates(profile.model), profile.train.images
+    samples = Samples(RefMatte(folder / "data"), profile.train, profile.model.image_size, templates=templates)
     _, tokenizer = create_clip(profile.model, "random")
     started, arrays = time.perf_counter(), {}
     for number in range(BATCHES):
-        batch = samples.batch(np.random.default_rng(number), profile.train, prompt.templates(profile.model))
+        keys = [Key(0, (number * images + place) % len(samples), number) for place in range(images)]
+        batch = samples.collate([samples[key] for key in keys])
         tokens = tokenizer(batch.texts, truncate=True).numpy()
         for name, array in {**vars(batch), "texts": tokens}.items():
-            arrays[f"{name}{number}"] = array
+            arrays[f"{name}{number}"] = np.asarray(array)
     spent = time.perf_counter() - started
     np.savez(folder / "batches.npz", **arrays)
     return round(1000 * spent / BATCHES, 1)
@@ -185,8 +188,9 @@ def work(names: dict[str, str], options: argparse.Namespace) -> None:
     total = WARM + options.steps * options.rounds + 1
     profile = profiles.load("tiny", train__checkpoint_seconds=1e9)
     arrays, batches = np.load(options.folder / "batches.npz"), []
+    kind = torch.from_numpy if options.worker == "now" else np.asarray
     for number in range(BATCHES):
-        fields = [arrays[f"{name}{number}"] for name in ("images", "image_index", "mattes", "trimaps")]
+        fields = [kind(arrays[f"{name}{number}"]) for name in ("images", "image_index", "mattes", "trimaps")]
         batches.append((samples.Batch(*fields[:2], [], *fields[2:]), torch.from_numpy(arrays[f"texts{number}"])))
     clock = Clock()
 

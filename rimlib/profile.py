@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from rimlib import settings
 from rimlib.sections import Data, Model
@@ -74,9 +76,14 @@ class Train(Loop):
     lr_image: NotNegative = 5e-4
     lr_text: NotNegative = 5e-4  # 0 freezes the text encoder
     frozen_image_blocks: Count = 0  # the first of the image encoder, with the patch embedding (not in the paper)
+    all_sentences: bool = False  # those too that the data say to fit several entities (Paper: yes, unchecked)
     flip: Share = 0.5
-    noise: Share = 0.5
-    trimap_kernel: Kernel = 5  # pixels at the model's size
+    augmentation: Literal["light", "rssn"] = "light"  # see rimlib/training/augment.py (Paper: RSSN's)
+    noise: Share = 0.5  # the chance of each of its changes
+    crops: tuple[Size, ...] = ()  # with rssn: heights of windows in pixels of the image, one drawn; (): no windows
+    trimap_at: Literal["model", "image"] = "model"  # the size that trimaps are made at (Paper: the image's own) …
+    trimap_kernel: Kernel = 5  # … and how many pixels of it (Paper: 25)
+    cache: Annotated[str, Field(min_length=1)] = "auto"  # "auto" (beside the data), "never", or a folder; see cache.py
     losses: Losses = field(default_factory=Losses)
 
     def __post_init__(self) -> None:

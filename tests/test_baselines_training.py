@@ -1,6 +1,5 @@
 """The baselines that are trained: they learn four samples, take those of CLIPMat, and their towers stay as they are."""
 
-import numpy as np
 import pytest
 import torch
 
@@ -105,11 +104,11 @@ def test_mdetrs_frozen_towers_stay_as_they_are_and_do_not_drop_out():
 def test_they_take_the_samples_of_clipmat(name, scenes):
     from rimlib.profile import Train
     from rimlib.refmatte.dataset import RefMatte
+    from rimlib.training.batches import Key
     from rimlib.training.samples import Samples
 
-    batch = Samples(RefMatte(scenes, split="train"), 64, cache=False, workers=1).batch(
-        np.random.default_rng(0), Train(images=2, sentences=2)
-    )
+    samples = Samples(RefMatte(scenes, split="train"), Train(sentences=2, cache="never"), 64)
+    batch = samples.collate([samples[Key(0, index, 0)] for index in range(2)])
     inputs = batch.on("cpu")
     method = baselines.get(name, "tiny", "random").train()
     answer = method(inputs["images"], batch.texts, inputs["image_index"])

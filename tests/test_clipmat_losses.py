@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from rimlib.clipmat import losses
 from rimlib.errors import RimError
-from rimlib.training.samples import CLASSES
+from rimlib.training.pixels import CLASSES
 
 
 def blur(x, kernel, mode):

@@ -1,8 +1,8 @@
 import threading
-import time
 
 import numpy as np
 import pytest
+import torch
 
 from rimlib.errors import RimError
 from rimlib.io.files import write_json
@@ -12,76 +12,99 @@ from rimlib.profile import Train
 from rimlib.refmatte import format
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.training import augment, loop
+from rimlib.training.batches import Key
 from rimlib.training.pairs import Pairs
 from rimlib.training.samples import Samples
 
 SIZE = 48
 
 
-@pytest.fixture(scope="module")
-def samples(scenes):
-    return Samples(RefMatte(scenes), SIZE, cache=False)
+PLAIN = {"sentences": 2, "keyword_share": 0.0, "flip": 0.0, "noise": 0.0, "no_target": 0.0, "trimap_kernel": 7}
+TEMPLATE = ("a photo of a {keyword}",)
 
 
-def draw(samples, seed, templates=("{keyword}",), **changes):
-    """A batch without changes of light and without keywords, but for `changes`."""
-    settings = {"sentences": 2, "keyword_share": 0.0, "flip": 0.0, "noise": 0.0, "no_target": 0.0, "trimap_kernel": 7}
-    return samples.batch(np.random.default_rng(seed), Train(**{**settings, **changes}), templates)
+def open_samples(root, templates=("{keyword}",), size=SIZE, seed=1, setting="expression", **changes):
+    """Samples without changes of light and without keywords, but for `changes`."""
+    settings = Train(**{**PLAIN, "cache": "never", **changes})
+    return Samples(RefMatte(root, "train", setting), settings, size, seed, templates, workers=1)
 
 
-def test_arrays_are_the_files_at_the_models_size(samples, scenes):
-    refmatte = RefMatte(scenes)
-    assert samples.images.shape == (12, SIZE, SIZE, 3) and samples.mattes.shape == (24, SIZE, SIZE)
+def draw(samples, epoch=0, images=None):
+    """The samples of the first images in an epoch, as a batch."""
+    return Samples.collate([samples[Key(epoch, index, 0)] for index in range(images or len(samples))])
+
+
+def test_arrays_are_the_files_at_the_models_size(scenes):
+    refmatte, samples = RefMatte(scenes), open_samples(scenes)
+    assert len(samples) == 12 and len(samples.targets) == 24 and samples.image_names == refmatte.image_names
     for number in (0, 7):
-        assert np.array_equal(
-            samples.images[number], resize(refmatte.image(refmatte.image_names[number]), (SIZE, SIZE))
-        )
-        for target in samples.members[number]:
-            matte = resize(refmatte.matte(samples.targets[target].mask_id), (SIZE, SIZE))
-            assert np.abs(samples.mattes[target] / 255 - matte).max() <= 0.5 / 255 + 1e-6
+        name, pixels = refmatte.image_names[number], samples.pixels(number)
+        assert np.array_equal(pixels.image(), resize(refmatte.image(name), (SIZE, SIZE)))
+        for which, target in enumerate(refmatte.targets_of(name)):
+            matte = resize(refmatte.matte(target.mask_id), (SIZE, SIZE))
+            assert np.abs(pixels.matte(which) / 255 - matte).max() <= 0.5 / 255 + 1e-6
 
 
-def test_a_batch_asks_about_different_entities_in_true_words(samples):
-    batch = draw(samples, 0, ("a photo of a {keyword}",), images=8, keyword_share=0.5, flip=0.5, noise=0.5)
-    assert batch.images.shape == (8, SIZE, SIZE, 3) and batch.mattes.shape == batch.trimaps.shape == (16, SIZE, SIZE)
-    assert batch.image_index.tolist() == [number for number in range(8) for _ in range(2)]
-    for number in range(8):
+def test_a_batch_has_different_entities_in_true_words(scenes):
+    samples = open_samples(scenes, TEMPLATE, keyword_share=0.5, flip=0.5, noise=0.5)
+    batch = draw(samples)
+    assert batch.images.shape == (12, SIZE, SIZE, 3) and batch.mattes.shape == batch.trimaps.shape == (24, SIZE, SIZE)
+    assert batch.image_index.tolist() == [number for number in range(12) for _ in range(2)]
+    for number in range(12):
         first, second = batch.texts[2 * number : 2 * number + 2]
         assert ("disc" in first.split()[:5]) != ("disc" in second.split()[:5])
     assert any(text.startswith("a photo of a") for text in batch.texts)
-    for row, text in enumerate(batch.texts):
-        centre = (np.arange(SIZE) * (batch.mattes[row].sum(axis=0) / batch.mattes[row].sum())).sum()
-        if "left" in text:
-            assert centre < SIZE / 2
-        if "right" in text:
-            assert centre > SIZE / 2
+    assert_sides(batch)
 
 
-def test_a_flip_mirrors_image_matte_and_words(samples):
-    straight, flipped = (draw(samples, 3, images=6, sentences=1, flip=flip) for flip in (0.0, 1.0))
-    assert np.array_equal(flipped.images, straight.images[:, :, ::-1])
-    assert np.array_equal(flipped.mattes, straight.mattes[:, :, ::-1])
+def assert_sides(batch):
+    """Words of a side are true of the mattes."""
+    told = 0
+    for text, matte in zip(batch.texts, batch.mattes.numpy().astype(float)):
+        centre = (np.arange(matte.shape[1]) * matte.sum(axis=0) / matte.sum()).sum()
+        for side, lies_there in (("left", centre < matte.shape[1] / 2), ("right", centre > matte.shape[1] / 2)):
+            if side in text:
+                told += 1
+                assert lies_there, text
+    assert told > 5
+
+
+def test_a_flip_mirrors_image_matte_and_words(scenes):
+    straight, flipped = (draw(open_samples(scenes, sentences=1, flip=flip)) for flip in (0.0, 1.0))
+    for name in ("images", "mattes", "trimaps"):
+        assert torch.equal(getattr(flipped, name), getattr(straight, name).flip(2)), name
     assert flipped.texts == [mirror(text) for text in straight.texts] != straight.texts
+    assert_sides(flipped)
 
 
-def test_the_same_seed_gives_the_same_batch(samples):
-    first, again, other = (draw(samples, seed, images=4, flip=0.5, noise=0.5) for seed in (5, 5, 6))
-    assert np.array_equal(first.images, again.images) and first.texts == again.texts
-    assert not np.array_equal(first.images, other.images)
+def test_seed_epoch_and_index_decide_a_sample_and_nothing_else_does(scenes):
+    samples = open_samples(scenes, flip=0.5, noise=0.5)
+    first, again = samples[Key(0, 3, 0)], open_samples(scenes, flip=0.5, noise=0.5)[Key(0, 3, 99)]
+    samples[Key(5, 5, 5)]
+    assert_same([first], [again])
+    for other in (samples[Key(1, 3, 0)], open_samples(scenes, seed=2, flip=0.5, noise=0.5)[Key(0, 3, 0)]):
+        assert not np.array_equal(first.image, other.image)
 
 
-def test_trimaps_are_classes_around_the_matte(samples):
-    batch = draw(samples, 0, images=4, trimap_kernel=3)
+def assert_same(first, second):
+    for one, other in zip(first, second, strict=True):
+        assert one.texts == other.texts
+        for name in ("image", "mattes", "trimaps"):
+            assert np.array_equal(getattr(one, name), getattr(other, name)), name
+
+
+def test_trimaps_are_classes_around_the_matte(scenes):
+    batch = draw(open_samples(scenes, trimap_kernel=3))
     assert set(np.unique(batch.trimaps)) == {0, 1, 2}
     assert (batch.mattes[batch.trimaps == 0] == 0).all() and (batch.mattes[batch.trimaps == 2] == 255).all()
 
 
-def test_tensors_are_scaled_and_in_the_models_layout(samples):
-    batch = draw(samples, 0, images=3)
+def test_tensors_are_scaled_and_in_the_models_layout(scenes):
+    batch = draw(open_samples(scenes), images=3)
     tensors = batch.on("cpu")
     assert tensors["images"].shape == (3, 3, SIZE, SIZE) and tensors["mattes"].shape == (6, 1, SIZE, SIZE)
     assert tensors["trimaps"].shape == (6, SIZE, SIZE)
-    assert np.allclose(tensors["images"].permute(0, 2, 3, 1).numpy() * 255, batch.images)
+    assert torch.allclose(tensors["images"].permute(0, 2, 3, 1) * 255, batch.images.float())
     assert 0 <= tensors["mattes"].min() and tensors["mattes"].max() == 1
 
 
@@ -97,9 +120,8 @@ def test_a_sentence_that_fits_nothing_has_an_empty_matte(make_scenes, tmp_path):
             ]
         },
     )
-    samples = Samples(RefMatte(root), SIZE, cache=False)
     plain, drawn = (
-        draw(samples, 1, ("a photo of a {keyword}",), images=4, flip=flip, no_target=share, keyword_share=0.4)
+        draw(open_samples(root, TEMPLATE, flip=flip, no_target=share, keyword_share=0.4))
         for flip, share in ((0.0, 0.0), (1.0, 1.0))
     )
     assert not any("square" in text for text in plain.texts)
@@ -119,9 +141,11 @@ def test_an_ambiguous_keyword_or_sentence_is_not_drawn(make_scenes, tmp_path):
         row["keyword"] = "disc"
         row["fits"] = [[1, 2], [1], [1, 2], [1, 2]]
     label.write_text(json.dumps(rows))
-    samples = Samples(RefMatte(root), 32, cache=False)
-    texts = draw(samples, 0, images=8, keyword_share=1.0).texts
+    texts = [text for epoch in range(8) for text in draw(open_samples(root, keyword_share=1.0), epoch).texts]
     assert all("most edge of the picture" in text for text in texts)
+    every = open_samples(root, keyword_share=1.0, all_sentences=True)
+    texts = {text for epoch in range(16) for text in draw(every, epoch).texts}
+    assert len(texts) == 16, "the paper trains on all four of each entity"
 
 
 def test_one_entity_is_drawn_twice_in_other_words(make_scenes, tmp_path):
@@ -131,31 +155,8 @@ def test_one_entity_is_drawn_twice_in_other_words(make_scenes, tmp_path):
     label = root / "refmatte_train_label.json"
     rows = json.loads(label.read_text())
     label.write_text(json.dumps(dict(list(rows.items())[:1])))
-    texts = draw(Samples(RefMatte(root), 32, cache=False), 0, images=1, sentences=4, flip=1.0).texts
+    texts = draw(open_samples(root, sentences=4, flip=1.0)).texts
     assert len(set(texts)) == 4
-
-
-def test_the_cache_is_used_and_a_new_rendering_refreshes_it(make_scenes, tmp_path, monkeypatch):
-    from rimlib.training import cache as module
-
-    root = make_scenes(tmp_path, 2)
-    first = Samples(RefMatte(root), 32)
-    monkeypatch.setattr(module, "read_image", None)  # reading a image again would fail
-    assert np.array_equal(Samples(RefMatte(root), 32).images, first.images)
-    assert [path.name for path in (root / ".cache").iterdir() if "part" in path.name] == []
-    monkeypatch.undo()
-    time.sleep(0.01)
-    names = sorted((root / "train" / "img").iterdir())
-    names[0].rename(tmp_path / "swap")
-    names[1].rename(names[0])
-    (tmp_path / "swap").rename(names[1])
-    assert np.array_equal(Samples(RefMatte(root), 32).images, first.images[::-1])
-
-
-def test_a_folder_that_cannot_be_written_is_used_without_a_cache(make_scenes, tmp_path):
-    root = make_scenes(tmp_path, 1)
-    (root / ".cache").write_text("a file where the folder would be")
-    assert len(Samples(RefMatte(root), 32)) == 1
 
 
 def test_photometric_changes_are_small_and_do_not_wrap():
@@ -169,8 +170,8 @@ def test_photometric_changes_are_small_and_do_not_wrap():
     assert np.array_equal(augment.photometric(image, rng, share=0.0), image)
 
 
-def test_regions_know_which_captions_are_true_of_them(samples):
-    pairs = Pairs(samples, ("a photo of a {keyword}",), grid=4)
+def test_regions_know_which_captions_are_true_of_them(scenes):
+    pairs = Pairs(open_samples(scenes), ("a photo of a {keyword}",), grid=4)
     regions = pairs.batch(np.random.default_rng(0), 8, flip=0, noise=0)
     assert regions.images.shape == (8, SIZE, SIZE, 3)
     assert len(regions.texts) == len(regions.weights) == len(regions.image_index) == 16  # two entities in each image
@@ -181,8 +182,8 @@ def test_regions_know_which_captions_are_true_of_them(samples):
     assert 0 < len(discs) == 8, "the caption is true of the disc of every image, and of no box"
 
 
-def test_a_flipped_region_lies_on_the_other_side(samples):
-    pairs = Pairs(samples, ("a photo of a {keyword}",), grid=4)
+def test_a_flipped_region_lies_on_the_other_side(scenes):
+    pairs = Pairs(open_samples(scenes), ("a photo of a {keyword}",), grid=4)
     plain, flipped = (pairs.batch(np.random.default_rng(3), 4, flip=flip, noise=0) for flip in (0, 1))
     np.testing.assert_array_equal(plain.images[:, :, ::-1], flipped.images)
     np.testing.assert_allclose(plain.weights[..., ::-1], flipped.weights)

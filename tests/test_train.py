@@ -184,7 +184,7 @@ def test_what_is_frozen_stays_and_the_rest_learns(profile, scenes, tmp_path, mon
     train = dataclasses.replace(profile.train, lr_text=0, frozen_image_blocks=2)
     profile = dataclasses.replace(profile, train=train)
     torch.manual_seed(profile.seed)
-    before = clipmat.Training(profile, Samples(RefMatte(scenes), 48), "random").build()
+    before = clipmat.Training(profile, Samples(RefMatte(scenes), profile.train, 48), "random").build()
     frozen = {name for name, value in before.named_parameters() if not value.requires_grad}
     learnt = {id(value) for group in clipmat.groups(before, train) for value in group["params"]}
     assert learnt == {id(value) for value in before.parameters() if value.requires_grad}

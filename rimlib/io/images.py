@@ -29,15 +29,17 @@ _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 _FORMATS |= {".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
 
 
-def read_image(source: Any) -> np.ndarray:
+def read_image(source: Any, least: tuple[int, int] | None = None) -> np.ndarray:
     """An image, uint8 RGB (H, W, 3). What is transparent is composited over white.
 
-    Raises RimError for a source that cannot be used, and for NaN or values out of range in an array.
+    With `least`, (height, width), a JPEG file may come at 1/2, 1/4 or 1/8 of its size, but no smaller than that: for
+    what is going to be resized to it. Raises RimError for a source that cannot be used, and for NaN or values out of
+    range in an array.
 
     >>> read_image(np.array([[0.0, 0.5, 1.0]]))[..., 0]
     array([[  0, 128, 255]], dtype=uint8)
     """
-    pixels = _to_uint8(pixels_of(source))
+    pixels = _to_uint8(pixels_of(source, least))
     if pixels.shape[2] == 1:
         return np.repeat(pixels, 3, axis=2)  # (H, W, 3)
     if pixels.shape[2] == 4:
@@ -63,16 +65,12 @@ def read_matte(source: Any) -> np.ndarray:
     RGB is taken for grey where its channels agree to two levels of 255 (what JPEG makes of grey).
     Raises RimError as `read_image` does, for colour, and for a source with transparency of its own.
     """
-    pixels = pixels_of(source)
-    if pixels.shape[2] == 4:
-        if _to_float(pixels[..., 3]).min() < 1:
-            raise _refused(source, "is a cut-out with transparency; a matte is plain grey (see read_cutout)")
-        pixels = pixels[..., :3]
-    if pixels.shape[2] == 3:
-        values = _to_uint8(pixels)
-        if np.any(values.max(axis=2) - values.min(axis=2) > 2):
-            raise _refused(source, "is a colour image; a matte is grey, black for background")
-    return _to_float(pixels[..., 0])
+    return _to_float(_grey(source))
+
+
+def read_levels(source: Any) -> np.ndarray:
+    """A matte as `read_matte` takes it, in the 256 levels of a file: uint8 (H, W), 255 is foreground."""
+    return _to_uint8(_grey(source))
 
 
 def write_image(path: str | Path, image: Any, quality: int = 92, durable: bool = True) -> Path:
@@ -190,6 +188,19 @@ def _write(
         size = f"{pixels.shape[1]} x {pixels.shape[0]} pixels"
         raise RimError(f"{path}: {size} cannot be stored as {ending}: {error}", path=path) from error
     return write_atomically(path, data, durable)
+
+
+def _grey(source: Any) -> np.ndarray:
+    pixels = pixels_of(source)
+    if pixels.shape[2] == 4:
+        if _to_float(pixels[..., 3]).min() < 1:
+            raise _refused(source, "is a cut-out with transparency; a matte is plain grey (see read_cutout)")
+        pixels = pixels[..., :3]
+    if pixels.shape[2] == 3:
+        values = _to_uint8(pixels)
+        if np.any(values.max(axis=2) - values.min(axis=2) > 2):
+            raise _refused(source, "is a colour image; a matte is grey, black for background")
+    return pixels[..., 0]
 
 
 def _refused(source: Any, why: str) -> RimError:

@@ -1,7 +1,8 @@
 """A trimap from an alpha matte: what is surely background, surely foreground, and the unknown between them.
 
 Paper: Sec. 4.1 and 4.3, after GFM: dilate [alpha > 0], erode [alpha = 1] with an elliptical kernel; between the two is
-unknown. GFM's kernel is 25 pixels wide at its own sizes; it must shrink with the resolution, so it is a setting.
+unknown. GFM's kernel is 25 pixels wide on the full-size matte, before it is cropped and resized; a trimap that is made
+at the model's size needs a smaller one, so it is a setting.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ def trimap_from_alpha(alpha: np.ndarray, kernel: int) -> np.ndarray:
     """The trimap of a matte.
 
     Args:
-        alpha: float (H, W) in [0, 1].
+        alpha: float (H, W) in [0, 1], or its levels, uint8 (H, W).
         kernel: width of the ellipse in pixels, odd.
 
     Returns:
@@ -29,10 +30,10 @@ def trimap_from_alpha(alpha: np.ndarray, kernel: int) -> np.ndarray:
     """
     if kernel < 1 or kernel % 2 == 0:
         raise RimError(f"train.trimap_kernel {kernel}: must be odd and at least 1", setting="train.trimap_kernel")
-    trimap = np.zeros(alpha.shape, np.uint8)
-    trimap[ellipse.dilate(alpha > EMPTY, kernel)] = 128
-    trimap[ellipse.erode(alpha >= FULL, kernel)] = 255
-    return trimap
+    levels = alpha.dtype == np.uint8
+    some, whole = (alpha > 0, alpha == 255) if levels else (alpha > EMPTY, alpha >= FULL)
+    near, inside = (array.view(np.uint8) for array in (ellipse.dilate(some, kernel), ellipse.erode(whole, kernel)))
+    return 128 * near + 127 * inside  # what is inside is near too
 
 
 def kernel_for(width: float, least: int = 1) -> int:

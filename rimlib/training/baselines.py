@@ -62,7 +62,8 @@ def train_baseline(
     torch.manual_seed(profile.seed)  # of the fresh layers
     method = baselines.get(baseline, size, weights, image_size=image_size or profile.model.image_size)
     refmatte = training_set(data, profile.train)
-    samples = Samples(refmatte, method.image_size, progress=options.get("progress", True))
+    progress = options.get("progress", True)
+    samples = Samples(refmatte, profile.train, method.image_size, profile.seed, progress=progress)
     return fit(Training(profile, samples, method, weights or "public"), out, **options)
 
 

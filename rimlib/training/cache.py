@@ -1,91 +1,199 @@
-"""The images and mattes of a data set at the model's size, decoded once and kept beside the data."""
+"""The small cache: a data set's images, mattes and trimaps at the model's size, decoded once and kept on disk.
 
+For sets that fit; a larger one is decoded anew for each sample (`rimlib.training.pixels.Files`), which needs no disk
+and no memory. Nothing is ever kept in memory instead: the arrays are memory-mapped, so that all workers and devices of
+a machine share what the system has read of them.
+"""
+
+import contextlib
 import hashlib
 import json
-import math
 import os
+import platform
 import shutil
-from collections.abc import Callable
-from contextlib import nullcontext
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 from joblib import Parallel, delayed
 from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
-from rimlib.io.files import read_json, replace_folder, write_json
-from rimlib.io.images import read_image, read_matte, resize
+from rimlib.errors import RimError
+from rimlib.io.files import PARTIAL, read_json, reason, replace_folder, write_json
 from rimlib.refmatte.dataset import RefMatte
+from rimlib.training.pixels import Files
 
-FILES = 64  # that a process reads at a time
-
-
-def shrunk_arrays(
-    refmatte: RefMatte, names: list[str], mask_ids: list[str], size: int, cache: bool, progress: bool, workers: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The images, uint8 (N, S, S, 3), and mattes, uint8 (M, S, S), from the data's `.cache` where they are there."""
-    mark = hashlib.sha256(json.dumps([size, names, mask_ids, _rendered(refmatte)]).encode()).hexdigest()
-    folder = Path(refmatte.root) / ".cache" / f"{refmatte.fingerprint[:16]}-{size}-{mark[:8]}"
-    if cache and (folder / "index.json").exists() and read_json(folder / "index.json").get("mark") == mark:
-        images, mattes = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "mattes"))
-        return images, mattes
-    shapes = (len(names), size, size, 3), (len(mask_ids), size, size)
-    kept = cache and _has_room(folder, sum(math.prod(shape) for shape in shapes))
-    with replace_folder(folder) if kept else nullcontext() as new:
-        images, mattes = (
-            _array(shape, new and new / name) for shape, name in zip(shapes, ("images.npy", "mattes.npy"))
-        )
-        _decode(images, _small_image, [refmatte.layout.image(name) for name in names], progress, workers)
-        _decode(mattes, _small_matte, [refmatte.layout.mask(name) for name in mask_ids], progress, workers)
-        if new:
-            write_json(new / "index.json", {"mark": mark, "size": size, "fingerprint": refmatte.fingerprint})
-    return images, mattes
+LARGEST = 4 * 2**30  # bytes that the cache takes beside the data unless a folder is named for it
+IMAGES = 32  # that a process decodes at a time
+DAY = 86400  # seconds
 
 
-def _array(shape: tuple[int, ...], path: Path | None) -> np.ndarray:
-    return np.lib.format.open_memmap(path, "w+", np.uint8, shape) if path else np.empty(shape, np.uint8)
+def open_arrays(folder: Path) -> dict[str, np.ndarray]:
+    """The arrays of a cache, memory-mapped: images uint8 (N, S, S, 3); mattes uint8 (M, S, S), trimaps alike."""
+    return {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
 
 
-def _has_room(folder: Path, count: int) -> bool:
-    """Whether so many bytes can be written: a read-only or full disk is no reason to stop.
+def prepare(
+    refmatte: RefMatte, names: list[str], size: int, trimaps: int | None, where: str, progress: bool, workers: int
+) -> Path | None:
+    """The folder of the cache, made if it is not there; None where the files are to be decoded for each sample.
 
-    Checked beforehand: writing past the end of the disk through a memory map kills the process.
+    Args:
+        refmatte: the data set …
+        names: … and which of its images.
+        size: S, pixels.
+        trimaps: the kernel of those to keep, in pixels of the full-size matte; None: of none.
+        where: `train.cache`: "auto" (in the data set's folder, up to `LARGEST` bytes), "never", or a folder.
+        progress: show a bar.
+        workers: processes that decode.
+
+    Where a cache is wanted and cannot be written, one line on stderr says why. Raises RimError for a file of the data
+    set that cannot be read.
     """
+    if where == "never":
+        return None
+    mask_ids = [[target.mask_id for target in refmatte.targets_of(name)] for name in names]
+    count = sum(map(len, mask_ids))
+    need = size * size * (3 * len(names) + count * (1 if trimaps is None else 2))
+    if where == "auto" and need > LARGEST:
+        return None
+    mark = hashlib.sha256(json.dumps([size, names, mask_ids, _rendered(refmatte), trimaps]).encode()).hexdigest()
+    parent = Path(refmatte.root) / ".cache" if where == "auto" else Path(where).expanduser()
+    folder = parent / f"{refmatte.fingerprint[:16]}-{size}-{mark[:8]}"
+    if _holds(folder, mark):
+        return folder
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        return os.access(folder.parent, os.W_OK) and shutil.disk_usage(folder.parent).free > 1.02 * count + 2**26
-    except OSError:
-        return False
+        with _alone(parent):
+            if _holds(folder, mark):  # made by another process in the meantime
+                return folder
+            _sweep(parent)
+            _need_room(parent, need)
+            with replace_folder(folder) as new:
+                _fill(new, refmatte, names, mask_ids, size, trimaps, progress, workers)
+                write_json(new / "index.json", {"mark": mark, "size": size, "fingerprint": refmatte.fingerprint})
+    except OSError as error:
+        why = reason(error)
+        print(f"{parent}: no cache here ({why}): images are decoded for each sample", file=sys.stderr)
+        return None
+    return folder
+
+
+def _holds(folder: Path, mark: str) -> bool:
+    return (folder / "index.json").exists() and read_json(folder / "index.json").get("mark") == mark
+
+
+def _need_room(parent: Path, need: int) -> None:
+    """Raise OSError where so many bytes cannot be written.
+
+    Beforehand: writing past the end of the disk through a memory map kills the process.
+    """
+    free = shutil.disk_usage(parent).free - 2**26
+    if free < 1.02 * need:
+        raise OSError(0, f"it needs {need / 2**30:.1f} GiB, {max(0, free) / 2**30:.1f} are free")
+    if not os.access(parent, os.W_OK):
+        raise OSError(0, "the folder cannot be written")
+
+
+@contextlib.contextmanager
+def _alone(parent: Path) -> Iterator[None]:
+    """Wait until no other process makes a cache in this folder; where the system has such locks."""
+    parent.mkdir(parents=True, exist_ok=True)
+    with open(parent / ".lock", "a") as stream:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what a process left that was killed while it made a cache."""
+    for path in parent.iterdir():
+        if PARTIAL.fullmatch(path.name) and path.is_dir() and not _is_alive(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_alive(folder: Path) -> bool:
+    """Whether the process that makes this folder may still run; on another machine, for a day."""
+    with contextlib.suppress(RimError, KeyError, TypeError):
+        owner = read_json(folder / "owner.json")
+        if owner["machine"] == platform.node():
+            with contextlib.suppress(psutil.Error):
+                return psutil.Process(owner["process"]).create_time() == owner["started"]
+            return False
+    with contextlib.suppress(OSError):
+        return time.time() - folder.stat().st_mtime < DAY
+    return True
+
+
+def _fill(
+    folder: Path,
+    refmatte: RefMatte,
+    names: list[str],
+    mask_ids: list[list[str]],
+    size: int,
+    trimaps: int | None,
+    progress: bool,
+    workers: int,
+) -> None:
+    """Decode everything into the arrays, in several processes: reading a file is mostly work inside Python's lock."""
+    owner = psutil.Process()
+    started = owner.create_time()
+    write_json(folder / "owner.json", {"process": owner.pid, "started": started, "machine": platform.node()})
+    count = sum(map(len, mask_ids))
+    shapes = {"images": (len(names), size, size, 3), "mattes": (count, size, size)}
+    if trimaps is not None:
+        shapes["trimaps"] = shapes["mattes"]
+    arrays = {name: _new_array(folder / f"{name}.npy", shape) for name, shape in shapes.items()}
+    firsts = np.concatenate([[0], np.cumsum([len(group) for group in mask_ids])])
+    layout, starts = refmatte.layout, range(0, len(names), IMAGES)
+
+    def part(start: int) -> Any:
+        some = range(start, min(start + IMAGES, len(names)))
+        paths = [(layout.image(names[number]), list(map(layout.mask, mask_ids[number]))) for number in some]
+        return delayed(_decode)(start, paths, size, trimaps)
+
+    # A few files are read sooner than processes start.
+    parts = Parallel(n_jobs=workers if len(starts) > 4 else 1, return_as="generator_unordered")(map(part, starts))
+    with tqdm(total=len(names), desc=f"images at {size} px", unit="image", disable=not progress) as bar:
+        for start, images, mattes, classes in parts:
+            first = firsts[start]
+            arrays["images"][start : start + len(images)] = images
+            arrays["mattes"][first : first + len(mattes)] = mattes
+            if trimaps is not None:
+                arrays["trimaps"][first : first + len(mattes)] = classes
+            bar.update(len(images))
+    for array in arrays.values():
+        array.flush()
+
+
+def _new_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    if hasattr(os, "posix_fallocate"):  # the blocks now: a map of a file with holes dies where the disk is full
+        with open(path, "r+b") as stream:
+            os.posix_fallocate(stream.fileno(), 0, max(1, path.stat().st_size))
+    return array
 
 
 def _decode(
-    array: np.ndarray, read: Callable[[Path, int], np.ndarray], paths: list[Path], progress: bool, workers: int
-) -> None:
-    """Fill an array, in several processes: reading an image is mostly work inside Python's lock."""
-    starts = range(0, len(paths), FILES)
-    work = (delayed(_part)(start, read, paths[start : start + FILES], array.shape[1]) for start in starts)
-    # A few files are read sooner than processes start.
-    parts = Parallel(n_jobs=workers if len(starts) > 4 else 1, return_as="generator_unordered")(work)
-    name = read.__name__.removeprefix("_small_")
-    with tqdm(total=len(paths), desc=f"{name}s at {array.shape[1]} px", unit="file", disable=not progress) as bar:
-        for start, part in parts:
-            array[start : start + len(part)] = part
-            bar.update(len(part))
-
-
-def _part(start: int, read: Callable[[Path, int], np.ndarray], paths: list[Path], size: int) -> tuple[int, np.ndarray]:
-    return start, np.stack([read(path, size) for path in paths])
-
-
-def _small_image(path: Path, size: int) -> np.ndarray:
-    return resize(read_image(path), (size, size))
-
-
-def _small_matte(path: Path, size: int) -> np.ndarray:
-    return np.rint(np.clip(resize(read_matte(path), (size, size)), 0, 1) * 255).astype(np.uint8)
+    start: int, paths: list[tuple[Path, list[Path]]], size: int, trimaps: int | None
+) -> tuple[int, np.ndarray, np.ndarray, np.ndarray | None]:
+    images, mattes, classes = [], [], []
+    for image, masks in paths:
+        files = Files(image, masks, size, trimaps or 1, at_image=True)
+        images.append(files.image())
+        for which in range(len(masks)):
+            mattes.append(files.matte(which))
+            if trimaps is not None:
+                classes.append(files.trimap(which))
+    return start, np.stack(images), np.stack(mattes), np.stack(classes) if classes else None
 
 
 def _rendered(refmatte: RefMatte) -> list[list[str | int]]:
     """The folders' times: a data set that was rendered again may have the same labels as before."""
-    folders = [Path(folder) for folder, _, _ in os.walk(refmatte.root) if Path(folder).name in ("img", "image", "mask")]
-    return sorted([folder.relative_to(refmatte.root).as_posix(), folder.stat().st_mtime_ns] for folder in folders)
+    folders = [refmatte.layout.images, refmatte.layout.masks]
+    return sorted([folder.name, folder.stat().st_mtime_ns] for folder in folders if folder.is_dir())

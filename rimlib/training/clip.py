@@ -39,7 +39,7 @@ def pretrain_clip(profile: Profile, data: str | Path, out: str | Path, **options
         out: folder of the run.
         options: of `fit.fit`, which returns the record.
     """
-    samples, held_out = _data(data, profile.model.image_size, options.get("progress", True))
+    samples, held_out = _data(data, profile, options.get("progress", True))
     return fit(Training(profile, samples, held_out), out, **options)
 
 
@@ -122,12 +122,13 @@ class Training(Task):
         }
 
 
-def _data(root: str | Path, size: int, progress: bool) -> tuple[Samples, Samples]:
+def _data(root: str | Path, profile: Profile, progress: bool) -> tuple[Samples, Samples]:
     """The training samples, and those that retrieval is measured on: new scenes where the data set has some."""
-    samples = Samples(RefMatte(root, split="train"), size, progress=progress)
+    settings, size = profile.train, profile.model.image_size
+    samples = Samples(RefMatte(root, split="train"), settings, size, progress=progress)
     for split in ("seen", "test"):
         if label_path(Path(root), split).exists():
-            return samples, Samples(RefMatte(root, split=split), size, limit=HELD_OUT, cache=False)
+            return samples, Samples(RefMatte(root, split=split), settings, size, limit=HELD_OUT, where="never")
     return samples, samples
 
 

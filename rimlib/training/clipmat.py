@@ -42,7 +42,8 @@ def train(
         options: of `fit.fit`, which returns the record.
     """
     refmatte = training_set(data, profile.train)
-    samples = Samples(refmatte, profile.model.image_size, progress=options.get("progress", True))
+    progress = options.get("progress", True)
+    samples = Samples(refmatte, profile.train, profile.model.image_size, profile.seed, progress=progress)
     return fit(Training(profile, samples, weights), out, **options)
 
 

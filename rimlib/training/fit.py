@@ -19,7 +19,7 @@ from rimlib.profile import Loop, Profile
 from rimlib.training import loop, record, state
 
 # Settings that do not enter the resume key: a longer run may go on from a shorter one.
-FREE = {"minutes": None, "steps": None, "checkpoint_seconds": None}
+FREE = {"minutes": None, "steps": None, "checkpoint_seconds": None, "cache": None}
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 

@@ -12,8 +12,10 @@ import numpy as np
 
 from rimlib.io.images import resize
 from rimlib.matting.relations import mirror
+from rimlib.refmatte.format import Target
 from rimlib.training import augment
 from rimlib.training.samples import Samples
+from rimlib.training.scene import Scene
 
 KEYWORDS = 0.5  # of the captions: a keyword in a template, not a sentence of the scene
 Claim = tuple[str, str]  # what a caption is true of: a keyword or a cut-out
@@ -53,17 +55,19 @@ class Pairs:
         claims: list[Claim | None] = []  # … and what each caption claims
         for row, image in enumerate(rng.choice(len(samples), size=images, replace=images > len(samples))):
             flipped = rng.random() < flip
-            changed = augment.photometric(samples.images[image], rng, noise)
+            shown = samples.pixels(image)
+            changed = augment.photometric(shown.image(), rng, noise)
             pixels[row] = changed[:, ::-1] if flipped else changed
-            for target in samples.members[image]:
-                matte = resize(samples.mattes[target], (self.grid, self.grid)).astype(np.float32)
+            scene = samples.scene(image)
+            for which in range(len(scene.targets)):
+                matte = resize(shown.matte(which), (self.grid, self.grid)).astype(np.float32)
                 if not matte.any():  # thinner than a level of grey: nothing to look at
                     continue
-                text, claim = self._caption(target, rng)
+                text, claim = self._caption(scene, which, rng)
                 weights.append((matte[:, ::-1] if flipped else matte) / matte.sum())
                 index.append(row)
                 texts.append(mirror(text) if flipped else text)
-                true.append({self._keyword(target), self._entity(target)})
+                true.append({self._keyword(scene.targets[which]), self._entity(scene.targets[which])})
                 claims.append(claim)
         described = np.array([[claim in row for claim in claims] for row in true])  # (R, R)
         same = np.unique(texts, return_inverse=True)[1]
@@ -72,22 +76,23 @@ class Pairs:
 
     def scenes(self, size: int) -> tuple[np.ndarray, list[str]]:
         """The first `size` scenes and a basic sentence of one entity of each, always the same: images and texts."""
-        first = [self.samples.members[image][0] for image in range(size)]
-        return self.samples.images[:size], [self.samples.targets[target].expressions[0] for target in first]
+        images = [self.samples.pixels(index).image() for index in range(size)]
+        return np.stack(images), [self.samples.scene(index).targets[0].expressions[0] for index in range(size)]
 
-    def _caption(self, target: int, rng: np.random.Generator) -> tuple[str, Claim | None]:
+    def _caption(self, scene: Scene, which: int, rng: np.random.Generator) -> tuple[str, Claim | None]:
         """A caption, and what it claims without a place (None if it has one)."""
-        keyword = self.samples.keywords[target]
-        if keyword and rng.random() < KEYWORDS:
-            return self.templates[rng.integers(len(self.templates))].format(keyword=keyword), self._keyword(target)
-        options = list(self.samples.sentences[target])
-        text = options[rng.integers(len(options))]
-        return text, self._entity(target) if self.samples.sentences[target][text] == "basic" else None
+        target = scene.targets[which]
+        if target.keyword and rng.random() < KEYWORDS:
+            return self.templates[rng.integers(len(self.templates))].format(keyword=target.keyword), self._keyword(
+                target
+            )
+        options = scene.sentences(which)
+        text = list(options)[rng.integers(len(options))]
+        return text, self._entity(target) if options[text] == "basic" else None
 
-    def _keyword(self, target: int) -> Claim:
-        return "keyword", self.samples.keywords[target]
+    def _keyword(self, target: Target) -> Claim:
+        return "keyword", target.keyword
 
-    def _entity(self, target: int) -> Claim:
+    def _entity(self, target: Target) -> Claim:
         """The cut-out, where the data name it: it returns in many scenes."""
-        known = self.samples.targets[target]
-        return "entity", known.extra.get("entity", known.mask_id)
+        return "entity", target.extra.get("entity", target.mask_id)

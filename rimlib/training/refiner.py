@@ -28,7 +28,7 @@ from rimlib.refmatte.dataset import RefMatte
 from rimlib.training import augment, loop, record, state
 from rimlib.training.coarse import Predictions, degrade
 from rimlib.training.fit import Task, fit
-from rimlib.training.samples import CLASSES
+from rimlib.training.pixels import CLASSES
 
 # P3M's, as its code has them; "sides" is for the sum over the three.
 LOSSES = {"ce": 0.5, "alpha_unknown": 2.0, "laplacian_unknown": 2.0, "alpha": 3.0, "laplacian": 3.0, "score_map": 0.0}

@@ -1,125 +1,211 @@
-"""The training samples: a RefMatte data set at the model's size, in memory, and batches of it.
+"""The training samples: a RefMatte data set, image by image, at the model's size.
 
-Paper: Sec. 5.1: images are resized to the model's square. `cache` keeps them so; a batch then costs milliseconds.
+Paper: Sec. 5.1: images are resized to the model's square and changed at random. A sample is one image and some
+sentences of it; all that is random in it follows from the seed, the epoch and the image, so that neither the number of
+workers nor of devices matters. Nothing here grows with the pixels of the set, so that 45,000 images are as good as
+450.
 """
 
+from __future__ import annotations
+
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
 
 from rimlib.errors import RimError
 from rimlib.matting.relations import mirror
-from rimlib.matting.trimap import trimap_from_alpha
 from rimlib.profile import Train
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.format import Target
-from rimlib.training import augment
-from rimlib.training.cache import shrunk_arrays
-
-# A trimap's grey levels as the classes of the semantic decoder: background, unknown, foreground.
-CLASSES = np.zeros(256, np.uint8)
-CLASSES[[128, 255]] = 1, 2
+from rimlib.training import augment, cache
+from rimlib.training.batches import Key
+from rimlib.training.pixels import Arrays, Files
+from rimlib.training.scene import Scene
 
 
-class Samples:
-    """A RefMatte data set in the expression setting as arrays of one size.
+class Sample(NamedTuple):
+    """One image and k sentences of it."""
 
-    The first `limit` images are taken, at `size` (S) pixels; `cache` keeps the arrays in the data set's folder,
-    `workers` processes decode. Raises RimError where there is no image.
+    image: np.ndarray  # uint8 (S, S, 3)
+    texts: list[str]  # k
+    mattes: np.ndarray  # uint8 (k, S, S), of each sentence
+    trimaps: np.ndarray  # uint8 (k, S, S), 0 background, 1 unknown, 2 foreground
 
-    Attributes:
-        images: uint8 (N, S, S, 3).
-        mattes: uint8 (M, S, S).
-        members: for each image, the numbers of its mattes.
-        sentences: for each matte, its expressions with the kind of each (those that single it out, where the data
-            name them).
-        keywords: for each matte, its category.
-        keyword_unique: bool (M,), whether no other entity of the image has the same keyword.
-        no_target: for each image, the sentences that fit nothing in it: (text, whether it is a keyword).
+
+class Samples(Dataset[Sample]):
+    """A RefMatte data set as a map from keys to samples; `DataLoader` workers index it.
+
+    Args:
+        refmatte: the data set. In its keyword setting each sentence is a keyword, whatever `keyword_share` is.
+        settings: how many sentences of an image, which, the changes of an image, the trimaps, and the cache.
+        size: S, pixels.
+        seed: of all that is random.
+        templates: that a keyword is put into, one of them at random.
+        limit: take the first images only.
+        where: the cache, in place of that of the settings.
+        progress: show a bar while the cache is made, by `workers` processes.
+
+    Raises:
+        RimError: there is no image; later, one that cannot be read.
     """
 
     def __init__(
         self,
         refmatte: RefMatte,
+        settings: Train,
         size: int,
+        seed: int = 1,
+        templates: Sequence[str] = ("{keyword}",),
         limit: int | None = None,
-        cache: bool = True,
+        where: str | None = None,
         progress: bool = False,
         workers: int = -1,
     ):
-        names = list(refmatte.image_names)[:limit]
-        if not names:
+        self.image_names = refmatte.image_names[:limit]
+        if not self.image_names:
             raise RimError(f"{refmatte.root}: the data set has no image to train on", path=refmatte.root)
-        groups = [refmatte.targets_of(name) for name in names]
-        targets = [target for group in groups for target in group]
-        self.size, self.fingerprint = size, refmatte.fingerprint
-        self.image_names, self.targets = names, targets
-        self.members = np.split(np.arange(len(targets)), np.cumsum([len(group) for group in groups])[:-1])
-        self.sentences = [_clear_sentences(target) for target in targets]
-        self.keywords = [target.keyword for target in targets]
-        self.keyword_unique = np.array([_keyword_unique(target, group) for group in groups for target in group], bool)
-        rows = [refmatte.no_target.get(name, ()) for name in names]
-        self.no_target = [[(row["sentence"], row.get("wrong") == "keyword") for row in part] for part in rows]
-        mask_ids = [target.mask_id for target in targets]
-        self.images, self.mattes = shrunk_arrays(refmatte, names, mask_ids, size, cache, progress, workers)
+        self.refmatte, self.settings, self.size, self.seed = refmatte, settings, size, seed
+        self.templates, self.fingerprint = tuple(templates), refmatte.fingerprint
+        at_image = settings.trimap_kernel if settings.trimap_at == "image" else None
+        where = settings.cache if where is None else where
+        # What RSSN does needs the full-size files.
+        where = "never" if settings.augmentation == "rssn" else where
+        self.folder = cache.prepare(refmatte, self.image_names, size, at_image, where, progress, workers)
+        # Where an image's mattes begin in the arrays.
+        counts = [len(refmatte.targets_of(name)) for name in self.image_names] if self.folder else []
+        self.firsts = np.concatenate([[0], np.cumsum(counts, dtype=int)])
 
     def __len__(self) -> int:
         """The number of images."""
         return len(self.image_names)
 
-    def batch(self, rng: np.random.Generator, settings: Train, templates: tuple[str, ...] = ("{keyword}",)) -> "Batch":
-        """Draw a batch: B images and k sentences of each, of k different entities where the image has them.
+    @property
+    def targets(self) -> list[Target]:
+        """All entities of the images."""
+        return [target for name in self.image_names for target in self.refmatte.targets_of(name)]
 
-        Args:
-            rng: decides everything, so a seed gives the batch again.
-            settings: `images` B, `sentences` k, and with which probability a sentence is a keyword (if that names one
-                entity of the image), fits nothing (if the image has such a one), and an image is changed.
-            templates: that a keyword is put into, one of them at random.
-        """
-        images, sentences = settings.images, settings.sentences
-        chosen = rng.choice(len(self), size=images, replace=images > len(self))
-        batch = np.empty((images, self.size, self.size, 3), np.uint8)
-        mattes = np.empty((images * sentences, self.size, self.size), np.uint8)
-        trimaps = np.empty_like(mattes)
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker is sent: paths and labels, no pixels."""
+        return {name: value for name, value in self.__dict__.items() if name != "arrays"}
+
+    @cached_property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Those of the cache, opened by each process for itself."""
+        return cache.open_arrays(self.folder) if self.folder else {}
+
+    def scene(self, index: int) -> Scene:
+        """What an image shows, by the labels."""
+        name = self.image_names[index]
+        targets = self.refmatte.targets_of(name)
+        rows = self.refmatte.no_target.get(name, ())
+        return Scene(targets, [(row["sentence"], row.get("wrong") == "keyword") for row in rows])
+
+    def pixels(self, index: int) -> Files | Arrays:
+        """The image and its mattes at size S, read when they are asked for."""
+        settings = self.settings
+        if self.folder:
+            return Arrays(self.arrays, index, int(self.firsts[index]), settings.trimap_kernel)
+        layout, name = self.refmatte.layout, self.image_names[index]
+        mattes = [layout.mask(target.mask_id) for target in self.refmatte.targets_of(name)]
+        denoised = layout.images.with_name(f"{layout.images.name}_denoised")
+        at_image = settings.trimap_at == "image"
+        return Files(layout.image(name), mattes, self.size, settings.trimap_kernel, at_image, denoised)
+
+    def __getitem__(self, key: Key) -> Sample:
+        """The sample of an image in an epoch. Raises RimError, naming a file that cannot be read."""
+        return self._sample(key.index, np.random.default_rng([self.seed, key.epoch, key.index]))
+
+    @staticmethod
+    def collate(samples: Sequence[Sample]) -> Batch:
+        """A batch of samples of equally many sentences."""
+        images, texts, mattes, trimaps = zip(*samples)
+        index = np.repeat(np.arange(len(samples)), [len(part) for part in texts])
+        arrays = np.stack(images), index, np.concatenate(mattes), np.concatenate(trimaps)
+        first, second, *others = map(torch.from_numpy, arrays)
+        return Batch(first, second, [text for part in texts for text in part], *others)
+
+    def batch(
+        self, rng: np.random.Generator, settings: Train | None = None, templates: Sequence[str] | None = None
+    ) -> Batch:
+        """A batch of images drawn with `rng`."""
+        settings = settings or self.settings
+        chosen = rng.choice(len(self), size=settings.images, replace=settings.images > len(self))
+        asked = self._like(settings, templates or self.templates)
+        return self.collate([asked._sample(index, rng) for index in chosen])
+
+    def _like(self, settings: Train, templates: Sequence[str]) -> Samples:
+        other = object.__new__(type(self))
+        other.__dict__ = {**self.__dict__, "settings": settings, "templates": tuple(templates)}
+        return other
+
+    def _sample(self, index: int, rng: np.random.Generator) -> Sample:
+        settings, scene, pixels = self.settings, self.scene(index), self.pixels(index)
+        flipped = rng.random() < settings.flip
         texts: list[str] = []
-        for place, image in enumerate(chosen):
-            flipped = rng.random() < settings.flip
-            pixels = augment.photometric(self.images[image], rng, settings.noise)
-            batch[place] = pixels[:, ::-1] if flipped else pixels
-            targets = rng.permutation(self.members[image])[:sentences]
-            # An image of fewer entities has one of them again, in other words where the entity has them.
-            for turn, target in enumerate(np.resize(targets, sentences)):
-                row = place * sentences + turn
-                if self.no_target[image] and rng.random() < settings.no_target:
-                    mattes[row], trimaps[row] = 0, 0
-                    texts.append(self._no_target_text(image, rng, flipped, templates))
-                    continue
-                matte = self.mattes[target]
-                mattes[row] = matte[:, ::-1] if flipped else matte
-                trimaps[row] = CLASSES[trimap_from_alpha(np.float32(1 / 255) * mattes[row], settings.trimap_kernel)]
-                if self.keyword_unique[target] and rng.random() < settings.keyword_share:
-                    texts.append(templates[rng.integers(len(templates))].format(keyword=self.keywords[target]))
-                else:
-                    texts.append(self._expression(target, rng, flipped, texts[place * sentences :]))
-        return Batch(batch, np.repeat(np.arange(images), sentences), texts, mattes, trimaps)
+        asked: list[int | None] = []  # the entity of each sentence
+        needed: set[int] = set()  # entities without which one of the sentences could be untrue
+        # An image of fewer entities has one of them again, in other words where the entity has them.
+        for which in np.resize(rng.permutation(len(scene.targets))[: settings.sentences], settings.sentences).tolist():
+            if scene.no_target and rng.random() < settings.no_target:
+                text, is_keyword = scene.no_target[rng.integers(len(scene.no_target))]
+                texts.append(self._keyword(text, rng) if is_keyword else mirror(text) if flipped else text)
+                asked.append(None)
+                continue
+            share = 1.0 if self.refmatte.setting == "keyword" else settings.keyword_share
+            asked.append(which)
+            if scene.keyword_unique(which) and rng.random() < share:
+                texts.append(self._keyword(scene.targets[which].keyword, rng))
+                needed.add(which)
+                continue
+            options = scene.sentences(which, settings.all_sentences)
+            free = [text for text in options if (mirror(text) if flipped else text) not in texts] or list(options)
+            text = free[rng.integers(len(free))]
+            texts.append(mirror(text) if flipped else text)
+            needed.update([which] if options[text] == "basic" else range(len(scene.targets)))
+        image, window = self._image(pixels, scene, needed, rng)
+        empty = np.zeros((self.size, self.size), np.uint8)
+        mattes = [empty if which is None else pixels.matte(which, window) for which in asked]
+        trimaps = [empty if which is None else pixels.trimap(which, window) for which in asked]
+        step = -1 if flipped else 1
+        image = np.ascontiguousarray(image[:, ::step])
+        return Sample(image, texts, np.stack(mattes)[..., ::step], np.stack(trimaps)[..., ::step])
 
-    def _expression(self, target: int, rng: np.random.Generator, flipped: bool, taken: list[str]) -> str:
-        options = [mirror(sentence) if flipped else sentence for sentence in self.sentences[target]]
-        options = [sentence for sentence in options if sentence not in taken] or options
-        return options[rng.integers(len(options))]
+    def _image(
+        self, pixels: Files | Arrays, scene: Scene, needed: set[int], rng: np.random.Generator
+    ) -> tuple[np.ndarray, Any]:
+        """The image, changed, and the window of it that it shows."""
+        settings = self.settings
+        if settings.augmentation == "light" or isinstance(pixels, Arrays):
+            return augment.photometric(pixels.image(), rng, settings.noise), None
+        window = None
+        if settings.crops:
+            boxes = [box for which in sorted(needed) if (box := pixels.box(which))]
+            window = augment.crop(pixels.shape, boxes, settings.crops, rng)
+        denoised, blurred, noisy = rng.random(3) < settings.noise
+        image = pixels.image(window, denoised)
+        if blurred:
+            covered = np.zeros((self.size, self.size), np.uint16)
+            for which in range(len(scene.targets)):
+                covered += pixels.matte(which, window)
+            height, width = pixels.shape if window is None else window[2:]
+            blur = rng.choice(augment.BLURS) * self.size
+            box = max(1, round(blur / height)), max(1, round(blur / width))
+            image = augment.blur_background(image, np.minimum(covered, 255).astype(np.uint8), box)
+        return (augment.add_noise(image, rng) if noisy else image), window
 
-    def _no_target_text(self, image: int, rng: np.random.Generator, flipped: bool, templates: tuple[str, ...]) -> str:
-        text, is_keyword = self.no_target[image][rng.integers(len(self.no_target[image]))]
-        if is_keyword:
-            return templates[rng.integers(len(templates))].format(keyword=text)
-        return mirror(text) if flipped else text
+    def _keyword(self, keyword: str, rng: np.random.Generator) -> str:
+        return self.templates[rng.integers(len(self.templates))].format(keyword=keyword)
 
 
 @dataclass
 class Batch:
-    """One step's samples, as NumPy arrays; `on(device)` gives the tensors that the model takes.
+    """One step's samples. Workers hand its tensors over in shared memory; `on` moves them to the model's device.
 
     Attributes:
         images: uint8 (B, S, S, 3).
@@ -129,38 +215,31 @@ class Batch:
         trimaps: uint8 (B k, S, S), 0 background, 1 unknown, 2 foreground.
     """
 
-    images: np.ndarray
-    image_index: np.ndarray
+    images: torch.Tensor
+    image_index: torch.Tensor
     texts: list[str]
-    mattes: np.ndarray
-    trimaps: np.ndarray
+    mattes: torch.Tensor
+    trimaps: torch.Tensor
+
+    def pin_memory(self) -> Batch:
+        """The batch in memory from which a GPU reads while it computes (`DataLoader` asks for it)."""
+        fields = ("images", "image_index", "mattes", "trimaps")
+        return dataclasses.replace(self, **{name: getattr(self, name).pin_memory() for name in fields})
 
     def on(self, device: str | torch.device) -> dict[str, torch.Tensor]:
-        """The arrays as tensors on a device, scaled there: bytes travel faster.
+        """The tensors on a device, scaled there: bytes travel faster.
 
         Returns:
             images: float32 (B, 3, S, S) in [0, 1], channels last in memory; image_index: int64 (B k,); mattes: float32
             (B k, 1, S, S) in [0, 1]; trimaps: int64 (B k, S, S).
         """
-
-        def move(array: np.ndarray) -> torch.Tensor:
-            return torch.from_numpy(array).to(device, non_blocking=True)
-
+        images, index, mattes, trimaps = (
+            tensor.to(device, non_blocking=True)
+            for tensor in (self.images, self.image_index, self.mattes, self.trimaps)
+        )
         return {
-            "images": move(self.images).permute(0, 3, 1, 2).float() / 255,  # (B, 3, S, S)
-            "image_index": move(self.image_index),
-            "mattes": move(self.mattes)[:, None].float() / 255,  # (B k, 1, S, S)
-            "trimaps": move(self.trimaps).long(),
+            "images": images.permute(0, 3, 1, 2).float() / 255,  # (B, 3, S, S)
+            "image_index": index,
+            "mattes": mattes[:, None].float() / 255,  # (B k, 1, S, S)
+            "trimaps": trimaps.long(),
         }
-
-
-def _clear_sentences(target: Target) -> dict[str, str]:
-    """The sentences that fit this entity of the image alone (ours name which; the released ones do not), or all."""
-    fits = target.extra.get("fits") or [[0]] * len(target.expressions)
-    pairs = list(zip(target.expressions, target.kinds, fits))
-    return {text: kind for text, kind, found in pairs if len(found) == 1} or {text: kind for text, kind, _ in pairs}
-
-
-def _keyword_unique(target: Target, group: Sequence[Target]) -> bool:
-    same = [other for other in group if other.keyword == target.keyword]
-    return bool(target.keyword) and len(same) == 1 and target.extra.get("keyword_clear", True)
