@@ -127,7 +127,9 @@ def band_kernel(shape: Sequence[int], profile: Profile | None) -> int:
     """The width of the true edge's band: the training's kernel, brought to an image's size."""
     if profile is None:
         return 25
-    return kernel_for(profile.train.trimap_kernel * max(shape) / profile.model.image_size)
+    train = profile.train
+    share = 1.0 if train.trimap_at == "image" else max(shape) / profile.model.image_size
+    return kernel_for(train.trimap_kernel * share)
 
 
 def _score_images(

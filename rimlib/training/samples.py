@@ -195,8 +195,8 @@ class Samples(Dataset[Sample]):
                 covered += pixels.matte(which, window)
             height, width = pixels.shape if window is None else window[2:]
             blur = rng.choice(augment.BLURS) * self.size
-            box = max(1, round(blur / height)), max(1, round(blur / width))
-            image = augment.blur_background(image, np.minimum(covered, 255).astype(np.uint8), box)
+            extent = max(1, round(blur / height)), max(1, round(blur / width))
+            image = augment.blur_background(image, np.minimum(covered, 255).astype(np.uint8), extent)
         return (augment.add_noise(image, rng) if noisy else image), window
 
     def _keyword(self, keyword: str, rng: np.random.Generator) -> str:
