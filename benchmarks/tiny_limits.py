@@ -28,7 +28,8 @@ from rimlib import profile as profiles
 from rimlib.clipmat.model import CLIPMat
 from rimlib.entities import drawn, rwmini
 from rimlib.errors import RimError
-from rimlib.evaluation.evaluate import evaluate, predict
+from rimlib.evaluation.evaluate import evaluate
+from rimlib.evaluation.stream import predict
 from rimlib.io.images import resize
 from rimlib.matting import metrics
 from rimlib.refmatte.build import build, folder_of, render

@@ -75,7 +75,8 @@ def test_every_expression_is_scored_by_kind(scenes):
     found = evaluate(Oracle(refmatte), refmatte, every=True, limit=2)
     assert len(found["rows"]) == 2 * 2 * 4
     parts = found["metrics"]["by_sentence"]
-    assert found["metrics"]["scored_by"] == "all"
+    assert found["metrics"]["scored_by"] == "index" and sum(row["scored"] for row in found["rows"]) == 4
+    assert (found["metrics"]["entities"], found["metrics"]["all"]["entities"]) == (4, 16)
     assert {name: part["entities"] for name, part in parts.items()} == {
         **{"absolute": 4, "basic": 4},
         **{"relative-short": 4, "relative-long": 4},

@@ -9,13 +9,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rimlib import baselines
+from rimlib import baselines, cli
 from rimlib import profile as profiles
 from rimlib.baselines.baseline import Method
 from rimlib.baselines.clipmat import CLIPMatMethod
 from rimlib.errors import RimError
 from rimlib.evaluation import evaluate as evaluation
 from rimlib.evaluation.evaluate import evaluate
+from rimlib.io.images import resize
+from rimlib.matting import metrics
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.training import baselines as training
 
@@ -170,17 +172,16 @@ def test_a_method_of_the_images_own_size_is_scored_too(scenes):
     left[:, : true.shape[1] // 2] = 1
     assert row["sad"] == pytest.approx(np.abs(left - true).sum() / 1000, rel=1e-5)
     # The profile's kernel is 5 pixels of 64; this image is 96 wide.
-    assert row["sad_in_band"] == pytest.approx(evaluation.metrics.sad_in_band(left, true, 9), rel=1e-5)
+    assert row["sad_in_band"] == pytest.approx(metrics.sad_in_band(left, true, 9), rel=1e-5)
     assert row["sad_in_band"] != pytest.approx(evaluate(method, refmatte)["rows"][0]["sad_in_band"])
 
 
 def test_a_baseline_is_scored_by_the_command(scenes, tmp_path, capsys):
-    from rimlib.evaluation import evaluate as command
-
     path = baselines.get("clipseg", "tiny", "random").save(tmp_path / "clipseg.safetensors")
     assert (
-        command.main(
+        cli.main(
             [
+                "evaluate",
                 "--method",
                 "clipseg",
                 "--model",
@@ -224,7 +225,7 @@ def test_clipmat_alone_and_behind_the_interface_score_the_same(scenes):
     image, sentence = refmatte.image(refmatte.image_names[0]), "the red disc"
     alone = ours.mattes(image, [sentence])[0]
     with torch.no_grad():
-        small = torch.from_numpy(evaluation.resize(image, (128, 128))).permute(2, 0, 1)[None].float() / 255
+        small = torch.from_numpy(resize(image, (128, 128))).permute(2, 0, 1)[None].float() / 255
         expected = ours.model(small, ours.model.tokenize([sentence])).alpha[0, 0].numpy()
     assert not ours.training and not ours.model.training
-    assert np.abs(alone - np.clip(evaluation.resize(expected, alone.shape), 0, 1)).max() < 1e-4
+    assert np.abs(alone - np.clip(resize(expected, alone.shape), 0, 1)).max() < 1e-4

@@ -11,7 +11,7 @@ import torch
 
 from rimlib.clipmat.collaboration import THRESHOLD
 from rimlib.errors import RimError
-from rimlib.evaluation.evaluate import predict
+from rimlib.evaluation.stream import predict
 from rimlib.refmatte.dataset import RefMatte
 
 EMPTY = 0.001  # share of an image that a matte must cover to be more than empty

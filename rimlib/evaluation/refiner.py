@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from rimlib.clipmat.model import CLIPMat
 from rimlib.clipmat.refiner import Refiner
-from rimlib.evaluation.evaluate import band_kernel, predict
+from rimlib.evaluation.evaluate import band_kernel
+from rimlib.evaluation.stream import predict
 from rimlib.io.images import resize
 from rimlib.matting import metrics
 from rimlib.refmatte.dataset import RefMatte

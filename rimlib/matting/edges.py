@@ -50,23 +50,25 @@ def grad(pred: np.ndarray, true: np.ndarray, true_gradient: np.ndarray | None = 
     return float(np.square(difference).sum(dtype=np.float64)) / 1000
 
 
-def conn(pred: np.ndarray, true: np.ndarray) -> float:
+def conn(pred: np.ndarray, true: np.ndarray, neighbours: int = 4, skip_empty: bool = False) -> float:
     """Conn: the sum of differences of the two mattes' degrees of connectedness, in thousands.
 
-    A pixel's level is the last of the steps 0.1, 0.2, … 1 up to which it belongs, at every step, to the largest part
-    (of four neighbours) of where both mattes reach the step; 0 if it never does. Alpha at least 0.15 above the level
-    counts as loose.
+    A pixel's level is the last of the steps 0.1, 0.2, … 1 up to which it belongs, at every step, to the largest part of
+    where both mattes reach the step; 0 if it never does. Alpha at least 0.15 above the level counts as loose.
 
     Args:
         pred: the matte, float (H, W) in [0, 1].
         true: the truth, of the same shape.
+        neighbours: of a pixel in a part, 4 or 8.
+        skip_empty: pass over steps that the mattes reach nowhere together, so that what has lasted until then gets
+            level 1: a definition by which an empty matte has no error.
 
     >>> square = np.zeros((20, 40)); square[5:15, 5:15] = 1
     >>> away = square.copy(); away[5:15, 25:35] = 1
     >>> conn(square, square), conn(away, square)
     (0.0, 0.1)
     """
-    level = levels(pred, true)
+    level = _levels(pred, true, neighbours, skip_empty)
     total = 0.0
     for start in range(0, len(level), 32):  # stripes stay in the processor's cache
         rows = slice(start, start + 32)
@@ -76,29 +78,30 @@ def conn(pred: np.ndarray, true: np.ndarray) -> float:
     return total / 1000
 
 
-def levels(pred: np.ndarray, true: np.ndarray) -> np.ndarray:
+def _levels(pred: np.ndarray, true: np.ndarray, neighbours: int, skip_empty: bool) -> np.ndarray:
     """The level of each pixel that `conn` measures from, float32 (H, W)."""
     both = np.minimum(pred, true)
     result = np.zeros(both.shape, np.float32)
     window = visible_box(both >= STEP)
     if window is None:
-        return result
+        return result + skip_empty
     values, steps, size = both[window], round(1 / STEP), 0
     kept, passed = np.ones(values.shape, bool), np.zeros(values.shape, np.uint8)
     for step in range(1, steps + 1):
         above = values >= step / steps
         count = np.count_nonzero(above)
         if not count:
+            passed[kept & skip_empty] = steps
             break
         if count != size:  # else it is the set of the step before, and its largest part is known
-            kept &= _largest_part(above)
+            kept &= _largest_part(above, neighbours)
             size = count
         passed += kept
     result[window] = passed / np.float32(steps)
     return result
 
 
-def _largest_part(mask: np.ndarray) -> np.ndarray:
-    """The largest of its parts, each connected by four neighbours; bool (H, W)."""
-    count, labels, parts, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
+def _largest_part(mask: np.ndarray, neighbours: int) -> np.ndarray:
+    """The largest of its connected parts; bool (H, W)."""
+    count, labels, parts, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=neighbours)
     return mask if count == 2 else labels == 1 + parts[1:, cv2.CC_STAT_AREA].argmax()

@@ -86,8 +86,13 @@ class RefMatte:
         return images.read_image(self.layout.image(image_name))
 
     def matte(self, mask_id: str) -> np.ndarray:
-        """A matte, float32 (H, W) in [0, 1]."""
-        return images.read_matte(self.layout.mask(mask_id))
+        """A matte, float32 (H, W) in [0, 1]. Raises RimError, also for one that is stored in 0 and 1 instead of 255."""
+        path = self.layout.mask(mask_id)
+        alpha = images.read_matte(path)
+        if 0 < alpha.max() <= 1 / 255:
+            found = f"its largest alpha is {alpha.max():.4f}, as of a mask stored in 0 and 1"
+            raise RimError(f"{path}: {found}; 255 is expected for 1 (65535 in 16 bits)", path=path)
+        return alpha
 
     @cached_property
     def no_target(self) -> dict[str, list[dict]]:
