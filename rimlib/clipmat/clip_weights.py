@@ -16,12 +16,13 @@ import torch
 from rimlib.clipmat.backbone import PATCH, resize_visual
 from rimlib.clipmat.tokenizer import CONFIGS, Tokenizer
 from rimlib.errors import RimError
-from rimlib.io import hub
-from rimlib.io.weights import CHECKPOINTS, read_shapes, read_tensors
+from rimlib.io import archives, hub
+from rimlib.io.weights import CHECKPOINTS, fit
 from rimlib.profile import Model
 
 FILE = "open_clip_model.safetensors"  # what open_clip calls a CLIP's weights on the hub
 OPENAI_NUMBERS = ("input_resolution", "context_length", "vocab_size")  # in OpenAI's archives besides the weights
+MASK = "attn_mask"  # a constant, which some files hold among the weights
 KNOWN = {  # what a configuration may have; `Backbone` would ignore all else
     "": {"embed_dim", "quick_gelu", "vision_cfg", "text_cfg"},
     "vision_cfg": {"image_size", "layers", "width", "head_width", "patch_size", "mlp_ratio"},
@@ -37,15 +38,16 @@ def create_clip(settings: Model, weights: str | Path = "clip") -> tuple[open_cli
     Args:
         settings: of a profile's model; `backbone` (one of `configs/*.json` or an open_clip name), `image_size` and
             `text_length` are read.
-        weights: "clip" for the pretrained ones, "random" for none, or a .safetensors file of a CLIP of this
-            configuration; its image size may be another.
+        weights: "clip" for the pretrained ones, "random" for none, or a file of a CLIP of this configuration: OpenAI's
+            own .pt (a TorchScript archive or a state dict), open_clip's, or .safetensors. Its image size and its patch
+            may be others.
 
     Raises:
         RimError: the name is unknown or the weights cannot be had; random weights are never used instead.
     """
     name = settings.backbone
-    if str(weights) not in ("clip", "random") and Path(weights).suffix != ".safetensors":
-        wanted = "'clip' (pretrained), 'random', or a .safetensors file of a CLIP"
+    if str(weights) not in ("clip", "random") and Path(weights).suffix not in archives.ENDINGS:
+        wanted = f"'clip' (pretrained), 'random', or a file of a CLIP ({', '.join(archives.ENDINGS)})"
         raise RimError(f"weights {str(weights)!r}: must be {wanted}", setting="weights")
     config, ours = _config(name), (CONFIGS / f"{name}.json").exists()
     tokenizer = Tokenizer(CONFIGS / f"{name}.bpe.txt.gz" if ours else None, settings.text_length)
@@ -86,7 +88,7 @@ def _fetch(name: str, config: dict[str, Any]) -> Path:
     """
     known = open_clip.get_pretrained_cfg(name, "openai")
     if not known.get("hf_hub"):
-        raise _unusable(name, "open_clip knows no OpenAI weights for it; name a .safetensors file of such a CLIP")
+        raise _unusable(name, "open_clip knows no OpenAI weights for it; name a file of such a CLIP")
     if known["quick_gelu"] != config.get("quick_gelu", False):
         raise _unusable(name, f"OpenAI trained with QuickGELU, which this backbone has not; take {name}-quickgelu")
     repository = known["hf_hub"].strip("/")
@@ -94,13 +96,15 @@ def _fetch(name: str, config: dict[str, Any]) -> Path:
     how = f"run `hf download {repository} {FILE}` once where a network is, {todo}"
     path = hub.fetch(repository, [FILE], how, cached=True) / FILE
     if not path.is_file():
-        raise RimError(f"{repository}: it holds no {FILE}, and pickles are never opened here; {todo}", path=repository)
+        raise RimError(f"{repository}: it holds no {FILE}, and pickles are not fetched; {todo}", path=repository)
     return path
 
 
 def _read(path: Path, config: dict[str, Any]) -> open_clip.CLIP:
     """The CLIP of a file in the layout of open_clip or of OpenAI, with the patch and the grid that the file has."""
-    shapes, vision = read_shapes(path), config["vision_cfg"]
+    found, vision = archives.read_state_dict(path), config["vision_cfg"]
+    found = {name: tensor for name, tensor in found.items() if not name.endswith(MASK)}
+    shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
     if any(name.startswith(("vision_model.", "text_model.")) for name in shapes):
         raise RimError(f"{path}: a CLIP in the layout of transformers; open_clip's {FILE} is needed", path=path)
     if shapes.get("visual.conv1.weight", ())[-1:] == (PATCH,):  # a file of our own has this patch already
@@ -112,7 +116,7 @@ def _read(path: Path, config: dict[str, Any]) -> open_clip.CLIP:
     numbers = {name: torch.zeros(shapes[name], dtype=torch.int64) for name in OPENAI_NUMBERS if name in shapes}
     if shapes.get("logit_scale") == (1,):  # some files hold the scale as a list of one
         expected["logit_scale"] = expected["logit_scale"].reshape(1)
-    tensors = read_tensors(path, expected | numbers)
+    tensors = fit(path, found, expected | numbers)
     tensors["logit_scale"] = tensors["logit_scale"].reshape(())
     clip.load_state_dict({name: tensors[name] for name in expected})
     return clip

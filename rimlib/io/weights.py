@@ -1,7 +1,8 @@
 """Weights as safetensors: the one place that reads, writes and checks them.
 
 What the tensors are (a format, settings, a model card) is a JSON object in the file's own header, so that one file is
-whole by itself; where people should read it, the same JSON stands beside the file too. Nothing is ever unpickled.
+whole by itself; where people should read it, the same JSON stands beside the file too. No pickle is
+opened here; what others publish in one is read by `archives`.
 """
 
 import json
@@ -114,7 +115,22 @@ def read_tensors(
     if expected is None:
         with _opened(path) as file:
             return {name: file.get_tensor(name).clone() for name in file.keys()}
-    shapes = read_shapes(path)
+    _compare(path, read_shapes(path), expected)
+    with _opened(path) as file:
+        return {name: _as(tensor, file.get_tensor(name), path, name) for name, tensor in expected.items()}
+
+
+def fit(
+    path: str | os.PathLike[str], found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Tensors that were read from a file, in the types of the `expected` ones; else the errors of `read_tensors`."""
+    _compare(path, {name: tuple(tensor.shape) for name, tensor in found.items()}, expected)
+    return {name: _as(tensor, found[name], path, name) for name, tensor in expected.items()}
+
+
+def _compare(
+    path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]], expected: Mapping[str, torch.Tensor]
+) -> None:
     if missing := sorted(set(expected) - set(shapes)):
         raise RimError(f"{path}: {len(missing)} tensors are missing, the first is {missing[0]}", path=path)
     if extra := sorted(set(shapes) - set(expected)):
@@ -122,8 +138,6 @@ def read_tensors(
     for name, tensor in expected.items():
         if shapes[name] != tuple(tensor.shape):
             raise RimError(f"{path}: {name} has shape {shapes[name]}, the model has {tuple(tensor.shape)}", path=path)
-    with _opened(path) as file:
-        return {name: _as(tensor, file.get_tensor(name), path, name) for name, tensor in expected.items()}
 
 
 def _as(expected: torch.Tensor, found: torch.Tensor, path: str | os.PathLike[str], name: str) -> torch.Tensor:

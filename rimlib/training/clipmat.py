@@ -37,8 +37,8 @@ def train(
         profile: the settings.
         data: the folder of a RefMatte data set, or a `RefMatte`.
         out: folder of the run.
-        weights: of the encoders: "clip", "random", or a .safetensors file of a CLIP of the profile's backbone, whose
-            image size may be another.
+        weights: of the encoders: "clip", "random", or a file of a CLIP of the profile's backbone, as `create_clip` has
+            it.
         options: of `fit.fit`, which returns the record.
     """
     refmatte = training_set(data, profile.train)
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command `rim train`. Returns the exit status."""
     parser = loop.command("train", "Train CLIPMat on a RefMatte data set.")
     parser.add_argument("--profile", default="tiny")
-    weights = "clip, random, or a .safetensors file of a CLIP of the profile's backbone"
+    weights = "clip, random, or a file of a CLIP of the profile's backbone: OpenAI's .pt, open_clip's, .safetensors"
     parser.add_argument("--weights", default="clip", help=weights)
     return loop.run_training(train, parser, arguments)
 
