@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from rimlib.errors import RimError
-from rimlib.io.files import find_by_stem, read_json, replace_folder, sha256, write_atomically, write_json
+from rimlib.io.files import read_json, replace_folder, sha256, write_atomically, write_json
+from rimlib.io.names import find_by_stem
 
 
 def message(function, *arguments):

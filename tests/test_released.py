@@ -10,6 +10,7 @@ from PIL import Image
 from rimlib.errors import RimError
 from rimlib.io import images
 from rimlib.refmatte import released
+from rimlib.refmatte.check import check
 
 FOUR = ["the red cup", "the cup on the left", "the cup left of the plate", "my cup"]
 
@@ -55,7 +56,7 @@ def test_the_real_world_set_opens(rw100, split, above):
     rows = released.read_rows(layout)
     assert len(rows) == 5 and rows["a1_1"]["eval_index"] == 3 and rows["b2_3"]["eval_index"] == 1
     assert rows["a1_1"]["anything"] == [1, 2], "unknown keys are kept"
-    assert released.check(layout, sizes=True) == []
+    assert check(layout, sizes=True) == []
 
 
 @pytest.mark.parametrize("place", [".", "..", "../..", "train"])
@@ -70,7 +71,7 @@ def test_the_synthetic_set_opens_wherever_its_labels_lie(refmatte, place, labels
         and layout.mask("rim_train_00a1b2c3_2").is_file()
         and layout.eval_index == {}
     )
-    assert "eval_index" not in released.read_rows(layout)["rim_train_00a1b2c3_1"] and released.check(layout) == []
+    assert "eval_index" not in released.read_rows(layout)["rim_train_00a1b2c3_1"] and check(layout) == []
 
 
 def test_splits_are_kept_apart(refmatte, rw100):
@@ -107,7 +108,7 @@ def test_pictures_may_have_other_endings(rw100):
     Image.open(rw100 / "image/a1.jpg").save(rw100 / "image/a1.png")
     (rw100 / "image/a1.jpg").unlink()
     layout = released.locate(rw100, "rw100")
-    assert layout.image("a1").name == "a1.png" and released.check(layout, sizes=True) == []
+    assert layout.image("a1").name == "a1.png" and check(layout, sizes=True) == []
     assert layout.image("none").name == "none.jpg", "reading it will say that it is not there"
 
 
@@ -180,7 +181,7 @@ def test_a_broken_index_is_refused_by_entry(rw100, text, words):
 )
 def test_what_does_not_fit_together_is_named(rw100, spoil, words):
     spoil(rw100)
-    lines = released.check(released.locate(rw100, "rw100"), sizes=True)
+    lines = check(released.locate(rw100, "rw100"), sizes=True)
     assert lines and all(words in line or "for the mask a1_2" in line for line in lines)
 
 
@@ -204,3 +205,24 @@ def test_no_name_leads_out_of_the_folder(rw100):
                 ask(name)
     with pytest.raises(RimError, match="plain"):
         released.locate(rw100, "../test")
+
+
+def test_names_of_other_systems_are_found(rw100):
+    rows = pictures(rw100, "image", "cafe\u0301 \u30ac", masks=1)  # as macOS writes it: letter and accent apart
+    (rw100 / "image/cafe\u0301 \u30ac.jpg").rename(rw100 / "image/cafe\u0301 \u30ac.Jpeg")
+    row = {"caf\u00e9 \u30ac_1": {**rows["cafe\u0301 \u30ac_1"], "image_name": "caf\u00e9 \u30ac.jpg"}}
+    table = json.loads((rw100 / "refmatte_rw100_label.json").read_text())
+    write(rw100 / "refmatte_rw100_label.json", {**table, **row})
+    layout = released.locate(rw100, "rw100")
+    assert check(layout, sizes=True) == []
+    assert layout.image("caf\u00e9 \u30ac").is_file() and layout.mask("caf\u00e9 \u30ac_1").is_file()
+
+
+@pytest.mark.parametrize("dtype, white", [(np.uint8, 1), (np.uint16, 255)])
+def test_masks_of_another_scale_are_named(rw100, dtype, white):
+    for number in (1, 2):
+        values = np.zeros((8, 10), dtype)
+        values[2:6, 2:6] = white
+        Image.fromarray(values).save(rw100 / f"mask/a1_{number}.png")
+    wrong = check(released.locate(rw100, "rw100"), sizes=True)
+    assert len(wrong) == 2 and all("stored in 0 and 1" in line and "mask/a1_" in line for line in wrong)

@@ -115,6 +115,7 @@ def _build(options: argparse.Namespace) -> None:
 
 def _check(options: argparse.Namespace) -> int:
     from rimlib.refmatte import manifest, released
+    from rimlib.refmatte.check import check
 
     if manifest.stamp_of(Path(options.folder)) is not None:
         report = manifest.check(options.folder, workers=options.workers)
@@ -124,7 +125,7 @@ def _check(options: argparse.Namespace) -> int:
     wrong = [
         line
         for split in released.splits(options.folder)
-        for line in released.check(released.locate(options.folder, split), sizes=True)
+        for line in check(released.locate(options.folder, split), sizes=True)
     ]
     print(*wrong, sep="\n", end="\n" if wrong else "")
     print(

@@ -15,7 +15,7 @@ from rimlib.entities.entity import KINDS, Background, Entity
 from rimlib.entities.pool import Pool
 from rimlib.entities.selection import FOLDER
 from rimlib.errors import RimError
-from rimlib.io import files, images
+from rimlib.io import files, images, names
 
 PARTS = ("entities", "backgrounds")
 
@@ -77,8 +77,8 @@ def _file(folder: Path, part: str, row: dict) -> Path:
 
 
 def _read_entity(folder: Path, endings: tuple[str, ...], entity: Entity) -> tuple[np.ndarray, np.ndarray]:
-    return images.read_cutout(files.find_by_stem(folder / "entities", entity.name, endings))
+    return images.read_cutout(names.find_by_stem(folder / "entities", entity.name, endings))
 
 
 def _read_background(folder: Path, endings: tuple[str, ...], background: Background) -> np.ndarray:
-    return images.read_image(files.find_by_stem(folder / "backgrounds", background.name, endings))
+    return images.read_image(names.find_by_stem(folder / "backgrounds", background.name, endings))

@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -119,12 +119,6 @@ def replace_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             old.rename(target)
         for left in (new, old):
             shutil.rmtree(left, ignore_errors=True)
-
-
-def find_by_stem(folder: Path, stem: str, endings: Iterable[str]) -> Path:
-    """The file `folder/stem` with the first of some endings that is there; with the first of all where none is."""
-    paths = [folder / (stem + ending) for ending in endings]
-    return next((path for path in paths if path.is_file()), paths[0])
 
 
 def partial(target: Path) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 from rimlib.errors import RimError
 from rimlib.io import files, images
 from rimlib.profile import Train
-from rimlib.refmatte import manifest, released
+from rimlib.refmatte import manifest, masks, released
 from rimlib.refmatte.format import Target, read_labels, read_no_target
 from rimlib.refmatte.statistics import Tally, keywords_clear, tally
 
@@ -86,13 +86,8 @@ class RefMatte:
         return images.read_image(self.layout.image(image_name))
 
     def matte(self, mask_id: str) -> np.ndarray:
-        """A matte, float32 (H, W) in [0, 1]. Raises RimError, also for one that is stored in 0 and 1 instead of 255."""
-        path = self.layout.mask(mask_id)
-        alpha = images.read_matte(path)
-        if 0 < alpha.max() <= 1 / 255:
-            found = f"its largest alpha is {alpha.max():.4f}, as of a mask stored in 0 and 1"
-            raise RimError(f"{path}: {found}; 255 is expected for 1 (65535 in 16 bits)", path=path)
-        return alpha
+        """A matte, float32 (H, W) in [0, 1]; see `masks.read`."""
+        return masks.read(self.layout.mask(mask_id))
 
     @cached_property
     def no_target(self) -> dict[str, list[dict]]:

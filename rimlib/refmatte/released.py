@@ -10,15 +10,13 @@ small real-world set the second.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rimlib.errors import RimError
-from rimlib.io import files
-from rimlib.io.images import size_of
+from rimlib.io import files, names
 
 INNER = ("", "RefMatte", "RefMatte/RefMatte", "RefMatte_RW_100", "RefMatte-RW100", "RefMatte_RW100")
 IMAGE_ENDINGS = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
@@ -39,11 +37,11 @@ class Layout:
 
     def image(self, name: str) -> Path:
         """The file of an image, which need not exist. Raises RimError for a name that leads elsewhere."""
-        return files.find_by_stem(self.images, plain(name, self.labels), IMAGE_ENDINGS)
+        return names.find_by_stem(self.images, plain(name, self.labels), IMAGE_ENDINGS)
 
     def mask(self, mask_id: str) -> Path:
         """The matte of a mask id, as `image`."""
-        return files.find_by_stem(self.masks, plain(mask_id, self.labels), MASK_ENDINGS)
+        return names.find_by_stem(self.masks, plain(mask_id, self.labels), MASK_ENDINGS)
 
     def scored(self, mask_id: str, image_name: str) -> int | None:
         """Which sentence of an entity is scored, or None where the index does not have it."""
@@ -93,8 +91,8 @@ def splits(root: str | Path) -> list[str]:
         RimError: there is no such folder, or none in it.
     """
     root = _folder(root)
-    names = (path.name for inner in INNER if (root / inner).is_dir() for path in (root / inner).iterdir())
-    found = {match.group(1) for name in names if (match := re.fullmatch(r"refmatte_(\w+)_label\.json", name))}
+    paths = (path.name for inner in INNER if (root / inner).is_dir() for path in (root / inner).iterdir())
+    found = {match.group(1) for name in paths if (match := re.fullmatch(r"refmatte_(\w+)_label\.json", name))}
     if not found:
         raise RimError(
             f"{root}: no refmatte_<split>_label.json here; a data set in RefMatte's layout is expected", path=root
@@ -146,43 +144,6 @@ def read_rows(layout: Layout) -> dict[str, dict]:
     return rows
 
 
-def check(layout: Layout, sizes: bool = False) -> list[str]:
-    """What does not fit together, a line for each file; empty if all is well.
-
-    Args:
-        layout: the split.
-        sizes: open each file's header too, and compare a mask's size with its image's.
-
-    Raises:
-        RimError: as `read_rows`.
-    """
-    rows = read_rows(layout)
-    images, masks = _stems(layout.images), _stems(layout.masks)
-    wrong = []
-    for mask_id, row in rows.items():
-        name = row["image_name"]
-        if name not in images:
-            wrong.append(f"{layout.images / name}.jpg: not found; {layout.labels.name} names it for the mask {mask_id}")
-        if mask_id not in masks:
-            wrong.append(f"{layout.masks / mask_id}.png: not found; {layout.labels.name} has an entry for it")
-        if sizes and name in images and mask_id in masks:
-            path = layout.mask(mask_id)
-            try:
-                image, mask = size_of(layout.image(name)), size_of(path)
-            except RimError as error:
-                wrong.append(str(error))
-                continue
-            if image != mask:
-                wrong.append(f"{path}: {mask[0]} x {mask[1]} pixels, its image {name} has {image[0]} x {image[1]}")
-    named = {row["image_name"] for row in rows.values()}
-    for folder, stems, used, what in (
-        (layout.images, images, named, "an image without a mask"),
-        (layout.masks, masks, rows.keys(), "a mask without an entry"),
-    ):
-        wrong += [f"{folder / stems[stem]}: {what} in {layout.labels.name}" for stem in sorted(stems.keys() - used)]
-    return wrong
-
-
 def plain(name: object, where: Path) -> str:
     """The name, if it is one that stays in its folder. Raises RimError that names the file it stands in."""
     if not isinstance(name, str) or name in ("", ".", "..") or any(letter in "/\\\0" for letter in name):
@@ -215,16 +176,6 @@ def _places(folder: Path) -> tuple[Path, ...]:
 def _without_ending(name: str) -> str:
     stem, dot, ending = name.rpartition(".")
     return stem if dot and stem and f".{ending.lower()}" in IMAGE_ENDINGS else name
-
-
-def _stems(folder: Path) -> dict[str, str]:
-    """Stem → file name of the images in a folder."""
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError as error:
-        raise RimError(f"{folder}: cannot be listed: {files.reason(error)}", path=folder) from error
-    images = (name for name in names if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_ENDINGS)
-    return {Path(name).stem: name for name in images}
 
 
 def _eval_index(labels: Path, folder: Path) -> dict[str, int]:
