@@ -100,17 +100,28 @@ class Refiner(Loop):
     widths: tuple[Size, Size, Size, Size, Size] = (16, 16, 24, 32, 48)  # P3M, and so the paper: 64, 64, 128, 256, 512
     blocks: Sizes = (3, 4, 6, 3)
     follow: bool = True  # the network predicts a change of the coarse alpha (P3M: the alpha itself)
+    encoder: Annotated[str, Field(min_length=1)] = (
+        "random"  # its weights: random, imagenet, or a file (P3M: ImageNet's)
+    )
     steps: Size | None = 2500
     crops: tuple[tuple[Size, Size], ...] = ((128, 8), (192, 4))  # (side in pixels, how many in a batch), in turns
     scales: tuple[Positive, Positive] = (0.5, 1.0)  # of the scene, before it is cropped …
     larger: Share = 0.15  # … and how many crops are of a scene enlarged to at most twice
+    windows: tuple[Size, ...] = ()  # in their place: sides of windows of the scene, one drawn (P3M: 512, 768, 1024)
     predictions: Count = 2500  # images of which CLIPMat's mattes are made, beforehand
     predicted: Share = 0.4  # of the coarse alphas that are CLIPMat's, the rest are the degraded truth
-    trimap_kernel: Kernel = 7  # pixels of the crop
+    trimap_at: Literal["crop", "image"] = "crop"  # the size that trimaps are made at (P3M: the image's own) …
+    trimap_kernel: Kernel = 7  # … and how many pixels of it (P3M: 15 to 30, one drawn)
+    trimap_kernel_most: Kernel | None = None  # one is drawn from trimap_kernel to this; None: always that
     lr: Positive = 4e-3
     warmup: Share = 0.02
     noise: Share = 0.4  # see augment.photometric
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        Loop.__post_init__(self)
+        least, most = self.trimap_kernel, self.trimap_kernel_most
+        need(most is None or most >= least, f"at least {least}, refiner.trimap_kernel", most, "trimap_kernel_most")
 
 
 @section("baselines")

@@ -119,7 +119,7 @@ def test_predictions_are_kept_where_the_model_is_right(scenes, tmp_path, monkeyp
     np.testing.assert_array_equal(kept.alphas, made.alphas)
     name, mask_id, alpha = kept.draw(np.random.default_rng(0))
     assert mask_id.startswith(name) and alpha.shape == (48, 48) and alpha.max() <= 1
-    _, rough, truth = Crops(refmatte, kept, dataclasses.replace(SETTINGS, predicted=1.0)).crop(
+    _, rough, truth, _ = Crops(refmatte, kept, dataclasses.replace(SETTINGS, predicted=1.0)).crop(
         np.random.default_rng(0), 64
     )
     assert np.abs(rough - truth).mean() < 0.05

@@ -17,6 +17,7 @@ from torch import nn
 
 from rimlib.clipmat.collaboration import collaborate
 from rimlib.clipmat.p3m import BLOCKS, WIDTHS, P3MNet
+from rimlib.clipmat.resnet_weights import load_encoder
 from rimlib.errors import RimError
 from rimlib.io.weights import CHECKPOINTS, read_header, read_tensors, write
 from rimlib.matting import pyramid, tiles
@@ -58,9 +59,12 @@ class Refiner(nn.Module):
 
     @classmethod
     def from_profile(cls, profile: Profile) -> Refiner:
-        """An untrained one of the sizes in the profile's `refiner`."""
+        """An untrained one of the sizes in the profile's `refiner`, with the weights of its encoder that this names."""
         settings = profile.refiner
-        return cls(settings.widths, settings.blocks, settings.follow)
+        refiner = cls(settings.widths, settings.blocks, settings.follow)
+        if settings.encoder != "random":
+            load_encoder(refiner.net.encoder, settings.encoder)
+        return refiner
 
     @classmethod
     def shipped(cls) -> Refiner:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -115,14 +116,13 @@ class Crops:
     def batch(self, rng: np.random.Generator, step: int) -> Tensors:
         """A batch: images uint8 (B, S, S, 3), coarse and mattes float32 (B, 1, S, S), trimaps uint8 (B, S, S)."""
         side, count = self.settings.crops[step % len(self.settings.crops)]
-        images, coarse, mattes = zip(*(self.crop(rng, side) for _ in range(count)))
-        trimaps = [CLASSES[trimap_from_alpha(matte, self.settings.trimap_kernel)] for matte in mattes]
+        images, coarse, mattes, trimaps = zip(*(self.crop(rng, side) for _ in range(count)))
         arrays = {"images": images, "coarse": coarse, "mattes": mattes, "trimaps": trimaps}
         batch = {name: torch.from_numpy(np.stack(parts)) for name, parts in arrays.items()}
         return {**batch, "coarse": batch["coarse"][:, None], "mattes": batch["mattes"][:, None]}
 
-    def crop(self, rng: np.random.Generator, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Image uint8 (S, S, 3), coarse and true matte float32 (S, S)."""
+    def crop(self, rng: np.random.Generator, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Image uint8 (S, S, 3), coarse and true matte float32 (S, S), trimap's classes uint8 (S, S)."""
         coarse, others = None, []
         if self.predictions and rng.random() < self.settings.predicted:
             name, mask_id, coarse = self.predictions.draw(rng)
@@ -133,8 +133,8 @@ class Crops:
             order = rng.permutation(len(targets))[:2]
             truth, *others = [self.refmatte.matte(targets[number].mask_id) for number in order]
         image = augment.photometric(self.refmatte.image(name), rng, self.settings.noise)
-        low, high = np.log(self.settings.scales)
-        scale = rng.uniform(1, 2) if rng.random() < self.settings.larger else np.exp(rng.uniform(low, high))
+        scale = self._scale(rng, side)
+        trimap = self._trimap(truth, rng) if self.settings.trimap_at == "image" else None
         height, width = (max(side, round(length * scale)) for length in truth.shape)
         image, truth, *others = (resize(array, (height, width)) for array in (image, truth, *others))
         coarse = degrade(truth, rng, others) if coarse is None else resize(coarse, (height, width))
@@ -142,7 +142,23 @@ class Crops:
         window = slice(top, top + side), slice(left, left + side)
         flip = -1 if rng.random() < 0.5 else 1
         image, coarse, truth = (np.ascontiguousarray(array[window][:, ::flip]) for array in (image, coarse, truth))
-        return image, coarse, truth
+        if trimap is None:
+            return image, coarse, truth, self._trimap(truth, rng)
+        trimap = cv2.resize(trimap, (width, height), interpolation=cv2.INTER_NEAREST)  # as P3M does
+        return image, coarse, truth, np.ascontiguousarray(trimap[window][:, ::flip])
+
+    def _scale(self, rng: np.random.Generator, side: int) -> float:
+        """Of the scene, before a crop of `side` pixels is taken."""
+        if self.settings.windows:
+            return side / float(rng.choice(self.settings.windows))
+        low, high = np.log(self.settings.scales)
+        return float(rng.uniform(1, 2) if rng.random() < self.settings.larger else np.exp(rng.uniform(low, high)))
+
+    def _trimap(self, truth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        kernel, most = self.settings.trimap_kernel, self.settings.trimap_kernel_most
+        if most is not None:
+            kernel += 2 * int(rng.integers((most - kernel) // 2 + 1))
+        return CLASSES[trimap_from_alpha(truth, kernel)]
 
 
 def refiner_loss(output: Output, mattes: torch.Tensor, trimaps: torch.Tensor) -> Tensors:
