@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from rimlib.errors import RimError
 from rimlib.io import files, images
 from rimlib.profile import Train
 from rimlib.refmatte import manifest, masks, released
-from rimlib.refmatte.format import Target, read_labels, read_no_target
+from rimlib.refmatte.format import Target, read_no_target
+from rimlib.refmatte.labels import Labels, Targets
 from rimlib.refmatte.statistics import Tally, keywords_clear, tally
 
 SETTINGS = ("expression", "keyword")
@@ -36,31 +37,31 @@ class RefMatte:
         self.root, self.split, self.setting = Path(root), split, setting
         manifest.require_complete(self.root, split)
         self.layout = released.locate(self.root, split, need_images=False)
-        targets = read_labels(self.root, split)
-        grouped: dict[str, list[Target]] = defaultdict(list)
-        for target in targets:
-            grouped[target.image_name].append(target)
+        self.labels = Labels(self.layout)
+        self.image_names: list[str] = self.labels.image_names
         if setting == "keyword":
-            clear = {name: group for name, group in grouped.items() if keywords_clear(group)}
-            if not clear:
-                why = "means one entity alone" if any(target.keyword for target in targets) else "is known"
+            self.image_names = [name for name in self.image_names if keywords_clear(self.targets_of(name))]
+            if not self.image_names:
+                everything = Targets(self.labels, self.labels.image_names)
+                why = "means one entity alone" if any(target.keyword for target in everything) else "is known"
                 raise RimError(
                     f"{self.layout.labels}: it has no image in which each entity's keyword {why}, and the keyword "
                     "setting takes those alone; ask for the setting expression",
                     path=self.layout.labels,
                     setting="setting",
                 )
-            grouped = clear
-        self._of_image = dict(grouped)
-        self.image_names: list[str] = list(self._of_image)
-        self.targets: list[Target] = [target for group in self._of_image.values() for target in group]
 
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def targets(self) -> Sequence[Target]:
+        """The targets of all images, each read from the label file when it is taken."""
+        return Targets(self.labels, self.image_names)
+
     def targets_of(self, image_name: str) -> list[Target]:
         """The targets of one image."""
-        return self._of_image[image_name]
+        return self.labels.targets_of(image_name)
 
     def sentence(self, target: Target) -> str:
         """The text of the setting for this target: its keyword, or its one scored expression."""
@@ -97,11 +98,7 @@ class RefMatte:
     @cached_property
     def statistics(self) -> Tally:
         """Counts of the split as it is in the label file, whatever the setting."""
-        return tally(
-            self._of_image.values()
-            if self.setting == "expression"
-            else RefMatte(self.root, self.split)._of_image.values()
-        )
+        return tally(map(self.targets_of, self.labels.image_names))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -113,7 +113,7 @@ def labels_of(scene: ScenePlan, entities: list[Entity]) -> dict[str, dict]:
 
 def targets_of(scene: ScenePlan, entities: list[Entity]) -> list[Target]:
     """The same as targets: what reading the scene's labels would give."""
-    return [_target(mask_id, row) for mask_id, row in labels_of(scene, entities).items()]
+    return [target_of(mask_id, row) for mask_id, row in labels_of(scene, entities).items()]
 
 
 def write_labels(root: Path, split: str, scenes: Iterable[ScenePlan], pool: Pool) -> None:
@@ -161,16 +161,14 @@ def read_labels(root: Path, split: str) -> list[Target]:
         RimError: no label file, broken JSON, or a row without image or sentences; the row is named.
     """
     layout = released.locate(root, split, need_images=False)
-    return [_target(mask_id, row, layout.labels) for mask_id, row in released.read_rows(layout).items()]
+    return [target_of(mask_id, row, layout.labels) for mask_id, row in released.read_rows(layout).items()]
 
 
-def _target(mask_id: str, row: dict, labels: Path | None = None) -> Target:
+def target_of(mask_id: str, row: dict, labels: Path | None = None) -> Target:
+    """The target of an entry of the label file, as `released` gives it. Raises RimError for kinds that do not fit."""
     texts, real = tuple(row["expressions"]), labels is not None and labels.name == released.REAL_LABELS
     extra = {key: value for key, value in row.items() if key not in ("image_name", "expressions", "kinds", "keyword")}
-    kinds = _kinds(row.get("kinds"), len(texts), real)
-    if kinds is None:
-        found = f"the entry {mask_id!r} has the kinds {row['kinds']!r} for {len(texts)} expressions"
-        raise RimError(f"{labels}: {found}; one name for each is expected", path=labels)
+    kinds = kinds_of(mask_id, row, labels)
     keyword, read = keywords.of_row(row), False
     if not keyword and not real:  # what people wrote follows no template
         keyword = keywords.of_sentences(texts)
@@ -178,13 +176,19 @@ def _target(mask_id: str, row: dict, labels: Path | None = None) -> Target:
     return Target(mask_id, row["image_name"], keyword, texts, kinds, extra, read)
 
 
-def _kinds(given: object, count: int, real: bool) -> tuple[str, ...] | None:
-    """The kind of each expression; the two relative ones of a scene are the short and the long one, in this order."""
+def kinds_of(mask_id: str, row: dict, labels: Path | None = None) -> tuple[str, ...]:
+    """The kind of each expression; the two relative ones of a scene are the short and the long one, in this order.
+
+    Raises RimError where the entry names others than one for each.
+    """
+    given, count = row.get("kinds"), len(row["expressions"])
     if not given:
+        real = labels is not None and labels.name == released.REAL_LABELS
         known = REAL_KINDS if real else KINDS
         return (*known[:count], *["free" if real else "other"] * (count - len(known)))
     if not isinstance(given, list) or len(given) != count or not all(isinstance(kind, str) for kind in given):
-        return None
+        found = f"the entry {mask_id!r} has the kinds {given!r} for {count} expressions"
+        raise RimError(f"{labels}: {found}; one name for each is expected", path=labels)
     lengths = iter(("relative-short", "relative-long"))
     both = given.count("relative") == 2
     return tuple(next(lengths) if both and kind == "relative" else kind for kind in given)

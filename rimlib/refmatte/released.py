@@ -14,9 +14,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rimlib.errors import RimError
 from rimlib.io import files, names
+from rimlib.io.entries import NoObject, entries
 
 INNER = ("", "RefMatte", "RefMatte/RefMatte", "RefMatte_RW_100", "RefMatte-RW100", "RefMatte_RW100")
 IMAGE_ENDINGS = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
@@ -110,38 +112,52 @@ def read_rows(layout: Layout) -> dict[str, dict]:
     Raises:
         RimError: broken JSON; an entry without sentences or image name, or with a name that is no plain file name.
     """
-    path = layout.labels
-    table = files.read_json(path)
-    if not isinstance(table, dict) or not table:
+    return {mask_id: row for mask_id, row, _, _ in iterate_rows(layout)}
+
+
+def iterate_rows(layout: Layout) -> Iterator[tuple[str, dict, int, int]]:
+    """As `read_rows`, one after the other: mask id, entry, and where in the file it stands, for `row_of`."""
+    path, seen = layout.labels, set()
+    try:
+        for key, row, start, end in entries(path):
+            mask_id, row = row_of(layout, key, row)
+            if mask_id in seen:
+                raise RimError(f"{path}: the entry {key!r} was there before; a mask has one entry", path=path)
+            seen.add(mask_id)
+            yield mask_id, row, start, end
+    except NoObject:
+        seen.clear()
+    if not seen:  # or is broken
+        table = files.read_json(path)
         found = "nothing in it" if isinstance(table, dict) else f"{type(table).__name__}: {str(table)[:40]}"
         raise RimError(f"{path}: expected an object with one entry for each mask, found {found}", path=path)
-    rows: dict[str, dict] = {}
-    for key, row in table.items():
-        mask_id, wrong = _without_ending(plain(key, path)), ""
-        image_name, given = (row.get("image_name"), row.get("expressions")) if isinstance(row, dict) else ("", "")
-        texts = [given] if isinstance(given, str) else given if isinstance(given, list) else []
-        if not isinstance(row, dict):
-            wrong = f"must be an object with image_name and expressions, found {type(row).__name__}"
-        elif not isinstance(image_name, str) or not image_name:
-            wrong = f"has no image_name, found {image_name!r}"
-        elif not texts or not all(isinstance(text, str) for text in texts):
-            wrong = f"needs expressions, a list of texts, found {given!r}"
-        elif mask_id in rows:
-            wrong = "was there before; a mask has one entry"
-        if wrong:
-            raise RimError(f"{path}: the entry {key!r} {wrong}", path=path)
-        row = {**row, "image_name": _without_ending(plain(image_name, path)), "expressions": texts}
-        scored = layout.scored(mask_id, row["image_name"])
-        if scored is not None:
-            if not 0 <= scored < len(texts):
-                index = path.parent / EVAL_INDEX
-                raise RimError(
-                    f"{index}: the index of {mask_id!r} is {scored}; it has {len(texts)} expressions, counted from 0",
-                    path=index,
-                )
-            row["eval_index"] = scored
-        rows[mask_id] = row
-    return rows
+
+
+def row_of(layout: Layout, key: str, row: Any) -> tuple[str, dict]:
+    """Mask id and entry, as `read_rows` has them, of what stands in the file. Raises RimError as it does."""
+    path = layout.labels
+    mask_id, wrong = _without_ending(plain(key, path)), ""
+    image_name, given = (row.get("image_name"), row.get("expressions")) if isinstance(row, dict) else ("", "")
+    texts = [given] if isinstance(given, str) else given if isinstance(given, list) else []
+    if not isinstance(row, dict):
+        wrong = f"must be an object with image_name and expressions, found {type(row).__name__}"
+    elif not isinstance(image_name, str) or not image_name:
+        wrong = f"has no image_name, found {image_name!r}"
+    elif not texts or not all(isinstance(text, str) for text in texts):
+        wrong = f"needs expressions, a list of texts, found {given!r}"
+    if wrong:
+        raise RimError(f"{path}: the entry {key!r} {wrong}", path=path)
+    row = {**row, "image_name": _without_ending(plain(image_name, path)), "expressions": texts}
+    scored = layout.scored(mask_id, row["image_name"])
+    if scored is not None:
+        if not 0 <= scored < len(texts):
+            index = path.parent / EVAL_INDEX
+            raise RimError(
+                f"{index}: the index of {mask_id!r} is {scored}; it has {len(texts)} expressions, counted from 0",
+                path=index,
+            )
+        row["eval_index"] = scored
+    return mask_id, row
 
 
 def plain(name: object, where: Path) -> str:

@@ -56,11 +56,11 @@ def prepare(
     """
     if where == "never":
         return None
-    mask_ids = [[target.mask_id for target in refmatte.targets_of(name)] for name in names]
-    count = sum(map(len, mask_ids))
+    count = sum(map(refmatte.labels.count, names))
     need = size * size * (3 * len(names) + count * (1 if trimaps is None else 2))
     if where == "auto" and need > LARGEST:
         return None
+    mask_ids = [[target.mask_id for target in refmatte.targets_of(name)] for name in names]
     mark = hashlib.sha256(json.dumps([size, names, mask_ids, _rendered(refmatte), trimaps]).encode()).hexdigest()
     parent = Path(refmatte.root) / ".cache" if where == "auto" else Path(where).expanduser()
     folder = parent / f"{refmatte.fingerprint[:16]}-{size}-{mark[:8]}"

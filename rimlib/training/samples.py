@@ -23,6 +23,7 @@ from rimlib.matting.relations import mirror
 from rimlib.profile import Train
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.format import Target
+from rimlib.refmatte.labels import Targets
 from rimlib.training import augment, cache
 from rimlib.training.batches import Key
 from rimlib.training.pixels import Arrays, Files
@@ -78,7 +79,7 @@ class Samples(Dataset[Sample]):
         where = "never" if settings.augmentation == "rssn" else where
         self.folder = cache.prepare(refmatte, self.image_names, size, at_image, where, progress, workers)
         # Where an image's mattes begin in the arrays.
-        counts = [len(refmatte.targets_of(name)) for name in self.image_names] if self.folder else []
+        counts = [refmatte.labels.count(name) for name in self.image_names] if self.folder else []
         self.firsts = np.concatenate([[0], np.cumsum(counts, dtype=int)])
 
     def __len__(self) -> int:
@@ -86,9 +87,9 @@ class Samples(Dataset[Sample]):
         return len(self.image_names)
 
     @property
-    def targets(self) -> list[Target]:
+    def targets(self) -> Sequence[Target]:
         """All entities of the images."""
-        return [target for name in self.image_names for target in self.refmatte.targets_of(name)]
+        return Targets(self.refmatte.labels, self.image_names)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a worker is sent: paths and labels, no pixels."""
