@@ -18,10 +18,15 @@ def read(path: Path) -> np.ndarray:
             white is 65535: all of it would be as good as transparent, and every prediction wrong.
     """
     alpha = images.read_matte(path)
-    if 0 < (largest := float(alpha.max())) <= 1 / 254:
-        found = f"its largest value is {largest:.4f} of white, as of a mask that is stored in 0 and 1"
-        raise RimError(f"{path}: {found}; a matte goes from 0 to 255 in 8 bits and to 65535 in 16", path=path)
+    _check(path, float(alpha.max()))
     return alpha
+
+
+def read_levels(path: Path) -> np.ndarray:
+    """As `read`, in the 256 levels of a file, uint8 (H, W)."""
+    levels = images.read_levels(path)
+    _check(path, float(levels.max()) / 255)
+    return levels
 
 
 def evenly(paths: list[Path], count: int) -> list[Path]:
@@ -31,3 +36,9 @@ def evenly(paths: list[Path], count: int) -> list[Path]:
     ['a', 'c', 'e']
     """
     return paths[:: max(1, -(-len(paths) // count))]
+
+
+def _check(path: Path, largest: float) -> None:
+    if 0 < largest <= 1 / 254:
+        found = f"its largest value is {largest:.4f} of white, as of a mask that is stored in 0 and 1"
+        raise RimError(f"{path}: {found}; a matte goes from 0 to 255 in 8 bits and to 65535 in 16", path=path)

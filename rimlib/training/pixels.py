@@ -16,14 +16,14 @@ import cv2
 import numpy as np
 
 from rimlib.errors import RimError
-from rimlib.io.images import read_image, read_levels, resize, size_of
+from rimlib.io.images import read_image, resize, size_of
 from rimlib.matting.trimap import trimap_from_alpha
+from rimlib.refmatte.masks import read_levels
 
 # A trimap's grey levels as the classes of the semantic decoder: background, unknown, foreground.
 CLASSES = np.zeros(256, np.uint8)
 CLASSES[[128, 255]] = 1, 2
 GRID = 8  # pixels that a window's corner is a multiple of: a JPEG is decoded at 1/8 of its size at least
-ARRAYS = ("images", "mattes", "trimaps")
 
 
 class Window(NamedTuple):
