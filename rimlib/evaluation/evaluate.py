@@ -116,8 +116,8 @@ def _scored(scoring: Scoring, names: list[str], total: int, progress: bool) -> I
     done = total - len(names)
     try:
         with tqdm(total=total, initial=done, desc="evaluate", unit="image", disable=not progress) as bar:
-            for name, some in zip(names, scoring.rows(names)):
-                yield name, some
+            for some in scoring.rows(names):
+                yield some[0]["image"], some
                 bar.update()
     finally:
         scoring.model.train(was_training)

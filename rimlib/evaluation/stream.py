@@ -71,11 +71,15 @@ class Scoring:
         steps = [names[start : start + batch] for start in range(0, len(names), batch)]
         with _Threads(self.workers) as threads:
             read = threads.ahead(self.refmatte.image, names, batch)
-            for part in steps:
-                pictures = [next(read) for _ in part]
-                for name, picture, queries, found in self._predict(part, pictures):
-                    threads.put(self._score, name, picture.shape[:2], queries, found)
-                    yield from threads.ready()
+            try:
+                for part in steps:
+                    pictures = [next(read) for _ in part]
+                    for name, picture, queries, found in self._predict(part, pictures):
+                        threads.put(self._score, name, picture.shape[:2], queries, found)
+                        yield from threads.ready()
+            except (RimError, KeyboardInterrupt):
+                yield from threads.rest()  # what was predicted before is not lost
+                raise
             yield from threads.rest()
 
     def _predict(self, names: Sequence[str], pictures: list[np.ndarray]) -> Iterator[tuple]:
