@@ -155,6 +155,18 @@ def merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested settings by dotted names.
+
+    >>> flat({"train": {"lr": 1e-4, "losses": {"ce": 1.0}}})
+    {'train.lr': 0.0001, 'train.losses.ce': 1.0}
+    """
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= flat(value, f"{before}{name}.") if isinstance(value, dict) else {before + name: value}
+    return found
+
+
 def _is_path(name: str | Path) -> bool:
     return str(name).endswith((".yaml", ".yml"))
 

@@ -19,6 +19,7 @@ PAGES = [
     *(f"chapters/{name}" for name in chapters.names()),
     "notation",
     "glossary",
+    "protocol",
     "datasheet",
     "model_card",
     "troubleshooting",

@@ -1,0 +1,111 @@
+"""The paper's profiles are held against the table of its own numbers, and the page against the table."""
+
+import importlib
+import re
+
+import pytest
+
+from rimlib import profile as profiles
+from rimlib import protocol, settings
+from rimlib.errors import RimError
+from rimlib.profile import FOLDER, Profile
+from rimlib.repository import repository
+
+NAMES = {name for name in settings.flat(Profile().to_dict()) if name.split(".")[0] not in protocol.NOT_THERE}
+ROWS = {row.name: row for row in protocol.rows() if not row.name.startswith(protocol.FACTS)}
+PAGE = repository() / "book" / "protocol.md"
+PRINTED = (
+    r"(Sec\. \d(\.\d(\.\d)?)?|S\d(\.\d)*|Tables? \d+|Eq\. \d+|Figure \d|GFM|P3M|MDETR)"  # of the paper or a source
+)
+
+
+def test_every_setting_has_one_row_and_no_row_is_of_none():
+    assert set(ROWS) == NAMES and len(ROWS) == len([row for row in protocol.rows() if row.name in ROWS])
+
+
+@pytest.mark.parametrize("name", protocol.PROFILES)
+def test_a_paper_profile_names_every_setting(name):
+    """What it left out would have the default of tiny, today's and tomorrow's."""
+    values, _ = settings.read_file(name, FOLDER)
+    assert set(settings.flat(values)) - {"name"} == NAMES
+
+
+@pytest.mark.parametrize("name", protocol.PROFILES)
+def test_a_paper_profile_has_the_values_of_the_table(name):
+    found = settings.flat(profiles.load(name).to_dict())
+    wanted = {row.name: row.value(name) for row in ROWS.values()}
+    assert {key: found[key] for key in wanted} == wanted
+
+
+def test_the_paper_profiles_are_those_of_the_table():
+    assert sorted(protocol.PROFILES) == [name for name in profiles.names() if name.startswith("paper-")]
+
+
+@pytest.mark.parametrize("row", protocol.rows(), ids=lambda row: row.name)
+def test_a_row_says_where_and_why(row):
+    places = re.split(r"[,;] | and | to ", row.where)
+    assert all(re.fullmatch(rf"{PRINTED}|\d(\.\d)?", place) for place in places), row.where
+    assert row.paper == "same" or row.why, "another value than the paper's has a reason"
+    for part in _parts(row.ours):
+        assert not isinstance(part, dict) or part.keys() in ({"b16", "l14"}, {"expression", "keyword"}), part
+    if row.name.startswith(protocol.FACTS):
+        _resolve(row.code)
+    else:
+        assert not row.code
+
+
+def _parts(value):
+    yield value
+    for below in value.values() if isinstance(value, dict) else ():
+        yield from _parts(below)
+
+
+def _resolve(path):
+    """What a dotted name means; fails where it means nothing."""
+    module, _, name = path.rpartition(".")
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError:
+        found = _resolve(module)
+    return (
+        found.__dataclass_fields__[name] if name in getattr(found, "__dataclass_fields__", ()) else getattr(found, name)
+    )
+
+
+def test_the_length_of_the_trainings_is_fifty_epochs():
+    for name in protocol.PROFILES:
+        profile, images = profiles.load(name), 30391 if name.endswith("keyword") else 45000  # Paper: Table 1
+        for steps, batch in (
+            (profile.train.steps, profile.train.images),
+            *((one.steps, one.images) for one in (profile.baselines.clipseg, profile.baselines.mdetr)),
+        ):
+            assert abs(steps * batch / images - 50) < 1e-3
+
+
+def test_what_tiny_adds_is_in_no_paper_profile():
+    for name in protocol.PROFILES:
+        profile = profiles.load(name)
+        for loop in (profile.train, profile.refiner):
+            assert (loop.ema, loop.schedule, loop.warmup, loop.weight_decay, loop.optimizer) == (
+                0,
+                "fixed",
+                0,
+                0,
+                "adam",
+            )
+        model, train = profile.model, profile.train
+        assert not (model.score_map or model.popup_residual or model.details_text or model.mask_padding)
+        assert train.losses.score_map == train.no_target == 0 and train.sentences == 1
+
+
+def test_an_unknown_section_is_refused():
+    with pytest.raises(RimError, match="did you mean train"):
+        protocol.rows("trian")
+
+
+def test_the_page_has_the_table():
+    text = PAGE.read_text(encoding="utf-8")
+    shown = re.findall(r"^% protocol: (\w+)\n\n((?:\|.*\n)+)", text, re.M)
+    assert sorted(name for name, _ in shown) == sorted({row.name.split(".")[0] for row in protocol.rows()})
+    for name, table in shown:
+        assert table == protocol.markdown(name), f"`python -m rimlib.protocol {name}` prints the table"
