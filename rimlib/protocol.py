@@ -53,12 +53,11 @@ def rows(section: str = "") -> tuple[Row, ...]:
 
 
 def table(section: str = "") -> list[dict[str, str]]:
-    """The rows as a reader sees them: setting, the paper's value, where, ours, why."""
+    """The rows as a reader sees them: setting, the paper's value and its place, ours, why."""
     return [
         {
-            "setting": row.name.removeprefix(f"{FACTS}."),
-            "the paper": {"same": _text(row.ours), "none": "–"}.get(row.paper, row.paper),
-            "where": row.where,
+            "setting": row.name.removeprefix(f"{section}."),
+            "the paper": {"same": _text(row.ours), "none": "–"}.get(row.paper, row.paper) + f" ({row.where})",
             "ours": "the same" if row.paper == "same" else _text(row.ours),
             "why": row.why,
         }
@@ -70,7 +69,7 @@ def markdown(section: str = "") -> str:
     """The table in Markdown.
 
     >>> print(markdown("evaluate").splitlines()[2])
-    | evaluate.template | a photo of a {keyword} | S4.3.2 | the same |  |
+    | template | a photo of a {keyword} (S4.3.2) | the same |  |
     """
     found = table(section)
     names = list(found[0])
