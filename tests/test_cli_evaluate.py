@@ -121,7 +121,7 @@ def test_rw100_is_scored_by_its_index_and_has_free_sentences(released, thin, tmp
     assert list(found["by_sentence"]) == ["absolute", "basic", "free", "relative"]
     given = ("--every", "--fresh", "--no-edges", "--limit", "1")
     status, found, _ = run(capsys, "--data", root, "--split", "rw100", "--model", thin, "--out", out, *given)
-    assert found["entities"] == 2 and found["all"]["entities"] == 8
+    assert found["entities"] == 8 and found["scored"]["entities"] == 2 and found["scored_by"] == "all"
 
 
 def test_the_shipped_refiner_and_kept_mattes(scenes, tmp_path, capsys):

@@ -80,8 +80,11 @@ def test_every_expression_is_scored_by_kind(scenes):
     found = evaluate(Oracle(refmatte), refmatte, every=True, limit=2)
     assert len(found["rows"]) == 2 * 2 * 4
     parts = found["metrics"]["by_sentence"]
-    assert found["metrics"]["scored_by"] == "index" and sum(row["scored"] for row in found["rows"]) == 4
-    assert (found["metrics"]["entities"], found["metrics"]["all"]["entities"]) == (4, 16)
+    assert found["metrics"]["scored_by"] == "all" and sum(row["scored"] for row in found["rows"]) == 4
+    assert (found["metrics"]["entities"], found["metrics"]["scored"]["entities"]) == (16, 4)
+    beside = evaluate(Oracle(refmatte), refmatte, beside=True, limit=2)
+    assert beside["rows"] == found["rows"] and beside["metrics"]["scored_by"] == "index"
+    assert (beside["metrics"]["entities"], beside["metrics"]["all"]["entities"]) == (4, 16)
     assert {name: part["entities"] for name, part in parts.items()} == {
         **{"absolute": 4, "basic": 4},
         **{"relative-short": 4, "relative-long": 4},
@@ -232,7 +235,7 @@ def test_five_and_fewer_expressions(make_scenes, tmp_path):
     path.write_text(json.dumps(labels))
     refmatte = RefMatte(root, "test")
     oracle = Oracle(refmatte)
-    found = evaluate(oracle, refmatte, every=True)
+    found = evaluate(oracle, refmatte, beside=True)
     assert found["metrics"]["all"]["entities"] == 19 and found["metrics"]["entities"] == 6
     assert found["metrics"]["by_sentence"]["other"]["entities"] == 1
     assert found["metrics"]["scored_by"] == "hash of the mask id"

@@ -162,7 +162,7 @@ def test_a_killed_command_goes_on(seven, tmp_path):
     running.communicate()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     record = json.loads((tmp_path / "k.json").read_text())
-    assert json.loads(done.stdout) == record["metrics"] and record["metrics"]["all"]["entities"] == 56
+    assert json.loads(done.stdout) == record["metrics"] and record["metrics"]["entities"] == 56
     assert record["rows"] == "k.rows.jsonl" and len(rows.read_text().splitlines()) == 56
     assert record["seconds"]["evaluation"] == pytest.approx(
         sum(json.loads(line)["seconds"] for line in rows.read_text().splitlines()), abs=0.01

@@ -48,6 +48,8 @@ def test_the_headline_counts_one_sentence_of_each_entity():
     }
     assert list(found["by_entities_in_image"]) == ["2", "3"] and "by_relation" not in found
     assert "refined" not in found
+    every = summary(rows, every=True)
+    assert every["sad"] == found["all"]["sad"] and every["scored"]["sad"] == found["sad"] and "all" not in every
 
 
 def test_the_refiners_mattes_have_a_summary_of_their_own():

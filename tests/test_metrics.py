@@ -63,7 +63,7 @@ def test_a_row_is_that_of_the_plain_formulas_in_float64(kernel):
     [
         (np.full((4, 4), 255, np.uint8), "uint8 from 255 to 255"),
         (np.full((4, 4), 255.0), "from 255 to 255"),
-        (np.full((4, 4), np.nan), "nan"),
+        (np.full((4, 4), np.nan), "NaN"),
         (np.full((4, 4), -1.0), "from -1"),
         (np.empty((0, 4)), "no pixel"),
     ],

@@ -24,8 +24,9 @@ EPILOG = """
 What is scored: each entity of the split, at its image's own size. In the setting `keyword` its keyword, put into the
 template, and only images whose keywords are clear. In the setting `expression` one of its sentences: that of the
 evaluation index or of the label where there is one, else one drawn evenly by a hash of the mask's name. Where it is
-drawn, every sentence is scored and `all` is their mean, since the paper's scores of RefMatte's test set are that of its
-four kinds; --every and --no-every decide otherwise. `scored_by` in the result is the rule that was used.
+drawn, every sentence is scored and the mean of all is given beside it as `all`, since the paper's scores of RefMatte's
+test set are that of its four kinds; --no-every leaves it out. With --every all sentences count, as in the paper's
+Table 9, and `scored` is the mean of the one. `scored_by` in the result is the rule that was used.
 
 What comes out: SAD (in thousands), MSE and MAD over the whole image, the (E) forms, Grad, Conn and the error in the
 band of the true edge; apart from them `localised`, the share of entities that were found at all; the means by kind of
@@ -59,7 +60,7 @@ def add_command(commands: Commands, add: Add) -> None:
     )
     option("--refiner", metavar="PATH", help="score each matte after this refiner too: a path, or shipped")
     option("--template", help="of keywords, with {keyword} (default: the model's)")
-    help = "score every expression of an entity (default: where the scored one is drawn)"
+    help = "score every expression of an entity (default: beside the scored one, where that is drawn)"
     option("--every", action=argparse.BooleanOptionalAction, help=help)
     option("--limit", type=int, metavar="N", help="the first so many images")
     help = "leave out Grad, Conn and the band: a tenth of the time on each matte"
@@ -106,8 +107,9 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     profile = getattr(model, "profile", None) or profiles.load(PROFILES[options.size])
     template = options.template or prompt.template(profile)
     is_drawn = options.setting == "expression" and not all(target.indexed for target in refmatte.targets)
-    every = is_drawn if options.every is None else options.every
-    about = _about(options, refmatte, profile, template, every)
+    beside = is_drawn and options.every is None
+    every = bool(options.every) and options.setting == "expression"
+    about = _about(options, refmatte, profile, template, every or beside)
     run = record.new("evaluate", profile, **about, definitions=names())
     rows = Rows(options.out, about, rank, world, options.fresh) if options.out else None
     with stages("evaluation"):
@@ -117,7 +119,8 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
             limit=options.limit,
             batch=profile.evaluate.batch,
             template=template,
-            every=every and options.setting == "expression",
+            every=every,
+            beside=beside,
             device=device,
             progress=rank == 0,
             profile=profile,

@@ -35,6 +35,7 @@ def evaluate(
     batch: int = 16,
     template: str = prompt.DEFAULT,
     every: bool = False,
+    beside: bool = False,
     device: str | torch.device | None = None,
     progress: bool = False,
     profile: Profile | None = None,
@@ -55,7 +56,8 @@ def evaluate(
         limit: the first so many images.
         batch: images encoded together.
         template: of keywords, with {keyword} (Paper: Table 8).
-        every: score each of an entity's expressions (Paper: Table 9), not its fixed one alone.
+        every: score each of an entity's expressions (Paper: Table 9), not its fixed one.
+        beside: score each too, but count the fixed one in the headline, and all of them in `all` beside it.
         device: None is where the model is.
         progress: show a bar.
         profile: whose trimap kernel is the width of the true edge's band (None: the model's, or 25 pixels).
@@ -85,7 +87,7 @@ def evaluate(
         )
     profile = profile or getattr(model, "profile", None)
     scoring = Scoring(
-        *(model, refmatte, template, every, refiner, lambda shape: band_kernel(shape, profile), edges),
+        *(model, refmatte, template, every or beside, refiner, lambda shape: band_kernel(shape, profile), edges),
         *(None if mattes is None else Path(mattes), batch, device, workers),
     )
     everything = list(refmatte.image_names)
@@ -105,8 +107,10 @@ def evaluate(
         return {"metrics": {}, "rows": flat, "missing": missing}
     if rows is not None:
         rows.join(found)
+    is_every = every and refmatte.setting == "expression"
     about = {"setting": refmatte.setting, "split": refmatte.split, "scored_by": refmatte.scored_by}
-    return {"metrics": {**about, **summary(flat)}, "rows": flat, "missing": 0}
+    about |= {"scored_by": "all"} if is_every else {}
+    return {"metrics": {**about, **summary(flat, is_every)}, "rows": flat, "missing": 0}
 
 
 def _scored(scoring: Scoring, names: list[str], total: int, progress: bool) -> Iterator[tuple[str, list[Row]]]:

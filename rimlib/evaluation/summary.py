@@ -1,7 +1,7 @@
 """Means of an evaluation's rows, by what kind of thing was asked for, and how sure they are.
 
-Paper: Sec. 5.1, Tables 2, 6 and 9; Eq. 10 and 11. The headline counts one sentence of each entity. Intervals are not in
-the paper: they say by how much a mean would change with other images of the same sort.
+Paper: Sec. 5.1, Tables 2, 6 and 9; Eq. 10 and 11. The headline counts one sentence of each entity, or every one.
+Intervals are not in the paper: they say by how much a mean would change with other images of the same sort.
 """
 
 from __future__ import annotations
@@ -32,20 +32,21 @@ GROUPS: dict[str, tuple[str, Callable[[Any], str | None]]] = {  # name: (key of 
 }
 
 
-def summary(rows: list[Row]) -> dict[str, Any]:
+def summary(rows: list[Row], every: bool = False) -> dict[str, Any]:
     """All means of an evaluation.
 
     Args:
         rows: as `Scoring.rows` gives them, of all images.
+        every: whether the headline counts every sentence, and not those alone that are `scored`.
 
     Returns:
-        The headline, `metrics.summarise` of the rows that are `scored`, with `interval`; `all`, the same of every
-        sentence, if more were asked; the same by group as in `GROUPS`, over every sentence; and `refined`, all of that
-        of the refiner's mattes, if there was one.
+        The headline, `metrics.summarise` with `interval`; beside it, if more sentences were put than are scored, `all`,
+        the same of every sentence, or `scored`, the same of those; the same by group as in `GROUPS`, over every
+        sentence; and `refined`, all of that of the refiner's mattes, if there was one.
     """
     plain, refined = ([row for row in rows if row.get("refined", False) is value] for value in (False, True))
-    found = _summary(plain)
-    return {**found, "refined": _summary(refined)} if refined else found
+    found = _summary(plain, every)
+    return {**found, "refined": _summary(refined, every)} if refined else found
 
 
 def interval(rows: list[Row], draws: int = DRAWS, level: float = LEVEL, seed: int = 0) -> dict[str, list[float]]:
@@ -84,11 +85,11 @@ def interval(rows: list[Row], draws: int = DRAWS, level: float = LEVEL, seed: in
     return {name: [a, b] for name, a, b in zip(kept, low, high) if name}
 
 
-def _summary(rows: list[Row]) -> dict[str, Any]:
+def _summary(rows: list[Row], every: bool) -> dict[str, Any]:
     scored = [row for row in rows if row.get("scored", True)]
-    found: dict[str, Any] = _means(scored)
+    found: dict[str, Any] = _means(rows if every else scored)
     if len(scored) < len(rows):
-        found["all"] = _means(rows)
+        found |= {"scored": _means(scored)} if every else {"all": _means(rows)}
     for name, (key, group_of) in GROUPS.items():
         groups: dict[str, list[Row]] = defaultdict(list)
         for row in rows:

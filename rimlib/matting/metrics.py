@@ -215,7 +215,7 @@ def _values(alpha: np.ndarray, name: str) -> np.ndarray:
         return values.astype(np.float32)
     low, high = (float(values.min()), float(values.max())) if values.size else (math.nan, math.nan)
     if not (low >= -LEVEL and high <= 1 + LEVEL):  # NaN too
-        found = f"{values.dtype} from {low:.4g} to {high:.4g}" if values.size else "no pixel"
+        found = f"{values.dtype} from {low:.4g} to {high:.4g}" if low <= high else "NaN" if values.size else "no pixel"
         raise RimError(f"metrics: the {name} holds {found}; floats in [0, 1] are expected")
     return values
 
