@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from rimlib import settings
+from rimlib import settings, settings_file
 from rimlib.sections import Data, Model
 from rimlib.settings import BelowOne, Count, Kernel, NotNegative, Positive, Share, Size, Sizes, Template, need, section
 
@@ -185,7 +185,7 @@ def with_settings(profile: Profile, texts: Sequence[str]) -> Profile:
     >>> with_settings(load("tiny"), ["train.images=24", "train.lr=1e-4"]).train.images
     24
     """
-    return settings.changed(Profile, profile.to_dict(), texts) if texts else profile
+    return settings_file.changed(Profile, profile.to_dict(), texts) if texts else profile
 
 
 def in_setting(profile: Profile, setting: str) -> Profile:
@@ -206,4 +206,4 @@ def load(name: str | Path = "tiny", **changes: Any) -> Profile:
             names only what differs.
         changes: settings to replace, dots written as double underscores: `train__steps=3`.
     """
-    return settings.load(Profile, name, FOLDER, changes)
+    return settings_file.load(Profile, name, FOLDER, changes)

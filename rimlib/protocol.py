@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rimlib.errors import RimError, nearest
-from rimlib.settings import read_yaml
+from rimlib.settings_file import read_yaml
 
 FILE = Path(__file__).parent / "protocol.yaml"
 PROFILES = ("paper-b16", "paper-l14", "paper-b16-keyword", "paper-l14-keyword")

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from rimlib import profile as profiles
-from rimlib import protocol, settings
+from rimlib import protocol, settings, settings_file
 from rimlib.errors import RimError
 from rimlib.profile import FOLDER, Profile
 from rimlib.repository import repository
@@ -26,7 +26,7 @@ def test_every_setting_has_one_row_and_no_row_is_of_none():
 @pytest.mark.parametrize("name", protocol.PROFILES)
 def test_a_paper_profile_names_every_setting(name):
     """What it left out would have the default of tiny, today's and tomorrow's."""
-    values, _ = settings.read_file(name, FOLDER)
+    values, _ = settings_file.read_file(name, FOLDER)
     assert set(settings.flat(values)) - {"name"} == NAMES
 
 

@@ -1,8 +1,8 @@
 """Weights as safetensors: the one place that reads, writes and checks them.
 
 What the tensors are (a format, settings, a model card) is a JSON object in the file's own header, so that one file is
-whole by itself; where people should read it, the same JSON stands beside the file too. No pickle is
-opened here; what others publish in one is read by `archives`.
+whole by itself; where people should read it, the same JSON stands beside the file too. No pickle is opened
+here; what others publish in one is read by `archives`.
 """
 
 import json
