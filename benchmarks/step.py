@@ -119,6 +119,8 @@ def prepare(folder: Path) -> float:
         batch = samples.collate([samples[key] for key in keys])
         tokens = tokenizer(batch.texts, truncate=True).numpy()
         for name, array in {**vars(batch), "texts": tokens}.items():
+            if name == "names":
+                continue
             arrays[f"{name}{number}"] = np.asarray(array)
     spent = time.perf_counter() - started
     np.savez(folder / "batches.npz", **arrays)
@@ -186,23 +188,32 @@ def work(names: dict[str, str], options: argparse.Namespace) -> None:
     if options.float32:
         loop.__dict__["precision"] = lambda device: "float32"  # of either tree
     total = WARM + options.steps * options.rounds + 1
-    profile = profiles.load("tiny", train__checkpoint_seconds=1e9)
+    now = options.worker == "now"
+    profile = profiles.load("tiny", train__checkpoint_seconds=1e9, **({"train__workers": 0} if now else {}))
     arrays, batches = np.load(options.folder / "batches.npz"), []
-    kind = torch.from_numpy if options.worker == "now" else np.asarray
+    kind = torch.from_numpy if now else np.asarray
     for number in range(BATCHES):
         fields = [kind(arrays[f"{name}{number}"]) for name in ("images", "image_index", "mattes", "trimaps")]
-        batches.append((samples.Batch(*fields[:2], [], *fields[2:]), torch.from_numpy(arrays[f"texts{number}"])))
+        tokens = torch.from_numpy(arrays[f"texts{number}"])
+        if now:
+            names = [str(image) for image in range(len(fields[0]))]
+            batches.append(train.Queries(samples.Batch(names, *fields[:2], [], *fields[2:]), tokens))
+        else:
+            batches.append((samples.Batch(*fields[:2], [], *fields[2:]), tokens))
     clock = Clock()
 
     class Task(train.Training):  # type: ignore[name-defined]  # of either tree
         def build(self) -> Any:
             model = super().build()
-            if options.worker == "now":
+            if now:
                 clock.watch(model, train)
             return model
 
-        def prepare(self, model: Any, step: int) -> Any:
+        def prepare(self, model: Any, step: int) -> Any:  # of the earlier commit
             return batches[step % BATCHES]
+
+        dataset = Keys()  # of this tree
+        collate = staticmethod(lambda keys: batches[keys[0].step % BATCHES])
 
         def losses(self, model: Any, batch: Any, device: Any) -> Any:
             done = len(found)
@@ -227,12 +238,12 @@ def work(names: dict[str, str], options: argparse.Namespace) -> None:
 
     found: list[Any] = []
     started = [time.perf_counter()]
-    data = SimpleNamespace(fingerprint="", image_names=(), targets=())
+    data = SimpleNamespace(fingerprint="", image_names=range(SCENES), targets=())
     fit.fit(Task(profile, data), options.folder / options.worker, steps=total, progress=False, device="cpu")
     parts = {name: round(1000 * seconds / (total - WARM), 1) for name, seconds in clock.seconds.items()}
     last = found[-options.steps - 1 : -1]
     report = {
-        "images": len(batches[0][0].images),
+        "images": len(arrays["images0"]),
         "loss": round(fmean(value.item() for value in last), 4),
         "parts": {**parts, "backward": round(clock.backward, 1), "optimizer": round(clock.optimizer, 1)},
         "dtype": loop.precision(torch.device("cpu")),
@@ -241,6 +252,13 @@ def work(names: dict[str, str], options: argparse.Namespace) -> None:
         "steps": total - 1,
     }
     print("@" + json.dumps(report), flush=True)
+
+
+class Keys:
+    """A data set whose samples are their keys."""
+
+    def __getitem__(self, key: Any) -> Any:
+        return key
 
 
 class Clock:

@@ -27,18 +27,26 @@ class Loop:
     """What every training here has: how long it is, and the optimizer's numbers."""
 
     steps: Size | None = 1000
+    epochs: Positive | None = None  # passes over the images, in place of `steps` (Paper: 50)
     minutes: Positive | None = None  # at most; None: the steps alone decide, and any machine has the same result
     lr: Positive = 1e-3
     optimizer: Literal["adam", "adamw"] = "adamw"
     weight_decay: NotNegative = 0.01
-    clip_norm: Positive = 1.0
-    ema: BelowOne = 0.998
+    clip_norm: NotNegative = 1.0  # of the gradient, at most; 0: as it is
+    ema: BelowOne = 0.998  # decay of the weights' average, which is what is stored; 0: the last weights
     schedule: Literal["cosine", "fixed"] = "cosine"  # the rates fall by half a cosine, or stay (Paper: S4.1)
     warmup: Share = 0.03  # share of the run
-    checkpoint_seconds: Positive = 60.0
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"  # auto: bfloat16 where the hardware multiplies it
+    accumulate: Size = 1  # parts that a device's share of a step goes through the model in
+    compile: bool = False  # by torch.compile
+    workers: Count = 1  # processes of each device that prepare batches; 0: none
+    checkpoint_seconds: Positive = 60.0  # between two states at least, and so that they take 1 % of the time at most
+    snapshot_epochs: Count = 0  # weights that can be scored are kept every so many epochs; 0: only the last
+    validation_images: Count = 0  # kept out of the training; the weights that are best on them are kept too
+    validate_epochs: Positive = 1.0  # between two looks at them
 
     def __post_init__(self) -> None:
-        need(bool(self.steps or self.minutes), "set, or else minutes", self.steps, "steps")
+        need(bool(self.steps or self.epochs or self.minutes), "set, or else epochs or minutes", self.steps, "steps")
 
 
 @section("clip")

@@ -14,8 +14,9 @@ from rimlib.clipmat.refiner import Refiner
 from rimlib.errors import RimError
 from rimlib.matting.trimap import trimap_from_alpha
 from rimlib.refmatte.dataset import RefMatte
-from rimlib.training import refiner as training
-from rimlib.training.refiner import Crops
+from rimlib.training import crops as training
+from rimlib.training.batches import Key
+from rimlib.training.crops import Crops
 
 SETTINGS = profiles.Refiner(crops=((32, 2),), predictions=0, noise=0.0, windows=(32, 48, 64), trimap_at="image")
 
@@ -31,9 +32,9 @@ def test_windows_are_crops_of_the_scene_at_their_own_sizes(scenes, monkeypatch):
     """A crop of 32 pixels shows 32, 48 or 64 pixels of the scene: it was resized by 1, 2/3 or 1/2 before."""
     sizes, real = [], training.resize
     monkeypatch.setattr(training, "resize", lambda array, shape: sizes.append(tuple(shape)) or real(array, shape))
-    crops = Crops(RefMatte(scenes, "train"), None, SETTINGS)
-    for seed in range(12):
-        image, coarse, truth, trimap = crops.crop(np.random.default_rng(seed), 32)
+    crops = Crops(RefMatte(scenes, "train"), None, SETTINGS, seed=1)
+    for epoch in range(12):
+        _, image, coarse, truth, trimap = crops[Key(epoch, 0, 0)]
         assert image.shape == (32, 32, 3) and coarse.shape == truth.shape == trimap.shape == (32, 32)
     assert {size for size in sizes if size[0] in (96, 64, 48)} == {(96, 128), (64, 85), (48, 64)}
 
@@ -44,16 +45,16 @@ def test_trimaps_are_made_on_the_full_size_matte_with_a_kernel_of_its_pixels(sce
         training, "trimap_from_alpha", lambda alpha, kernel: made.append((alpha.shape, kernel)) or real(alpha, kernel)
     )
     refmatte = RefMatte(scenes, "train")
-    crops = Crops(refmatte, None, dataclasses.replace(SETTINGS, trimap_kernel=5, trimap_kernel_most=9))
+    crops = Crops(refmatte, None, dataclasses.replace(SETTINGS, trimap_kernel=5, trimap_kernel_most=9), seed=1)
     unknown = []
-    for seed in range(30):
-        *_, truth, trimap = crops.crop(np.random.default_rng(seed), 32)
+    for epoch in range(30):
+        *_, truth, trimap = crops[Key(epoch, epoch % 2, 0)]
         assert trimap.dtype == np.uint8 and set(np.unique(trimap)) <= {0, 1, 2}
         assert truth[trimap == 2].min(initial=1) > 0.99 and truth[trimap == 0].max(initial=0) < 0.01
         unknown.append((trimap == 1).mean())
     assert {shape for shape, _ in made} == {(96, 128)} and {kernel for _, kernel in made} == {5, 7, 9}
-    at_crop = Crops(refmatte, None, dataclasses.replace(SETTINGS, trimap_kernel=7, trimap_at="crop"))
-    there = [(at_crop.crop(np.random.default_rng(seed), 32)[3] == 1).mean() for seed in range(30)]
+    at_crop = Crops(refmatte, None, dataclasses.replace(SETTINGS, trimap_kernel=7, trimap_at="crop"), seed=1)
+    there = [(at_crop[Key(epoch, epoch % 2, 0)].trimap == 1).mean() for epoch in range(30)]
     assert np.mean(there) > 1.15 * np.mean(unknown), "a kernel of the crop's pixels is wider on the scene"
 
 

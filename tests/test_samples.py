@@ -1,17 +1,13 @@
-import threading
-
 import numpy as np
-import pytest
 import torch
 
-from rimlib.errors import RimError
 from rimlib.io.files import write_json
 from rimlib.io.images import resize
 from rimlib.matting.relations import mirror
 from rimlib.profile import Train
 from rimlib.refmatte import format
 from rimlib.refmatte.dataset import RefMatte
-from rimlib.training import augment, loop
+from rimlib.training import augment
 from rimlib.training.batches import Key
 from rimlib.training.pairs import Pairs
 from rimlib.training.samples import Samples
@@ -171,8 +167,9 @@ def test_photometric_changes_are_small_and_do_not_wrap():
 
 
 def test_regions_know_which_captions_are_true_of_them(scenes):
-    pairs = Pairs(open_samples(scenes), ("a photo of a {keyword}",), grid=4)
-    regions = pairs.batch(np.random.default_rng(0), 8, flip=0, noise=0)
+    samples = open_samples(scenes)
+    pairs = Pairs(samples, ("a photo of a {keyword}",), grid=4, seed=0, flip=0.0, noise=0.0)
+    regions = Pairs.collate([pairs[Key(epoch, index % len(samples), 0)] for epoch, index in enumerate(range(8))])
     assert regions.images.shape == (8, SIZE, SIZE, 3)
     assert len(regions.texts) == len(regions.weights) == len(regions.image_index) == 16  # two entities in each image
     np.testing.assert_allclose(regions.weights.sum(axis=(1, 2)), 1, rtol=1e-5)
@@ -183,30 +180,13 @@ def test_regions_know_which_captions_are_true_of_them(scenes):
 
 
 def test_a_flipped_region_lies_on_the_other_side(scenes):
-    pairs = Pairs(open_samples(scenes), ("a photo of a {keyword}",), grid=4)
-    plain, flipped = (pairs.batch(np.random.default_rng(3), 4, flip=flip, noise=0) for flip in (0, 1))
+    samples = open_samples(scenes)
+    plain, flipped = (
+        Pairs.collate([Pairs(samples, ("a photo of a {keyword}",), 4, 3, flip, 0.0)[Key(0, n, 0)] for n in range(4)])
+        for flip in (0.0, 1.0)
+    )
     np.testing.assert_array_equal(plain.images[:, :, ::-1], flipped.images)
     np.testing.assert_allclose(plain.weights[..., ::-1], flipped.weights)
     assert [
         text.replace("left", "L").replace("right", "left").replace("L", "right") for text in plain.texts
     ] == flipped.texts
-
-
-def test_batches_come_in_order_and_errors_reach_the_loop():
-    def make(step):
-        if step == 7:
-            raise RimError("step 7 is broken")
-        return step
-
-    with loop.Prefetcher(make, first=4, depth=2) as batches:
-        assert [next(batches) for _ in range(3)] == [4, 5, 6]
-        with pytest.raises(RimError, match="step 7"):
-            next(batches)
-
-
-def test_the_background_thread_ends_and_makes_no_more_than_it_should():
-    made = []
-    with loop.Prefetcher(lambda step: made.append(step) or step, depth=3) as batches:
-        assert next(batches) == 0
-    assert 1 <= len(made) <= 4 and made == list(range(len(made)))
-    assert not any(thread.name.startswith("prefetch") for thread in threading.enumerate())

@@ -26,7 +26,7 @@ from rimlib.training import baselines as training
 def small(monkeypatch):
     """Small batches of small images, without changes to the light, on one thread."""
     tiny = profiles.load("tiny")
-    settings = {"images": 4, "flip": 0.0, "noise": 0.0, "ema": 0.9}
+    settings = {"images": 4, "flip": 0.0, "noise": 0.0, "ema": 0.9, "workers": 0}
     tiny = dataclasses.replace(
         tiny, train=dataclasses.replace(tiny.train, **settings), model=dataclasses.replace(tiny.model, image_size=64)
     )
@@ -100,10 +100,12 @@ def test_a_finished_run_is_left_alone_and_another_baselines_is_not_taken_for_it(
 
 def test_both_learn_one_form_of_keyword_and_what_fits_nothing(scenes, monkeypatch, tmp_path):
     drawn = []
-    batch = training.Samples.batch
-    monkeypatch.setattr(training.Samples, "batch", lambda self, *given: drawn.append(given) or batch(self, *given))
+    init = training.Samples.__init__
+    monkeypatch.setattr(
+        training.Samples, "__init__", lambda self, *given, **more: drawn.append(given) or init(self, *given, **more)
+    )
     run("mdetr", scenes, tmp_path, 1)
-    _, settings, templates = drawn[0]
+    _, settings, _, _, templates = drawn[0]
     assert templates == ("a photo of a {keyword}",) and settings.no_target == 0.1
 
 

@@ -25,7 +25,7 @@ from rimlib.io.files import read_json, write_json
 from rimlib.io.weights import CHECKPOINTS, read_tensors, write
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.repository import repository
-from rimlib.training import loop
+from rimlib.training import command
 
 USE = "For learning and as a start for research; trained on a few hundred small cut-outs, it knows little beyond them."
 USE_REFINER = (
@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return ship_refiner(run, options.data)
         return ship_clip(run) if options.clip else keep_baseline(run, options.data)
 
-    return loop.run_command(work, run)
+    return command.run_command(work, run)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int | None:
     if arguments and arguments[0] in TRAININGS:
+        require("lightning_fabric", "train")
         if arguments[0] == "train-baseline":
             require("transformers", "baselines")
         module = import_module(f"rimlib.training.{TRAININGS[arguments[0]][0]}")
@@ -66,7 +67,7 @@ def _extra_of(package: str) -> str | None:
     """The extra of rimlib that brings a package, by the metadata of the installed rimlib."""
     for line in metadata.requires("rimlib") or ():
         found = re.match(r"([\w.-]+).*\bextra == ['\"]([\w-]+)['\"]", line)
-        if found and found[1] == package:
+        if found and found[1].replace("-", "_") == package:
             return found[2]
     return None
 

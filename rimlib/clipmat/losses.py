@@ -28,6 +28,7 @@ def clipmat_loss(
     trimap_true: torch.Tensor,
     weights: Any = None,
     laplacian: Laplacian | None = None,
+    count: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
     """All parts of the loss and their weighted sum.
 
@@ -37,6 +38,8 @@ def clipmat_loss(
         trimap_true: int64 (B, S, S), 0 background, 1 unknown, 2 foreground.
         weights: a mapping or an object with the names of `PARTS`; None is 1 for each (the paper gives none).
         laplacian: computes the two Laplacian losses; None is `laplacian_losses` (`rimlib.fast` has a cheaper one).
+        count: what the sum of "alpha_unknown" is divided by; None is `alpha_loss`'s own. Where several devices share
+            a batch, the mean of theirs, for then the mean of their losses is that of the whole batch.
 
     Returns:
         Scalars, "total" and the names of `PARTS`.
@@ -55,7 +58,7 @@ def clipmat_loss(
     laplacian_unknown, laplacian_everywhere = (laplacian or laplacian_losses)(differences)
     parts = {
         "ce": F.cross_entropy(output.trimap_logits, trimap_true),
-        "alpha_unknown": alpha_loss(output.detail, alpha_true, unknown),
+        "alpha_unknown": alpha_loss(output.detail, alpha_true, unknown, count),
         "laplacian_unknown": laplacian_unknown,
         "alpha": alpha_loss(output.alpha, alpha_true),
         "laplacian": laplacian_everywhere,
@@ -66,14 +69,17 @@ def clipmat_loss(
     return {"total": torch.as_tensor(total), **parts}
 
 
-def alpha_loss(p: torch.Tensor, a: torch.Tensor, w: torch.Tensor | None = None) -> torch.Tensor:
+def alpha_loss(
+    p: torch.Tensor, a: torch.Tensor, w: torch.Tensor | None = None, count: torch.Tensor | None = None
+) -> torch.Tensor:
     """Mean absolute difference, smooth at zero: where `w` is 1, or everywhere when it is None.
 
-    With `w`: sum sqrt((w (p - a))^2 + 1e-12) / (sum w + 1). The root of pixels outside adds its 1e-6 each, as in GFM.
+    With `w`: sum sqrt((w (p - a))^2 + 1e-12) / (sum w + 1), or / `count`. The root of pixels outside adds its 1e-6
+    each, as in GFM.
     """
     if w is None:
         return ((p - a).square() + 1e-12).sqrt().mean()
-    return ((w * (p - a)).square() + 1e-12).sqrt().sum() / (w.sum() + 1)
+    return ((w * (p - a)).square() + 1e-12).sqrt().sum() / (w.sum() + 1 if count is None else count)
 
 
 def laplacian_loss(p: torch.Tensor, a: torch.Tensor) -> torch.Tensor:

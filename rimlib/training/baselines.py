@@ -7,11 +7,13 @@ the schedule of CLIPMat's own tiny run; its CLIPSeg stands on the same small CLI
     python -m rimlib.training.baselines --baseline clipseg --size tiny --data DATA --out run
 """
 
+from __future__ import annotations
+
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -22,9 +24,13 @@ from rimlib.baselines.clipmat import PROFILES
 from rimlib.errors import RimError
 from rimlib.profile import Profile
 from rimlib.refmatte.dataset import RefMatte, training_set
-from rimlib.training import loop
-from rimlib.training.fit import Task, fit
-from rimlib.training.samples import Batch, Samples
+from rimlib.training import command, loop
+from rimlib.training.fit import fit
+from rimlib.training.samples import Batch, Sample, Samples
+from rimlib.training.task import Task
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 WEIGHTS = {"clipseg": "clip", "mdetr": "random"}  # where the tiny ones start
 
@@ -37,6 +43,7 @@ def train_baseline(
     weights: str | None = None,
     image_size: int | None = None,
     setting: str | None = None,
+    changes: Sequence[str] = (),
     **options: Any,
 ) -> dict[str, Any]:
     """Train a baseline; `out/BASELINE.safetensors` are its weights, `out/train.json` the record.
@@ -50,20 +57,22 @@ def train_baseline(
             MDETR from random weights, those of size paper from the public ones).
         image_size: S (None: CLIPMat's).
         setting: "both", "expression" or "keyword" (None: the profile's; Paper: Table 2 has a training for each).
+        changes: of the profile's settings, such as "train.images=8".
         options: of `fit.fit`, which returns the record.
     """
     for given, value, known in (("baseline", baseline, baselines.TRAINABLE), ("size", size, tuple(PROFILES))):
         if value not in known:
             raise RimError(f"{given} {value!r}: only {', '.join(known)} can be trained here", setting=given)
-    profile = with_changes(profiles.load(PROFILES[size]), baseline)
+    profile = profiles.with_settings(with_changes(profiles.load(PROFILES[size]), baseline), changes)
     if setting is not None:
         profile = profiles.in_setting(profile, setting)
     weights = weights or (WEIGHTS[baseline] if size == "tiny" else None)
     torch.manual_seed(profile.seed)  # of the fresh layers
     method = baselines.get(baseline, size, weights, image_size=image_size or profile.model.image_size)
     refmatte = training_set(data, profile.train)
-    progress = options.get("progress", True)
-    samples = Samples(refmatte, profile.train, method.image_size, profile.seed, progress=progress)
+    # A keyword in the one form that is evaluated: drawing from all templates is CLIPMat's own idea.
+    templates, progress = (profile.evaluate.template,), options.get("progress", True)
+    samples = Samples(refmatte, profile.train, method.image_size, profile.seed, templates, progress=progress)
     return fit(Training(profile, samples, method, weights or "public"), out, **options)
 
 
@@ -91,17 +100,14 @@ class Training(Task):
     def build(self) -> TrainableMethod:
         return self.method
 
-    def prepare(self, method: TrainableMethod, step: int) -> Batch:
-        # A keyword in the one form that is evaluated: drawing from all templates is CLIPMat's own idea.
-        return self.samples.batch(self.rng(step), self.profile.train, (self.profile.evaluate.template,))
+    @property
+    def collate(self) -> Callable[[list[Sample]], Batch]:
+        return Samples.collate
 
-    def images(self, batch: Batch) -> int:
-        return len(batch.images)
-
-    def losses(self, method: Any, batch: Batch, device: torch.device) -> dict[str, torch.Tensor]:
-        inputs = batch.on(device)
-        with loop.autocast(device):  # the loss too: MDETR makes its masks there
-            return method.loss(method(inputs["images"], batch.texts, inputs["image_index"]), inputs["mattes"])
+    def losses(self, method: Any, batch: Batch, fabric: Fabric) -> dict[str, torch.Tensor]:
+        # The loss in the autocast too: MDETR makes its masks there.
+        inputs = batch.on(fabric.device)
+        return method.loss(method(inputs["images"], batch.texts, inputs["image_index"]), inputs["mattes"])
 
     def store(self, method: TrainableMethod, path: Path, budget: loop.Budget, metrics: dict[str, Any]) -> None:
         method.save(path)
@@ -109,13 +115,13 @@ class Training(Task):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `rim train-baseline`. Returns the exit status."""
-    parser = loop.command("train-baseline", "Train a method that CLIPMat is compared with.")
+    parser = command.command("train-baseline", "Train a method that CLIPMat is compared with.")
     parser.add_argument("--baseline", required=True, choices=baselines.TRAINABLE)
     parser.add_argument("--size", default="tiny", choices=tuple(PROFILES))
     parser.add_argument("--weights", help="random, clip (CLIPSeg), towers (MDETR), a hub name or a file")
     parser.add_argument("--setting", choices=profiles.SETTINGS, help="what it learns (the profile's)")
     parser.add_argument("--image-size", type=int, help="pixels (CLIPMat's)")
-    return loop.run_training(train_baseline, parser, arguments)
+    return command.run_training(train_baseline, parser, arguments)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ of it, whatever the number of devices and workers: of the same step, two devices
 
 from __future__ import annotations
 
+import signal
 import traceback
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -24,7 +25,7 @@ class Key(NamedTuple):
     """What a training's data set is indexed with: everything random in a sample follows from it and the seed."""
 
     epoch: int  # the pass over the images, from 0
-    index: int  # of the image
+    index: int  # type: ignore[assignment]  # of the image; a tuple has a method of this name
     step: int  # of the run, from 0
 
 
@@ -39,6 +40,7 @@ class Batches(Sampler[list[Key]]):
         rank: of this device …
         world: … among so many, each of which has an equal share of a step.
         parts: batches that a device's share is split into, whose gradients are accumulated.
+        indices: int64 (length,), the images that are meant by 0, 1, …; None: themselves.
 
     Raises:
         RimError: the images of a step cannot be shared equally.
@@ -58,8 +60,9 @@ class Batches(Sampler[list[Key]]):
         rank: int = 0,
         world: int = 1,
         parts: int = 1,
+        indices: np.ndarray | None = None,
     ):
-        self.length, self.seed, self.first = length, seed, first
+        self.length, self.seed, self.first, self.indices = length, seed, first, indices
         self.size = size if callable(size) else lambda step: size
         self.rank, self.world, self.parts = rank, world, parts
         images = self.size(first)
@@ -85,7 +88,8 @@ class Batches(Sampler[list[Key]]):
     def key(self, place: int, step: int) -> Key:
         """The key of the image at a place of the run, all epochs one after the other."""
         epoch, within = divmod(place, self.length)
-        return Key(epoch, int(permutation(self.seed, epoch, self.length)[within]), step)
+        chosen = permutation(self.seed, epoch, self.length)[within]
+        return Key(epoch, int(chosen if self.indices is None else self.indices[chosen]), step)
 
 
 @lru_cache(maxsize=2)
@@ -160,4 +164,7 @@ class Loader:
 
 
 def _one_thread(worker: int) -> None:
+    # Ctrl-C and a cluster's SIGTERM are for the training, which ends its workers.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(0)  # the workers are the threads, and OpenCV's own do not survive a fork

@@ -5,29 +5,49 @@ Not in the paper, which starts from OpenAI's CLIP weights: a CLIP that is small 
     python -m rimlib.training.clip --profile tiny --data DATA --out clip
 """
 
+from __future__ import annotations
+
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from rimlib.clipmat import backbone, clip_weights, prompt
+from rimlib.clipmat.tokenizer import Tokenizer
 from rimlib.io import weights
 from rimlib.profile import Profile
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.format import label_path
-from rimlib.training import contrast, loop, record, state
+from rimlib.training import command, contrast, loop, record
+from rimlib.training.batches import Key
 from rimlib.training.contrast import ContrastiveCLIP
-from rimlib.training.fit import FREE, Task, fit
-from rimlib.training.pairs import Pairs
+from rimlib.training.fit import fit
+from rimlib.training.pairs import Captions, Pairs
 from rimlib.training.samples import Samples
+from rimlib.training.task import Task
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 HELD_OUT = 128  # images that retrieval is measured on
 IMAGES = 0.25  # weight of the images' own contrast beside the regions'
-Batch = tuple[torch.Tensor, ...]  # images, weights, image_index, positives, tokens
+
+
+class Captioned:
+    """A batch of captioned regions as `tensors`: images, weights, image_index, positives, tokens."""
+
+    def __init__(self, tokenizer: Tokenizer, samples: list[Captions]):
+        regions = Pairs.collate(samples)
+        arrays = (regions.images, regions.weights, regions.image_index, regions.positives)
+        self.tensors = [*map(torch.from_numpy, arrays), tokenizer(regions.texts, truncate=True)]
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.tensors[0])
 
 
 def pretrain_clip(profile: Profile, data: str | Path, out: str | Path, **options: Any) -> dict[str, Any]:
@@ -52,17 +72,29 @@ class Training(Task):
     def __init__(self, profile: Profile, samples: Samples, held_out: Samples):
         super().__init__(profile, samples, profile.clip, seed=profile.clip.seed)
         self.name, grid = f"{profile.model.backbone}-clip", profile.model.image_size // backbone.PATCH
-        self.pairs, self.held_out = (Pairs(part, prompt.TEMPLATES, grid) for part in (samples, held_out))
+        self.pairs = Pairs(samples, prompt.TEMPLATES, grid, self.seed)
+        self.held_out = Pairs(held_out, prompt.TEMPLATES, grid, 0, flip=0.0, noise=0.0)
 
     @property
-    def key(self) -> str:
+    def settings(self) -> dict[str, Any]:
         """See `Task`, as the methods below."""
-        model, clip = self.profile.model, {**self.settings["clip"], **FREE}
-        return state.settings_key("clip", model.backbone, model.image_size, clip, self.samples.fingerprint)
+        whole, model = self.profile.to_dict(), self.profile.model
+        return {"model": {"backbone": model.backbone, "image_size": model.image_size}, "train": whole["clip"]}
+
+    @property
+    def dataset(self) -> Pairs:
+        return self.pairs
+
+    @property
+    def collate(self) -> Callable[[list[Captions]], Captioned]:
+        return partial(Captioned, self.tokenizer)
+
+    def size(self, step: int) -> int:
+        return self.profile.clip.batch
 
     def build(self) -> ContrastiveCLIP:
-        clip, tokenizer = clip_weights.create_clip(self.profile.model, "random")
-        return ContrastiveCLIP(clip, tokenizer, self.profile.model.image_size)
+        clip, self.tokenizer = clip_weights.create_clip(self.profile.model, "random")
+        return ContrastiveCLIP(clip, self.tokenizer, self.profile.model.image_size)
 
     def groups(self, clip: ContrastiveCLIP) -> list[dict[str, Any]]:
         """Positions are matrices that have nothing to shrink."""
@@ -75,27 +107,19 @@ class Training(Task):
         self.before = self._measure(clip, device)
         return {}
 
-    def prepare(self, clip: ContrastiveCLIP, step: int) -> Batch:
-        regions = self.pairs.batch(self.rng(step), self.profile.clip.batch)
-        arrays = (regions.images, regions.weights, regions.image_index, regions.positives)
-        return *map(torch.from_numpy, arrays), clip.tokenizer(regions.texts, truncate=True)
-
-    def images(self, batch: Batch) -> int:
-        return len(batch[0])
-
-    def losses(self, clip: ContrastiveCLIP, batch: Batch, device: torch.device) -> dict[str, torch.Tensor]:
-        images, weights, index, positives, words = (tensor.to(device, non_blocking=True) for tensor in batch)
-        with loop.autocast(device):
-            tokens, texts, scale = clip.tokens(images), clip.text_features(words), clip.logit_scale.exp()
-            loss = contrast.contrastive_loss(clip.region_features(tokens, weights, index), texts, scale, positives)
-            # An image's caption is that of its first region; the captions of its other regions are true of it too.
-            first = torch.cat([index.new_zeros(1), (index.diff() > 0).nonzero()[:, 0] + 1])
-            shared = torch.zeros(len(images), len(first), dtype=torch.int64, device=device)
-            shared.index_add_(0, index, positives[:, first].long())
-            captioned = index[first]
-            whole = clip.image_features(tokens[captioned])
-            loss = loss + IMAGES * contrast.contrastive_loss(whole, texts[first], scale, shared[captioned] > 0)
-        return {"loss": loss}
+    def losses(self, clip: ContrastiveCLIP, batch: Captioned, fabric: Fabric) -> dict[str, torch.Tensor]:
+        """Of several devices, each contrasts its own captions."""
+        device = fabric.device
+        images, weights, index, positives, words = (tensor.to(device, non_blocking=True) for tensor in batch.tensors)
+        tokens, texts, scale = clip.tokens(images), clip.text_features(words), clip.logit_scale.exp()
+        loss = contrast.contrastive_loss(clip.region_features(tokens, weights, index), texts, scale, positives)
+        # An image's caption is that of its first region; the captions of its other regions are true of it too.
+        first = torch.cat([index.new_zeros(1), (index.diff() > 0).nonzero()[:, 0] + 1])
+        shared = torch.zeros(len(images), len(first), dtype=torch.int64, device=device)
+        shared.index_add_(0, index, positives[:, first].long())
+        captioned = index[first]
+        whole = clip.image_features(tokens[captioned])
+        return {"loss": loss + IMAGES * contrast.contrastive_loss(whole, texts[first], scale, shared[captioned] > 0)}
 
     def after_step(self, clip: ContrastiveCLIP) -> None:
         clip.logit_scale.clamp_(0, math.log(100))  # CLIP's own bound
@@ -113,7 +137,7 @@ class Training(Task):
     def _measure(self, clip: ContrastiveCLIP, device: torch.device) -> dict[str, float]:
         """Retrieval of a caption by the image, and by the region, among the held-out ones."""
         count = min(HELD_OUT, len(self.held_out.samples))
-        regions = self.held_out.batch(np.random.default_rng(0), count, flip=0.0, noise=0.0)
+        regions = Pairs.collate([self.held_out[Key(0, index, 0)] for index in range(count)])
         return {
             "images": contrast.retrieval(clip, *self.held_out.scenes(count), device),
             "images_chance": 1 / count,
@@ -134,9 +158,9 @@ def _data(root: str | Path, profile: Profile, progress: bool) -> tuple[Samples, 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `rim pretrain`. Returns the exit status."""
-    parser = loop.command("pretrain", "Pre-train a small CLIP on the captions of a RefMatte data set.")
+    parser = command.command("pretrain", "Pre-train a small CLIP on the captions of a RefMatte data set.")
     parser.add_argument("--profile", default="tiny")
-    return loop.run_training(pretrain_clip, parser, arguments)
+    return command.run_training(pretrain_clip, parser, arguments)
 
 
 if __name__ == "__main__":

@@ -7,25 +7,35 @@ weights are an average over the last steps, and one model learns keywords and ex
     python -m rimlib.training.clipmat --profile tiny --data DATA --out run
 """
 
+from __future__ import annotations
+
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from rimlib import fast
 from rimlib.clipmat import prompt
 from rimlib.clipmat.losses import clipmat_loss
 from rimlib.clipmat.model import CLIPMat
+from rimlib.clipmat.tokenizer import Tokenizer
 from rimlib.errors import RimError
 from rimlib.fast.losses import laplacian_losses
 from rimlib.profile import Profile, Train
 from rimlib.refmatte.dataset import RefMatte, training_set
-from rimlib.training import loop
-from rimlib.training.fit import Task, fit
-from rimlib.training.samples import Batch, Samples
+from rimlib.training import command, loop
+from rimlib.training.fit import fit
+from rimlib.training.samples import Batch, Sample, Samples
+from rimlib.training.task import Task
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def train(
@@ -42,15 +52,38 @@ def train(
         options: of `fit.fit`, which returns the record.
     """
     refmatte = training_set(data, profile.train)
-    progress = options.get("progress", True)
-    samples = Samples(refmatte, profile.train, profile.model.image_size, profile.seed, progress=progress)
+    templates, progress = prompt.templates(profile.model), options.get("progress", True)
+    samples = Samples(refmatte, profile.train, profile.model.image_size, profile.seed, templates, progress=progress)
     return fit(Training(profile, samples, weights), out, **options)
+
+
+@dataclass
+class Queries:
+    """A batch of images and sentences, and the tokens of these, int64 (B k, L)."""
+
+    batch: Batch
+    tokens: torch.Tensor
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, samples: list[Sample]) -> Queries:
+        """Collate samples; a sentence that is too long is cut."""
+        batch = Samples.collate(samples)
+        return cls(batch, tokenizer(batch.texts, truncate=True))
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.batch)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the images."""
+        return self.batch.names
 
 
 class Training(Task):
     """CLIPMat's training, a step at a time."""
 
-    name = "clipmat"
+    name, best_by = "clipmat", "mad"
 
     def __init__(self, profile: Profile, samples: Samples, weights: str | Path = "clip"):
         super().__init__(profile, samples, profile.train, weights)
@@ -60,28 +93,46 @@ class Training(Task):
         """See `Task`, as the methods below."""
         model = fast.optimize(CLIPMat.from_profile(self.profile, self.start))
         freeze(model, self.profile.train)
+        self.tokenizer = model.tokenizer
         return model
 
     def groups(self, model: CLIPMat) -> list[dict[str, Any]]:
         """The image encoder, the text encoder, and all that is new (Paper: S4.1, Table 10)."""
         return groups(model, self.profile.train)
 
-    def prepare(self, model: CLIPMat, step: int) -> tuple[Batch, torch.Tensor]:
-        """A batch and its sentences' tokens."""
-        batch = self.samples.batch(self.rng(step), self.profile.train, prompt.templates(self.profile.model))
-        return batch, model.tokenizer(batch.texts, truncate=True)
+    @property
+    def collate(self) -> Callable[[list[Sample]], Queries]:
+        return partial(Queries.of, self.tokenizer)
 
-    def images(self, batch: tuple[Batch, torch.Tensor]) -> int:
-        return len(batch[0].images)
+    def losses(self, model: CLIPMat, batch: Queries, fabric: Fabric) -> dict[str, torch.Tensor]:
+        inputs = batch.batch.on(fabric.device)
+        output = model(inputs["images"], batch.tokens.to(fabric.device), inputs["image_index"])
+        # The losses are taken in float32.
+        with torch.autocast(fabric.device.type, enabled=False):
+            unknown = (inputs["trimaps"] == 1).sum().float()
+            count = (loop.over_devices(fabric, unknown, "sum") + 1) / fabric.world_size
+            weights = self.profile.train.losses
+            return clipmat_loss(output, inputs["mattes"], inputs["trimaps"], weights, laplacian_losses, count)
 
-    def losses(
-        self, model: CLIPMat, batch: tuple[Batch, torch.Tensor], device: torch.device
-    ) -> dict[str, torch.Tensor]:
-        inputs, tokens = batch[0].on(device), batch[1].to(device)
-        with loop.autocast(device):
-            output = model(inputs["images"], tokens, inputs["image_index"])
-        laplacian, weights = laplacian_losses, self.profile.train.losses
-        return clipmat_loss(output, inputs["mattes"], inputs["trimaps"], weights, laplacian)
+    def scores(self, model: CLIPMat, batch: Queries, fabric: Fabric) -> dict[str, torch.Tensor]:
+        """The mean absolute difference, and the share of mattes that are localised: an IoU above one half."""
+        inputs = batch.batch.on(fabric.device)
+        alpha = model(inputs["images"], batch.tokens.to(fabric.device), inputs["image_index"]).alpha.float()
+        both, either = (
+            (torch.stack([alpha, inputs["mattes"]]) > 0.5).float().prod(0),
+            torch.maximum(alpha, inputs["mattes"]) > 0.5,
+        )
+        iou = both.sum(dim=(1, 2, 3)) / either.sum(dim=(1, 2, 3)).clamp(min=1)
+        return {"mad": (alpha - inputs["mattes"]).abs().mean(), "localised": (iou > 0.5).float().mean()}
+
+    def figure(self, model: CLIPMat, batch: Queries, device: torch.device) -> np.ndarray:
+        """Rows of an image, the true matte of its first sentence, and the model's."""
+        inputs = batch.batch.on(device)
+        alpha = model(inputs["images"], batch.tokens.to(device), inputs["image_index"]).alpha.float()
+        first = [batch.batch.image_index.tolist().index(image) for image in range(len(batch))]
+        mattes = torch.cat([inputs["mattes"], alpha], dim=3)[first].expand(-1, 3, -1, -1)
+        rows = torch.cat([inputs["images"], mattes], dim=3)  # (B, 3, S, 3 S)
+        return (rows.permute(0, 2, 3, 1).flatten(0, 1) * 255).round().byte().cpu().numpy()
 
     def store(self, model: CLIPMat, path: Path, budget: loop.Budget, metrics: dict[str, Any]) -> None:
         # What is stored names how long it was trained, whatever the profile's own budget.
@@ -126,11 +177,11 @@ def groups(model: CLIPMat, settings: Train) -> list[dict[str, Any]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `rim train`. Returns the exit status."""
-    parser = loop.command("train", "Train CLIPMat on a RefMatte data set.")
+    parser = command.command("train", "Train CLIPMat on a RefMatte data set.")
     parser.add_argument("--profile", default="tiny")
     weights = "clip, random, or a file of a CLIP of the profile's backbone: OpenAI's .pt, open_clip's, .safetensors"
     parser.add_argument("--weights", default="clip", help=weights)
-    return loop.run_training(train, parser, arguments)
+    return command.run_training(train, parser, arguments)
 
 
 if __name__ == "__main__":

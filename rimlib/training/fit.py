@@ -1,96 +1,30 @@
-"""The training loop, for every model here.
+"""The training of every model here, on one device or several, by Lightning Fabric.
 
-Paper: Sec. 5.1. A run has a budget of steps, resumes where it was interrupted, skips non-finite steps, keeps an EMA of
-its weights and leaves a record. What learns is a `Task`: `clipmat` has CLIPMat's, `baselines` those of the methods that
-it is compared with, `refiner` the refiner's, `clip` the small CLIP's.
+Paper: Sec. 5.1, S4.1. A run has a budget of steps or epochs, goes on where it was stopped, keeps an average of its
+weights where the profile has one, and leaves a record. What learns is a `Task`: `clipmat` has CLIPMat's, `baselines`
+those of the methods that it is compared with, `refiner` the refiner's, `clip` the small CLIP's.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
+import math
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
+from filelock import FileLock, Timeout
+from lightning_fabric import Fabric
 
-from rimlib.device import pick_device
-from rimlib.io.files import read_json
-from rimlib.profile import Loop, Profile
+from rimlib import provenance
+from rimlib.errors import RimError
+from rimlib.io.files import PARTIAL, read_json
+from rimlib.training import devices as all_devices
 from rimlib.training import loop, record, state
-
-# Settings that do not enter the resume key: a longer run may go on from a shorter one.
-FREE = {"minutes": None, "steps": None, "checkpoint_seconds": None, "cache": None}
-OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-
-
-class Task:
-    """What `fit` trains. A subclass defines how.
-
-    `samples` have `fingerprint`, `image_names` and `targets`; `train` are the loop's settings; `weights`, a name or a
-    path that the model starts from, is for the record; `seed` is the profile's if None.
-    """
-
-    kind, name = "train", "model"  # the record is KIND.json, the weights are NAME.safetensors
-    loss = "total"  # which of `losses` is made smaller; the others are only written down
-    log_every = 10  # steps
-    shown: tuple[str, ...] = ()  # of `losses`, beside the progress bar
-    optimizer_options: dict[str, Any] = {}  # where they are not torch's own
-
-    def __init__(
-        self, profile: Profile, samples: Any, train: Loop, weights: str | Path = "random", seed: int | None = None
-    ):
-        self.profile, self.samples, self.train = profile, samples, train
-        self.weights, self.seed = Path(weights).name, profile.seed if seed is None else seed
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All that decides the run, as plain values, for the record. `key` reads `model` and `train` of them."""
-        return self.profile.to_dict()
-
-    @property
-    def key(self) -> str:
-        """Runs of one key may go on from each other."""
-        model, train = self.settings["model"], {**self.settings["train"], **FREE}
-        return state.settings_key(self.name, self.seed, model, train, self.samples.fingerprint, self.weights)
-
-    def build(self) -> torch.nn.Module:
-        """The model as it starts."""
-        raise NotImplementedError
-
-    def groups(self, model: Any) -> list[dict[str, Any]]:
-        """The trained parameters, as `params` of one learning rate `rate` each; `weight_decay` if not the usual one."""
-        return [{"params": [value for value in model.parameters() if value.requires_grad], "rate": self.train.lr}]
-
-    def begin(self, model: Any, device: torch.device, stages: record.Stages) -> dict[str, Any]:
-        """What precedes the first step, of a resumed run too. Returns facts for the record."""
-        return {}
-
-    def rng(self, step: int) -> np.random.Generator:
-        """The step's number decides its batch, so that a resumed run sees what it would have seen."""
-        return np.random.default_rng([self.seed, step])
-
-    def prepare(self, model: Any, step: int) -> Any:
-        """A step's batch, made ahead of it in another thread."""
-        raise NotImplementedError
-
-    def images(self, batch: Any) -> int:
-        """How many images a batch has."""
-        raise NotImplementedError
-
-    def losses(self, model: Any, batch: Any, device: torch.device) -> dict[str, torch.Tensor]:
-        """Of one batch: the one that is named `self.loss`, its parts, and what else the log should hold, scalars."""
-        raise NotImplementedError
-
-    def after_step(self, model: Any) -> None:
-        """Keep the weights within their bounds."""
-
-    def end(self, model: Any, device: torch.device, stages: record.Stages) -> dict[str, Any]:
-        """More metrics, of the trained model."""
-        return {}
-
-    def store(self, model: Any, path: Path, budget: loop.Budget, metrics: dict[str, Any]) -> None:
-        """Write the trained model to a .safetensors file."""
-        raise NotImplementedError
+from rimlib.training.run import Run
+from rimlib.training.task import Task
+from rimlib.training.watch import Watch
 
 
 def fit(
@@ -101,6 +35,9 @@ def fit(
     resume: bool = True,
     progress: bool = True,
     device: str | None = None,
+    devices: int = 1,
+    nodes: int = 1,
+    tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Train; `out/NAME.safetensors` is the model and `out/KIND.json` the record, which is returned.
 
@@ -112,130 +49,91 @@ def fit(
         resume: go on from an interrupted run in `out`, and leave one alone that is complete.
         progress: show a bar with the time left.
         device: None finds the best.
+        devices: how many of its kind, on each of …
+        nodes: … so many machines.
+        tensorboard: write curves and figures for TensorBoard too; a CSV file is always written.
 
     Raises:
-        RimError: a disk that is full, a state of other settings, a loss that is not a number.
+        RimError: a disk that is full, a state of other settings or data, another run in `out`, a loss that is not a
+            number, a device that is not there.
         KeyboardInterrupt: Ctrl-C, after the state has been stored.
     """
-    out, chosen = Path(out), pick_device(device)
-    steps, minutes = steps or task.train.steps, minutes or task.train.minutes
+    out = Path(out)
+    fabric = all_devices.launch(device, devices, nodes, task.train.precision)
+    with _Alone(out, fabric):
+        return _fit(task, out, _budget(task, steps, minutes), fabric, resume, progress, tensorboard)
+
+
+def _fit(
+    task: Task, out: Path, limits: dict[str, Any], fabric: Fabric, resume: bool, progress: bool, tensorboard: bool
+) -> dict[str, Any]:
     record_path, state_path = out / f"{task.kind}.json", out / f"{task.kind}-state.pt"
     weights_path = out / f"{task.name}.safetensors"
-    key, limits = task.key, {"steps": steps, "minutes": minutes}
-    earlier = state.load(state_path, key) if resume else None
+    key = state.settings_key(task.identity)
+    earlier = state.load(state_path, task.identity) if resume else None
     if resume and earlier is None and record_path.exists() and weights_path.exists():
         last = read_json(record_path)
         if last.get("key") == key and last.get("budget") == limits:
             return last
-
     torch.manual_seed(task.seed)
-    model = task.build().to(chosen)
-    stages = record.Stages(torch.cuda.synchronize if chosen.type == "cuda" else None)
+    model = task.build().to(fabric.device)
+    done = earlier["progress"] if earlier else _nothing(task)
+    stages = record.Stages(done["seconds"])
+    run = record.new(task.kind, task.profile, key=key, budget=limits, method=task.name, weights=task.weights)
     samples = task.samples
     data = {"fingerprint": samples.fingerprint, "images": len(samples.image_names), "entities": len(samples.targets)}
-    run = record.new(task.kind, task.profile, key=key, budget=limits, method=task.name, weights=task.weights, data=data)
-    run |= {"seed": task.seed, "settings": task.settings}
-    run |= task.begin(model, chosen, stages)
-    model.train()
-    average, optimizer = state.EMA(model, task.train.ema), _optimizer(task, model, chosen)
-    parts = {"model": model, "average": average, "optimizer": optimizer}
-    done = {"key": key, "profile": run["profile"], "step": 0, "updates": 0, "seconds": 0.0, "log": []}
+    run |= {"data": data, "seed": task.seed, "settings": task.settings}
+    run |= task.begin(model, fabric.device, stages)
+    budget = loop.Budget(limits["steps"], limits["minutes"], done["step"], done["trained_seconds"])
+    started = {"from": budget.step, "started": run["started"], "git": run["git"], "devices": fabric.world_size}
+    done["parts"].append({**started, "device": provenance.device_name(fabric.device)})
+    training = Run(task, model, fabric, budget, stages, done, out, state_path)
     if earlier:
-        done = earlier["progress"]
-        state.restore(earlier, parts)
-    budget = loop.Budget(steps, minutes, done["step"], done["seconds"])
-
-    def save() -> None:
-        with stages("checkpoint"):
-            done.update(step=budget.step, seconds=budget.seconds)
-            state.save(state_path, parts, done, chosen)
-
-    save()  # a disk that is full or read-only is found before the training, not after it
-    try:
-        with loop.Prefetcher(lambda step: task.prepare(model, step), budget.step) as batches:
-            _steps(task, parts, budget, batches, stages, done, save, chosen, progress)
-    except KeyboardInterrupt:
-        save()
-        raise
-    model = average.module
+        before = done["parts"][-2]["devices"]
+        if before != fabric.world_size and fabric.global_rank == 0:
+            now = f"{state_path}: resumes on {fabric.world_size} devices, was left by {before}"
+            print(f"rim: {now}; samples stay the same, dropout differs", file=sys.stderr)
+    elif fabric.global_rank == 0:
+        _clear(out, task)
+    part = len(done["parts"]) - 1
+    training.train(Watch(task, fabric, budget, done["log"], out / "logs", part, tensorboard, progress), earlier)
     metrics = {"steps": budget.step, "minutes": round(budget.seconds / 60, 4), **_last(done["log"])}
-    metrics |= task.end(model, chosen, stages)
-    task.store(model, weights_path, budget, metrics)
-    record.finish(run, stages, metrics, chosen, dtype=loop.precision(chosen), log=done["log"])
-    record.write(record_path, run)
-    state_path.unlink(missing_ok=True)
+    metrics |= task.end(training.result, fabric.device, stages)
+    facts = {"dtype": all_devices.dtype(fabric), **{name: done[name] for name in ("log", "validation", "parts")}}
+    run["started"] = done["parts"][0]["started"]
+    record.finish(run, stages, metrics, fabric.device, **facts)
+    peaks = [run["peak_memory_bytes"], done["memory"]]
+    run["peak_memory_bytes"] = {name: max(peak.get(name, 0) for peak in peaks) for name in peaks[0]}
+    if fabric.global_rank == 0:
+        task.store(training.result, weights_path, budget, metrics)
+        record.write(record_path, run)
+        state_path.unlink(missing_ok=True)
+    fabric.barrier()
     return run
 
 
-def _steps(
-    task: Task,
-    parts: dict[str, Any],
-    budget: loop.Budget,
-    batches: loop.Prefetcher,
-    stages: record.Stages,
-    done: dict[str, Any],
-    save: Callable[[], None],
-    device: torch.device,
-    progress: bool,
-) -> None:
-    model, average, optimizer = parts.values()
-    settings = task.train
-    next_save, bad = budget.seconds + settings.checkpoint_seconds, 0
-    sums: dict[str, float] = {}
-    count, images, mark = 0, 0, budget.seconds
-    bar = tqdm(total=budget.steps, initial=budget.step, desc=task.kind, unit="step", disable=not progress)
-    with loop.InterruptHandler() as handler, bar:
-        while budget.fraction < 1:
-            if handler.interrupted:
-                raise KeyboardInterrupt
-            factor = loop.cosine(budget.fraction, settings.warmup) if settings.schedule == "cosine" else 1
-            for group in optimizer.param_groups:
-                group["lr"] = group["rate"] * factor
-            with stages("data"):
-                batch = next(batches)
-            with stages("forward"):
-                losses = task.losses(model, batch, device)
-            with stages("backward"):
-                optimizer.zero_grad(set_to_none=True)
-                losses[task.loss].backward()
-                norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
-            bad = loop.check_finite(bad, losses[task.loss], norm)
-            if bad:
-                average.repair(model)
-            else:
-                with stages("optimizer"), torch.no_grad():
-                    optimizer.step()
-                    task.after_step(model)
-                    average.update(model, done["updates"])
-                done["updates"] += 1
-                for name, value in losses.items():
-                    sums[name] = sums.get(name, 0.0) + value.item()
-                count, images = count + 1, images + task.images(batch)
-            budget.step += 1
-            if count and (budget.step % task.log_every == 0 or budget.fraction >= 1):
-                # The mean over the steps since the last row: single batches jump.
-                row = {name: round(value / count, 5) for name, value in sums.items()}
-                speed = round(images / max(budget.seconds - mark, 1e-9), 2)
-                head = {"step": budget.step, "seconds": round(budget.seconds, 2), "images_per_second": speed}
-                done["log"].append({**head, **row})
-                bar.update(budget.step - bar.n)
-                bar.set_postfix({name: row[name] for name in (task.loss, *task.shown)}, images_per_second=speed)
-                sums, count, images, mark = {}, 0, 0, budget.seconds
-            if budget.seconds > next_save:
-                save()
-                next_save = budget.seconds + settings.checkpoint_seconds
+def _clear(out: Path, task: Task) -> None:
+    """Remove what a run before this one has left: curves of two runs in one folder would be taken for one."""
+    for folder in (out / "logs").glob("version_*"):
+        shutil.rmtree(folder)
+    for pattern in (f"{task.name}-epoch-*.safetensors", f"{task.name}-best.safetensors", "logs/validation-*.png"):
+        for path in out.glob(pattern):
+            path.unlink()
 
 
-def _optimizer(task: Task, model: torch.nn.Module, device: torch.device) -> torch.optim.Optimizer:
-    # Decay on matrices and kernels only: a norm's scale and a bias have nothing to shrink.
-    parts = []
-    for group in task.groups(model):
-        for matrices in (True, False):
-            params = [value for value in group["params"] if (value.ndim > 1) == matrices]
-            decay = task.train.weight_decay if matrices else 0.0
-            parts.append({"lr": group["rate"], "weight_decay": decay, **group, "params": params})
-    parts = [part for part in parts if part["params"]]
-    return OPTIMIZERS[task.train.optimizer](parts, fused=device.type in ("cpu", "cuda"), **task.optimizer_options)
+def _nothing(task: Task) -> dict[str, Any]:
+    """How far a run is that has not begun."""
+    identity = {"identity": task.identity, "profile": task.profile.name}
+    counts: dict[str, Any] = {"step": 0, "updates": 0, "trained_seconds": 0.0}
+    return {**identity, **counts, "seconds": {}, "log": [], "validation": [], "parts": [], "memory": {}}
+
+
+def _budget(task: Task, steps: int | None, minutes: float | None) -> dict[str, Any]:
+    """Steps and minutes: those that are asked for, or the task's. Paper: Sec. 5.1 counts epochs of images."""
+    epochs = task.train.epochs
+    if steps is None and epochs:
+        steps = math.floor(epochs * len(task.samples.image_names) / task.size(0) + 0.5)
+    return {"steps": steps or task.train.steps, "minutes": minutes or task.train.minutes}
 
 
 def _last(log: list[dict[str, float]]) -> dict[str, float]:
@@ -243,3 +141,31 @@ def _last(log: list[dict[str, float]]) -> dict[str, float]:
     rows = log[-max(1, len(log) // 10) :]
     names = [name for name in (rows[0] if rows else {}) if name not in ("step", "seconds")]
     return {name: round(sum(row[name] for row in rows) / len(rows), 5) for name in names}
+
+
+class _Alone:
+    """A context in which no other run writes into a folder; what a killed one left half-written is removed."""
+
+    def __init__(self, out: Path, fabric: Fabric):
+        self.out, self.fabric, self.lock = out, fabric, None  # type: Path, Fabric, FileLock | None
+
+    def __enter__(self) -> None:
+        if self.fabric.global_rank:
+            return
+        try:
+            (self.out / "logs").mkdir(parents=True, exist_ok=True)
+            self.lock = FileLock(self.out / "logs" / ".lock", timeout=0)
+            self.lock.acquire()
+        except Timeout:
+            raise RimError(
+                f"{self.out}: another run is writing there; wait, or name another --out", path=self.out
+            ) from None
+        except OSError as error:
+            raise RimError(f"{self.out}: cannot be written: {error.strerror}", path=self.out) from None
+        for path in self.out.iterdir():
+            if PARTIAL.fullmatch(path.name):
+                path.unlink()
+
+    def __exit__(self, *_: object) -> None:
+        if self.lock:
+            self.lock.release()

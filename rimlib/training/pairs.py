@@ -7,6 +7,7 @@ entity's own patches are contrasted with its caption.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from rimlib.io.images import resize
 from rimlib.matting.relations import mirror
 from rimlib.refmatte.format import Target
 from rimlib.training import augment
+from rimlib.training.batches import Key
 from rimlib.training.samples import Samples
 from rimlib.training.scene import Scene
 
@@ -40,39 +42,67 @@ class Regions:
     positives: np.ndarray
 
 
+class Captions(NamedTuple):
+    """An image and what its regions are: a list for each thing, with an item for each region."""
+
+    image: np.ndarray  # uint8 (S, S, 3)
+    weights: list[np.ndarray]
+    texts: list[str]
+    true: list[set[Claim]]  # of the region …
+    claims: list[Claim | None]  # … and what its caption claims
+
+
 class Pairs:
-    """Draws batches of regions from the training scenes; `templates` are of keywords, `grid` is patches a side."""
+    """Regions of the training scenes, image by image, each with a caption.
 
-    def __init__(self, samples: Samples, templates: Sequence[str], grid: int):
+    Args:
+        samples: the scenes.
+        templates: of keywords.
+        grid: patches a side.
+        seed: of all that is random.
+        flip: the probability that an image is mirrored …
+        noise: … and that it is changed, see `augment.photometric`.
+    """
+
+    def __init__(
+        self, samples: Samples, templates: Sequence[str], grid: int, seed: int, flip: float = 0.5, noise: float = 0.5
+    ):
         self.samples, self.templates, self.grid = samples, tuple(templates), grid
+        self.seed, self.flip, self.noise = seed, flip, noise
 
-    def batch(self, rng: np.random.Generator, images: int = 32, flip: float = 0.5, noise: float = 0.5) -> Regions:
-        """Draw B `images` and caption all their entities; `flip` and `noise` are probabilities, as in `Samples`."""
-        samples = self.samples
-        pixels = np.empty((images, samples.size, samples.size, 3), np.uint8)
-        weights, index, texts = [], [], []
-        true: list[set[Claim]] = []  # of each region …
-        claims: list[Claim | None] = []  # … and what each caption claims
-        for row, image in enumerate(rng.choice(len(samples), size=images, replace=images > len(samples))):
-            flipped = rng.random() < flip
-            shown = samples.pixels(image)
-            changed = augment.photometric(shown.image(), rng, noise)
-            pixels[row] = changed[:, ::-1] if flipped else changed
-            scene = samples.scene(image)
-            for which in range(len(scene.targets)):
-                matte = resize(shown.matte(which), (self.grid, self.grid)).astype(np.float32)
-                if not matte.any():  # thinner than a level of grey: nothing to look at
-                    continue
-                text, claim = self._caption(scene, which, rng)
-                weights.append((matte[:, ::-1] if flipped else matte) / matte.sum())
-                index.append(row)
-                texts.append(mirror(text) if flipped else text)
-                true.append({self._keyword(scene.targets[which]), self._entity(scene.targets[which])})
-                claims.append(claim)
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.samples)
+
+    def __getitem__(self, key: Key) -> Captions:
+        """An image in an epoch, and a caption for each of its entities."""
+        rng = np.random.default_rng([self.seed, key.epoch, key.index])
+        scene, shown, flipped = self.samples.scene(key.index), self.samples.pixels(key.index), rng.random() < self.flip
+        image = augment.photometric(shown.image(), rng, self.noise)
+        found = Captions(image[:, ::-1] if flipped else image, [], [], [], [])
+        for which, target in enumerate(scene.targets):
+            matte = resize(shown.matte(which), (self.grid, self.grid)).astype(np.float32)
+            if not matte.any():  # thinner than a level of grey: nothing to look at
+                continue
+            text, claim = self._caption(scene, which, rng)
+            found.weights.append((matte[:, ::-1] if flipped else matte) / matte.sum())
+            found.texts.append(mirror(text) if flipped else text)
+            found.true.append({self._keyword(target), self._entity(target)})
+            found.claims.append(claim)
+        return found
+
+    @staticmethod
+    def collate(samples: Sequence[Captions]) -> Regions:
+        """A batch of images, with their R regions."""
+        texts, true, claims, weights = (
+            [item for sample in samples for item in getattr(sample, name)]
+            for name in ("texts", "true", "claims", "weights")
+        )
+        index = np.repeat(np.arange(len(samples)), [len(sample.texts) for sample in samples])
         described = np.array([[claim in row for claim in claims] for row in true])  # (R, R)
         same = np.unique(texts, return_inverse=True)[1]
         positives = described | (same[:, None] == same[None, :])
-        return Regions(pixels, np.stack(weights), np.array(index), texts, positives)
+        return Regions(np.stack([sample.image for sample in samples]), np.stack(weights), index, texts, positives)
 
     def scenes(self, size: int) -> tuple[np.ndarray, list[str]]:
         """The first `size` scenes and a basic sentence of one entity of each, always the same: images and texts."""

@@ -5,7 +5,7 @@ A record holds what was run (settings, seed, command), on what (data, source, ve
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ OTHERS = ("clip", "refiner", "baselines")  # sections that do not touch a traini
 class Stages:
     """A stopwatch for the stages of a run: `with stages("forward"): …` adds to `stages.seconds["forward"]`.
 
-    `wait` is called before a stage's clock is read: an accelerator works on after the call returns.
+    An accelerator works on after a call returns: its seconds are those of the stage that waits for it.
 
     >>> stages = Stages()
     >>> with stages("data"):
@@ -32,9 +32,8 @@ class Stages:
     ['data']
     """
 
-    def __init__(self, wait: Callable[[], None] | None = None):
-        self.seconds: dict[str, float] = {}
-        self._wait = wait
+    def __init__(self, seconds: dict[str, float] | None = None):
+        self.seconds: dict[str, float] = dict(seconds or {})
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
@@ -43,8 +42,6 @@ class Stages:
         try:
             yield
         finally:
-            if self._wait is not None:
-                self._wait()
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
@@ -91,13 +88,29 @@ def read(path: str | Path, profile: Profile) -> Record:
     record = read_json(path)
     recorded, wanted = _flat(record.get("settings") or {}), _flat(profile.to_dict())
     recorded = {name: value for name, value in _flat(Profile().to_dict()).items() if name in wanted} | recorded
-    for name in sorted(recorded.keys() | wanted.keys()):
-        there, here = recorded.get(name, "missing"), wanted.get(name, "missing")
-        if there != here and name.split(".")[0] not in OTHERS:
-            found = f"{name} is {there!r} there and {here!r} here"
-            what = f"{path}: not a run of profile {profile.name} as it is now"
-            raise RimError(f"{what}: {found}; record such a run anew", path=path, setting=name)
+    ours = {name: value for name, value in wanted.items() if name.split(".")[0] not in OTHERS}
+    theirs = {name: value for name, value in recorded.items() if name.split(".")[0] not in OTHERS}
+    if (changed := difference(theirs, ours)) is not None:
+        name, there, here = changed
+        what = f"{path}: not a run of profile {profile.name} as it is now"
+        raise RimError(
+            f"{what}: {name} is {there!r} there and {here!r} here; record such a run anew", path=path, setting=name
+        )
     return record
+
+
+def difference(there: Record, here: Record) -> tuple[str, Any, Any] | None:
+    """The first setting, by its dotted name, in which two nested trees of settings differ, and both values.
+
+    >>> difference({"train": {"lr": 0.1, "ema": 0}}, {"train": {"lr": 0.2, "ema": 0}})
+    ('train.lr', 0.1, 0.2)
+    """
+    one, other = _flat(there), _flat(here)
+    for name in sorted(one.keys() | other.keys()):
+        values = one.get(name, "missing"), other.get(name, "missing")
+        if values[0] != values[1]:
+            return name, *values
+    return None
 
 
 def _flat(settings: Record, prefix: str = "") -> Record:

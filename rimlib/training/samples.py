@@ -33,6 +33,7 @@ from rimlib.training.scene import Scene
 class Sample(NamedTuple):
     """One image and k sentences of it."""
 
+    name: str  # of the image
     image: np.ndarray  # uint8 (S, S, 3)
     texts: list[str]  # k
     mattes: np.ndarray  # uint8 (k, S, S), of each sentence
@@ -125,11 +126,11 @@ class Samples(Dataset[Sample]):
     @staticmethod
     def collate(samples: Sequence[Sample]) -> Batch:
         """A batch of samples of equally many sentences."""
-        images, texts, mattes, trimaps = zip(*samples)
+        names, images, texts, mattes, trimaps = zip(*samples)
         index = np.repeat(np.arange(len(samples)), [len(part) for part in texts])
         arrays = np.stack(images), index, np.concatenate(mattes), np.concatenate(trimaps)
         first, second, *others = map(torch.from_numpy, arrays)
-        return Batch(first, second, [text for part in texts for text in part], *others)
+        return Batch(list(names), first, second, [text for part in texts for text in part], *others)
 
     def batch(
         self, rng: np.random.Generator, settings: Train | None = None, templates: Sequence[str] | None = None
@@ -175,7 +176,9 @@ class Samples(Dataset[Sample]):
         trimaps = [empty if which is None else pixels.trimap(which, window) for which in asked]
         step = -1 if flipped else 1
         image = np.ascontiguousarray(image[:, ::step])
-        return Sample(image, texts, np.stack(mattes)[..., ::step], np.stack(trimaps)[..., ::step])
+        return Sample(
+            self.image_names[index], image, texts, np.stack(mattes)[..., ::step], np.stack(trimaps)[..., ::step]
+        )
 
     def _image(
         self, pixels: Files | Arrays, scene: Scene, needed: set[int], rng: np.random.Generator
@@ -209,6 +212,7 @@ class Batch:
     """One step's samples. Workers hand its tensors over in shared memory; `on` moves them to the model's device.
 
     Attributes:
+        names: of the images.
         images: uint8 (B, S, S, 3).
         image_index: int64 (B k,), the image that each sentence is of.
         texts: B k sentences.
@@ -216,11 +220,16 @@ class Batch:
         trimaps: uint8 (B k, S, S), 0 background, 1 unknown, 2 foreground.
     """
 
+    names: list[str]
     images: torch.Tensor
     image_index: torch.Tensor
     texts: list[str]
     mattes: torch.Tensor
     trimaps: torch.Tensor
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.names)
 
     def pin_memory(self) -> Batch:
         """The batch in memory from which a GPU reads while it computes (`DataLoader` asks for it)."""
