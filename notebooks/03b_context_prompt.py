@@ -205,7 +205,7 @@ print("cut:", tuple(model.tokenize([endless], truncate=True).shape))
 show.source(prompt.pre_context)
 
 # %%
-show.source(Samples.batch)
+show.source(Samples._keyword)
 
 # %% [markdown]
 # ### A list of nine that has eight

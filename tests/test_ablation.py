@@ -1,7 +1,6 @@
 """Each module switched off: the same interface, another network, and one that still learns."""
 
 import dataclasses
-import inspect
 from dataclasses import replace
 
 import pytest
@@ -159,19 +158,19 @@ def test_without_the_post_embedding_context_the_words_are_read_alone():
 def test_training_asks_with_templates_or_with_the_bare_keyword(on, make_scenes, tmp_path, monkeypatch):
     from rimlib.training import clipmat, samples
 
-    real, drawn, texts = samples.Samples.batch, [], []
+    real, drawn, texts = samples.Samples.__getitem__, [], []
 
-    def batch(self, *arguments, **named):
-        drawn.append(inspect.signature(real).bind(self, *arguments, **named).arguments["templates"])
-        found = real(self, *arguments, **named)
+    def getitem(self, key):
+        found = real(self, key)
+        drawn.append(self.templates)
         texts.extend(found.texts)
         return found
 
-    monkeypatch.setattr(samples.Samples, "batch", batch)
+    monkeypatch.setattr(samples.Samples, "__getitem__", getitem)
     profile = replace(
         TINY,
         model=replace(TINY.model, pre_context=on),
-        train=replace(TINY.train, keyword_share=1.0, images=8, no_target=0.0),
+        train=replace(TINY.train, keyword_share=1.0, images=8, no_target=0.0, workers=0),
     )
     clipmat.train(
         profile, make_scenes(tmp_path / "data", 4), tmp_path / "out", steps=1, weights="random", progress=False

@@ -132,20 +132,6 @@ class Samples(Dataset[Sample]):
         first, second, *others = map(torch.from_numpy, arrays)
         return Batch(list(names), first, second, [text for part in texts for text in part], *others)
 
-    def batch(
-        self, rng: np.random.Generator, settings: Train | None = None, templates: Sequence[str] | None = None
-    ) -> Batch:
-        """A batch of images drawn with `rng`."""
-        settings = settings or self.settings
-        chosen = rng.choice(len(self), size=settings.images, replace=settings.images > len(self))
-        asked = self._like(settings, templates or self.templates)
-        return self.collate([asked._sample(index, rng) for index in chosen])
-
-    def _like(self, settings: Train, templates: Sequence[str]) -> Samples:
-        other = object.__new__(type(self))
-        other.__dict__ = {**self.__dict__, "settings": settings, "templates": tuple(templates)}
-        return other
-
     def _sample(self, index: int, rng: np.random.Generator) -> Sample:
         settings, scene, pixels = self.settings, self.scene(index), self.pixels(index)
         flipped = rng.random() < settings.flip
