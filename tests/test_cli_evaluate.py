@@ -113,6 +113,15 @@ def test_the_keyword_setting_reads_keywords_from_sentences(released, thin, tmp_p
     assert {row["sentence"] for row in rows_beside(out)} == {"cat", "dog"} and "grad" not in found
 
 
+def test_a_model_is_scored_in_the_setting_that_it_was_trained_in(released, thin, tmp_path, capsys):
+    model = CLIPMat.load(thin)
+    model.profile = profiles.in_setting(model.profile, "keyword")
+    path = model.save(tmp_path / "keyword.safetensors")
+    given = ("--data", released / "RefMatte", "--limit", "1", "--no-edges", "--model", path)
+    assert run(capsys, *given)[1]["scored_by"] == "keyword"
+    assert run(capsys, *given, "--setting", "expression")[1]["scored_by"] == "hash of the mask id"
+
+
 def test_rw100_is_scored_by_its_index_and_has_free_sentences(released, thin, tmp_path, capsys):
     out, root = tmp_path / "r.json", released / "RefMatte_RW_100"
     status, found, _ = run(capsys, "--data", root, "--split", "rw100", "--model", thin, "--out", out, "--no-edges")

@@ -51,8 +51,8 @@ def add_command(commands: Commands, add: Add) -> None:
     option = parser.add_argument
     option("--data", required=True, metavar="DIR", help="the data set, ours or a released one")
     option("--split", default="test", help="such as test, seen, rw100 (default: test)")
-    help = "which sentences (default: expression)"
-    option("--setting", default="expression", choices=("expression", "keyword"), help=help)
+    help = "which sentences (default: what the model was trained in; expression for one that learnt both)"
+    option("--setting", choices=("expression", "keyword"), help=help)
     option("--method", default="clipmat", choices=baselines.METHODS, help="what is scored (default: clipmat)")
     option("--size", default="tiny", choices=("tiny", "paper"), help="of a method that is not loaded from --model")
     option(
@@ -101,10 +101,12 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     rank, world = _part(options.part)
     if world > 1 and not options.out:
         raise RimError("--out: several processes share an evaluation through its rows; name a record", setting="out")
-    refmatte = RefMatte(options.data, options.split, options.setting)
+    RefMatte(options.data, options.split)  # what cannot be used is refused before the model is loaded
     device, stages = _device(options.device), record.Stages()
     model = baselines.get(options.method, options.size, options.model)
     profile = getattr(model, "profile", None) or profiles.load(PROFILES[options.size])
+    options.setting = options.setting or ("keyword" if profile.train.setting == "keyword" else "expression")
+    refmatte = RefMatte(options.data, options.split, options.setting)
     template = options.template or prompt.template(profile)
     is_drawn = options.setting == "expression" and not all(target.indexed for target in refmatte.targets)
     beside = is_drawn and options.every is None

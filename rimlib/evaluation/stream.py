@@ -25,6 +25,7 @@ from rimlib.evaluation.queries import Query, facts, queries_of
 from rimlib.io import images
 from rimlib.matting import metrics
 from rimlib.refmatte.dataset import RefMatte
+from rimlib.refmatte.format import Target
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ class Scoring:
             try:
                 for part in steps:
                     pictures = [next(read) for _ in part]
-                    for name, picture, queries, found in self._predict(part, pictures):
-                        threads.put(self._score, name, picture.shape[:2], queries, found)
+                    for targets, picture, queries, found in self._predict(part, pictures):
+                        threads.put(self._score, targets, picture.shape[:2], queries, found)
                         yield from threads.ready()
             except (RimError, KeyboardInterrupt):
                 yield from threads.rest()  # what was predicted before is not lost
@@ -83,7 +84,7 @@ class Scoring:
             yield from threads.rest()
 
     def _predict(self, names: Sequence[str], pictures: list[np.ndarray]) -> Iterator[tuple]:
-        """For each image its queries, and (alpha, score, refined alpha or None) of each."""
+        """For each image its targets and queries, and (alpha, score, refined alpha or None) of each query."""
         asked = [self.queries(name) for name in names]
         index = [number for number, some in enumerate(asked) for _ in some]
         sentences = [query.sentence for some in asked for query in some]
@@ -91,17 +92,19 @@ class Scoring:
         found = deque(zip(alphas, confidences))
         del alphas
         for name, picture, some in zip(names, pictures, asked):
-            yield name, picture, some, [self._refine(picture, *found.popleft()) for _ in some]
+            targets = self.refmatte.targets_of(name)  # labels are read as they are asked for: not in threads
+            yield targets, picture, some, [self._refine(picture, *found.popleft()) for _ in some]
 
     def _refine(self, picture: np.ndarray, alpha: np.ndarray, score: float) -> tuple:
         return alpha, float(score), None if self.refiner is None else self.refiner.refine(picture, alpha)
 
-    def _score(self, name: str, shape: tuple[int, int], queries: list[Query], found: list[tuple]) -> list[dict]:
-        targets, rows, truths = self.refmatte.targets_of(name), [], {}
+    def _score(self, targets: list[Target], shape: tuple[int, int], queries: list[Query], found: list[tuple]) -> list:
+        rows: list[dict[str, Any]] = []
+        truths: dict[str, metrics.Truth] = {}
         for query, (alpha, score, refined) in zip(queries, found):
             mask_id = query.target.mask_id
             if mask_id not in truths:
-                truths = {mask_id: metrics.Truth(read_truth(self.refmatte, mask_id, name, shape))}
+                truths = {mask_id: metrics.Truth(read_truth(self.refmatte, query.target, shape))}
             for matte, is_refined in ((alpha, False), (refined, True)):
                 if matte is not None:
                     row = {**facts(query, targets), "refined": is_refined, "score": score}
@@ -139,14 +142,14 @@ def predict(
         return method.predict(pictures, index, sentences)
 
 
-def read_truth(refmatte: RefMatte, mask_id: str, image: str, shape: tuple[int, int]) -> np.ndarray:
+def read_truth(refmatte: RefMatte, target: Target, shape: tuple[int, int]) -> np.ndarray:
     """A true matte, float32 (H, W) in [0, 1].
 
     Raises RimError for one that cannot be used, and where its size is not `shape`, its image's.
     """
-    path, alpha = refmatte.layout.mask(mask_id), refmatte.matte(mask_id)
+    path, alpha = refmatte.layout.mask(target.mask_id), refmatte.matte(target.mask_id)
     if alpha.shape != shape:
-        sizes = f"{alpha.shape[0]} x {alpha.shape[1]} pixels, its image {image} has {shape[0]} x {shape[1]}"
+        sizes = f"{alpha.shape[0]} x {alpha.shape[1]} pixels, its image {target.image_name} has {shape[0]} x {shape[1]}"
         hint = "" if alpha.shape != shape[::-1] else " (turned by its EXIF, as the matte must be too)"
         raise RimError(f"{path}: {sizes}{hint}; a matte has the size of its image", path=path)
     return alpha
