@@ -116,6 +116,7 @@ class Refiner(Loop):
     scales: tuple[Positive, Positive] = (0.5, 1.0)  # of the scene, before it is cropped …
     larger: Share = 0.15  # … and how many crops are of a scene enlarged to at most twice
     windows: tuple[Size, ...] = ()  # in their place: sides of windows of the scene, one drawn (P3M: 512, 768, 1024)
+    around: Share = 0.9  # of the crops that are around an edge or an error, the rest are anywhere (P3M: 0.5)
     predictions: Count = 2500  # images of which CLIPMat's mattes are made, beforehand
     predicted: Share = 0.4  # of the coarse alphas that are CLIPMat's, the rest are the degraded truth
     trimap_at: Literal["crop", "image"] = "crop"  # the size that trimaps are made at (P3M: the image's own) …

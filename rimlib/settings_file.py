@@ -11,6 +11,8 @@ from typing import Any
 from rimlib.errors import RimError, nearest
 from rimlib.settings import Settings, read
 
+INSTEAD = {"steps": "epochs", "epochs": "steps"}  # the length of a training is in one of the two
+
 
 def load(kind: type[Settings], name: str | Path, folder: Path, changes: dict[str, Any]) -> Settings:
     """The settings of a YAML file: NAME.yaml of `folder`, or the reader's own where `name` has that ending.
@@ -75,6 +77,7 @@ def merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """
     found = dict(under)
     for name, value in over.items():
+        _give_way(found, name, over)
         below = found.get(name)
         found[name] = merge(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
     return found
@@ -114,7 +117,15 @@ def _put(values: dict[str, Any], names: list[str], value: Any) -> None:
     for part in sections:
         below = values.get(part)
         values[part] = values = dict(below) if isinstance(below, dict) else {}
+    _give_way(values, last, {last: value})
     values[last] = value
+
+
+def _give_way(values: dict[str, Any], name: str, given: dict[str, Any]) -> None:
+    """Of two settings that mean one thing, the one that is given later counts."""
+    other = INSTEAD.get(name)
+    if other and other in values and other not in given and given[name] is not None:
+        values[other] = None
 
 
 def _parse(text: str, where: str, path: Path | None = None) -> Any:

@@ -10,6 +10,7 @@ from rimlib import protocol, settings, settings_file
 from rimlib.errors import RimError
 from rimlib.profile import FOLDER, Profile
 from rimlib.repository import repository
+from rimlib.training import baselines as training
 
 NAMES = {name for name in settings.flat(Profile().to_dict()) if name.split(".")[0] not in protocol.NOT_THERE}
 ROWS = {row.name: row for row in protocol.rows() if not row.name.startswith(protocol.FACTS)}
@@ -72,27 +73,40 @@ def _resolve(path):
     )
 
 
-def test_the_length_of_the_trainings_is_fifty_epochs():
+def test_all_trainings_are_of_fifty_epochs_and_the_refiners_of_p3ms():
     for name in protocol.PROFILES:
-        profile, images = profiles.load(name), 30391 if name.endswith("keyword") else 45000  # Paper: Table 1
-        for steps, batch in (
-            (profile.train.steps, profile.train.images),
-            *((one.steps, one.images) for one in (profile.baselines.clipseg, profile.baselines.mdetr)),
-        ):
-            assert abs(steps * batch / images - 50) < 1e-3
+        profile = profiles.load(name)
+        both = [training.with_changes(profile, baseline).train for baseline in ("clipseg", "mdetr")]
+        assert all((train.epochs, train.steps, train.minutes) == (50, None, None) for train in (profile.train, *both))
+        assert [train.images for train in both] == [32, 8] and profile.refiner.epochs == 150
+
+
+def test_a_length_in_steps_takes_the_place_of_epochs_and_the_other_way_round(tmp_path):
+    paper = profiles.load("paper-b16")
+    for texts, wanted in (
+        (["train.steps=100"], (100, None)),
+        (["train.steps=100", "train.epochs=2"], (None, 2)),
+        (["train.epochs=2", "train.steps=100"], (100, None)),
+        (["train.minutes=3"], (None, 50)),
+    ):
+        changed = profiles.with_settings(paper, texts).train
+        assert (changed.steps, changed.epochs) == wanted, texts
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("base: paper-b16\ntrain: {steps: 100}")
+    assert (profiles.load(mine).train.steps, profiles.load(mine).train.epochs) == (100, None)
+    mine.write_text("base: tiny\ntrain: {epochs: 2}")
+    assert (profiles.load(mine).train.steps, profiles.load(mine).train.epochs) == (None, 2)
+    shorter = profiles.with_settings(paper, ["baselines.clipseg.steps=7"])
+    assert training.with_changes(shorter, "clipseg").train.steps == 7
+    assert training.with_changes(shorter, "clipseg").train.epochs is None
 
 
 def test_what_tiny_adds_is_in_no_paper_profile():
     for name in protocol.PROFILES:
         profile = profiles.load(name)
         for loop in (profile.train, profile.refiner):
-            assert (loop.ema, loop.schedule, loop.warmup, loop.weight_decay, loop.optimizer) == (
-                0,
-                "fixed",
-                0,
-                0,
-                "adam",
-            )
+            assert (loop.ema, loop.schedule, loop.warmup, loop.weight_decay, loop.clip_norm) == (0, "fixed", 0, 0, 0)
+            assert loop.optimizer == "adam" and loop.validation_images == 0
         model, train = profile.model, profile.train
         assert not (model.score_map or model.popup_residual or model.details_text or model.mask_padding)
         assert train.losses.score_map == train.no_target == 0 and train.sentences == 1

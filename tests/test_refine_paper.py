@@ -39,6 +39,15 @@ def test_windows_are_crops_of_the_scene_at_their_own_sizes(scenes, monkeypatch):
     assert {size for size in sizes if size[0] in (96, 64, 48)} == {(96, 128), (64, 85), (48, 64)}
 
 
+def test_a_window_that_is_larger_than_the_scene_has_the_side_of_a_crop(scenes, monkeypatch):
+    sizes, real = [], training.resize
+    monkeypatch.setattr(training, "resize", lambda array, shape: sizes.append(tuple(shape)) or real(array, shape))
+    data = Crops(RefMatte(scenes, "train"), None, dataclasses.replace(SETTINGS, windows=(200, 300)), seed=0)
+    for epoch in range(4):
+        data[Key(epoch, 0, 0)]
+    assert {size for size in sizes if size[0] >= 96} == {(96, 128)}
+
+
 def test_trimaps_are_made_on_the_full_size_matte_with_a_kernel_of_its_pixels(scenes, monkeypatch):
     made, real = [], trimap_from_alpha
     monkeypatch.setattr(

@@ -137,8 +137,8 @@ def test_the_papers_sizes_are_used(monkeypatch, tmp_path):
         profiles.load("paper-b16").train,
         *(training.with_changes(profiles.load("paper-b16"), name).train for name in baselines.TRAINABLE),
     )
-    assert clipseg.images == 32 and clipseg.steps == 50 * 45000 // 32 and mdetr.images == 8
-    assert mdetr.steps == 50 * 45000 // 8 and mdetr.clip_norm == 0.1 and clipseg.lr == mdetr.lr == paper.lr
+    assert clipseg.images == 32 and clipseg.epochs == mdetr.epochs == 50 and mdetr.images == 8
+    assert mdetr.clip_norm == 0.1 and clipseg.clip_norm == 0 and clipseg.lr == mdetr.lr == paper.lr
     assert (paper.lr, paper.optimizer, paper.schedule, paper.sentences) == (1e-4, "adam", "fixed", 1)
     assert profiles.load("paper-b16").model.image_size == 512
 

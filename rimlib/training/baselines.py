@@ -80,6 +80,7 @@ def with_changes(profile: Profile, baseline: str) -> Profile:
     """The profile with what `baselines` of it changes in `train` for one of them."""
     changes = dataclasses.asdict(getattr(profile.baselines, baseline))
     changes = {name: value for name, value in changes.items() if value is not None}
+    changes |= {"epochs": None} if "steps" in changes else {}
     return dataclasses.replace(profile, train=dataclasses.replace(profile.train, **changes))
 
 

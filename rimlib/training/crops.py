@@ -50,12 +50,12 @@ class Crops:
             order = rng.permutation(len(targets))[:2]
             truth, *others = [self.refmatte.matte(targets[number].mask_id) for number in order]
         image = augment.photometric(self.refmatte.image(name), rng, self.settings.noise)
-        scale = self._scale(rng, side)
+        scale = self._scale(rng, side, min(truth.shape))
         trimap = self._trimap(truth, rng) if self.settings.trimap_at == "image" else None
         height, width = (max(side, round(length * scale)) for length in truth.shape)
         image, truth, *others = (resize(array, (height, width)) for array in (image, truth, *others))
         coarse = degrade(truth, rng, others) if coarse is None else resize(coarse, (height, width))
-        top, left = _place(truth, coarse, side, rng)
+        top, left = _place(truth, coarse, side, self.settings.around, rng)
         window = slice(top, top + side), slice(left, left + side)
         flip = -1 if rng.random() < 0.5 else 1
         image, coarse, truth = (np.ascontiguousarray(array[window][:, ::flip]) for array in (image, coarse, truth))
@@ -66,10 +66,11 @@ class Crops:
             classes = np.ascontiguousarray(trimap[window][:, ::flip])
         return Crop(name, image, coarse, truth, classes)
 
-    def _scale(self, rng: np.random.Generator, side: int) -> float:
-        """Of the scene, before a crop of `side` pixels is taken."""
+    def _scale(self, rng: np.random.Generator, side: int, most: int) -> float:
+        """Of the scene, before a crop of `side` pixels is taken; a window larger than `most` has that side instead."""
         if self.settings.windows:
-            return side / float(rng.choice(self.settings.windows))
+            window = float(rng.choice(self.settings.windows))
+            return side / window if window <= most else 1.0
         low, high = np.log(self.settings.scales)
         return float(rng.uniform(1, 2) if rng.random() < self.settings.larger else np.exp(rng.uniform(low, high)))
 
@@ -109,11 +110,13 @@ class CropBatch:
         return {"images": images, **more, "trimaps": self.trimaps.to(device).long()}
 
 
-def _place(truth: np.ndarray, coarse: np.ndarray, side: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Top and left of a crop: mostly around an edge or an error of the coarse alpha, sometimes anywhere."""
+def _place(
+    truth: np.ndarray, coarse: np.ndarray, side: int, around: float, rng: np.random.Generator
+) -> tuple[int, int]:
+    """Top and left of a crop: by the chance `around` an edge or an error of the coarse alpha, else anywhere."""
     room = [length - side for length in truth.shape]
     rows, columns = np.nonzero((np.abs(truth - coarse) > 0.2) | (truth > 0.05) & (truth < 0.95))
-    if len(rows) and rng.random() < 0.9:
+    if len(rows) and rng.random() < around:
         number = rng.integers(len(rows))
         starts = [middle - rng.integers(side // 4, 3 * side // 4) for middle in (rows[number], columns[number])]
         return int(np.clip(starts[0], 0, room[0])), int(np.clip(starts[1], 0, room[1]))
