@@ -114,9 +114,9 @@ def enlarged_pool(folder: Path) -> Pool:
             folder / f"{entity.name}.png", grain(images.resize(foreground, size), rng, alpha[..., None] > 0), alpha
         )
     for background in backgrounds:
-        picture = shipped.background(background.name)
-        size = (round(picture.shape[0] * BACKGROUND_WIDTH / picture.shape[1]), BACKGROUND_WIDTH)
-        images.write_image(folder / f"{background.name}.jpg", grain(images.resize(picture, size), rng))
+        image = shipped.background(background.name)
+        size = (round(image.shape[0] * BACKGROUND_WIDTH / image.shape[1]), BACKGROUND_WIDTH)
+        images.write_image(folder / f"{background.name}.jpg", grain(images.resize(image, size), rng))
     return pool_of(folder, entities, backgrounds)
 
 
@@ -139,9 +139,9 @@ def read(reader, folder: Path, ending: str, item):
     return reader(folder / f"{item.name}.{ending}")
 
 
-def grain(picture: np.ndarray, rng: np.random.Generator, where: np.ndarray | bool = True) -> np.ndarray:
+def grain(image: np.ndarray, rng: np.random.Generator, where: np.ndarray | bool = True) -> np.ndarray:
     """As fine as a photograph's, so that files are as large as those of photographs; none where nothing is seen."""
-    return np.clip(picture + where * rng.normal(0, 3, picture.shape), 0, 255).astype(np.uint8)
+    return np.clip(image + where * rng.normal(0, 3, image.shape), 0, 255).astype(np.uint8)
 
 
 def time_group(

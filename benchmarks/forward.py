@@ -88,7 +88,7 @@ def build(profile: profiles.Profile, device: torch.device) -> dict[str, Callable
     size = profile.model.image_size
     images = torch.rand(1, 3, size, size, device=device)
     tokens = model.tokenize([SENTENCE])
-    whole_text = F.pad(tokens, (0, plain.context_length - tokens.shape[1]))  # open_clip wants all its positions
+    whole_text = F.pad(tokens, (0, plain.context_length - tokens.shape[1]))  # open_clip takes all its positions
     features = []
 
     def first():

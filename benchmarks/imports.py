@@ -44,7 +44,7 @@ def output(*options: str) -> str:
 
 
 def several(once) -> float:
-    once()  # what the disk has to be asked for
+    once()  # what has to be read from disk
     return median(once() for _ in range(TIMES))
 
 

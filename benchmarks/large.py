@@ -7,7 +7,7 @@ The image is synthetic: a scene of the shipped photographs, enlarged to 8000 x 5
 stored as JPEG. `rim matte` runs on it in processes of its own, from the start of Python to the written file; the peak
 of memory is the operating system's figure. The last line is one JSON object:
 
-    peak_gib, seconds   of `rim matte` as it stands: refined, where a refiner is shipped (`refined` says so)
+    peak_gib, seconds   of `rim matte` as it stands: refined, where a refiner is shipped (then `refined` is true)
     *_plain             of `rim matte --no-refine`
     *_cutout            of `rim matte --cutout`, which estimates foreground colours and writes RGBA
     *_composite         of `rim matte --background white`, written as JPEG

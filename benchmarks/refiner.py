@@ -4,7 +4,7 @@
     python benchmarks/refiner.py --large          # and an image of 40 million pixels, in a process of its own
 
 Two sorts of coarse mattes are refined: predictions of the shipped CLIPMat (all of them, and those of the right entity),
-and the degraded truth (`rimlib.training.coarse`). `seen` are new scenes of entities that training knows, `unseen` are
+and the degraded truth (`rimlib.training.coarse`). `seen` are new scenes of entities of the training, `unseen` are
 scenes of others. A ratio is a sum of errors after refining over the same sum before: below 1 is better. Progress goes
 to stderr; the last line of stdout is one JSON object.
 

@@ -90,9 +90,9 @@ def drawn_scenes(model, profile) -> dict:
     settings = dataclasses.replace(profile.data, pool="drawn", groups_test=0, extra_test=DRAWN_SCENES)
     rows = []
     for scene in plan(pool, settings, "seen"):
-        picture, truths = render(pool, scene, (settings.height, settings.width))
-        asked = [texts[which].text for texts, which in zip(scene.sentences, scene.evaluated)]
-        alphas, _ = predict(model, [picture], [0] * len(asked), asked)
+        image, truths = render(pool, scene, (settings.height, settings.width))
+        sentences = [texts[which].text for texts, which in zip(scene.sentences, scene.evaluated)]
+        alphas, _ = predict(model, [image], [0] * len(sentences), sentences)
         rows += [
             {
                 "image": scene.name,
@@ -121,14 +121,14 @@ def soft(model, seen, batch: int = 16) -> dict:
     rows = []
     for start in range(0, len(seen.image_names), batch):
         names = seen.image_names[start : start + batch]
-        asked = [(number, target) for number, name in enumerate(names) for target in seen.targets_of(name)]
+        chosen = [(number, target) for number, name in enumerate(names) for target in seen.targets_of(name)]
         alphas, _ = predict(
             model,
             [seen.image(name) for name in names],
-            [number for number, _ in asked],
-            [target.evaluated for _, target in asked],
+            [number for number, _ in chosen],
+            [target.evaluated for _, target in chosen],
         )
-        for (_, target), alpha in zip(asked, alphas):
+        for (_, target), alpha in zip(chosen, alphas):
             true = seen.matte(target.mask_id)
             alpha, band = resize(alpha, true.shape), (true > SOFT[0]) & (true < SOFT[1])
             if band.any() and metrics.localised(alpha, true):

@@ -3,7 +3,7 @@
     python benchmarks/tiny_quality.py --shipped
     python benchmarks/tiny_quality.py                # makes the data set and trains first
 
-Both are scored on the same scenes, which no training has seen: `seen` are new scenes of entities that training knows,
+Both are scored on the same scenes, which no training has seen: `seen` are new scenes of entities of the training,
 `unseen` are scenes of entities and backgrounds that it does not. Progress goes to stderr; the last line of stdout is
 one JSON object: localisation (share of mattes with IoU above 0.5) and the ratio of SAD to that of an empty matte.
 """

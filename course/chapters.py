@@ -51,7 +51,7 @@ def find(name_or_path: str | Path) -> Path:
 
 
 def parameters_of(path: Path) -> dict[str, dict[str, str]]:
-    """What papermill knows of the parameters cell: by name, each one's `inferred_type_name`, `default` and `help`."""
+    """What papermill finds in the parameters cell: by name, each one's `inferred_type_name`, `default` and `help`."""
     import papermill
 
     return papermill.inspect_notebook(_literal(path))
@@ -126,7 +126,7 @@ def run(
             start_timeout=180,
             # Widgets are dead on a page; their state would be large and draws scripts from elsewhere.
             store_widget_state=False,
-            # Its warning that a kernel listens on this machine says nothing about the chapter.
+            # Its warning about a kernel's open port has nothing to do with the chapter.
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )
     except papermill.exceptions.PapermillExecutionError as error:

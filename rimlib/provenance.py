@@ -100,7 +100,7 @@ def this_command(words: list[str] | None = None) -> str:
     words = [program.name]
     if program.suffix == ".py" and program.parent.parent.name == "rimlib":
         words = ["python", "-m", f"rimlib.{program.parent.name}.{program.stem}"]
-    # A record is published: the home folder of whoever ran it is nobody's business.
+    # A record is published: the home folder of whoever ran it does not belong in it.
     words += [Path(word).name if os.path.isabs(word) else word for word in rest]
     return shlex.join(words)
 

@@ -1,6 +1,6 @@
 """Figures: pictures with alpha on a checkerboard, rows with captions, trimaps, and the source of a function.
 
-One place for how the book looks: fixed width, a palette that colour-blind readers can tell apart.
+One place for how the book looks: fixed width, a palette that colour-blind readers can distinguish.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WIDTH = 9.0  # inches of every figure
 
 
 def checkerboard(height: int, width: int, cell: int = 12) -> np.ndarray:
-    """Light grey squares, uint8 (H, W, 3): what is seen through a transparent picture."""
+    """Light grey squares, uint8 (H, W, 3): what is seen through a transparent image."""
     rows, columns = np.arange(height)[:, None] // cell, np.arange(width)[None] // cell
     return np.repeat(np.where((rows + columns) % 2, 255, 215).astype(np.uint8)[..., None], 3, axis=2)
 
@@ -46,18 +46,18 @@ def gray(alpha: np.ndarray) -> np.ndarray:
     return np.repeat(np.round(alpha * 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def heat(values: Any, picture: np.ndarray, low: float | None = None, high: float | None = None) -> np.ndarray:
-    """A coarse map over a grey picture: dark blue is low, yellow is high. uint8 (H, W, 3).
+def heat(values: Any, image: np.ndarray, low: float | None = None, high: float | None = None) -> np.ndarray:
+    """A coarse map over a grey image: dark blue is low, yellow is high. uint8 (H, W, 3).
 
-    values: (h, w), a cell of it for equal parts of the picture; picture: uint8 (H, W, 3); low, high: the range of the
+    values: (h, w), a cell of it for equal parts of the image; image: uint8 (H, W, 3); low, high: the range of the
     colours, the map's own if None.
     """
     plt = require("matplotlib.pyplot", "course")
     values = np.asarray(values, np.float32)
     low, high = values.min() if low is None else low, values.max() if high is None else high
     shades = plt.get_cmap("cividis")(np.clip((values - low) / max(high - low, 1e-9), 0, 1))[..., :3]
-    shades = _enlarged(shades, picture.shape[:2])
-    return (255 * (0.75 * shades + 0.25 * picture.mean(axis=2, keepdims=True) / 255)).astype(np.uint8)
+    shades = _enlarged(shades, image.shape[:2])
+    return (255 * (0.75 * shades + 0.25 * image.mean(axis=2, keepdims=True) / 255)).astype(np.uint8)
 
 
 def colors(maps: Any, size: tuple[int, int] | None = None) -> list[np.ndarray]:

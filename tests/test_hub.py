@@ -90,7 +90,7 @@ def test_transformers_are_asked_for_safetensors_and_the_network_only_where_the_c
 def test_a_folder_or_a_name_that_cannot_be_loaded_is_refused(remote, monkeypatch):
     remote.online = False
     for name in (str(remote.folder), "somebody/fox"):
-        with pytest.raises(RimError, match="ask for weights='towers'") as caught:
+        with pytest.raises(RimError, match="use weights='towers'") as caught:
             hub.load_pretrained(Kind, name, instead="weights='towers'")
         assert caught.value.path == name
     assert len(remote.calls) == 1  # of the name; a folder is not looked for on the hub

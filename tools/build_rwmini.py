@@ -102,7 +102,7 @@ def mattes(image: np.ndarray, drawn: dict[str, np.ndarray]) -> dict[str, np.ndar
 
 
 def seal(folder: str | Path = rwmini.FOLDER) -> Path:
-    """Write `manifest.json` anew, after a sentence was changed, say."""
+    """Write `manifest.json` anew, for instance after a sentence was changed."""
     folder = Path(folder)
     paths = [path for path in folder.rglob("*") if path.is_file() and path.name != rwmini.MANIFEST]
     names = sorted(path.relative_to(folder).as_posix() for path in paths)
@@ -116,11 +116,11 @@ def credits_text(rows: list[dict[str, str]]) -> str:
         "",
         "Photographs, not composites. Each keeps the licence of its source. "
         "Mattes, trimaps and sentences were made for this set and",
-        "carry their picture's licence. Licences are those of `/usr/share/doc/PACKAGE/copyright`; "
-        "for the pictures of GCompris, which",
-        "that file does not list one by one, those of the `README` beside each picture inside its resource collection.",
+        "carry their image's licence. Licences are those of `/usr/share/doc/PACKAGE/copyright`; "
+        "for the images of GCompris, which",
+        "that file does not list one by one, those of the `README` beside each image inside its resource collection.",
         "",
-        "| picture | author | licence | Debian package | file | origin | changes |",
+        "| image | author | licence | Debian package | file | origin | changes |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:

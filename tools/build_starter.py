@@ -111,17 +111,17 @@ def automatic_labels(folder: str | Path = selection.FOLDER) -> list[dict[str, ob
 def credits_text(entities: list[dict], backgrounds: list[dict]) -> str:
     """The text of CREDITS.md."""
     lines = [
-        "# Credits of the shipped pictures",
+        "# Credits of the shipped images",
         "",
-        "Every picture was cropped, made smaller and stored as WebP; faces were blurred. "
+        "Every image was cropped, made smaller and stored as WebP; faces were blurred. "
         "Each keeps the licence of its source.",
         "",
     ]
     for title, rows in (("Cut-outs", entities), ("Backgrounds", backgrounds)):
         licences = Counter(row["licence"] for row in rows).most_common()
         lines += [f"## {title}", ""]
-        lines += [f"{len(rows)} pictures: {', '.join(f'{count} {licence}' for licence, count in licences)}.", ""]
-        lines += ["| picture | package | file | licence | credit |", "|---|---|---|---|---|"]
+        lines += [f"{len(rows)} images: {', '.join(f'{count} {licence}' for licence, count in licences)}.", ""]
+        lines += ["| image | package | file | licence | credit |", "|---|---|---|---|---|"]
         for row in rows:
             file, credit = row["path"].rsplit("/", 1)[-1], row["credit"].replace("|", "/")
             lines.append(f"| {row['name']} | {row['source']} | {file} | {row['licence']} | {credit} |")

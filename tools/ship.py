@@ -27,10 +27,10 @@ from rimlib.refmatte.dataset import RefMatte
 from rimlib.repository import repository
 from rimlib.training import command
 
-USE = "For learning and as a start for research; trained on a few hundred small cut-outs, it knows little beyond them."
+USE = "For learning and as a start for research; trained on a few hundred small cut-outs, it finds little beyond them."
 USE_REFINER = (
     "As the last stage after any model here; trained on scenes of 240 x 320 pixels of a few hundred small cut-outs, "
-    "it knows little beyond them."
+    "it finds little beyond them."
 )
 LICENCE = "MIT (weights); the training images keep their own licences, see rimlib/starter/CREDITS.md"
 

@@ -3,7 +3,7 @@
 python -m tools.wordnet owl cobweb
 
 Paper: Sec. 3.1, "we adopt WordNet to generate synonyms for each category name" and "manually check the synonyms and
-replace some of them". WordNet knows every sense of a word, so most candidates are wrong for an image: "plant" is a
+replace some of them". WordNet has every sense of a word, so most candidates are wrong for an image: "plant" is a
 factory. Its words for an animal are "animal, animate being, beast, brute, creature, fauna": the origin of the paper's
 "beast" and "brute".
 

@@ -86,7 +86,7 @@ def resnet(size: str) -> nn.Module:
 def pretrained_towers() -> tuple[nn.Module, Any, HubTokenizer]:
     """The same at the paper's size, trained on ImageNet and by RoBERTa. Raises RimError where they cannot be had."""
     kind = require("transformers", "baselines").RobertaModel
-    todo = f"run `hf download {RESNET} {RESNET_FILE}` once where a network is, or ask for weights='random'"
+    todo = f"run `hf download {RESNET} {RESNET_FILE}` once where a network is, or use weights='random'"
     path = hub.fetch(RESNET, [RESNET_FILE], todo, cached=True) / RESNET_FILE
     stored = read_tensors(path)
     trunk = resnet("paper")

@@ -88,11 +88,11 @@ def _fetch(name: str, config: dict[str, Any]) -> Path:
     """
     known = open_clip.get_pretrained_cfg(name, "openai")
     if not known.get("hf_hub"):
-        raise _unusable(name, "open_clip knows no OpenAI weights for it; name a file of such a CLIP")
+        raise _unusable(name, "open_clip has no OpenAI weights for it; name a file of such a CLIP")
     if known["quick_gelu"] != config.get("quick_gelu", False):
         raise _unusable(name, f"OpenAI trained with QuickGELU, which this backbone has not; take {name}-quickgelu")
     repository = known["hf_hub"].strip("/")
-    todo = f"give a file of the weights of {name}, or ask for weights='random'"
+    todo = f"give a file of the weights of {name}, or use weights='random'"
     how = f"run `hf download {repository} {FILE}` once where a network is, {todo}"
     path = hub.fetch(repository, [FILE], how, cached=True) / FILE
     if not path.is_file():

@@ -232,9 +232,9 @@ def _finish(result: Result, entities: list[dict], backgrounds: list[dict]) -> No
     lines = [
         "# Credits",
         "",
-        "Cut-outs were cropped and their foreground colours estimated. Each picture keeps the terms of its source.",
+        "Cut-outs were cropped and their foreground colours estimated. Each image keeps the terms of its source.",
         "",
-        "| picture | source | file | terms | credit |",
+        "| image | source | file | terms | credit |",
         "|---|---|---|---|---|",
     ]
     for row in (*entities, *backgrounds):

@@ -3,7 +3,7 @@
 Paper: Sec. 3.1: categories by "the pre-trained Mask RCNN detector with a ResNet-50-FPN backbone", gender and age by the
 networks of Levi and Hassner [16], the age group from the predicted ages by Table 2, the garment by a classifier of
 clothes [27]. torchvision's Mask R-CNN has COCO's 80 classes; a CLIP classifies all of it without training. What a
-classifier finds of a stranger's gender and age is a guess about an image, often wrong: corrections decide.
+classifier finds of a person's gender and age is a prediction, often wrong: corrections decide.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ FACE_BLOCKS = (4, 5)  # blocks of colour that a blurred face keeps, too few for 
 def clean_cutout(
     foreground: np.ndarray, alpha: np.ndarray, longer_side: int, speck: int = 12
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Crop a cut-out to what is visible, drop specks, mend a hard edge, and limit its size.
+    """Crop a cut-out to what is visible, drop specks, soften a hard edge, and limit its size.
 
     A mask of two values only (0 and 1) has its outermost pixel removed, since that pixel holds the old background, and
     its new edge made soft over one pixel. Foreground colours are carried outwards from the nearest solid pixel wherever

@@ -58,7 +58,7 @@ class Job:
         try:
             states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
         except OSError:
-            states = []  # reading it will tell what is wrong
+            states = []  # reading it will raise the error
         return hashlib.sha256(repr((RECIPE, item.source, item.path, states, how)).encode()).hexdigest()
 
     def cached(self) -> dict | None:

@@ -53,7 +53,7 @@ class Entity:
                 raise RimError(f"entity {self.name!r}: {key} must be {wanted}, found {value!r}", setting=key)
 
     def looks(self) -> tuple:
-        """The values of `ATTRIBUTES`; two entities with the same values can't be told apart by what they are."""
+        """The values of `ATTRIBUTES`; two entities with the same values can't be distinguished by what they are."""
         return tuple(getattr(self, name) for name in ATTRIBUTES)
 
     def to_dict(self) -> dict:

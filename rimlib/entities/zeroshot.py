@@ -1,7 +1,7 @@
 """Zero-shot classification by a CLIP: which of these sentences fits the image best.
 
 Paper: Sec. 3.1 takes a classifier of garments and a detector of 80 classes; a CLIP, which the paper uses for its model
-only, knows all of our categories. The model comes from open_clip, the weights from a file: safetensors in a folder, or
+only, can have all of our categories. The model comes from open_clip, the weights from a file: safetensors in a folder, or
 the hub's cache.
 """
 

@@ -162,7 +162,7 @@ def _sums(pixels: torch.Tensor, where: torch.Tensor, gradient: torch.Tensor) -> 
 
 
 def _parts(pixels: torch.Tensor, channels: int) -> list[slice]:
-    """Slices of windows (n, s*s, 4): the projections of few stay in a CPU's cache; a GPU wants many."""
+    """Slices of windows (n, s*s, 4): the projections of few stay in a CPU's cache; a GPU is faster with many."""
     most = 2**19 if pixels.device.type == "cpu" else 2**25
     step = max(1, most // (pixels.shape[1] * channels))
     return [slice(start, start + step) for start in range(0, len(pixels), step)]

@@ -1,4 +1,4 @@
-"""Public weights from the Hugging Face hub: out of its cache, or through the network; pickles are never asked for."""
+"""Public weights from the Hugging Face hub: out of its cache, or through the network; pickles are never loaded."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ def fetch(name: str, files: Sequence[str], instead: str, cached: bool = False, *
     Args:
         name: of the repository, OWNER/NAME.
         files: names of the files; which of them the repository holds is for the caller to see.
-        instead: what the error says to do.
+        instead: what the error advises.
         cached: take a cache that has all of them, without looking for newer ones in the network.
         options: of `huggingface_hub.snapshot_download`.
 
@@ -60,7 +60,7 @@ def load_pretrained(
         with quiet("huggingface_hub", "transformers"):
             try:
                 found = kind.from_pretrained(name, local_files_only=True, **options)
-            except Exception:  # not in the cache; whether it is broken there is told by the second try
+            except Exception:  # not in the cache; whether it is broken there is found by the second try
                 if Path(name).is_dir():
                     raise
                 # Transformers tries for long where no network is; this fails at once.
@@ -69,7 +69,7 @@ def load_pretrained(
     except Exception as error:
         raise RimError(
             f"{name}: its {'weights' if weights else 'settings'} cannot be had ({reason(error)}); run "
-            f"`hf download {name}` once where a network is, or name a folder that holds them, or ask for {instead}",
+            f"`hf download {name}` once where a network is, or name a folder that holds them, or use {instead}",
             path=name,
         ) from None
     return found.float().eval() if weights else found

@@ -46,7 +46,7 @@ class RefMatte:
                 why = "means one entity alone" if any(target.keyword for target in everything) else "is known"
                 raise RimError(
                     f"{self.layout.labels}: it has no image in which each entity's keyword {why}, and the keyword "
-                    "setting takes those alone; ask for the setting expression",
+                    "setting takes those alone; take the setting expression",
                     path=self.layout.labels,
                     setting="setting",
                 )

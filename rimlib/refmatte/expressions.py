@@ -1,7 +1,7 @@
 """The four sentences of an entity: basic, absolute, and two relative ones.
 
 Paper: Sec. 3.2, Tables 3 and 4. A `Claim` (noun, attributes, place) is drawn first and then realised as a sentence, so
-that the engine always knows what a sentence means: `referents` finds the entities of the scene that a claim fits.
+that what a sentence means is always known: `referents` finds the entities of the scene that a claim fits.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def of_sentences(sentences: Iterable[str]) -> str:
 
 
 def noun_of(sentence: str) -> str:
-    """The noun of what a sentence asks for.
+    """The noun of what a sentence refers to.
 
     >>> noun_of("the female human with the lightgray lace on top of the image")
     'human'

@@ -34,7 +34,7 @@ GROUP = {"person": 5, "animal": 1, "thing": 1}  # Paper: Sec. 3.3
 TRIES = 200
 SPLITS = {  # split of the data set → (split of entities, split of backgrounds)
     "train": ("train", "train"),
-    "seen": ("train", "train"),  # new scenes of entities that training knows; not in the paper
+    "seen": ("train", "train"),  # new scenes of entities of the training; not in the paper
     "test": ("test", "test"),
 }
 
@@ -167,7 +167,7 @@ class _SceneSampler:
                 break
         else:
             raise RimError(
-                f"pool: no {size} entities that words can tell apart among {len(candidates)} candidates", setting="pool"
+                f"pool: no {size} entities that words can distinguish among {len(candidates)} candidates", setting="pool"
             )
         evaluated = tuple(rng.randrange(4) for _ in range(size))
         no_target = [

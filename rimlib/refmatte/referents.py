@@ -55,7 +55,7 @@ def generate_unique(
     """Four sentences that each single out entity `index`, as far as words can.
 
     A sentence that fits more is drawn again, with more attributes each time and with all of them in the last tries.
-    Entities that no words can tell apart stay ambiguous in the basic sentence: the plan then draws other entities.
+    Entities that no words can distinguish stay ambiguous in the basic sentence: the plan then draws other entities.
     """
 
     def is_unique(sentence: Sentence) -> bool:

@@ -42,7 +42,7 @@ class CutoutFiles:
     # the cells of a checked table, by the columns of a table of corrections
     known: dict[str, str] = field(default_factory=dict, compare=False)
     faces: tuple[tuple[int, int, int, int], ...] = ()  # boxes (left, top, right, bottom) in pixels, to be blurred
-    clean: bool = False  # whether specks and hard edges are to be mended (`rimlib.entities.clean`)
+    clean: bool = False  # whether specks and hard edges are to be cleaned (`rimlib.entities.clean`)
 
     @property
     def matte(self) -> Path:

@@ -58,7 +58,7 @@ _LAYOUTS = (
         "Li et al., Bridging composite and real: towards end-to-end deep image matting, IJCV 2022",
     ),
     # Which 235, 15 and 8 images the paper dropped it doesn't state (it has "all"); here all are used. The second test
-    # set (P3M-500-NP) shows people of public pictures with their faces.
+    # set (P3M-500-NP) shows people of public images with their faces.
     Layout(
         "p3m10k",
         "P3M-10k",
