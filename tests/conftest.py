@@ -12,7 +12,7 @@ WORDS = {"red": (220, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 220), "y
 
 @pytest.fixture(scope="session")
 def make_scenes():
-    """A function that draws a small data set in the released layout: a disc and a box in each picture."""
+    """A function that draws a small data set in the released layout: a disc and a box in each image."""
     from rimlib.io.images import write_image, write_matte
 
     def make(root, count, split="train", height=72, width=96, seed=0):
@@ -21,13 +21,13 @@ def make_scenes():
         labels = {}
         for number in range(count):
             name = f"rim_{split}_{number:08x}"
-            picture = np.full((height, width, 3), rng.integers(90, 160, 3), np.float32)
+            image = np.full((height, width, 3), rng.integers(90, 160, 3), np.float32)
             colors, sides = rng.permutation(list(WORDS))[:2], rng.permutation(["left", "right"])
             for index, (thing, color, side) in enumerate(zip(("disc", "box"), colors, sides)):
                 cx, cy = width * (0.25 if side == "left" else 0.75), height * rng.uniform(0.4, 0.6)
                 far = np.hypot(x - cx, y - cy) if thing == "disc" else np.maximum(abs(x - cx), abs(y - cy))
                 alpha = np.clip((height / 5 - far) / 3 + 0.5, 0, 1).astype(np.float32)  # an edge three pixels wide
-                picture += alpha[..., None] * (np.array(WORDS[color]) - picture)
+                image += alpha[..., None] * (np.array(WORDS[color]) - image)
                 labels[f"{name}_{index + 1}"] = {
                     "image_name": name,
                     "keyword": thing,
@@ -42,7 +42,7 @@ def make_scenes():
                     ],
                 }
                 write_matte(root / split / "mask" / f"{name}_{index + 1}.png", alpha)
-            write_image(root / split / "img" / f"{name}.jpg", np.rint(picture).astype(np.uint8))
+            write_image(root / split / "img" / f"{name}.jpg", np.rint(image).astype(np.uint8))
         (root / f"refmatte_{split}_label.json").write_text(json.dumps(labels), encoding="utf-8")
         return root
 
@@ -51,7 +51,7 @@ def make_scenes():
 
 @pytest.fixture(scope="session")
 def scenes(make_scenes, tmp_path_factory):
-    """A data set of 12 training and 4 test pictures. Read only: tests that change one make their own."""
+    """A data set of 12 training and 4 test images. Read only: tests that change one make their own."""
     root = tmp_path_factory.mktemp("scenes")
     make_scenes(root, 12)
     return make_scenes(root, 4, split="test", seed=1)
@@ -67,7 +67,7 @@ def shipped():
 
 @pytest.fixture
 def one_load(shipped, monkeypatch):
-    """Whoever asks for the shipped model gets the one of the test file."""
+    """Whatever loads the shipped model gets the one of the test file."""
     from rimlib.clipmat.model import CLIPMat
     from rimlib.prediction import predictor
 

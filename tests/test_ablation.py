@@ -42,7 +42,7 @@ def data(model):
     )
 
 
-def test_every_switch_is_in_the_table_and_says_what_the_paper_has():
+def test_every_switch_is_in_the_table_with_the_papers_value():
     settings = profiles.load("tiny").model
     fields = [field.name for field in dataclasses.fields(settings)]
     assert {name for name in fields if isinstance(getattr(settings, name), bool)} == {
@@ -103,7 +103,7 @@ def test_each_switch_gives_a_model_of_the_same_interface_that_learns(profile, na
 
 
 @pytest.mark.parametrize("name", NETWORK)
-def test_each_switch_changes_what_the_model_says(name):
+def test_each_switch_changes_the_models_output(name):
     one, other = build(PAPER.model).eval(), build(flipped(PAPER, name)).eval()
     other.load_state_dict(
         {
@@ -118,14 +118,14 @@ def test_each_switch_changes_what_the_model_says(name):
         for part in (one, other):
             for key, value in part.named_parameters():
                 if value.ndim > 1 and not key.startswith("backbone."):
-                    value.mul_(4)  # fresh weights hardly say anything
+                    value.mul_(4)  # the effect of fresh weights is small
         first, second = one(images, tokens, index), other(images, tokens, index)
     assert (
         max((first.trimap_logits - second.trimap_logits).abs().max(), (first.detail - second.detail).abs().max()) > 1e-2
     )
 
 
-def test_without_tsp_a_patch_hears_the_text_and_no_other_patch():
+def test_without_tsp_a_patch_depends_on_the_text_and_on_no_other_patch():
     model = build(replace(PAPER.model, tsp=False)).eval()
     torch.manual_seed(0)
     visual, text = torch.randn(1, 1 + 4, 192), torch.randn(1, 5, 192)
@@ -133,8 +133,8 @@ def test_without_tsp_a_patch_hears_the_text_and_no_other_patch():
     moved[:, 2] = torch.randn(192)  # the second patch: row 0, column 1
     with torch.inference_mode():
         change = (model.popup(visual, text) - model.popup(moved, text)).abs().amax(dim=1)[0]
-        heard = (model.popup(visual, text) - model.popup(visual, text + torch.randn_like(text))).abs().amax(dim=1)[0]
-    assert change[0, 1] > 1e-3 and change.flatten()[[0, 2, 3]].max() == 0 and (heard > 1e-3).all()
+        changed = (model.popup(visual, text) - model.popup(visual, text + torch.randn_like(text))).abs().amax(dim=1)[0]
+    assert change[0, 1] > 1e-3 and change.flatten()[[0, 2, 3]].max() == 0 and (changed > 1e-3).all()
     with_tsp = build(PAPER.model).eval().popup
     with torch.inference_mode():
         assert ((with_tsp(visual, text) - with_tsp(moved, text)).abs().amax(dim=1) > 1e-6).all()
@@ -155,7 +155,7 @@ def test_without_the_post_embedding_context_the_words_are_read_alone():
 
 
 @pytest.mark.parametrize("on", [True, False])
-def test_training_asks_with_templates_or_with_the_bare_keyword(on, make_scenes, tmp_path, monkeypatch):
+def test_training_uses_templates_or_the_bare_keyword(on, make_scenes, tmp_path, monkeypatch):
     from rimlib.training import clipmat, samples
 
     real, drawn, texts = samples.Samples.__getitem__, [], []

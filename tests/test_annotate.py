@@ -149,7 +149,7 @@ def test_an_empty_matte_and_a_wrong_kind_are_refused():
     "weak, automatic, category",
     [
         ("insect", "a butterfly", "butterfly"),  # a kind of it: more exact
-        ("insect", "a ball", "insect"),  # something else: the source knows better
+        ("insect", "a ball", "insect"),  # something else: the source decides
         ("glass_ice", None, "glass"),
         ("rhinoceros", None, "rhino"),
         ("astrolabe", None, "astrolabe"),
@@ -169,7 +169,7 @@ def test_the_sources_word(weak, automatic, category):
     )
 
 
-def test_a_class_that_says_only_how_it_is_matted_is_no_category():
+def test_a_class_of_a_kind_of_matte_is_no_category():
     with pytest.raises(RimError) as caught:
         annotate("a", "thing", *cutout(), {}, None, "motion")
     assert caught.value.setting == "category"

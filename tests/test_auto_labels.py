@@ -49,7 +49,7 @@ def scorer(wanted):
 
 
 class Detector:
-    """Answers with given detections, as torchvision's do."""
+    """Returns given detections, as torchvision's do."""
 
     def __init__(self, *found):
         self.found = found
@@ -235,10 +235,10 @@ def test_faces_are_given_in_blue_green_red_without_the_mean(tmp_path):
     ]
     face = np.random.default_rng(3).integers(0, 256, (227, 227, 3), dtype=np.uint8)
     image = (face[:, :, ::-1] - np.array(classifiers.MEAN)).astype(np.float32).transpose(2, 0, 1)[None]
-    answer = classifiers.person_by_levi(classifiers.load_levi(tmp_path), face)
+    found = classifiers.person_by_levi(classifiers.load_levi(tmp_path), face)
     gender, age = reference(weights[0], image), reference(weights[1], image)
-    assert answer["gender"] == (("male", "female")[gender.argmax()], pytest.approx(float(gender.max()), abs=1e-4))
-    assert answer["age_group"][0] == classifiers.AGES[age.argmax()]
+    assert found["gender"] == (("male", "female")[gender.argmax()], pytest.approx(float(gender.max()), abs=1e-4))
+    assert found["age_group"][0] == classifiers.AGES[age.argmax()]
 
 
 def test_ages_are_grouped_as_in_table_2():
@@ -347,9 +347,7 @@ def test_clip_scores_all_categories_of_the_kind(cutout):
 
 
 def test_an_unsure_clip_gives_no_label(cutout):
-    unsure = AutoLabeller(
-        category="clip", scorer=lambda picture, sentences: np.full(len(sentences), 1 / len(sentences))
-    )
+    unsure = AutoLabeller(category="clip", scorer=lambda image, sentences: np.full(len(sentences), 1 / len(sentences)))
     label = unsure.label_category("thing", *cutout)
     assert label.value is None and label.reason == Reason.UNSURE
 
@@ -451,9 +449,9 @@ def test_color_needs_no_weights(cutout):
 
 
 def test_large_cutouts_are_shown_smaller():
-    picture, matte = auto_labels.on_ground(np.zeros((3000, 1000, 3), np.uint8), np.ones((3000, 1000), np.float32))
+    image, matte = auto_labels.on_ground(np.zeros((3000, 1000, 3), np.uint8), np.ones((3000, 1000), np.float32))
     assert (
-        picture.shape[:2] == matte.shape
+        image.shape[:2] == matte.shape
         and max(matte.shape) <= 640 * 1.25
         and matte.max() == pytest.approx(1)
         and matte[0].max() == 0

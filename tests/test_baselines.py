@@ -13,7 +13,7 @@ from rimlib.baselines import baseline
 from rimlib.baselines.clipseg import CLIPSeg
 from rimlib.errors import RimError
 
-PICTURE = np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)
 
 
 @pytest.fixture(autouse=True)
@@ -28,14 +28,14 @@ def test_every_baseline_gives_mattes_of_the_images_own_size(name):
     method = baselines.get(name, "tiny", "random")
     assert method.name == name
     for shape in ((50, 70), (131, 40)):
-        picture = np.random.default_rng(1).integers(0, 255, (*shape, 3), dtype=np.uint8)
-        alphas = method.mattes(picture, ["the red dog", "a cat  on the left"])
+        image = np.random.default_rng(1).integers(0, 255, (*shape, 3), dtype=np.uint8)
+        alphas = method.mattes(image, ["the red dog", "a cat  on the left"])
         assert alphas.shape == (2, *shape) and alphas.dtype == np.float32
         assert alphas.min() >= 0 and alphas.max() <= 1
 
 
 @pytest.mark.parametrize("name", baselines.NAMES)
-def test_random_weights_only_when_asked_for_by_name(name):
+def test_random_weights_only_by_name(name):
     with pytest.raises(RimError, match="weights='random'"):
         baselines.get(name, "tiny")
 
@@ -76,12 +76,12 @@ def test_the_towers_and_vitmatte_are_named_too():
 @pytest.mark.parametrize("name", ["clipseg", "grounded"])
 def test_sentences_that_cannot_be_used_are_refused(name, sentences, message):
     with pytest.raises(RimError, match=message):
-        baselines.get(name, "tiny", "random").mattes(PICTURE, sentences)
+        baselines.get(name, "tiny", "random").mattes(IMAGE, sentences)
 
 
 def test_a_long_sentence_is_cut():
     for name in ("clipseg", "mdetr", "grounded"):
-        assert baselines.get(name, "tiny", "random").mattes(PICTURE, ["dog " * 300]).shape == (1, 50, 70)
+        assert baselines.get(name, "tiny", "random").mattes(IMAGE, ["dog " * 300]).shape == (1, 50, 70)
 
 
 def test_settings_that_do_not_exist_are_refused():
@@ -103,8 +103,8 @@ def test_what_was_stored_comes_back(name, tmp_path):
     path = method.save(tmp_path / "mine.safetensors")
     torch.manual_seed(2)
     again = baselines.get(name, "tiny", str(path))
-    alpha, other = method.mattes(PICTURE, ["a dog"]), baselines.get(name, "tiny", "random").mattes(PICTURE, ["a dog"])
-    assert np.abs(again.mattes(PICTURE, ["a dog"]) - alpha).max() < 1e-5 < 1e-3 < np.abs(other - alpha).max()
+    alpha, other = method.mattes(IMAGE, ["a dog"]), baselines.get(name, "tiny", "random").mattes(IMAGE, ["a dog"])
+    assert np.abs(again.mattes(IMAGE, ["a dog"]) - alpha).max() < 1e-5 < 1e-3 < np.abs(other - alpha).max()
     other = {"clipseg": "mdetr", "mdetr": "clipseg"}[name]
     with pytest.raises(RimError, match=f"weights of {name} in size tiny, not of {other}"):
         baselines.get(other, "tiny", str(path))
@@ -133,7 +133,7 @@ def test_a_folder_of_public_weights_is_read_and_a_pickled_one_is_not(tmp_path):
     method = baselines.get("clipseg", "tiny", "random")
     method.net.save_pretrained(tmp_path / "good")
     again = baselines.get("clipseg", "tiny", str(tmp_path / "good"))
-    assert np.abs(again.mattes(PICTURE, ["a dog"]) - method.mattes(PICTURE, ["a dog"])).max() < 1e-5
+    assert np.abs(again.mattes(IMAGE, ["a dog"]) - method.mattes(IMAGE, ["a dog"])).max() < 1e-5
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad/config.json").write_text((tmp_path / "good/config.json").read_text())
     torch.save(method.net.state_dict(), tmp_path / "bad/pytorch_model.bin")
@@ -143,31 +143,31 @@ def test_a_folder_of_public_weights_is_read_and_a_pickled_one_is_not(tmp_path):
 
 def test_training_mode_and_gradients_are_as_before_after_a_matte():
     method = baselines.get("mdetr", "tiny", "random").train()
-    method.mattes(PICTURE, ["a dog"])
+    method.mattes(IMAGE, ["a dog"])
     assert method.training and method.project.weight.requires_grad and not method.project.weight.is_inference()
 
 
 def test_many_sentences_give_what_each_gives_alone():
     method = baselines.get("clipseg", "tiny", "random")
     sentences = [f"the thing number {number}" for number in range(baseline.TOGETHER + 3)]
-    together = method.mattes(PICTURE, sentences)
+    together = method.mattes(IMAGE, sentences)
     for sentence, alpha in zip(sentences, together, strict=True):
-        assert np.abs(method.mattes(PICTURE, [sentence])[0] - alpha).max() < 1e-5
+        assert np.abs(method.mattes(IMAGE, [sentence])[0] - alpha).max() < 1e-5
 
 
 @pytest.mark.parametrize("name", ["clipseg", "clipseg+vitmatte"])
-def test_several_pictures_in_parts_give_what_each_gives_alone(name, monkeypatch):
+def test_several_images_in_parts_give_what_each_gives_alone(name, monkeypatch):
     method = baselines.get(name, "tiny", "random")
-    pictures = [
+    images = [
         np.random.default_rng(seed).integers(0, 255, shape, dtype=np.uint8)
         for seed, shape in enumerate([(50, 70, 3), (40, 30, 3), (64, 64, 3)])
     ]
     index, sentences = [0, 0, 2, 1, 1], ["a dog", "a cat", "a dog", "a bird", "the left one"]
     monkeypatch.setattr(baseline, "TOGETHER", 2 / 16)  # two sentences of 128 x 128 at once
-    mattes, scores = method.predict(pictures, index, sentences)
+    mattes, scores = method.predict(images, index, sentences)
     assert len(mattes) == len(scores) == 5
     for number, sentence, matte, score in zip(index, sentences, mattes, scores):
-        (alone,), (sure,) = method.predict([pictures[number]], [0], [sentence])
+        (alone,), (sure,) = method.predict([images[number]], [0], [sentence])
         assert matte.shape == alone.shape and np.abs(matte - alone).max() < 1e-4 and abs(score - sure) < 1e-5
 
 

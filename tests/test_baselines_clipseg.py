@@ -32,16 +32,16 @@ def test_the_decoder_has_the_parameters_that_are_published():
 
 
 @pytest.mark.parametrize("side", [64, 96, 128])
-def test_the_answer_is_the_librarys_own(side):
+def test_the_output_is_the_librarys_own(side):
     torch.manual_seed(0)
     model = CLIPSeg.from_settings("tiny", "random")
     images = torch.rand(2, 3, side, side)
-    answer = model(images, SENTENCES[:2])
+    output = model(images, SENTENCES[:2])
     tokens = model.tokenizer(SENTENCES[:2])
     expected = model.net(pixel_values=normalise(images), input_ids=tokens).logits
-    assert answer.logits.shape == answer.alpha.shape == (2, 1, side, side)
-    assert torch.allclose(answer.logits[:, 0], expected, atol=1e-5)
-    assert torch.allclose(answer.alpha, answer.logits.sigmoid()) and answer.score.shape == (2,)
+    assert output.logits.shape == output.alpha.shape == (2, 1, side, side)
+    assert torch.allclose(output.logits[:, 0], expected, atol=1e-5)
+    assert torch.allclose(output.alpha, output.logits.sigmoid()) and output.score.shape == (2,)
 
 
 def test_one_image_for_several_sentences():
@@ -68,9 +68,9 @@ def test_the_words_are_not_drowned_at_the_start():
     model = CLIPSeg.from_settings("tiny", "clip")
     last = []
     model.net.decoder.layers[-1].register_forward_hook(lambda block, given, result: last.append(result))
-    picture = torch.from_numpy(resize(example(18).image, (128, 128))).permute(2, 0, 1)[None].float() / 255
+    image = torch.from_numpy(resize(example(18).image, (128, 128))).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
-        model(picture, ["a photo of a dog", "a photo of a parachute"], torch.tensor([0, 0]))
+        model(image, ["a photo of a dog", "a photo of a parachute"], torch.tensor([0, 0]))
     apart = (last[0][0] - last[0][1]).norm(dim=-1).mean() / last[0].norm(dim=-1).mean()
     assert apart > 0.25
 

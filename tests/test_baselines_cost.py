@@ -18,7 +18,7 @@ def test_products_are_counted_by_formula():
     assert cost.measure(linear.requires_grad_(False), attention) == (40, 2 * 3 * 2 * 10 * 10 * 6, 0)
 
 
-def test_resnet_101_costs_what_torchvision_says():
+def test_resnet_101_costs_as_much_as_torchvisions():
     from torchvision.models import ResNet101_Weights, resnet101
 
     with torch.device("meta"):

@@ -436,11 +436,11 @@ def test_a_converted_public_file_is_read(model, tmp_path, monkeypatch):
     }
     path = tmp_path / "mdetr.safetensors"
     save_file(stored | extra, path)
-    asked = []
-    monkeypatch.setattr(mdetr_weights, "HubTokenizer", lambda name: asked.append(name) or LocalTokenizer("tiny", 1))
+    names = []
+    monkeypatch.setattr(mdetr_weights, "HubTokenizer", lambda name: names.append(name) or LocalTokenizer("tiny", 1))
     monkeypatch.setattr("rimlib.baselines.mdetr.HubTokenizer", mdetr_weights.HubTokenizer)
     again = MDETR.from_settings("tiny", str(path))
-    assert asked == ["FacebookAI/roberta-base"]  # the public weights need RoBERTa's own tokenizer
+    assert names == ["FacebookAI/roberta-base"]  # the public weights need RoBERTa's own tokenizer
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())
     save_file({name: value for name, value in stored.items() if "lay5" not in name}, path)
     with pytest.raises(RimError, match="mdetr.safetensors: not MDETR .* 2 tensors are missing.*mask_head.convs.4.bias"):

@@ -11,7 +11,7 @@ from rimlib.baselines.refined import Refined
 from rimlib.baselines.vitmatte import ViTMatte, automatic_trimap, prepare
 
 RNG = np.random.default_rng(0)
-PICTURE = RNG.integers(0, 255, (75, 110, 3), dtype=np.uint8)
+IMAGE = RNG.integers(0, 255, (75, 110, 3), dtype=np.uint8)
 
 
 def count(module):
@@ -43,9 +43,9 @@ def test_the_public_sizes():
 def test_vitmatte_is_given_what_its_own_processor_gives():
     from transformers import VitMatteImageProcessor
 
-    trimap = RNG.choice(np.array([0, 128, 255], np.uint8), PICTURE.shape[:2])
-    theirs = VitMatteImageProcessor()(images=PICTURE, trimaps=trimap, return_tensors="pt")["pixel_values"]
-    ours = prepare(PICTURE, trimap)
+    trimap = RNG.choice(np.array([0, 128, 255], np.uint8), IMAGE.shape[:2])
+    theirs = VitMatteImageProcessor()(images=IMAGE, trimaps=trimap, return_tensors="pt")["pixel_values"]
+    ours = prepare(IMAGE, trimap)
     assert ours.shape == (1, 4, 96, 128) and torch.allclose(ours, theirs, atol=1e-6)
 
 
@@ -53,22 +53,22 @@ def test_what_the_trimap_is_sure_of_stays_and_the_rest_is_the_networks():
     torch.manual_seed(0)
     matter = ViTMatte.from_settings("tiny", "random")
     trimap = automatic_trimap(disc(75, 110, 25), band=0.1)
-    alpha = matter(PICTURE, trimap)
+    alpha = matter(IMAGE, trimap)
     assert alpha.shape == (75, 110) and alpha.dtype == np.float32
     assert (alpha[trimap == 0] == 0).all() and (alpha[trimap == 255] == 1).all()
     with torch.inference_mode():
-        expected = matter.net(pixel_values=prepare(PICTURE, trimap)).alphas[0, 0, :75, :110].numpy()
+        expected = matter.net(pixel_values=prepare(IMAGE, trimap)).alphas[0, 0, :75, :110].numpy()
     assert np.abs(alpha - expected)[trimap == 128].max() < 1e-6 and (trimap == 128).any()
 
 
-def test_a_large_picture_is_matted_small_and_comes_back_large():
+def test_a_large_image_is_matted_small_and_comes_back_large():
     matter = ViTMatte.from_settings("tiny", "random")
     matter.largest = 64
     seen = []
     matter.net.register_forward_pre_hook(
         lambda net, given, named: seen.append(tuple(named["pixel_values"].shape)), with_kwargs=True
     )
-    assert matter(PICTURE, automatic_trimap(disc(75, 110, 25), band=0.1)).shape == (75, 110)
+    assert matter(IMAGE, automatic_trimap(disc(75, 110, 25), band=0.1)).shape == (75, 110)
     assert seen == [(1, 4, 64, 64)]  # 44 x 64 pixels, filled up
 
 
@@ -94,7 +94,7 @@ def test_the_trimap_of_a_large_mask_is_that_of_the_small_one_enlarged(monkeypatc
 
 
 def test_refined_sharpens_the_baselines_mask():
-    mask, asked = disc(75, 110, 25), []
+    mask, calls = disc(75, 110, 25), []
 
     class Half(baseline.Method):
         name = "half"
@@ -102,23 +102,23 @@ def test_refined_sharpens_the_baselines_mask():
         def predict_image(self, image, sentences):
             return [np.where(mask, 0.6, 0.4).astype(np.float32), np.full(mask.shape, 0.3, np.float32)], [0.6, 0.3]
 
-    def matter(picture, trimap):
-        asked.append((picture, trimap))
+    def matter(image, trimap):
+        calls.append((image, trimap))
         return np.where(trimap == 128, np.float32(0.25), trimap / np.float32(255))
 
     method = Refined(Half(), matter, band=0.1)
-    alphas = method.mattes(PICTURE, ["a disc", "nothing"])
-    assert method.name == "half+vitmatte" and len(asked) == 1  # nothing over a half: nobody is asked
-    assert (asked[0][0] == PICTURE).all() and (asked[0][1] == automatic_trimap(mask, 0.1)).all()
-    assert (alphas[0] == matter(*asked[0])).all() and (alphas[1] == 0).all()
-    assert method.predict([PICTURE], [0, 0], ["a disc", "nothing"])[1].tolist() == pytest.approx(
+    alphas = method.mattes(IMAGE, ["a disc", "nothing"])
+    assert method.name == "half+vitmatte" and len(calls) == 1  # nothing over a half: no call
+    assert (calls[0][0] == IMAGE).all() and (calls[0][1] == automatic_trimap(mask, 0.1)).all()
+    assert (alphas[0] == matter(*calls[0])).all() and (alphas[1] == 0).all()
+    assert method.predict([IMAGE], [0, 0], ["a disc", "nothing"])[1].tolist() == pytest.approx(
         [0.6, 0.3]
     )  # the baseline's scores
 
 
 def test_the_best_box_is_the_detectors_most_certain_one(grounded):
-    box, score = grounded.detect(PICTURE, "the red dog")
-    inputs = grounded.detector_processor(images=PICTURE, text="the red dog.", return_tensors="pt")
+    box, score = grounded.detect(IMAGE, "the red dog")
+    inputs = grounded.detector_processor(images=IMAGE, text="the red dog.", return_tensors="pt")
     with torch.no_grad():
         output = grounded.detector(**inputs)
     probabilities = output.logits.sigmoid()[0].amax(dim=1)
@@ -127,10 +127,10 @@ def test_the_best_box_is_the_detectors_most_certain_one(grounded):
     assert np.abs(box - corners).max() < 1e-2 and score == pytest.approx(probabilities.max().item(), abs=1e-5)
 
 
-def test_the_mask_is_that_of_the_whole_segmenter_at_the_pictures_size(grounded):
+def test_the_mask_is_that_of_the_whole_segmenter_at_the_images_size(grounded):
     box = np.array([20, 10, 80, 60], np.float32)
-    mask = grounded.segment(grounded.encode(PICTURE), box)
-    inputs = grounded.segmenter_processor(images=PICTURE, input_boxes=[[box.tolist()]], return_tensors="pt")
+    mask = grounded.segment(grounded.encode(IMAGE), box)
+    inputs = grounded.segmenter_processor(images=IMAGE, input_boxes=[[box.tolist()]], return_tensors="pt")
     with torch.no_grad():
         output = grounded.segmenter(
             pixel_values=inputs["pixel_values"], input_boxes=inputs["input_boxes"], multimask_output=False
@@ -142,20 +142,20 @@ def test_the_mask_is_that_of_the_whole_segmenter_at_the_pictures_size(grounded):
     assert (mask == whole.numpy()).mean() > 0.999 and 0 < mask.mean() < 1
 
 
-def test_the_picture_is_encoded_once_and_a_weak_box_gives_an_empty_matte(monkeypatch):
+def test_the_image_is_encoded_once_and_a_weak_box_gives_an_empty_matte(monkeypatch):
     torch.manual_seed(0)
     method = Grounded.from_settings("tiny", "random")
     scores, encoded, masks = {"a dog": 0.9, "a cat": 0.2, "a bird": 0.3}, [], []
     encode = method.encode
     monkeypatch.setattr(
-        method, "detect", lambda picture, sentence: (np.array([5, 5, 90, 70], np.float32), scores[sentence])
+        method, "detect", lambda image, sentence: (np.array([5, 5, 90, 70], np.float32), scores[sentence])
     )
-    monkeypatch.setattr(method, "encode", lambda picture: encoded.append(1) or encode(picture))
+    monkeypatch.setattr(method, "encode", lambda image: encoded.append(1) or encode(image))
     monkeypatch.setattr(method, "segment", lambda features, box: masks.append(box) or disc(75, 110, 30))
-    alphas = method.mattes(PICTURE, list(scores))
+    alphas = method.mattes(IMAGE, list(scores))
     assert len(encoded) == 1 and len(masks) == 2
     assert alphas[0].max() == 1 and (alphas[1] == 0).all() and alphas[2].max() == 1
-    assert method.predict([PICTURE], [0, 0], ["a cat", "a bird"])[1].tolist() == pytest.approx(
+    assert method.predict([IMAGE], [0, 0], ["a cat", "a bird"])[1].tolist() == pytest.approx(
         [0.2, 0.3]
     )  # the detector's
 

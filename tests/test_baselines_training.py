@@ -18,7 +18,7 @@ def overlap(alpha, mattes):
 
 
 def four_samples(side):
-    """A disc in another corner of each picture: images (4, 3, S, S) and mattes (4, 1, S, S)."""
+    """A disc in another corner of each image: images (4, 3, S, S) and mattes (4, 1, S, S)."""
     generator = torch.Generator().manual_seed(0)
     y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     mattes = torch.stack(
@@ -73,7 +73,7 @@ def test_mdetr_learns_four_samples():
     with torch.no_grad():
         found = model.eval()(images, SENTENCES)
     assert overlap(found.alpha, mattes).min() > 0.6
-    assert found.score.min() > 0.5  # in each picture a query thinks that it is the one
+    assert found.score.min() > 0.5  # in each image a query is confident
 
 
 def test_mdetrs_frozen_towers_stay_as_they_are_and_do_not_drop_out():
@@ -111,9 +111,9 @@ def test_they_take_the_samples_of_clipmat(name, scenes):
     batch = samples.collate([samples[Key(0, index, 0)] for index in range(2)])
     inputs = batch.on("cpu")
     method = baselines.get(name, "tiny", "random").train()
-    answer = method(inputs["images"], batch.texts, inputs["image_index"])
-    assert answer.alpha.shape == (4, 1, 64, 64) and answer.score.shape == (4,)
-    parts = method.loss(answer, inputs["mattes"])
+    output = method(inputs["images"], batch.texts, inputs["image_index"])
+    assert output.alpha.shape == (4, 1, 64, 64) and output.score.shape == (4,)
+    parts = method.loss(output, inputs["mattes"])
     parts["total"].backward()
     assert all(parameter.grad is not None for parameter in method.trainable_parameters() if name == "clipseg")
     assert any(

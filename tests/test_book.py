@@ -36,7 +36,7 @@ PROBE = """<script>addEventListener("load", () => setTimeout(() => {
     title: document.querySelector("h1")?.innerText,
     words: main.innerText.split(/\\s+/).length,
     chapters: document.querySelectorAll("nav a.reference.internal").length,
-    pictures: all("img").length,
+    images: all("img").length,
     broken: all("img").filter((i) => !i.naturalWidth).map((i) => i.src),
     nameless: all("img").filter((i) => !i.alt.trim() || /^\\.\\.|\\.(png|svg|jpe?g)$/.test(i.alt)).map((i) => i.src),
     errors: all(".output.traceback, .traceback").length,
@@ -121,8 +121,8 @@ def test_a_reader_sees_the_whole_page(name, pages, chromium, tmp_path):
     found = look(chromium, pages / f"{name}.html", tmp_path)
     assert found["title"] and found["words"] > 30
     assert found["chapters"] >= len(PAGES) - 1, "the list of chapters is not there"
-    assert found["broken"] == [], "pictures that do not load"
-    assert found["nameless"] == [], "pictures without an alternative text"
+    assert found["broken"] == [], "images that do not load"
+    assert found["nameless"] == [], "images without an alternative text"
     assert found["errors"] == 0, "a traceback is on the page"
     assert not found["rawMath"], "a formula is shown as its source"
     assert found["overflow"] <= 0, "the page is wider than the window"
@@ -132,4 +132,4 @@ def test_a_reader_sees_the_whole_page(name, pages, chromium, tmp_path):
 @pytest.mark.browser
 def test_the_first_page_fits_a_telephone(pages, chromium, tmp_path):
     found = look(chromium, pages / "intro.html", tmp_path, width=500)
-    assert found["pictures"] >= 1 and found["overflow"] <= 0
+    assert found["images"] >= 1 and found["overflow"] <= 0

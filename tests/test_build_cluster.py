@@ -1,4 +1,4 @@
-"""Building with the workers of a Dask cluster: what they write, and what happens when one is killed or none answers."""
+"""Building with the workers of a Dask cluster: what they write, and what happens when one is killed or none is there."""
 
 import os
 import signal
@@ -71,7 +71,7 @@ def slow_pool(pool):
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense"])
-def test_a_scheduler_that_does_not_answer_is_named(pool, tmp_path, monkeypatch, address):
+def test_a_scheduler_that_cannot_be_reached_is_named(pool, tmp_path, monkeypatch, address):
     pytest.importorskip("distributed")
     monkeypatch.setattr(workers, "SECONDS", 1)
     with pytest.raises(RimError, match=f"--dask {address}") as caught:

@@ -26,7 +26,7 @@ WORDS = {"salient": True, "transparent": False, "gender": None, "age_group": Non
 
 
 def annotate(name, kind, foreground, alpha, given, labeller, weak_category):
-    """A stand-in for the networks: it knows colours, and categories only where the source gives a word."""
+    """A stand-in for the networks: it has colours, and categories only where the source gives a word."""
     assert foreground.dtype == np.uint8 and alpha.dtype == np.float32 and alpha.max() > 0
     category = given.get("category") or weak_category
     if category is None:
@@ -61,7 +61,7 @@ def source(tmp_path):
                 folder / f"{number}-a.png",
                 image=folder / f"{number}.png",
                 licence="CC0",
-                credit="nobody",
+                credit="none",
                 weak_category=category,
             )
         )
@@ -132,7 +132,7 @@ def test_the_pool_opens_as_the_shipped_one_does(make, tmp_path):
         and row["file"] == "set-0.png"
         and row["licence"] == "CC0"
     )
-    assert "| set-0 | set | 0-a.png | CC0 | nobody |" in (tmp_path / "pool/CREDITS.md").read_text()
+    assert "| set-0 | set | 0-a.png | CC0 | none |" in (tmp_path / "pool/CREDITS.md").read_text()
     assert result.unlabelled == {"category: no weights for maskrcnn": 6}
 
 
@@ -142,7 +142,7 @@ def test_jpeg_backgrounds_are_copied_and_others_stored_as_jpeg(make, tmp_path):
     assert Image.open(tmp_path / "pool/backgrounds/set-bg-2.jpg").format == "JPEG"
 
 
-def test_long_tailed_categories_leave_the_test_split_unless_the_table_says_so(make, tmp_path):
+def test_long_tailed_categories_leave_the_test_split_unless_the_table_keeps_them(make, tmp_path):
     split = lambda folder: {
         row["name"]: row["split"] for row in files.read_json(tmp_path / folder / "pool.json")["entities"]
     }
@@ -165,7 +165,7 @@ def test_a_second_call_computes_nothing_and_a_new_table_no_pixels(make, tmp_path
             [
                 {"name": "set-1", "category": "barn owl", "color": "white", "keep": ""},
                 {"name": "set-2", "keep": "0"},
-                {"name": "nobody"},
+                {"name": "unknown"},
             ],
         )
     )
@@ -175,7 +175,7 @@ def test_a_second_call_computes_nothing_and_a_new_table_no_pixels(make, tmp_path
         and rows["set-1"]["color"] == "white"
         and rows["set-1"]["automatic"]["color"] == "red"
     )
-    assert "set-2" not in rows and result.unused == ["nobody"]
+    assert "set-2" not in rows and result.unused == ["unknown"]
     assert names == [] and before == {
         path.name: path.stat().st_mtime_ns for path in (tmp_path / "pool/entities").iterdir()
     }
@@ -236,7 +236,7 @@ def test_two_workers_make_the_same_pool(make, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "spoil, name",
+    "damage, name",
     [
         (lambda folder: images.write_matte(folder / "1-a.png", np.zeros((H, W))), "1-a.png"),
         (lambda folder: images.write_matte(folder / "1-a.png", np.ones((H, W + 1))), "1.png"),
@@ -245,8 +245,8 @@ def test_two_workers_make_the_same_pool(make, tmp_path):
         (lambda folder: (folder / "bg.jpg").write_bytes(b""), "bg.jpg"),
     ],
 )
-def test_a_bad_file_is_named_or_left_out(make, tmp_path, spoil, name):
-    spoil(tmp_path / "source")
+def test_a_bad_file_is_named_or_left_out(make, tmp_path, damage, name):
+    damage(tmp_path / "source")
     with pytest.raises(RimError, match=f"^{tmp_path}/source/{name}: "):
         make()
     assert not (tmp_path / "pool/pool.json").exists()
@@ -343,7 +343,7 @@ def test_a_broken_table_is_refused_by_line(tmp_path, text, line, column):
     assert caught.value.path == str(tmp_path / "none.csv")
 
 
-def test_empty_cells_and_remarks_say_nothing(tmp_path):
+def test_empty_cells_and_remarks_are_ignored(tmp_path):
     (tmp_path / "t.csv").write_text("﻿name, color,note,keep\na,, blurred ,\nb, red,,0\n", encoding="utf-8")
     assert corrections.read(tmp_path / "t.csv") == {"a": {}, "b": {"color": "red", "keep": "0"}}
 
@@ -420,9 +420,9 @@ def test_only_what_lacked_weights_is_annotated_again(make, reason):
 def test_it_takes_what_the_readers_read(tmp_path):
     """From a folder in AM-2k's layout to a pool, with H and W of the images' own."""
     for name in ("train/mask", "train/original", "validation/mask", "validation/original"):
-        picture = DISC if "mask" in name else np.full((H, W, 3), 90, np.uint8)
+        image = DISC if "mask" in name else np.full((H, W, 3), 90, np.uint8)
         (images.write_matte if "mask" in name else images.write_image)(
-            tmp_path / "AM-2k" / name / f"m_{name[:2]}.png", picture
+            tmp_path / "AM-2k" / name / f"m_{name[:2]}.png", image
         )
     table = write_table(
         tmp_path / "t.csv", [{"name": f"am2k-m-{name}", "category": "fox", "color": "gray"} for name in ("tr", "va")]

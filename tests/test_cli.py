@@ -51,7 +51,7 @@ def test_an_error_is_one_line_and_status_2(capsys):
     assert error.startswith("rim: error: ") and error.count("\n") == 1
 
 
-def test_an_unreadable_picture_is_refused_before_the_model_is_loaded(tmp_path, capsys):
+def test_an_unreadable_image_is_refused_before_the_model_is_loaded(tmp_path, capsys):
     assert cli.main(["matte", str(tmp_path / "none.jpg"), "the dog"]) == 2
     assert "none.jpg" in capsys.readouterr().err
 
@@ -88,7 +88,7 @@ def test_pool_stats_as_json(capsys):
         ({"GOMP_SPINCOUNT": "7"}, ["passive", "7"]),
     ],
 )
-def test_threads_sleep_while_they_wait_unless_the_user_wants_otherwise(given, wanted):
+def test_threads_sleep_while_they_wait_unless_the_user_sets_otherwise(given, wanted):
     names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
     environment = {name: value for name, value in os.environ.items() if name not in names} | given
     code = f"import os, sys, rimlib; print(*map(os.environ.get, {names}), 'torch' in sys.modules)"

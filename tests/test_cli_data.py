@@ -102,6 +102,6 @@ def test_rwmini_is_as_recorded_and_counted(capsys):
 def test_bad_input_gets_one_line(arguments, words, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cli.main([argument.format(tmp=tmp_path) for argument in arguments]) == 2
-    said = capsys.readouterr().err.strip()
-    assert said.startswith("rim: error: ") and "\n" not in said and words.lower() in said.lower()
+    message = capsys.readouterr().err.strip()
+    assert message.startswith("rim: error: ") and "\n" not in message and words.lower() in message.lower()
     assert not (tmp_path / "x").exists() and not (tmp_path / "out").exists()

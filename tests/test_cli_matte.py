@@ -1,6 +1,6 @@
-"""`rim matte`: what it writes, what it says, and every option, checkpoint and disk that cannot be used.
+"""`rim matte`: what it writes, what it prints, and every option, checkpoint and disk that cannot be used.
 
-For pictures and sentences see test_asking_inputs.
+For images and sentences see test_asking_inputs.
 """
 
 import errno
@@ -45,8 +45,8 @@ def rim(capsys):
 
     def run(*arguments):
         status = cli.main(["matte", *map(str, arguments)])
-        said = capsys.readouterr()
-        return status, said.out.splitlines(), said.err.splitlines()
+        printed = capsys.readouterr()
+        return status, printed.out.splitlines(), printed.err.splitlines()
 
     return run
 
@@ -86,7 +86,7 @@ def test_a_cutout(rim, photo, scene, tmp_path):
     assert (foreground[alpha == 1] == scene.image[alpha == 1]).all()
 
 
-def test_a_composite_on_a_colour_and_on_a_picture(rim, photo, scene, tmp_path):
+def test_a_composite_on_a_colour_and_on_an_image(rim, photo, scene, tmp_path):
     rim(photo, "the violin", "-o", tmp_path / "alpha.png")
     clear = images.read_matte(tmp_path / "alpha.png") == 0
     assert rim(photo, "the violin", "--background", "#2a6f97", "-o", tmp_path / "out.png")[0] == 0
@@ -135,29 +135,29 @@ def test_json(rim, photo, tmp_path):
 @pytest.mark.parametrize("options, used", [((), True), (("--refine",), True), (("--no-refine",), False)])
 def test_refining_is_chosen(rim, photo, tmp_path, monkeypatch, options, used):
     class Grey:
-        def refine(self, picture, alpha):
-            return np.full(picture.shape[:2], 0.2, np.float32)
+        def refine(self, image, alpha):
+            return np.full(image.shape[:2], 0.2, np.float32)
 
     monkeypatch.setattr("rimlib.prediction.predictor.shipped_refiner", lambda device="cpu": Grey())
     assert rim(photo, "the violin", "-o", tmp_path / "out.png", *options)[0] == 0
     assert (np.asarray(Image.open(tmp_path / "out.png")) == 51).all() == used
 
 
-def test_a_refiner_that_is_not_there_cannot_be_asked_for(rim, photo, tmp_path, monkeypatch):
+def test_a_refiner_that_is_not_there_cannot_be_used(rim, photo, tmp_path, monkeypatch):
     monkeypatch.setattr("rimlib.prediction.predictor.shipped_refiner", lambda device="cpu": None)
     assert refused(rim(photo, "the violin", "-o", tmp_path / "out.png", "--refine"), "no refiner ships")
 
 
-# Many pictures
+# Many images
 
 
 @pytest.fixture
 def photos(tmp_path, scene):
-    """A folder of three pictures, one of them broken."""
+    """A folder of three images, one of them broken."""
     for name in ("a.png", "c.jpg"):
         images.write_image(tmp_path / "photos" / name, scene.image)
     (tmp_path / "photos" / "broken.png").write_bytes((tmp_path / "photos" / "a.png").read_bytes()[:5000])
-    (tmp_path / "photos" / "notes.txt").write_text("no picture, and not asked about")
+    (tmp_path / "photos" / "notes.txt").write_text("no image, and passed over")
     return tmp_path / "photos"
 
 
@@ -176,7 +176,7 @@ def test_a_folder_with_a_broken_file(rim, photos, tmp_path):
     )
 
 
-def test_several_files_and_pictures_of_one_name(rim, photos, tmp_path, scene):
+def test_several_files_and_images_of_one_name(rim, photos, tmp_path, scene):
     images.write_image(tmp_path / "a.jpg", scene.image)
     status, out, _ = rim(
         photos / "a.png", tmp_path / "a.jpg", "the violin", "-o", tmp_path / "out", "--cutout", "--json"
@@ -199,10 +199,10 @@ def test_what_was_written_before_an_interruption_is_whole(rim, photos, tmp_path,
     (tmp_path / "out" / "c-the-violin.png").write_bytes(b"of an earlier day")
     set_image = MattingPredictor.set_image
 
-    def interrupted(self, picture):
-        if "c.jpg" in str(picture):
+    def interrupted(self, image):
+        if "c.jpg" in str(image):
             raise KeyboardInterrupt
-        set_image(self, picture)
+        set_image(self, image)
 
     monkeypatch.setattr(MattingPredictor, "set_image", interrupted)
     assert rim(photos, "the violin", "-o", tmp_path / "out")[0] == 130
@@ -265,22 +265,22 @@ def stored(folder, tensors=None, change=lambda tensors: None, **about):
     save_file(tensors, folder / "mine.safetensors", metadata={"rimlib": json.dumps(header)})
 
 
-class Harm:
+class Intruder:
     def __reduce__(self):
-        return os.mkdir, ("harm",)
+        return os.mkdir, ("intruder",)
 
 
 CHECKPOINT = (CHECKPOINTS / "clipmat-tiny.safetensors").read_bytes
-WRONG = {  # name: (how mine.safetensors is made, a word of what is said)
+WRONG = {  # name: (how mine.safetensors is made, a word of the message)
     "cut in half": (
         lambda folder: (folder / "mine.safetensors").write_bytes(CHECKPOINT()[: len(CHECKPOINT()) // 2]),
         "not a whole safetensors file",
     ),
     "empty": (lambda folder: (folder / "mine.safetensors").write_bytes(b""), "not a whole safetensors file"),
     "missing": (lambda folder: None, "no such file"),
-    "a pickle": (lambda folder: (folder / "mine.safetensors").write_bytes(pickle.dumps(Harm())), "pickle"),
+    "a pickle": (lambda folder: (folder / "mine.safetensors").write_bytes(pickle.dumps(Intruder())), "pickle"),
     "torch's pickle": (lambda folder: torch.save({"weight": torch.zeros(3)}, folder / "mine.safetensors"), "pickle"),
-    "a picture": (
+    "an image": (
         lambda folder: Image.new("RGB", (9, 9)).save(folder / "mine.safetensors", "PNG"),
         "not a whole safetensors file",
     ),
@@ -315,10 +315,10 @@ def test_a_checkpoint_that_cannot_be_used(rim, photo, tmp_path, monkeypatch, nam
     make, word = WRONG[name]
     make(tmp_path)
     assert refused(rim(photo, "the violin", "--model", "mine.safetensors", "-o", "out.png"), "mine.safetensors", word)
-    assert not (tmp_path / "out.png").exists() and not (tmp_path / "harm").exists()
+    assert not (tmp_path / "out.png").exists() and not (tmp_path / "intruder").exists()
 
 
-def test_a_model_of_another_profile_is_asked_too(rim, photo, tmp_path, scene):
+def test_a_model_of_another_profile_predicts_too(rim, photo, tmp_path, scene):
     other = profiles.load("tiny", model__image_size=32)
     torch.manual_seed(0)
     CLIPMat.from_profile(other, weights="random").save(tmp_path / "run")

@@ -55,7 +55,7 @@ def test_the_end_of_text_projected_is_clips_text_embedding_whatever_the_context(
     clip, tokenizer = copy.deepcopy(tiny[0]), tiny[1]
     tokens = tokenizer(["the dog", "the red flower on the left of the brown dog"])
     projection = clip.text_projection
-    whole = F.pad(tokens, (0, clip.context_length - tokens.shape[1]))  # open_clip wants its full length
+    whole = F.pad(tokens, (0, clip.context_length - tokens.shape[1]))  # open_clip takes its full length
     expected = clip.encode_text(whole)
     features = Backbone(clip, SETTINGS.image_size).encode_text(tokens, torch.randn(context, 192))
     assert features.shape == (2, SETTINGS.text_length + context, 192)
@@ -147,7 +147,7 @@ def towers(request):
 
 
 def enlarged_by_open_clip(name, clip, size):
-    """The image encoder for pictures of another size, its grid of positions resampled by open_clip and not by us."""
+    """The image encoder for images of another size, its grid of positions resampled by open_clip and not by us."""
     config = open_clip.get_model_config(name)
     config["vision_cfg"]["image_size"] = size
     with torch.device("meta"):
@@ -193,8 +193,8 @@ def test_what_fits_already_is_left_alone(tiny):
     assert visual.conv1.weight is kernel and visual.positional_embedding is positions
 
 
-def test_a_patch_of_14_becomes_16_and_answers_alike():
-    """A smooth picture, enlarged from patches of 14 to patches of 16, gets about the same embeddings."""
+def test_a_patch_of_14_becomes_16_and_embeds_alike():
+    """A smooth image, enlarged from patches of 14 to patches of 16, gets about the same embeddings."""
     torch.manual_seed(0)
     visual = open_clip.transformer.VisionTransformer(56, 14, 32, 1, 1, 4.0)
     small = F.interpolate(torch.randn(1, 3, 5, 5), size=56, mode="bicubic", antialias=True)
@@ -245,7 +245,7 @@ WANTED = SimpleNamespace(backbone="small-14-quickgelu", image_size=96, text_leng
 
 @pytest.fixture
 def small(monkeypatch):
-    """A CLIP of that layout; open_clip knows its name and a place of it on the hub."""
+    """A CLIP of that layout; open_clip has its name and a place of it on the hub."""
     monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "small-14-quickgelu", SMALL)
     monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "small-14", {**SMALL, "quick_gelu": False})
     place = {"openai": {"hf_hub": "timm/small.openai/", "url": "https://example.org/small.pt", "quick_gelu": True}}
@@ -262,12 +262,12 @@ def keep(clip, path, **changes):
 
 @pytest.fixture
 def hub(small, tmp_path, monkeypatch):
-    """The hub as a folder: `hub.asked` are the calls; without `hub.online` it gives only what was got before."""
-    folder, state = tmp_path / "hub", SimpleNamespace(asked=[], online=True, got=False)
+    """The hub as a folder: `hub.calls` are the calls; without `hub.online` it gives only what was got before."""
+    folder, state = tmp_path / "hub", SimpleNamespace(calls=[], online=True, got=False)
     folder.mkdir()
 
     def snapshot_download(repository, allow_patterns, local_files_only=False):
-        state.asked.append((repository, tuple(allow_patterns), local_files_only))
+        state.calls.append((repository, tuple(allow_patterns), local_files_only))
         if local_files_only and not state.got or not local_files_only and not state.online:
             raise LocalEntryNotFoundError("no route to host")
         state.got = True
@@ -294,7 +294,7 @@ def no_pickles(monkeypatch):
 
 
 def test_openais_layout_is_resampled_to_patches_of_16(small, tmp_path):
-    """A file of patch 14 at 224 pixels answers as open_clip's own model does after the same resampling."""
+    """A file of patch 14 at 224 pixels gives the features of open_clip's own model after the same resampling."""
     path = keep(small, tmp_path / "small.safetensors")
     clip, _ = create_clip(WANTED, path)
     assert clip.visual.conv1.kernel_size == (16, 16) and clip.visual.positional_embedding.shape == (37, 64)
@@ -349,13 +349,13 @@ def test_pretrained_weights_come_as_safetensors_from_the_place_that_open_clip_na
     clip, _ = create_clip(WANTED, "clip")
     assert clip.text_projection.equal(small.text_projection)
     files = ("open_clip_model.safetensors",)
-    assert hub.asked == [("timm/small.openai", files, True), ("timm/small.openai", files, False)]
+    assert hub.calls == [("timm/small.openai", files, True), ("timm/small.openai", files, False)]
     hub.online = False  # from now on the cache is enough
     create_clip(WANTED, "clip")
-    assert hub.asked[2:] == [("timm/small.openai", files, True)]
+    assert hub.calls[2:] == [("timm/small.openai", files, True)]
 
 
-def test_weights_that_cannot_be_had_are_an_error_that_says_what_to_do_and_never_random(small, hub, no_pickles):
+def test_weights_that_cannot_be_had_are_an_error_with_what_to_do_and_never_random(small, hub, no_pickles):
     hub.online = False
     with pytest.raises(RimError, match="hf download.*weights='random'") as caught:
         create_clip(WANTED)  # without a word about weights, the pretrained ones are meant
@@ -369,7 +369,7 @@ def test_weights_that_cannot_be_had_are_an_error_that_says_what_to_do_and_never_
 def test_openais_weights_are_not_put_under_another_activation(small, hub):
     with pytest.raises(RimError, match="QuickGELU.*small-14-quickgelu"):
         create_clip(SimpleNamespace(**{**vars(WANTED), "backbone": "small-14"}), "clip")
-    assert hub.asked == []
+    assert hub.calls == []
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ def test_backbones_that_are_not_built_as_clip_are_refused_without_a_network(name
     with pytest.raises(RimError, match=message) as caught:
         create_clip(SimpleNamespace(backbone=name, image_size=96, text_length=14), "random")
     assert caught.value.setting == "model.backbone"
-    assert hub.asked == []
+    assert hub.calls == []
 
 
 def test_missing_weights_are_refused_by_name(monkeypatch, tmp_path):

@@ -105,7 +105,7 @@ def test_the_cross_entropy_pixel_by_pixel():
     assert found["ce"].item() == pytest.approx(total / (2 * 32 * 32), rel=1e-12)
 
 
-def test_each_decoder_is_scored_where_the_paper_says():
+def test_each_decoder_is_scored_where_the_paper_scores_it():
     """Sec. 4.4: the details where the trimap is unknown, the matte everywhere; the semantic decoder by the trimap."""
     torch.manual_seed(0)
     true, classes = torch.rand(1, 1, 32, 32), torch.zeros(1, 32, 32, dtype=torch.int64)

@@ -127,7 +127,7 @@ def test_confidence_of_nothing_and_of_a_sure_thing():
     assert score[0] == 0 and score[1] > 0.99 and 0.6 < score[2] < 0.75
 
 
-def test_three_steps_are_one_and_shapes_are_as_said(model):
+def test_three_steps_are_one_and_shapes_are_as_documented(model):
     images, tokens = torch.rand(2, 3, SIZE, SIZE), model.tokenize(["the red dog", "the net", "a vase"])
     index = torch.tensor([0, 1, 1])
     with torch.inference_mode():
@@ -192,7 +192,7 @@ def test_bfloat16_is_near_float32(model):
 
 
 def test_it_overfits_four_samples():
-    """Two images, each asked for its left and its right half: only the words tell which."""
+    """Two images, each with a sentence for its left and its right half: only the words differ."""
     model = build(dropout=0.0).train()
     images = torch.rand(2, 3, 8, 8).repeat_interleave(SIZE // 8, 2).repeat_interleave(SIZE // 8, 3)
     tokens = model.tokenize(["left", "right", "left", "right"])
@@ -256,7 +256,7 @@ def test_the_score_map_is_clips_own_similarity():
 
 
 class Step(torch.nn.Module):
-    """One of a model's three steps as a module of its own, tensors in and tensors out, as export wants it."""
+    """One of a model's three steps as a module of its own, tensors in and tensors out, as export needs it."""
 
     def __init__(self, model, run):
         super().__init__()

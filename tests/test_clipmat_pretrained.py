@@ -56,7 +56,7 @@ def path(folder):
     return folder / "model.safetensors"
 
 
-def answers(model):
+def outputs(model):
     torch.manual_seed(3)
     with torch.inference_mode():
         output = model(torch.rand(2, 3, 32, 32), model.tokenize(["the dog", "the red net"]))
@@ -64,7 +64,7 @@ def answers(model):
 
 
 def equal(one, other):
-    return all(a.equal(b) for a, b in zip(answers(one), answers(other), strict=True))
+    return all(a.equal(b) for a, b in zip(outputs(one), outputs(other), strict=True))
 
 
 def names(folder):
@@ -108,7 +108,7 @@ def test_half_precision_is_half_the_size_and_near(model, tmp_path):
     assert 0.49 < half.stat().st_size / full.stat().st_size < 0.52
     again = CLIPMat.load(half)
     assert {value.dtype for value in again.parameters()} == {torch.float32}
-    for one, other in zip(answers(model), answers(again), strict=True):
+    for one, other in zip(outputs(model), outputs(again), strict=True):
         torch.testing.assert_close(one, other, atol=0.05, rtol=0.05)
 
 
@@ -277,24 +277,24 @@ def test_a_pickle_is_refused_and_never_executed(folder, dump, name):
     assert not mark.exists()
 
 
-def fake_hub(monkeypatch, answer):
-    asked = []
+def fake_hub(monkeypatch, result):
+    calls = []
 
     def snapshot_download(name, **options):
-        asked.append((name, options))
-        if isinstance(answer, Exception):
-            raise answer
-        return str(answer)
+        calls.append((name, options))
+        if isinstance(result, Exception):
+            raise result
+        return str(result)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    return asked
+    return calls
 
 
 def test_a_name_on_the_hub_is_fetched_without_its_pickles(model, saved, monkeypatch):
-    asked = fake_hub(monkeypatch, saved)
+    calls = fake_hub(monkeypatch, saved)
     again = CLIPMat.from_pretrained("somebody/fox", revision="v2", local_files_only=True)
     options = {"allow_patterns": ["config.json", "model.safetensors"], "revision": "v2", "local_files_only": True}
-    assert asked == [("somebody/fox", options)] and equal(again, model)
+    assert calls == [("somebody/fox", options)] and equal(again, model)
 
 
 def test_a_name_that_cannot_be_had(monkeypatch):

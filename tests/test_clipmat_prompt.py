@@ -74,13 +74,13 @@ def test_the_papers_lengths_of_text(name, width, words, whole, monkeypatch):
     settings = profiles.load(name, model__text_length=words).model
     with torch.device("meta"):
         model = CLIPMat(settings, *create_clip(settings, "random"))
-    monkeypatch.setattr(torch, "is_autocast_enabled", lambda kind: False)  # which knows no meta device
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda kind: False)  # which has no meta device
     tokens = model.tokenizer(["the mask of the dandelion"])
     assert tokens.shape == (1, words) and model.context.vectors.shape == (8, width)
     assert model.encode_text(tokens.to("meta")).tokens.shape == (1, whole, width)
 
 
-def test_a_length_of_79_as_the_text_says_does_not_fit_the_backbone():
+def test_a_length_of_79_as_in_the_text_does_not_fit_the_backbone():
     settings = profiles.load("paper-b16", model__text_length=71).model
     with (
         torch.device("meta"),
@@ -100,7 +100,7 @@ def test_every_category_fits_into_14_tokens_in_every_template():
 
 
 @pytest.mark.parametrize("length", [14, 69])
-def test_what_is_beyond_the_length_is_cut_and_the_place_is_told(length):
+def test_what_is_beyond_the_length_is_cut_and_the_place_is_reported(length):
     tokenizer = Tokenizer(None, length)
     sentence = " ".join(["The", *("red", "dog", "left", "of", "the", "tree") * 16])  # one token a word
     with pytest.raises(RimError, match=f"97 tokens, the model reads {length - 2}"):

@@ -111,8 +111,8 @@ def test_the_fast_way_is_within_one_level_of_floating_point(size, mirrored):
 
 def test_over_equals_the_compositing_equation_whatever_the_background_is(monkeypatch):
     foreground, alpha = cutout(40, 30)
-    picture = RNG.integers(0, 256, (40, 30, 3), dtype=np.uint8)
-    for background in (picture, (0, 128, 255), 128, picture.astype(np.float32)):
+    image = RNG.integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    for background in (image, (0, 128, 255), 128, image.astype(np.float32)):
         under = np.broadcast_to(np.asarray(background, np.float64), foreground.shape)
         true = alpha[..., None].astype(np.float64) * foreground + (1 - alpha[..., None].astype(np.float64)) * under
         found = over(foreground, alpha, background)
@@ -148,30 +148,30 @@ def test_thin_strands_fade_and_do_not_break_however_much_they_shrink():
 
 
 def test_a_background_is_cut_resized_and_never_the_pools_own_memory():
-    picture = RNG.integers(0, 256, (120, 160, 3), dtype=np.uint8)
-    kept = picture.copy()
+    image = RNG.integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    kept = image.copy()
     for canvas in ((120, 160), (100, 160), (60, 80), (45, 60), (200, 200)):
-        fitted = fit_background(picture, canvas)
+        fitted = fit_background(image, canvas)
         assert fitted.shape == (*canvas, 3)
         fitted[:] = 0
-        np.testing.assert_array_equal(picture, kept)
+        np.testing.assert_array_equal(image, kept)
     assert enlargement((120, 160), (200, 200)) == pytest.approx(200 / 120) and enlargement((120, 160), (60, 40)) == 0.5
 
 
 def test_a_smooth_background_stays_what_it_is():
     """Whichever way it is resized: a gradient keeps its values."""
     y, x = np.mgrid[:300, :400] / 400
-    picture = np.rint(np.stack([255 * x, 255 * y, 255 * (x + y) / 2], axis=-1)).astype(np.uint8)
+    image = np.rint(np.stack([255 * x, 255 * y, 255 * (x + y) / 2], axis=-1)).astype(np.uint8)
     for canvas in ((450, 600), (210, 280), (150, 200), (120, 160), (75, 100)):
         y, x = (np.mgrid[: canvas[0], : canvas[1]] + 0.5) / canvas[1]
         inner = np.s_[2:-2, 2:-2]
         true = np.stack([255 * x, 255 * y, 255 * (x + y) / 2], axis=-1)
-        assert np.abs(fit_background(picture, canvas) - true)[inner].max() < 2
+        assert np.abs(fit_background(image, canvas) - true)[inner].max() < 2
 
 
 def test_a_background_that_is_a_little_too_large_is_cropped_and_not_blurred():
-    picture = RNG.integers(0, 256, (300, 400, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(fit_background(picture, (240, 320)), picture[30:270, 40:360])
+    image = RNG.integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(fit_background(image, (240, 320)), image[30:270, 40:360])
 
 
 def test_visible_alphas_never_add_up_to_more_than_one():
@@ -201,8 +201,8 @@ def test_resizing_brings_no_colour_from_under_zero_alpha():
 
 
 def test_background_is_cropped_to_shape_not_squeezed():
-    picture = np.zeros((100, 400, 3), np.uint8)
-    picture[:, 150:250] = 255  # a square in the middle stays a square
-    fitted = fit_background(picture, (60, 80))
+    image = np.zeros((100, 400, 3), np.uint8)
+    image[:, 150:250] = 255  # a square in the middle stays a square
+    fitted = fit_background(image, (60, 80))
     assert fitted.shape == (60, 80, 3)
     assert abs((fitted[30, :, 0] > 127).sum() - 60) <= 2

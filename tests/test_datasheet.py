@@ -1,4 +1,4 @@
-"""The datasheet's tables say what is in the files: each is counted again."""
+"""The datasheet's tables hold what is in the files: each is counted again."""
 
 import re
 from collections import Counter
@@ -50,7 +50,7 @@ def licences() -> list[list[str]]:
 
 
 def shown() -> list[dict]:
-    """The rows of RW-mini's selection whose pictures have labels."""
+    """The rows of RW-mini's selection whose images have labels."""
     used = {row["image_name"] for row in rwmini.labels().values()}
     return [row for row in rwmini.selection() if row["name"] in used]
 
@@ -61,8 +61,8 @@ def people() -> list[list[str]]:
     rows = []
     for age in AGE_GROUPS:
         for gender in GENDERS:
-            pictures = sum((entity.age_group, entity.gender) == (age, gender) for entity in entities)
-            rows.append([age, gender, number(pictures), number(sum((a, g) == (age, gender) for _, a, g in persons))])
+            images = sum((entity.age_group, entity.gender) == (age, gender) for entity in entities)
+            rows.append([age, gender, number(images), number(sum((a, g) == (age, gender) for _, a, g in persons))])
     return [*rows, ["all", "", number(len(entities)), number(len({person for person, _, _ in persons}))]]
 
 
@@ -143,6 +143,6 @@ def test_every_question_of_the_papers_datasheet_has_an_answer_of_our_own():
 
 def test_every_licence_is_explained():
     known = (repository() / "LICENSES" / "README.md").read_text(encoding="utf-8")
-    free = ("public-domain", "CC0-1.0")  # nothing is asked for
+    free = ("public-domain", "CC0-1.0")  # nothing is required
     for _, licence, *_ in licences()[:-1]:
         assert licence in free or f"| {licence} |" in known, licence

@@ -73,7 +73,7 @@ def png(image) -> bytes:
     return stream.getvalue()
 
 
-def test_it_begins_with_an_answer(demo):
+def test_it_begins_with_a_matte(demo):
     assert demo.sentence == "left" and demo.sentence_box.value == "left" and not demo.error
     matte = shown(demo, "matte")
     assert matte[:, :16].min() == 255 and matte[:, 16:].max() == 0
@@ -97,7 +97,7 @@ def test_an_image_is_encoded_once_for_all_its_sentences(demo):
     assert demo.predictor.encoded == 2 and shown(demo, "matte").shape == (24, 40, 3)
 
 
-def test_buttons_ask(demo):
+def test_buttons_predict(demo):
     demo.example_buttons.children[1].click()
     assert demo.sentence == demo.sentence_box.value == "right"
     demo.predictor.sentences.clear()
@@ -105,7 +105,7 @@ def test_buttons_ask(demo):
     assert demo.predictor.sentences == ["right"], "the button predicts again what stands in the box"
 
 
-def test_a_bad_sentence_is_one_line_and_leaves_the_answer(demo):
+def test_a_bad_sentence_is_one_line_and_leaves_the_result(demo):
     before = shown(demo, "matte")
     demo.sentence_box.value = "  "
     assert demo.error == "sentence: it is empty" and "alert" in demo.message.value and "\n" not in demo.message.value
@@ -125,7 +125,7 @@ def test_what_is_typed_is_shown_as_text(demo):
     assert "<b>" not in demo.message.value and "&lt;b&gt;" in demo.message.value
 
 
-def test_nothing_found_is_said(demo):
+def test_nothing_found_is_reported(demo):
     demo.sentence_box.value = "a unicorn"
     assert "nothing" in demo.message.value and not demo.error
 
@@ -140,7 +140,7 @@ def test_an_upload_replaces_the_image(demo):
     assert demo.upload_box.value == (), "the same file can be sent again"
 
 
-def test_the_list_of_scenes_says_which_one_is_shown(demo):
+def test_the_list_of_scenes_has_the_one_that_is_shown(demo):
     demo.choose(1)
     assert demo.scene_box.value == 1
     send(demo, "black.png", png(np.zeros((8, 8, 3), np.uint8)))

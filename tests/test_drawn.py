@@ -1,4 +1,4 @@
-"""The drawn pool: its alpha is exact, its pictures depend on name and seed alone, and they are what they say."""
+"""The drawn pool: its alpha is exact, its images depend on name and seed alone, and they are what their names mean."""
 
 import hashlib
 import pickle
@@ -88,7 +88,7 @@ def test_a_strand_covers_the_share_of_a_pixel_that_it_is_wide(points):
 def test_the_size_changes_nothing_but_the_resolution(category):
     name = drawn.CATEGORIES[category][2][0]
     large, small = drawn.draw(category, name, 256, 5)[1], drawn.draw(category, name, 128, 5)[1]
-    # Strands cannot be thinner than a point, which is twice as wide in the small picture.
+    # Strands cannot be thinner than a point, which is twice as wide in the small image.
     assert np.abs(resize(large, (128, 128)) - small).mean() < (0.03 if drawn.CATEGORIES[category][1] else 0.005)
 
 
@@ -117,7 +117,7 @@ def test_the_colour_is_the_one_that_the_entity_names(category):
         assert np.linalg.norm(lab[0] - lab[1]) < 22, (name, found)
 
 
-def test_a_picture_depends_on_name_and_seed_alone(pool):
+def test_an_image_depends_on_name_and_seed_alone(pool):
     again = drawn.load(size=SIZE)
     for entity in reversed(again.entities[::5]):  # another order
         for first, second in zip(pool.cutout(entity.name), again.cutout(entity.name)):
@@ -150,7 +150,7 @@ def test_another_process_draws_the_same(pool):
         assert run.stdout.strip() == here, run.stderr
 
 
-def test_nothing_is_drawn_before_it_is_asked_for_nor_twice(monkeypatch):
+def test_nothing_is_drawn_before_it_is_needed_nor_twice(monkeypatch):
     calls = []
     monkeypatch.setattr(drawn, "draw", lambda category, *_: calls.append(category) or (None, None))
     lazy = drawn.load()
@@ -166,7 +166,7 @@ def test_the_pool_travels_to_other_processes(pool):
     ).all()
 
 
-def test_backgrounds_are_pictures(pool):
+def test_backgrounds_are_images(pool):
     for background in pool.backgrounds:
         pixels = pool.background(background.name)
         assert pixels.dtype == np.uint8 and pixels.shape == (SIZE * 3 // 2, SIZE * 2, 3)

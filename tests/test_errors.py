@@ -18,7 +18,7 @@ from rimlib.sentences import as_list, clean
 IMAGE = np.zeros((4, 6, 3), np.uint8)
 
 
-# name: (the call, given a folder; what its message says was found; what would be right; the file; the setting)
+# name: (the call, given a folder; what its message names as found; what would be right; the file; the setting)
 ERRORS = {
     "a missing image": (lambda at: images.read_image(at / "no.png"), "no such file", "", "no.png", None),
     "a text as an image": (

@@ -1,4 +1,4 @@
-"""The scene that chapters talk about is the plan's own, and says what it is."""
+"""The scene of the chapters is the plan's own, with its labels."""
 
 import numpy as np
 import pytest
@@ -17,9 +17,9 @@ def test_it_is_a_loose_scene_of_the_plan(split):
     none = {f"data__groups_{part}": 0 for part in ("train", "test")}
     planned = plan.plan(pool, profile.load("tiny", data__extra_train=3, data__extra_test=3, **none).data, split)[1]
     found = example(1, split)
-    picture, mattes = render(pool, planned, (240, 320))
-    assert np.array_equal(found.image, picture) and all(map(np.array_equal, found.mattes, mattes))
-    assert found.expressions == tuple(tuple(said.text for said in four) for four in planned.sentences)
+    image, mattes = render(pool, planned, (240, 320))
+    assert np.array_equal(found.image, image) and all(map(np.array_equal, found.mattes, mattes))
+    assert found.expressions == tuple(tuple(one.text for one in four) for four in planned.sentences)
     assert found.keywords == tuple(pool[name].category for name in planned.entities)
     assert ("not in the training" in found.title) == (split == "test")
 

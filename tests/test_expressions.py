@@ -1,4 +1,4 @@
-"""Sentences: true of their scene, grammatical, and unique when asked to be."""
+"""Sentences: true of their scene, grammatical, and unique where that is required."""
 
 import re
 
@@ -82,7 +82,7 @@ def test_without_unique_some_sentences_fit_more_than_one(pool):
     assert min(counts) >= 1 and max(counts) > 1
 
 
-def test_keyword_setting_leaves_out_pictures_with_two_of_a_kind(pool, scenes):
+def test_keyword_setting_leaves_out_images_with_two_of_a_kind(pool, scenes):
     shares = {True: 0, False: 0}
     for planned in scenes:
         categories = [pool[name].category for name in planned.entities]
@@ -101,8 +101,8 @@ def test_wider_words_mean_more(pool):
 
 
 def test_all_phrases_are_used(scenes):
-    spoken = " | ".join(sentence.text for _, _, sentence in sentences(scenes))
-    missing = [phrase for phrase in relations.phrases() if f" {phrase} " not in spoken]
+    texts = " | ".join(sentence.text for _, _, sentence in sentences(scenes))
+    missing = [phrase for phrase in relations.phrases() if f" {phrase} " not in texts]
     assert not missing
 
 

@@ -138,7 +138,7 @@ def test_a_write_protected_file_stays(open_folder):
     path.write_bytes(b"old")
     path.chmod(0o444)
     open_folder.chmod(0o777)
-    # os.access asks for the real user, so this needs a process of its own.
+    # os.access checks the real user, so this needs a process of its own.
     program = (
         "import os, sys; sys.path[:] = eval(sys.argv[2]); from rimlib.io.files import write_atomically\n"
         "if not os.getuid(): os.setuid(65534)\n"

@@ -266,7 +266,7 @@ def test_a_state_of_other_settings_is_refused_by_name(change, setting, tmp_path)
     run(tmp_path, task=Line(Loop(**settings, snapshot_epochs=1, checkpoint_seconds=9.0)))  # these may change
 
 
-def test_matrices_decay_unless_their_group_says_otherwise():
+def test_matrices_decay_unless_their_group_sets_otherwise():
     task = Line(Loop(lr=0.1, weight_decay=0.3))
     task.optimizer_options = {"betas": (0.5, 0.6)}
     one, other = torch.nn.Linear(4, 2), torch.nn.Linear(2, 2)

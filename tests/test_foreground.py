@@ -36,7 +36,7 @@ def test_the_fast_form_agrees_with_the_closed_form():
     assert (difference * alpha[..., None]).mean() < 0.02
 
 
-def test_uint8_and_float_say_the_same():
+def test_uint8_and_float_give_the_same():
     image, alpha, _ = composite()
     levels = np.rint(image * 255).astype(np.uint8)
     from_levels, from_floats = (

@@ -87,7 +87,7 @@ def test_the_grammar_refuses_what_is_wrong():
         assert not whole.fullmatch(text), text
 
 
-def test_articles_numbers_and_words_said_twice(many):
+def test_articles_numbers_and_repeated_words(many):
     nouns = any_of(noun for entity in POOL.entities for noun in synonyms.nouns(entity))
     attributes = "male|female|young|teenage|adult|senior|(?:non-)?transparent|(?:non-)?salient|and"
     traits = rf"(?:(?:{any_of(webcolors.names('css3'))}|{attributes}),? )*"
@@ -136,7 +136,7 @@ FURTHEST = {
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**9), st.sampled_from(relations.ARRANGEMENTS), st.sampled_from([2, 3]))
-def test_every_sentence_is_true_of_the_picture_and_its_mirror_image(seed, arrangement, size):
+def test_every_sentence_is_true_of_the_image_and_its_mirror_image(seed, arrangement, size):
     rng = Random(seed)
     size = 2 if arrangement == ("front", "behind") else size
     entities = rng.sample(POOL.entities, size)
@@ -179,7 +179,7 @@ def is_true(text, phrase, boxes, index, scene, sentence):
                 for a in (0, 1)
             ), text
     elif phrase in NAIVE:
-        # the other one is told by its words: some entity that they fit stands there
+        # the other one is identified by its words: some entity that they fit stands there
         named = [other for other in others if sentence.claim.other.noun in synonyms.nouns(scene.entities[other])]
         assert any(NAIVE[phrase](box, boxes[other]) for other in named), text
     else:
@@ -188,7 +188,7 @@ def is_true(text, phrase, boxes, index, scene, sentence):
 
 
 def test_each_phrase_of_table_4_is_spoken(many):
-    spoken = " | ".join(sentence.text for sentence in many)
-    assert not [phrase for phrase in relations.phrases() if f" {phrase} " not in spoken]
+    texts = " | ".join(sentence.text for sentence in many)
+    assert not [phrase for phrase in relations.phrases() if f" {phrase} " not in texts]
     middle = set(relations.RELATIONS["middle"].absolute)
     assert len(set(relations.phrases()) - middle) == 31  # Table 5's number; the two of the middle come on top

@@ -50,7 +50,7 @@ def test_a_cache_that_has_all_files_is_enough(remote):
         (OSError(), "OSError"),
     ],
 )
-def test_what_cannot_be_had_is_one_line_that_says_what_to_do(remote, error, reason):
+def test_what_cannot_be_had_is_one_line_with_what_to_do(remote, error, reason):
     remote.error = error
     with pytest.raises(RimError, match=f"{reason}.*; do this") as caught:
         hub.fetch("somebody/fox", ["a"], "do this")
@@ -78,7 +78,7 @@ class Kind:
         return torch.nn.Linear(1, 1).double()
 
 
-def test_transformers_are_asked_for_safetensors_and_the_network_only_where_the_cache_has_nothing(remote, monkeypatch):
+def test_transformers_load_safetensors_and_use_the_network_only_where_the_cache_has_nothing(remote, monkeypatch):
     monkeypatch.setattr(Kind, "calls", [])
     found = hub.load_pretrained(Kind, "somebody/fox")
     assert found.weight.dtype == torch.float32 and not found.training

@@ -15,8 +15,8 @@ from rimlib.io.images import read_cutout, read_image, read_matte, resize, write_
 
 
 @pytest.fixture
-def picture():
-    """A smooth picture, so that JPEG keeps it nearly."""
+def image():
+    """A smooth image, so that JPEG keeps it nearly."""
     y, x = np.mgrid[0:40, 0:60]
     return np.stack([4 * x, 6 * y, 120 + 2 * (x - y)], axis=2).astype(np.uint8)
 
@@ -46,11 +46,11 @@ def close(a, b, levels):
 
 
 @pytest.mark.parametrize("ending, levels", [("png", 0), ("tif", 0), ("bmp", 0), ("jpg", 14), ("webp", 14), ("gif", 60)])
-def test_formats(tmp_path, picture, ending, levels):
+def test_formats(tmp_path, image, ending, levels):
     path = tmp_path / f"a.{ending}"
-    Image.fromarray(picture).save(path)
-    close(read_image(path), picture, levels)
-    close(read_image(str(path)), picture, levels)
+    Image.fromarray(image).save(path)
+    close(read_image(path), image, levels)
+    close(read_image(str(path)), image, levels)
 
 
 @pytest.mark.parametrize("ending", ["png", "tif"])
@@ -98,33 +98,33 @@ def test_grey_with_alpha_and_colour_keys(tmp_path):
     assert read_cutout(tmp_path / "key.png")[1].tolist() == [[0, 1]]
 
 
-def test_cmyk_jpeg(tmp_path, picture):
-    Image.fromarray(picture).convert("CMYK").save(tmp_path / "cmyk.jpg", quality=95)
-    close(read_image(tmp_path / "cmyk.jpg"), picture, 20)
+def test_cmyk_jpeg(tmp_path, image):
+    Image.fromarray(image).convert("CMYK").save(tmp_path / "cmyk.jpg", quality=95)
+    close(read_image(tmp_path / "cmyk.jpg"), image, 20)
 
 
 @pytest.mark.parametrize(
     "orientation, upright",
     [(3, lambda a: a[::-1, ::-1]), (6, lambda a: np.rot90(a, -1)), (8, np.rot90), (5, lambda a: a.transpose(1, 0, 2))],
 )
-def test_exif_orientation_is_applied(tmp_path, picture, orientation, upright):
+def test_exif_orientation_is_applied(tmp_path, image, orientation, upright):
     exif = Image.Exif()
     exif[0x0112] = orientation
     for ending in ("png", "tif", "jpg", "webp"):
-        Image.fromarray(picture).save(tmp_path / f"a.{ending}", exif=exif)
-        close(read_image(tmp_path / f"a.{ending}"), np.ascontiguousarray(upright(picture)), 14)
+        Image.fromarray(image).save(tmp_path / f"a.{ending}", exif=exif)
+        close(read_image(tmp_path / f"a.{ending}"), np.ascontiguousarray(upright(image)), 14)
 
 
-def test_broken_exif_does_no_harm(tmp_path, picture, monkeypatch):
+def test_broken_exif_is_ignored(tmp_path, image, monkeypatch):
     for number, exif in enumerate([b"Exif\0\0garbage", b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\xff\xff\xff\x7f"]):
-        Image.fromarray(picture).save(tmp_path / f"{number}.jpg", exif=exif)
-        close(read_image(tmp_path / f"{number}.jpg"), picture, 14)
+        Image.fromarray(image).save(tmp_path / f"{number}.jpg", exif=exif)
+        close(read_image(tmp_path / f"{number}.jpg"), image, 14)
 
     def strict(image):  # as some versions of Pillow are
         raise SyntaxError("not a TIFF file")
 
     monkeypatch.setattr(ImageOps, "exif_transpose", strict)
-    close(read_image(tmp_path / "0.jpg"), picture, 14)
+    close(read_image(tmp_path / "0.jpg"), image, 14)
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp", "tif", "png"])
@@ -137,7 +137,7 @@ def test_the_first_frame_of_an_animation(tmp_path, ending):
 @pytest.mark.parametrize(
     "width, height, ending", [(7300, 5500, "jpg"), (10_000, 9_000, "png"), (13_500, 13_500, "tif")]
 )
-def test_large_pictures_work_without_a_warning(tmp_path, width, height, ending, monkeypatch):
+def test_large_images_work_without_a_warning(tmp_path, width, height, ending, monkeypatch):
     # 40, 90 and 182 million pixels: Pillow warns from 89 on and stops at 179.
     Image.new("1" if ending != "jpg" else "L", (width, height), 1).save(tmp_path / f"a.{ending}")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 89_478_485)
@@ -180,7 +180,7 @@ def test_truncated(tmp_path, ending, share):
 @pytest.mark.parametrize("function", [read_image, read_cutout, read_matte])
 def test_no_image_at_all(tmp_path, function):
     (tmp_path / "zero.png").touch()
-    (tmp_path / "text.jpg").write_text("a picture of a dog")
+    (tmp_path / "text.jpg").write_text("an image of a dog")
     assert "there is no such file" in refused(function, tmp_path / "missing.png")
     assert "is a folder" in refused(function, tmp_path)
     assert "is empty (0 bytes)" in refused(function, tmp_path / "zero.png")
@@ -228,9 +228,9 @@ def test_floating_point_files_out_of_range_are_named(tmp_path):
     ],
 )
 def test_arrays_of_all_kinds(array, grey):
-    picture = read_image(array)
-    assert picture.dtype == np.uint8 and picture.shape == (1, 3, 3)
-    assert picture[0, :, 1].tolist() == grey
+    image = read_image(array)
+    assert image.dtype == np.uint8 and image.shape == (1, 3, 3)
+    assert image[0, :, 1].tolist() == grey
     matte = read_matte(array)
     assert matte.dtype == np.float32
     np.testing.assert_allclose(matte[0], np.array(grey) / 255, atol=0.51 / 255)
@@ -270,12 +270,12 @@ def test_arrays_that_are_no_images(array, words):
         assert words in refused(function, array)
 
 
-def test_what_is_read_belongs_to_the_reader(tmp_path, picture):
-    Image.fromarray(picture).save(tmp_path / "a.png")
+def test_what_is_read_belongs_to_the_reader(tmp_path, image):
+    Image.fromarray(image).save(tmp_path / "a.png")
     assert read_image(tmp_path / "a.png").flags.writeable
-    for given in (picture, np.dstack([picture, picture[..., :1]])):
+    for given in (image, np.dstack([image, image[..., :1]])):
         before = given.copy()
-        for mine in (read_image(given), read_cutout(np.dstack([given[..., :3], picture[..., :1]]))[0]):
+        for mine in (read_image(given), read_cutout(np.dstack([given[..., :3], image[..., :1]]))[0]):
             assert mine.flags.c_contiguous
             mine[:] = 0
         assert (given == before).all()
@@ -284,46 +284,46 @@ def test_what_is_read_belongs_to_the_reader(tmp_path, picture):
     assert not matte.any()
 
 
-def test_tensors(picture):
+def test_tensors(image):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those of the import are not ours
         torch = pytest.importorskip("torch")
-    tensor = torch.from_numpy(picture.copy())
+    tensor = torch.from_numpy(image.copy())
     for given in (tensor, tensor.permute(2, 0, 1), tensor.permute(2, 0, 1) / 255, (tensor / 255).requires_grad_()):
-        close(read_image(given), picture, 0)
-    close(read_image((tensor / 255).bfloat16()), picture, 1)
+        close(read_image(given), image, 0)
+    close(read_image((tensor / 255).bfloat16()), image, 1)
     assert read_matte(torch.full((1, 5, 7), 0.25)).shape == (5, 7)
     assert "NaN" in refused(read_image, torch.full((3, 4, 4), float("nan")))
     assert "(2, 3, 4, 4)" in refused(read_image, torch.zeros(2, 3, 4, 4))
 
 
-def test_pillow_images(picture, tmp_path):
-    image = Image.fromarray(picture)
-    close(read_image(image), picture, 0)
-    close(read_image(image.convert("RGBA")), picture, 0)
+def test_pillow_images(image, tmp_path):
+    pillow = Image.fromarray(image)
+    close(read_image(pillow), image, 0)
+    close(read_image(pillow.convert("RGBA")), image, 0)
     exif = Image.Exif()
     exif[0x0112] = 3
-    image.save(tmp_path / "a.png", exif=exif)
+    pillow.save(tmp_path / "a.png", exif=exif)
     with Image.open(tmp_path / "a.png") as opened:
-        close(read_image(opened), picture[::-1, ::-1].copy(), 0)
+        close(read_image(opened), image[::-1, ::-1].copy(), 0)
         assert opened.size == (60, 40)
 
 
-# What each reader asks for
+# What each reader takes
 
 
-def test_a_cutout_has_alpha(tmp_path, picture):
-    Image.fromarray(picture).save(tmp_path / "a.png")
+def test_a_cutout_has_alpha(tmp_path, image):
+    Image.fromarray(image).save(tmp_path / "a.png")
     text = refused(read_cutout, tmp_path / "a.png")
     assert "a.png" in text and "no alpha channel" in text
 
 
-def test_a_matte_is_grey(tmp_path, picture):
-    Image.fromarray(picture).save(tmp_path / "a.png")
+def test_a_matte_is_grey(tmp_path, image):
+    Image.fromarray(image).save(tmp_path / "a.png")
     assert "colour image" in refused(read_matte, tmp_path / "a.png")
-    grey = np.dstack([picture[..., 0]] * 3)
+    grey = np.dstack([image[..., 0]] * 3)
     Image.fromarray(grey).save(tmp_path / "b.jpg")
-    np.testing.assert_allclose(read_matte(tmp_path / "b.jpg"), picture[..., 0] / 255, atol=0.05)
+    np.testing.assert_allclose(read_matte(tmp_path / "b.jpg"), image[..., 0] / 255, atol=0.05)
     assert read_matte(np.dstack([grey, np.full_like(grey[..., 0], 255)])).shape == (40, 60)
     assert "with transparency" in refused(read_matte, np.dstack([grey, grey[..., 0]]))
 
@@ -332,9 +332,9 @@ def test_a_matte_is_grey(tmp_path, picture):
 
 
 @pytest.mark.parametrize("ending, levels", [("png", 0), ("TIF", 0), ("jpg", 14), ("webp", 14)])
-def test_write_image(tmp_path, picture, ending, levels):
-    path = write_image(tmp_path / "new" / f"a.{ending}", picture)
-    close(read_image(path), picture, levels)
+def test_write_image(tmp_path, image, ending, levels):
+    path = write_image(tmp_path / "new" / f"a.{ending}", image)
+    close(read_image(path), image, levels)
 
 
 def test_write_matte_is_an_eight_bit_grey_png(tmp_path):
@@ -352,38 +352,38 @@ def test_a_written_matte_does_not_drift(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["png", "webp", "tif"])
-def test_write_cutout_keeps_even_what_is_not_seen(tmp_path, picture, ending):
+def test_write_cutout_keeps_even_what_is_not_seen(tmp_path, image, ending):
     alpha = np.zeros((40, 60), np.float32)
     alpha[:, 20:] = 0.2
     alpha[:, 40:] = 1
-    foreground, back = read_cutout(write_cutout(tmp_path / f"a.{ending}", picture, alpha))
-    close(foreground, picture, 0)
+    foreground, back = read_cutout(write_cutout(tmp_path / f"a.{ending}", image, alpha))
+    close(foreground, image, 0)
     np.testing.assert_allclose(back, alpha, atol=1e-6)
 
 
-def test_write_cutout_with_loss_keeps_alpha(tmp_path, picture):
+def test_write_cutout_with_loss_keeps_alpha(tmp_path, image):
     alpha = np.linspace(0, 1, 2400, dtype=np.float32).reshape(40, 60)
-    picture = np.random.default_rng(0).integers(0, 256, picture.shape, np.uint8)
-    small = write_cutout(tmp_path / "a.webp", picture, alpha, quality=60)
+    image = np.random.default_rng(0).integers(0, 256, image.shape, np.uint8)
+    small = write_cutout(tmp_path / "a.webp", image, alpha, quality=60)
     assert np.abs(read_cutout(small)[1] - alpha).max() <= 0.5 / 255 + 1e-6
-    assert small.stat().st_size < write_cutout(tmp_path / "b.webp", picture, alpha).stat().st_size
+    assert small.stat().st_size < write_cutout(tmp_path / "b.webp", image, alpha).stat().st_size
 
 
-def test_writing_refuses_by_name(tmp_path, picture):
+def test_writing_refuses_by_name(tmp_path, image):
     matte = np.ones((40, 60))
     for call, words in [
-        ((write_image, tmp_path / "a.xyz", picture), "'.xyz'"),
-        ((write_image, tmp_path / "a", picture), "the ending ''"),
-        ((write_image, tmp_path / "a.jpg", picture, 0), "quality is 0"),
+        ((write_image, tmp_path / "a.xyz", image), "'.xyz'"),
+        ((write_image, tmp_path / "a", image), "the ending ''"),
+        ((write_image, tmp_path / "a.jpg", image, 0), "quality is 0"),
         ((write_image, tmp_path / "a.webp", np.zeros((1, 16_384), np.uint8)), "16384 x 1 pixels"),
         ((write_image, tmp_path / "a.jpg", np.zeros((65_536, 1), np.uint8)), "1 x 65536 pixels"),
         ((write_matte, tmp_path / "a.jpg", matte), "expected .png"),
         ((write_matte, tmp_path / "a.png", matte * np.nan), "NaN"),
         ((write_matte, tmp_path / "a.png", matte * 255), "[0, 1]"),
-        ((write_cutout, tmp_path / "a.jpg", picture, matte), "'.jpg'"),
-        ((write_cutout, tmp_path / "a.png", picture, matte.T), "(60, 40)"),
-        ((write_cutout, tmp_path / "a.webp", picture, matte, 101), "quality is 101"),
-        ((write_image, "/dev/full/a.png", picture), "/dev/full/a.png"),
+        ((write_cutout, tmp_path / "a.jpg", image, matte), "'.jpg'"),
+        ((write_cutout, tmp_path / "a.png", image, matte.T), "(60, 40)"),
+        ((write_cutout, tmp_path / "a.webp", image, matte, 101), "quality is 101"),
+        ((write_image, "/dev/full/a.png", image), "/dev/full/a.png"),
     ]:
         assert words in refused(*call)
     assert os.listdir(tmp_path) == []

@@ -99,7 +99,7 @@ def test_a_split_that_is_not_finished_is_reported(pool, root):
     manifest.require_complete(root, "test")
 
 
-def test_a_split_that_was_asked_for_and_never_begun_is_reported(pool, root):
+def test_a_split_that_is_required_and_never_begun_is_reported(pool, root):
     stamp = files.read_json(root / "plan.json")
     stamp["splits"]["seen"] = None
     files.write_json(root / "plan.json", stamp)

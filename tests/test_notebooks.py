@@ -1,4 +1,4 @@
-"""The chapters: both halves of a pair say the same, each chapter has its fixed parts, and each one runs."""
+"""The chapters: both halves of a pair have the same text, each chapter has its fixed parts, and each one runs."""
 
 import ast
 import re
@@ -78,8 +78,8 @@ def test_title_and_box(name):
     box = "".join(cell.source for cell in chapter(name)[:3] if cell.cell_type == "markdown").lower()
     assert "{admonition}" in box or ":::{" in box, "a box stands under the title"
     for word in ("device", "memory", "minutes", "inputs", "outputs"):
-        assert word in box, f"the box does not say: {word}"
-    assert re.search(r"paper|sec\.", box), "the opening does not say where in the paper this is"
+        assert word in box, f"the box does not state: {word}"
+    assert re.search(r"paper|sec\.", box), "the opening does not name the place in the paper"
 
 
 @every_chapter

@@ -81,7 +81,7 @@ def test_a_longer_plan_begins_with_the_shorter_one(pool):
     assert plan.plan(pool, changed(SMALL, seed=2), "train") != few
 
 
-def test_entities_keep_to_their_own_pixels_and_to_a_believable_order_of_sizes(pool):
+def test_entities_keep_to_their_own_pixels_and_to_a_plausible_order_of_sizes(pool):
     canvas = changed(load("tiny", data__groups_train=15, data__extra_train=0).data, height=1080, width=1620)
     for scene in plan.scenes(pool, canvas, "train"):
         for name, place in zip(scene.entities, scene.placements):

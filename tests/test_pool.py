@@ -35,7 +35,7 @@ def make(sizes=None, keep_bytes=10_000, names=("a", "b", "c")):
     )
 
 
-def test_a_size_that_was_told_needs_no_pixels_and_another_is_read_once():
+def test_a_recorded_size_needs_no_pixels_and_another_is_read_once():
     pool = make({"a": (10, 20)})
     assert pool.size("a") == (10, 20) and READ == []
     assert pool.size("b") == pool.size("b") == (10, 20) and READ == ["b"]
@@ -43,19 +43,19 @@ def test_a_size_that_was_told_needs_no_pixels_and_another_is_read_once():
         make({"d": (1, 1)}).size("d")
 
 
-def test_the_shipped_pool_knows_its_sizes(monkeypatch):
+def test_the_shipped_pool_records_its_sizes(monkeypatch):
     pool = starter.load()
     for entity in pool.entities[::40]:
         assert pool.size(entity.name) == starter.load().cutout(entity.name)[1].shape
     assert pool.cache.bytes == 0
 
 
-def test_what_was_not_asked_for_longest_goes_first_when_the_limit_is_reached():
+def test_the_least_recently_used_goes_first_when_the_limit_is_reached():
     pool = make(keep_bytes=3000)  # two cut-outs
     for name in ("a", "b", "a", "c", "a", "b"):
         pool.cutout(name)
         assert pool.cache.bytes <= 3000
-    assert READ == ["a", "b", "c", "b"], "b went for c, since a had been asked for again"
+    assert READ == ["a", "b", "c", "b"], "b went for c, since a had been read again"
     pool.background("x")
     assert pool.cache.bytes == 1800, "1800 and 1400 are more than the limit: both cut-outs went"
 
@@ -67,7 +67,7 @@ def test_one_thing_larger_than_the_limit_is_kept_until_the_next():
     assert pool.cache.bytes == 1400 and pool.cutout("b") is pool.cutout("b") and READ == ["a", "b"]
 
 
-def test_a_part_holds_what_was_asked_for_and_shares_the_pixels():
+def test_a_part_holds_what_was_selected_and_shares_the_pixels():
     pool = make({"a": (10, 20)})
     part = pool.only(["c", "a", "c"], ["y"])
     assert [item.name for item in part.entities] == ["c", "a"] and [item.name for item in part.backgrounds] == ["y"]
@@ -111,7 +111,7 @@ def test_a_pool_without_readers_can_be_planned_with_and_has_no_pixels():
             read()
 
 
-def test_the_fingerprint_knows_rows_and_digests_but_not_what_was_read():
+def test_the_fingerprint_covers_rows_and_digests_but_not_what_was_read():
     pool = make()
     before = pool.fingerprint()
     pool.cutout("a")

@@ -40,7 +40,7 @@ def ready(predictor, scene):
 # What comes back
 
 
-def test_a_matte_has_the_pictures_own_size_and_range(ready, scene):
+def test_a_matte_has_the_images_own_size_and_range(ready, scene):
     results = list(ready.predict_many([four[0] for four in scene.expressions]))
     for result in results:
         assert result.alpha.shape == scene.image.shape[:2] and result.alpha.dtype == np.float32
@@ -52,7 +52,7 @@ def test_a_matte_has_the_pictures_own_size_and_range(ready, scene):
     assert one.sentence == scene.expressions[1][0] and len(repr(one)) < 300
 
 
-def test_sentences_change_the_answer(ready, scene):
+def test_sentences_change_the_matte(ready, scene):
     mattes = [result.alpha for result in list(ready.predict_many([f"the {keyword}" for keyword in scene.keywords]))]
     for number, true in enumerate(scene.mattes):
         overlap = [np.minimum(matte, true).sum() / true.sum() for matte in mattes]
@@ -89,7 +89,7 @@ def test_a_threshold_that_is_no_score_is_refused(shipped, threshold):
 # How the model is used
 
 
-def test_a_picture_is_encoded_once_and_sentences_go_in_bounded_groups(ready, scene, monkeypatch):
+def test_an_image_is_encoded_once_and_sentences_go_in_bounded_groups(ready, scene, monkeypatch):
     encoded, sizes = [], []
     encode, matte = ready.model.encode_image, ready.model.matte
     monkeypatch.setattr(
@@ -109,7 +109,7 @@ def test_a_picture_is_encoded_once_and_sentences_go_in_bounded_groups(ready, sce
     assert sum(sizes) == 21 and max(sizes) == TOGETHER and encoded == [1]
 
 
-def test_sentences_that_were_read_once_are_asked_of_many_pictures(ready, scene, monkeypatch):
+def test_sentences_that_were_encoded_once_serve_many_images(ready, scene, monkeypatch):
     read = ready.encode_text(["the violin", "otter"])
     monkeypatch.setattr(ready.model, "encode_text", lambda tokens: pytest.fail("read again"), raising=False)
     first = [result.alpha for result in ready.predict_many(read)]
@@ -118,7 +118,7 @@ def test_sentences_that_were_read_once_are_asked_of_many_pictures(ready, scene, 
     assert np.abs(first[0] - second[0]).mean() > 0.01
 
 
-def test_results_on_the_way_belong_to_their_picture(ready, scene):
+def test_results_on_the_way_belong_to_their_image(ready, scene):
     questions = ["the violin"] * TOGETHER + ["the otter"]  # the last is ready when the first group is done
     expected = list(ready.predict_many(questions))[-1]
     results = ready.predict_many(questions)
@@ -156,17 +156,17 @@ def test_a_keyword_goes_into_the_models_template(ready, monkeypatch, typed, read
 
 
 class Negative:
-    """Gives the matte turned round, and says what it was given."""
+    """Gives the matte turned round, and records its input."""
 
     def __init__(self):
         self.given = []
 
-    def refine(self, picture, alpha):
-        self.given.append((picture.shape, picture.dtype, alpha.shape, alpha.dtype))
-        return np.full(picture.shape[:2], 0.25, np.float32)
+    def refine(self, image, alpha):
+        self.given.append((image.shape, image.dtype, alpha.shape, alpha.dtype))
+        return np.full(image.shape[:2], 0.25, np.float32)
 
 
-def test_the_refiner_sees_what_was_found_in_a_picture_larger_than_the_model_sees(shipped, scene):
+def test_the_refiner_sees_what_was_found_in_an_image_larger_than_the_model_sees(shipped, scene):
     refiner, side = Negative(), shipped.image_size
     predictor = MattingPredictor(shipped, device="cpu", refiner=refiner)
     predictor.set_image(scene.image)
@@ -190,12 +190,12 @@ def test_the_shipped_refiner_is_used_where_there_is_one(shipped):
 # What cannot be predicted
 
 
-def test_no_picture_yet(predictor):
+def test_no_image_yet(predictor):
     with pytest.raises(RimError, match="no image yet"):
         predictor.predict("the dog")
 
 
-def test_a_picture_that_cannot_be_read_leaves_the_one_before(ready, scene, tmp_path):
+def test_an_image_that_cannot_be_read_leaves_the_one_before(ready, scene, tmp_path):
     before = ready.predict("the violin").alpha
     with pytest.raises(RimError):
         ready.set_image(tmp_path / "missing.png")
@@ -236,19 +236,19 @@ def test_one_call_takes_several_sentences(one_load, scene):
     assert results[0].over("white").shape == scene.image.shape
 
 
-def test_one_call_says_when_nothing_fits(one_load, scene, monkeypatch):
+def test_one_call_warns_when_nothing_fits(one_load, scene, monkeypatch):
     monkeypatch.setattr("rimlib.clipmat.collaboration.THRESHOLD", 1.0)
     with pytest.warns(NothingFound, match="nothing in this image fits “the violin”") as caught:
         assert not rimlib.matte(scene.image, "the violin").any()
     assert caught[0].filename == __file__
 
 
-# Many pictures
+# Many images
 
 
-def test_a_folder_is_asked_file_by_file(predictor, scene, tmp_path):
+def test_a_folder_is_predicted_file_by_file(predictor, scene, tmp_path):
     (tmp_path / "zero.png").write_bytes(b"")
-    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "text.jpg").write_text("not an image")
     Image.fromarray(scene.image).save(tmp_path / "whole.png")
     (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:5000])
     words_of = {"zero.png": "is empty", "half.png": "cut off", "text.jpg": "not an image"}
@@ -258,22 +258,24 @@ def test_a_folder_is_asked_file_by_file(predictor, scene, tmp_path):
     Image.fromarray(scene.image).save(tmp_path / "inner" / "deep.png")
     found = folder.find(tmp_path)
     assert [path.name for path in found] == ["half.png", "text.jpg", "whole.png", "zero.png"]
-    answers = list(folder.predict_all(predictor, found, ["the violin", "otter"], progress=False))
-    assert [(answer.image, answer.sentence, answer.result is None) for answer in answers] == [
+    predictions = list(folder.predict_all(predictor, found, ["the violin", "otter"], progress=False))
+    assert [(prediction.image, prediction.sentence, prediction.result is None) for prediction in predictions] == [
         (0, 0, True),
         (1, 0, True),
         (2, 0, False),
         (2, 1, False),
         (3, 0, True),
     ]
-    for answer in answers:
-        path = found[answer.image]
+    for prediction in predictions:
+        path = found[prediction.image]
         assert (
-            answer.error == "" if answer.result else str(path) in answer.error and words_of[path.name] in answer.error
+            prediction.error == ""
+            if prediction.result
+            else str(path) in prediction.error and words_of[path.name] in prediction.error
         )
 
 
-def test_a_folder_without_pictures_is_refused(tmp_path):
+def test_a_folder_without_images_is_refused(tmp_path):
     for path, word in ((tmp_path, "no images"), (tmp_path / "none", "no such file")):
         with pytest.raises(RimError, match=word):
             folder.find(path)

@@ -19,8 +19,8 @@ def soft():
     alpha = np.clip((0.3 - np.hypot(y - 0.5, x - 0.5)) / 0.2 + 0.5, 0, 1).astype(np.float32)
     foreground = 255 * np.stack([0.9 - 0.2 * x, 0.3 + 0.2 * y, 0.2 + 0.1 * x], axis=-1)
     background = 255 * np.stack([0.1 + 0.1 * y, 0.4 - 0.2 * x, 0.8 - 0.2 * y], axis=-1)
-    picture = np.rint(background + alpha[..., None] * (foreground - background)).astype(np.uint8)
-    return picture, alpha, foreground, background
+    image = np.rint(background + alpha[..., None] * (foreground - background)).astype(np.uint8)
+    return image, alpha, foreground, background
 
 
 def error(found, soft) -> float:
@@ -32,46 +32,46 @@ def error(found, soft) -> float:
 @pytest.mark.parametrize("pixels", [10**6, 5000, 800])
 def test_the_true_colours_are_found_however_small_they_are_solved(soft, monkeypatch, pixels):
     monkeypatch.setattr(cutout, "PIXELS", pixels)
-    picture, alpha, _, _ = soft
-    found = cutout.colors(picture, alpha)
-    assert found.dtype == np.uint8 and found.shape == picture.shape
-    assert error(found, soft) < error(picture, soft) / 5
-    assert (found[alpha == 1] == picture[alpha == 1]).all(), "solid pixels keep their own colours"
+    image, alpha, _, _ = soft
+    found = cutout.colors(image, alpha)
+    assert found.dtype == np.uint8 and found.shape == image.shape
+    assert error(found, soft) < error(image, soft) / 5
+    assert (found[alpha == 1] == image[alpha == 1]).all(), "solid pixels keep their own colours"
     assert not found[alpha == 0].any(), "nothing of what was behind"
 
 
-def test_what_is_too_fine_for_the_small_solution_comes_from_the_picture(soft, monkeypatch):
+def test_what_is_too_fine_for_the_small_solution_comes_from_the_image(soft, monkeypatch):
     _, _, foreground, background = soft
     monkeypatch.setattr(cutout, "PIXELS", 800)
     grain = 25 * np.random.default_rng(0).choice([-1, 1], (SIDE, SIDE, 1))  # gone when seven pixels become one
     alpha = np.full((SIDE, SIDE), 0.9, np.float32)
     alpha[:40], alpha[:, :40] = 0, 0
-    picture = np.rint(background + alpha[..., None] * (foreground + grain - background)).astype(np.uint8)
+    image = np.rint(background + alpha[..., None] * (foreground + grain - background)).astype(np.uint8)
     inside = np.s_[60:-10, 60:-10]
-    error = np.abs(cutout.colors(picture, alpha).astype(float) - foreground - grain)[inside].mean()
+    error = np.abs(cutout.colors(image, alpha).astype(float) - foreground - grain)[inside].mean()
     assert error < 8, "25 without it"
 
 
 def test_strips_do_not_show(soft, monkeypatch):
-    picture, alpha, _, background = soft
+    image, alpha, _, background = soft
     background = background.astype(np.uint8)
     monkeypatch.setattr(cutout, "PIXELS", 5000)
     whole = None
     for rows in (10**6, 64, 7):
         monkeypatch.setattr(cutout, "STRIP", rows)
         monkeypatch.setattr(composition, "STRIP", rows)
-        found = cutout.colors(picture, alpha)
+        found = cutout.colors(image, alpha)
         laid = composition.over(found, alpha, background)
         if whole is None:
             whole = found, laid
         assert (found == whole[0]).all() and (laid == whole[1]).all()
 
 
-def test_a_thing_laid_back_on_its_own_background_gives_the_picture(soft):
-    picture, alpha, _, background = soft
-    result = Result(alpha, 1.0, np.zeros(alpha.shape, np.uint8), image=picture)
+def test_a_thing_laid_back_on_its_own_background_gives_the_image(soft):
+    image, alpha, _, background = soft
+    result = Result(alpha, 1.0, np.zeros(alpha.shape, np.uint8), image=image)
     again = result.over(np.rint(background).astype(np.uint8))
-    assert np.abs(again.astype(int) - picture).max() <= 12 and np.abs(again.astype(int) - picture).mean() < 0.7
+    assert np.abs(again.astype(int) - image).max() <= 12 and np.abs(again.astype(int) - image).mean() < 0.7
 
 
 @pytest.mark.parametrize(
@@ -87,12 +87,10 @@ def test_a_thing_laid_back_on_its_own_background_gives_the_picture(soft):
 )
 def test_any_alpha_works(alpha):
     alpha = alpha.astype(np.float32)
-    picture = np.random.default_rng(0).integers(0, 256, (*alpha.shape, 3), np.uint8)
-    found = cutout.colors(picture, alpha)
+    image = np.random.default_rng(0).integers(0, 256, (*alpha.shape, 3), np.uint8)
+    found = cutout.colors(image, alpha)
     assert (
-        found.shape == picture.shape
-        and (found[alpha == 0] == 0).all()
-        and (found[alpha == 1] == picture[alpha == 1]).all()
+        found.shape == image.shape and (found[alpha == 0] == 0).all() and (found[alpha == 1] == image[alpha == 1]).all()
     )
 
 
@@ -137,6 +135,6 @@ def test_what_is_no_background_is_refused(source, word):
         cutout.background(source, (4, 4))
 
 
-def test_a_result_without_its_picture_says_so():
+def test_a_result_without_its_image_is_refused():
     with pytest.raises(RimError, match="no image to cut from"):
         Result(np.zeros((4, 4), np.float32), 0.0, np.zeros((4, 4), np.uint8)).cutout()

@@ -100,8 +100,8 @@ BROKEN = {
 
 
 @pytest.fixture(params=["rimlib.matte", "rim matte"])
-def ask(request, one_load, tmp_path, capsys):
-    """Ask of a file, in either way: (the alpha, what was warned) or (None, the one line of refusal)."""
+def predict(request, one_load, tmp_path, capsys):
+    """Predict from a file, in either way: (the alpha, the warnings) or (None, the one line of refusal)."""
 
     def by_function(path, sentence):
         with warnings.catch_warnings(record=True) as caught:
@@ -113,14 +113,14 @@ def ask(request, one_load, tmp_path, capsys):
         return alpha, [str(item.message) for item in caught if item.category is not NothingFound]
 
     def by_command(path, sentence):
-        out = tmp_path / "answer" / "out.png"
+        out = tmp_path / "result" / "out.png"
         status = cli.main(["matte", str(path), "-o", str(out), "--", sentence])
-        said = capsys.readouterr()
+        printed = capsys.readouterr()
         if status == 0:
-            assert len(said.out.splitlines()) == 1 and len(os.listdir(out.parent)) == 1
-            return images.read_matte(out), said.err.splitlines()
-        assert status == 2 and said.out == "" and not out.exists() and said.err.startswith("rim: error: ")
-        return None, said.err.splitlines()
+            assert len(printed.out.splitlines()) == 1 and len(os.listdir(out.parent)) == 1
+            return images.read_matte(out), printed.err.splitlines()
+        assert status == 2 and printed.out == "" and not out.exists() and printed.err.startswith("rim: error: ")
+        return None, printed.err.splitlines()
 
     return by_function if request.param == "rimlib.matte" else by_command
 
@@ -131,35 +131,35 @@ def photo(tmp_path):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_kind_of_file(ask, tmp_path, name):
+def test_every_kind_of_file(predict, tmp_path, name):
     image, options, size = FILES[name]
     image.save(tmp_path / name, **options)
-    alpha, said = ask(tmp_path / name, "the dog")
-    assert alpha.shape == size and alpha.dtype == np.float32 and np.isfinite(alpha).all() and said == []
+    alpha, lines = predict(tmp_path / name, "the dog")
+    assert alpha.shape == size and alpha.dtype == np.float32 and np.isfinite(alpha).all() and lines == []
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_files_that_are_no_picture_get_one_line(ask, tmp_path, name):
+def test_files_that_are_no_image_get_one_line(predict, tmp_path, name):
     whole = tmp_path / "whole.png"
     RGB.save(whole)
     (tmp_path / "zero.png").write_bytes(b"")
     (tmp_path / "half.png").write_bytes(whole.read_bytes()[:900])
-    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "text.jpg").write_text("not an image")
     os.mkfifo(tmp_path / "pipe.png")
-    alpha, said = ask(tmp_path / name, "the dog")
-    assert alpha is None and len(said) == 1 and str(tmp_path / name) in said[0] and BROKEN[name] in said[0]
+    alpha, lines = predict(tmp_path / name, "the dog")
+    assert alpha is None and len(lines) == 1 and str(tmp_path / name) in lines[0] and BROKEN[name] in lines[0]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_an_address_is_never_fetched(ask, address):
-    alpha, said = ask(address, "the dog")
-    assert alpha is None and len(said) == 1 and address in said[0] and "download it" in said[0]
+def test_an_address_is_never_fetched(predict, address):
+    alpha, lines = predict(address, "the dog")
+    assert alpha is None and len(lines) == 1 and address in lines[0] and "download it" in lines[0]
 
 
 @pytest.mark.parametrize("path", ["", "a\0b"])
-def test_what_is_no_path(ask, path):
-    alpha, said = ask(path, "the dog")
-    assert alpha is None and "not a path" in said[0]
+def test_what_is_no_path(predict, path):
+    alpha, lines = predict(path, "the dog")
+    assert alpha is None and "not a path" in lines[0]
 
 
 @pytest.mark.parametrize("name", ARRAYS)
@@ -170,7 +170,7 @@ def test_every_kind_of_array(one_load, name):
         assert rimlib.matte(ARRAYS[name], "the dog").shape == (30, 50)
 
 
-def test_arrays_of_one_picture_say_the_same(shipped):
+def test_arrays_of_one_image_give_the_same(shipped):
     predictor = module.MattingPredictor(shipped, device="cpu", refiner=None, threshold=0)
     same = [
         "uint8",
@@ -191,7 +191,7 @@ def test_arrays_of_one_picture_say_the_same(shipped):
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_arrays_that_are_no_picture_get_one_line(one_load, name):
+def test_arrays_that_are_no_image_get_one_line(one_load, name):
     source, word = REFUSED[name]
     with pytest.raises(RimError, match=word) as caught:
         rimlib.matte(source, "the dog")
@@ -199,9 +199,9 @@ def test_arrays_that_are_no_picture_get_one_line(one_load, name):
 
 
 @pytest.mark.parametrize("sentence", ["", "   ", "\n\t"])
-def test_an_empty_sentence_is_refused(ask, photo, sentence):
-    alpha, said = ask(photo, sentence)
-    assert alpha is None and len(said) == 1 and "empty" in said[0]
+def test_an_empty_sentence_is_refused(predict, photo, sentence):
+    alpha, lines = predict(photo, sentence)
+    assert alpha is None and len(lines) == 1 and "empty" in lines[0]
 
 
 @pytest.mark.parametrize(
@@ -237,20 +237,20 @@ def test_other_things_than_text_are_refused(one_load, sentence, word):
         "the dog\nand the cat",
     ],
 )
-def test_any_text_gets_an_answer(ask, photo, sentence):
-    alpha, said = ask(photo, sentence)
-    assert np.isfinite(alpha).all() and said == []
+def test_any_text_gives_a_matte(predict, photo, sentence):
+    alpha, lines = predict(photo, sentence)
+    assert np.isfinite(alpha).all() and lines == []
 
 
 @pytest.mark.parametrize(
     "sentence, end, rest",
     [("the dog " * 1250, "the dog”, before", "before “the dog"), ("d" * 10_000, "d”, before", "before “d")],
 )
-def test_a_long_sentence_is_cut_and_says_where(ask, photo, sentence, end, rest):
+def test_a_long_sentence_is_cut_with_a_warning_of_the_place(predict, photo, sentence, end, rest):
     assert len(sentence) == 10_000
-    alpha, said = ask(photo, sentence)
-    assert np.isfinite(alpha).all() and len(said) == 1 and len(said[0]) < 400
-    assert end in said[0] and rest in said[0] and "46 tokens" in said[0]
+    alpha, lines = predict(photo, sentence)
+    assert np.isfinite(alpha).all() and len(lines) == 1 and len(lines[0]) < 400
+    assert end in lines[0] and rest in lines[0] and "46 tokens" in lines[0]
 
 
 def test_a_warning_is_about_the_callers_line(one_load, photo):

@@ -9,7 +9,7 @@ from rimlib.errors import RimError
 from rimlib.training import record
 
 
-def test_a_record_says_what_was_run_and_what_it_cost(tmp_path):
+def test_a_record_holds_what_was_run_and_what_it_cost(tmp_path):
     stages = record.Stages()
     with stages("forward"):
         time.sleep(0.02)

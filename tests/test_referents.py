@@ -39,7 +39,7 @@ def test_nouns_attributes_and_places_all_count():
     assert referents(Claim("dog", ()), three) == set()
 
 
-def test_a_bird_beside_an_owl_of_its_colour_cannot_be_told_by_words_alone():
+def test_a_bird_beside_an_owl_of_its_colour_is_ambiguous():
     assert not can_be_told_apart([OWL, BIRD]) and not can_be_told_apart([BIRD, OWL])
     assert can_be_told_apart([OWL, FOX]) and can_be_told_apart([OWL, dataclasses.replace(BIRD, color="gray")])
 

@@ -142,7 +142,7 @@ def test_the_loss_is_its_parts():
     total = sum(weights[name] * value for name, value in losses.items() if name != "total")
     torch.testing.assert_close(losses["total"], total)
     torch.testing.assert_close(losses["sides"], sum(torch.nn.functional.cross_entropy(side, trimaps) for side in sides))
-    # Of the trimap all guesses together weigh as much as the answer.
+    # Of the trimap all side outputs together weigh as much as the last.
     assert 3 * SIDES == pytest.approx(LOSSES["ce"])
 
 

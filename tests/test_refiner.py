@@ -1,4 +1,4 @@
-"""P3M's network with a coarse alpha, its checkpoints, and pictures of any size through it."""
+"""P3M's network with a coarse alpha, its checkpoints, and images of any size through it."""
 
 import json
 import pickle
@@ -82,9 +82,9 @@ def test_every_part_is_used(small):
     output = small(torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64))
     loss = output.trimap_logits.square().sum() + output.detail.sum() + sum(side.square().sum() for side in output.sides)
     loss.backward()
-    silent = [name for name, value in small.named_parameters() if value.grad is None or not value.grad.any()]
+    unused = [name for name, value in small.named_parameters() if value.grad is None or not value.grad.any()]
     small.zero_grad(set_to_none=True)
-    assert all(name.endswith(".bias") for name in silent), silent  # a ReLU may be off everywhere
+    assert all(name.endswith(".bias") for name in unused), unused  # a ReLU may be off everywhere
 
 
 def test_unpooling_returns_a_value_to_the_maximum_of_its_pool():
@@ -216,10 +216,10 @@ def test_what_cannot_be_stored_is_refused(small, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-# Pictures
+# Images
 
 
-def test_steps_double_until_the_picture():
+def test_steps_double_until_the_image():
     assert steps((240, 320), (80, 80)) == [(120, 160), (240, 320)]
     assert steps((240, 320), (240, 320)) == [(240, 320)] == steps((240, 320), (60, 81))
     assert steps((24, 32), (240, 320)) == [(24, 32)]
@@ -241,23 +241,23 @@ def test_an_enlarged_matte_is_found_out(scene):
 @pytest.mark.parametrize("coarse", [(1, 1), (128, 128), (37, 211)])
 def test_any_size(small, size, coarse):
     rng = np.random.default_rng(0)
-    picture, alpha = rng.integers(0, 256, (*size, 3), np.uint8), rng.random(coarse, np.float32)
+    image, alpha = rng.integers(0, 256, (*size, 3), np.uint8), rng.random(coarse, np.float32)
     before = alpha.copy()
-    refined = small.refine(picture, alpha)
+    refined = small.refine(image, alpha)
     assert refined.shape == size and refined.dtype == np.float32 and 0 <= refined.min() and refined.max() <= 1
     np.testing.assert_array_equal(alpha, before)
 
 
 def test_far_from_every_edge_the_matte_stays(small):
     rng = np.random.default_rng(0)
-    picture = rng.integers(0, 256, (400, 600, 3), np.uint8)
+    image = rng.integers(0, 256, (400, 600, 3), np.uint8)
     alpha = np.zeros((400, 600), np.float32)
     alpha[:, 300:] = 1
-    refined = small.refine(picture, alpha)
+    refined = small.refine(image, alpha)
     assert (refined[:, :230] == 0).all() and (refined[:, 370:] == 1).all()
     assert (refined[:, 290:310] != alpha[:, 290:310]).any()
     for value in (0, 1):
-        np.testing.assert_array_equal(small.refine(picture, np.full((40, 60), value, np.float32)), value)
+        np.testing.assert_array_equal(small.refine(image, np.full((40, 60), value, np.float32)), value)
 
 
 @pytest.mark.parametrize(
@@ -278,15 +278,15 @@ def test_other_arrays_are_refused(small, image, alpha, setting):
     assert caught.value.setting == setting
 
 
-def test_memory_grows_with_the_picture_only(small):
-    """Arrays of at most 24 bytes for a pixel besides the picture: 40 million pixels stay below a gibibyte."""
+def test_memory_grows_with_the_image_only(small):
+    """Arrays of at most 24 bytes for a pixel besides the image: 40 million pixels stay below a gibibyte."""
     height, width = 1024, 1536
-    picture = np.zeros((height, width, 3), np.uint8)
+    image = np.zeros((height, width, 3), np.uint8)
     alpha = np.zeros((height // 8, width // 8), np.float32)
     alpha[20:60, 30:90] = 1
-    small.refine(picture[:64, :64], alpha)  # what is made on the first call
+    small.refine(image[:64, :64], alpha)  # what is made on the first call
     tracemalloc.start()
-    small.refine(picture, alpha)
+    small.refine(image, alpha)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 24 * height * width + 2**24
@@ -311,14 +311,14 @@ def test_no_seam_is_seen(shipped):
     scene = example(2, canvas=(512, 768))
     coarse = images.resize(np.maximum.reduce(scene.mattes), (128, 192))
     whole = shipped.refine(scene.image, coarse, tile=768)
-    apart = np.abs(shipped.refine(scene.image, coarse) - whole)  # tiles as they are for every picture
+    apart = np.abs(shipped.refine(scene.image, coarse) - whole)  # tiles as they are for every image
     assert 0 < apart.max() < 0.05 and apart.mean() < 1e-5
     tiled = shipped.refine(scene.image, coarse, tile=256)  # more borders, and less around each pixel
-    asked = tiles.near(whole) > 0
-    assert np.abs(tiled - whole)[asked].mean() < 5e-4 and np.quantile(np.abs(tiled - whole)[asked], 0.999) < 0.03
+    near = tiles.near(whole) > 0
+    assert np.abs(tiled - whole)[near].mean() < 5e-4 and np.quantile(np.abs(tiled - whole)[near], 0.999) < 0.03
     steps_of = lambda alpha: np.abs(np.diff(alpha, axis=1))  # (H, W - 1)
-    at = np.zeros_like(asked)
+    at = np.zeros_like(near)
     at[:, [side for cut in tiles.cuts(768, 256) for side in (cut.start, cut.stop) if 0 < side < 768]] = True
-    at = at[:, 1:] & asked[:, 1:]
+    at = at[:, 1:] & near[:, 1:]
     added = np.maximum(steps_of(tiled) - steps_of(whole), 0)  # a seam is a step that the whole has not
-    assert added[at].mean() <= 1.5 * added[asked[:, 1:]].mean() and added[at].max() < 0.02
+    assert added[at].mean() <= 1.5 * added[near[:, 1:]].mean() and added[at].max() < 0.02

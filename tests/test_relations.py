@@ -1,4 +1,4 @@
-"""Relations: geometry and words, and that mirroring a picture mirrors its sentences."""
+"""Relations: geometry and words, and that mirroring an image mirrors its sentences."""
 
 from random import Random
 

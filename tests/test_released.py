@@ -20,7 +20,7 @@ def write(path, value):
     path.write_text(value if isinstance(value, str) else json.dumps(value))
 
 
-def pictures(folder, inner, name, masks=2, size=(8, 10)):
+def add_image(folder, inner, name, masks=2, size=(8, 10)):
     images.write_image(folder / inner / f"{name}.jpg", np.zeros((*size, 3), np.uint8))
     for number in range(masks):
         images.write_matte(folder / "mask" / f"{name}_{number + 1}.png", np.zeros(size))
@@ -33,7 +33,7 @@ def pictures(folder, inner, name, masks=2, size=(8, 10)):
 @pytest.fixture
 def rw100(tmp_path):
     root = tmp_path / "RefMatte_RW_100"
-    rows = {**pictures(root, "image", "a1"), **pictures(root, "image", "b2", masks=3)}
+    rows = {**add_image(root, "image", "a1"), **add_image(root, "image", "b2", masks=3)}
     write(root / "refmatte_rw100_label.json", rows)
     write(root / "eval_index_expression.json", {"a1": 3, "b2": "1"})
     return root
@@ -43,7 +43,7 @@ def rw100(tmp_path):
 def refmatte(tmp_path):
     base = tmp_path / "RefMatte" / "RefMatte"
     for split in ("train", "test"):
-        write(base / f"refmatte_{split}_label.json", pictures(base / split, "img", f"rim_{split}_00a1b2c3"))
+        write(base / f"refmatte_{split}_label.json", add_image(base / split, "img", f"rim_{split}_00a1b2c3"))
     return base
 
 
@@ -104,12 +104,12 @@ def test_other_forms_of_an_entry_are_understood(rw100):
     assert rows["a1_1"] == {"image_name": "a1", "expressions": ["just one"]} and rows["b2_2"]["image_name"] == "b2"
 
 
-def test_pictures_may_have_other_endings(rw100):
+def test_images_may_have_other_endings(rw100):
     Image.open(rw100 / "image/a1.jpg").save(rw100 / "image/a1.png")
     (rw100 / "image/a1.jpg").unlink()
     layout = released.locate(rw100, "rw100")
     assert layout.image("a1").name == "a1.png" and check(layout, sizes=True) == []
-    assert layout.image("none").name == "none.jpg", "reading it will say that it is not there"
+    assert layout.image("none").name == "none.jpg", "reading it will raise that it is missing"
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_broken_index_is_refused_by_entry(rw100, text, words):
 
 
 @pytest.mark.parametrize(
-    "spoil, words",
+    "damage, words",
     [
         (lambda root: (root / "image/a1.jpg").unlink(), "image/a1.jpg: not found"),
         (lambda root: (root / "mask/a1_2.png").unlink(), "mask/a1_2.png: not found"),
@@ -179,8 +179,8 @@ def test_a_broken_index_is_refused_by_entry(rw100, text, words):
         (lambda root: (root / "mask/a1_2.png").write_bytes(b"x"), "mask/a1_2.png: is not an image"),
     ],
 )
-def test_what_does_not_fit_together_is_named(rw100, spoil, words):
-    spoil(rw100)
+def test_what_does_not_fit_together_is_named(rw100, damage, words):
+    damage(rw100)
     lines = check(released.locate(rw100, "rw100"), sizes=True)
     assert lines and all(words in line or "for the mask a1_2" in line for line in lines)
 
@@ -200,15 +200,15 @@ def test_missing_folders_are_named(rw100, refmatte, tmp_path):
 def test_no_name_leads_out_of_the_folder(rw100):
     layout = released.locate(rw100, "rw100")
     for name in ("../image/a1", "a/b", "..", "", "a\\b"):
-        for ask in (layout.image, layout.mask):
+        for path_of in (layout.image, layout.mask):
             with pytest.raises(RimError, match="plain"):
-                ask(name)
+                path_of(name)
     with pytest.raises(RimError, match="plain"):
         released.locate(rw100, "../test")
 
 
 def test_names_of_other_systems_are_found(rw100):
-    rows = pictures(rw100, "image", "cafe\u0301 \u30ac", masks=1)  # as macOS writes it: letter and accent apart
+    rows = add_image(rw100, "image", "cafe\u0301 \u30ac", masks=1)  # as macOS writes it: letter and accent apart
     (rw100 / "image/cafe\u0301 \u30ac.jpg").rename(rw100 / "image/cafe\u0301 \u30ac.Jpeg")
     row = {"caf\u00e9 \u30ac_1": {**rows["cafe\u0301 \u30ac_1"], "image_name": "caf\u00e9 \u30ac.jpg"}}
     table = json.loads((rw100 / "refmatte_rw100_label.json").read_text())

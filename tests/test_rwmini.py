@@ -13,15 +13,15 @@ from rimlib.io import files, images
 from tools import build_rwmini, trimaps
 
 LABELS = rwmini.labels()
-OF_PICTURE = defaultdict(list)
+OF_IMAGE = defaultdict(list)
 for mask_id, row in LABELS.items():
-    OF_PICTURE[row["image_name"]].append(mask_id)
+    OF_IMAGE[row["image_name"]].append(mask_id)
 
 
-def test_there_are_enough_pictures_with_two_or_three_entities_each():
+def test_there_are_enough_images_with_two_or_three_entities_each():
     counted = rwmini.stats()
     assert counted["images"] >= 6 and counted["entities"] >= 14
-    assert {len(mask_ids) for mask_ids in OF_PICTURE.values()} <= {2, 3}
+    assert {len(mask_ids) for mask_ids in OF_IMAGE.values()} <= {2, 3}
     assert counted["people"] >= 2 and counted["animals"] >= 2 and counted["things"] >= 2
     assert counted["bytes"] < 2_600_000
 
@@ -29,18 +29,18 @@ def test_there_are_enough_pictures_with_two_or_three_entities_each():
 def test_the_folders_hold_what_the_labels_name_and_nothing_else():
     assert (
         {path.stem for path in (rwmini.FOLDER / "image").iterdir()}
-        == set(OF_PICTURE)
+        == set(OF_IMAGE)
         == {row["name"] for row in rwmini.selection()}
     )
     assert {path.stem for path in (rwmini.FOLDER / "mask").iterdir()} == set(LABELS)
     assert {path.stem for path in (rwmini.FOLDER / "trimaps").iterdir()} == set(LABELS)
 
 
-@pytest.mark.parametrize("name", OF_PICTURE)
-def test_mattes_have_their_pictures_size_and_never_sum_above_one(name):
+@pytest.mark.parametrize("name", OF_IMAGE)
+def test_mattes_have_their_images_size_and_never_sum_above_one(name):
     height, width = images.read_image(rwmini.FOLDER / "image" / f"{name}.jpg").shape[:2]
     assert max(height, width) <= 1024
-    alphas = [images.read_matte(rwmini.FOLDER / "mask" / f"{mask_id}.png") for mask_id in OF_PICTURE[name]]
+    alphas = [images.read_matte(rwmini.FOLDER / "mask" / f"{mask_id}.png") for mask_id in OF_IMAGE[name]]
     assert all(alpha.shape == (height, width) for alpha in alphas)
     assert sum(alphas).max() <= 1 + 2 / 255
     for alpha in alphas:
@@ -48,8 +48,8 @@ def test_mattes_have_their_pictures_size_and_never_sum_above_one(name):
         assert 0.0005 < ((alpha > 0.02) & (alpha < 0.98)).mean()  # soft edges, not a mask of two values
 
 
-def test_four_sentences_each_and_none_twice_in_a_picture():
-    for mask_ids in OF_PICTURE.values():
+def test_four_sentences_each_and_none_twice_in_an_image():
+    for mask_ids in OF_IMAGE.values():
         sentences = [sentence for mask_id in mask_ids for sentence in LABELS[mask_id]["expressions"]]
         assert len(sentences) == 4 * len(mask_ids) == len({sentence.lower() for sentence in sentences})
     for row in LABELS.values():
@@ -71,12 +71,12 @@ def test_absolute_sentences_agree_with_where_the_matte_lies():
             np.average(np.arange(alpha.shape[axis]), weights=alpha.sum(axis=1 - axis)) / alpha.shape[axis]
             for axis in (1, 0)
         )
-        said = set(row["expressions"][1].replace(",", "").split())
-        if not {"left", "right"} <= said:
-            assert not said & {"left", "leftmost"} or across < 0.5, (mask_id, said, across)
-            assert not said & {"right", "rightmost"} or across > 0.5, (mask_id, said, across)
-        assert not said & {"top", "upper"} or down < 0.5, (mask_id, said, down)
-        assert not said & {"bottom", "lower"} or down > 0.5, (mask_id, said, down)
+        words = set(row["expressions"][1].replace(",", "").split())
+        if not {"left", "right"} <= words:
+            assert not words & {"left", "leftmost"} or across < 0.5, (mask_id, words, across)
+            assert not words & {"right", "rightmost"} or across > 0.5, (mask_id, words, across)
+        assert not words & {"top", "upper"} or down < 0.5, (mask_id, words, down)
+        assert not words & {"bottom", "lower"} or down > 0.5, (mask_id, words, down)
 
 
 def test_each_target_has_one_scored_expression():
@@ -85,7 +85,7 @@ def test_each_target_has_one_scored_expression():
     assert set(scored.values()) == {0, 1, 2, 3}  # all four kinds are scored
 
 
-def test_credits_name_every_picture_and_only_open_licences():
+def test_credits_name_every_image_and_only_open_licences():
     credits = (rwmini.FOLDER / "CREDITS.md").read_text(encoding="utf-8")
     for row in rwmini.selection():
         assert f"| {row['name']} | {row['credit']} | {row['licence']} |" in credits
@@ -126,8 +126,8 @@ def test_shipped_faces_are_blurred():
 
 def test_the_matting_of_a_trimap_gives_the_shipped_matte():
     name, mask_id = "swans", "swans_1"
-    picture = images.read_image(rwmini.FOLDER / "image" / f"{name}.jpg")
-    alpha = trimaps.matte(picture, build_rwmini.load_trimaps(name)[mask_id])
+    image = images.read_image(rwmini.FOLDER / "image" / f"{name}.jpg")
+    alpha = trimaps.matte(image, build_rwmini.load_trimaps(name)[mask_id])
     shipped = images.read_matte(rwmini.FOLDER / "mask" / f"{mask_id}.png")
     assert np.abs(alpha - shipped).mean() < 1e-4 and np.abs(alpha - shipped).max() < 0.1
 
@@ -194,4 +194,4 @@ def test_a_missing_package_is_named(tmp_path):
 
 def test_the_sheet_has_a_row_for_each_image():
     sheet = show.rwmini_sheet(height=24)
-    assert sheet.shape[0] == len(OF_PICTURE) * 28 and sheet.std() > 20
+    assert sheet.shape[0] == len(OF_IMAGE) * 28 and sheet.std() > 20

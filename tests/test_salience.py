@@ -9,7 +9,7 @@ def test_the_lists_have_the_papers_words():
     assert set(salience.NON_SALIENT) - set(salience.TRANSPARENT) == {"leaves", "smog", "water spray"}
 
 
-def test_listed_words_are_what_their_list_says():
+def test_listed_words_belong_to_their_list():
     for word in (*salience.TRANSPARENT, *salience.NON_SALIENT):
         category = synonyms.category_of(word)
         assert category, word

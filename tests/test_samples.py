@@ -41,7 +41,7 @@ def test_arrays_are_the_files_at_the_models_size(scenes):
             assert np.abs(pixels.matte(which) / 255 - matte).max() <= 0.5 / 255 + 1e-6
 
 
-def test_a_batch_has_different_entities_in_true_words(scenes):
+def test_a_batch_has_true_sentences_of_different_entities(scenes):
     samples = open_samples(scenes, TEMPLATE, keyword_share=0.5, flip=0.5, noise=0.5)
     batch = draw(samples)
     assert batch.images.shape == (12, SIZE, SIZE, 3) and batch.mattes.shape == batch.trimaps.shape == (24, SIZE, SIZE)
@@ -166,7 +166,7 @@ def test_photometric_changes_are_small_and_do_not_wrap():
     assert np.array_equal(augment.photometric(image, rng, share=0.0), image)
 
 
-def test_regions_know_which_captions_are_true_of_them(scenes):
+def test_regions_have_the_captions_that_are_true_of_them(scenes):
     samples = open_samples(scenes)
     pairs = Pairs(samples, ("a photo of a {keyword}",), grid=4, seed=0, flip=0.0, noise=0.0)
     regions = Pairs.collate([pairs[Key(epoch, index % len(samples), 0)] for epoch, index in enumerate(range(8))])

@@ -33,8 +33,8 @@ def half_clear(make_scenes, tmp_path):
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """The texts that a training asks, in this process."""
+def texts_of_training(monkeypatch):
+    """The texts of a training, in this process."""
     found, real = [], tokenizer.Tokenizer.__call__
 
     def call(self, sentences, *given, **more):
@@ -48,29 +48,33 @@ def asked(monkeypatch):
     torch.set_num_threads(threads)
 
 
-def test_a_keyword_run_takes_clear_images_and_asks_keywords_alone(half_clear, asked, tmp_path):
+def test_a_keyword_run_takes_clear_images_and_keywords_alone(half_clear, texts_of_training, tmp_path):
     profile = profiles.with_settings(
         profiles.load("tiny"), [*SMALL, "train.setting=keyword", "train.keyword_share=1.0"]
     )
     record = clipmat.train(profile, half_clear, tmp_path / "out", weights="random", steps=4, progress=False)
-    assert record["data"]["images"] == 3 and len(asked) >= 4 * 3 * 2 and set(asked) <= KEYWORDS
+    assert record["data"]["images"] == 3 and len(texts_of_training) >= 4 * 3 * 2 and set(texts_of_training) <= KEYWORDS
     assert record["settings"]["train"]["setting"] == "keyword"
 
 
-def test_an_expression_run_takes_all_images_and_asks_no_keyword(half_clear, asked, tmp_path):
+def test_an_expression_run_takes_all_images_and_no_keyword(half_clear, texts_of_training, tmp_path):
     changes = ["train.setting=expression", "train.keyword_share=0.0"]
     profile = profiles.with_settings(profiles.load("tiny"), [*SMALL, *changes])
     record = clipmat.train(profile, half_clear, tmp_path / "out", weights="random", steps=4, progress=False)
-    assert record["data"]["images"] == 6 and len(asked) >= 4 * 3 * 2 and not set(asked) & KEYWORDS
+    assert (
+        record["data"]["images"] == 6 and len(texts_of_training) >= 4 * 3 * 2 and not set(texts_of_training) & KEYWORDS
+    )
 
 
 @pytest.mark.parametrize("setting", ["keyword", "expression"])
-def test_a_baseline_has_both_settings_too(setting, half_clear, asked, tmp_path):
+def test_a_baseline_has_both_settings_too(setting, half_clear, texts_of_training, tmp_path):
     given = {"weights": "random", "image_size": 64, "steps": 2, "progress": False}
     record = baselines.train_baseline("clipseg", "tiny", half_clear, tmp_path / "out", setting=setting, **given)
     keywords = {"a photo of a disc", "a photo of a box"}
     assert record["data"]["images"] == (3 if setting == "keyword" else 6)
-    assert asked and (set(asked) <= keywords if setting == "keyword" else not set(asked) & keywords)
+    assert texts_of_training and (
+        set(texts_of_training) <= keywords if setting == "keyword" else not set(texts_of_training) & keywords
+    )
 
 
 def test_a_data_set_that_is_given_is_read_in_the_runs_setting(half_clear):

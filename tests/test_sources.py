@@ -17,7 +17,7 @@ DISC = np.clip(6 - np.hypot(*(np.mgrid[:12, :16] - [[[6]], [[8]]])), 0, 1)  # so
 
 
 def put(path, mode="RGB", alpha=DISC, size=None):
-    """A picture (RGB), a matte (L) or a cut-out (RGBA) at a path."""
+    """An image (RGB), a matte (L) or a cut-out (RGBA) at a path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     color = np.full((*alpha.shape, 3), 120, np.uint8)
     levels = np.rint(alpha * 255).astype(np.uint8)
@@ -29,10 +29,10 @@ def put(path, mode="RGB", alpha=DISC, size=None):
 def make(root, source_name):
     """Two or so of everything that the layout of a data set has; returns the folder to read."""
 
-    def couple(mattes, pictures, names, ending=".jpg", matte_ending=".png"):
+    def couple(mattes, images, names, ending=".jpg", matte_ending=".png"):
         for name in names:
             put(root / mattes / f"{name}{matte_ending}", "L")
-            put(root / pictures / f"{name}{ending}")
+            put(root / images / f"{name}{ending}")
 
     if source_name == "am2k":
         couple("AM-2k/train/mask", "AM-2k/train/original", ["m_00a1b2c3", "m_00a1b2c4"])
@@ -209,7 +209,7 @@ def test_odd_files_are_named(tmp_path):
     root = make(tmp_path, "am2k")
     train = root / "AM-2k/train"
     put(train / "original/m_00a1b2c3.jpg", size=(8, 8))
-    (train / "mask/m_00a1b2c4.png").write_bytes(b"no picture")
+    (train / "mask/m_00a1b2c4.png").write_bytes(b"no image")
     put(root / "AM-2k/validation/mask/m_00a1b2c5.png", "L", np.zeros((12, 16)))
     for stem in ("a 'b'", "..c", "plain"):
         for part, mode in (("mask", "L"), ("original", "RGB"), ("fg", "RGB")):
@@ -244,7 +244,7 @@ def test_a_photograph_that_lies_on_its_side_is_measured_upright(tmp_path):
     assert size_of(tmp_path / "a.jpg") == (20, 10)
 
 
-def test_people_and_small_pictures_are_left_out_of_dim_sim_and_hatt(tmp_path):
+def test_people_and_small_images_are_left_out_of_dim_sim_and_hatt(tmp_path):
     dim = sources.read("dim", make(tmp_path / "dim", "dim"), least=0)
     assert [item.path for item in dim.left_out] == [
         "Training_set/Other/alpha/girl-beautiful-young.png"

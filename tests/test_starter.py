@@ -115,7 +115,7 @@ def test_color_counts_what_is_visible_only():
     assert color_name(dominant_color(foreground, alpha)) == "salmon"
 
 
-def test_entities_refuse_what_no_sentence_could_say():
+def test_entities_refuse_what_no_sentence_could_contain():
     person = {"gender": "male", "age_group": "adult", "clothes": "coat"}
     for wrong in ({"gender": None}, {"age_group": "old"}, {"clothes": ""}, {"split": "val"}, {"category": ""}):
         with pytest.raises(RimError, match="'somebody'") as caught:

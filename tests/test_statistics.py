@@ -77,7 +77,7 @@ def test_a_plan_and_its_labels_on_disk_count_the_same(tmp_path):
     assert planned.ambiguity() == {"basic": 0, "absolute": 0, "relative": 0}
 
 
-def test_released_labels_say_nothing_of_ambiguity(tmp_path):
+def test_released_labels_hold_nothing_on_ambiguity(tmp_path):
     format.label_path(tmp_path, "train").write_text(
         json.dumps({"rim_train_0_1": {"image_name": "rim_train_0", "expressions": ["the cat"]}})
     )

@@ -48,14 +48,14 @@ def people():
 @pytest.mark.parametrize("category", TABLE)
 def test_a_row_holds_together(category):
     row = TABLE[category]
-    said = [*row["names"], *row["wider"]]
+    nouns = [*row["names"], *row["wider"]]
     assert set(row) <= {"names", "wider", "metres", "plural", "mass", "also"}
-    assert row["names"][0] == category and len(set(said)) == len(said)
-    assert all(re.fullmatch(r"[a-z][a-z' -]*[a-z]", noun) for noun in said)
-    assert set(row.get("plural", ())) | set(row.get("mass", ())) <= set(said) and not set(row.get("plural", ())) & set(
+    assert row["names"][0] == category and len(set(nouns)) == len(nouns)
+    assert all(re.fullmatch(r"[a-z][a-z' -]*[a-z]", noun) for noun in nouns)
+    assert set(row.get("plural", ())) | set(row.get("mass", ())) <= set(nouns) and not set(row.get("plural", ())) & set(
         row.get("mass", ())
     )
-    assert row["metres"] > 0 and not set(row.get("also", ())) & set(said)
+    assert row["metres"] > 0 and not set(row.get("also", ())) & set(nouns)
 
 
 def test_a_noun_has_one_number_in_all_rows():
@@ -66,7 +66,7 @@ def test_a_noun_has_one_number_in_all_rows():
 
 
 def test_wider_words_are_closed():
-    """What an owl is, by way of "bird", the row of the owl says too; else "animal" would mean a bird and not an owl."""
+    """What an owl is, by way of "bird", the row of the owl has too; else "animal" would mean a bird and not an owl."""
     for category, row in TABLE.items():
         for word in row["wider"]:
             missing = set(TABLE.get(word, {"wider": ()})["wider"]) - set(row["names"]) - set(row["wider"])
@@ -268,7 +268,7 @@ def sense(key, offsets):
 
 
 def test_candidates_are_names_of_concrete_senses(database):
-    assert wordnet.candidates("owl", database) == ["bird of minerva", "wise guy"]  # an act is no picture's name
+    assert wordnet.candidates("owl", database) == ["bird of minerva", "wise guy"]  # an act is no image's name
     assert wordnet.hypernyms("owl", database) == ["bird", "animal", "brute", "creature"]
     assert wordnet.candidates("astrolabe", database) == []
 
@@ -293,7 +293,7 @@ def test_lexnames_are_in_wordnets_order():
     )
 
 
-def test_no_wordnet_is_said_with_what_to_install(tmp_path, monkeypatch):
+def test_no_wordnet_is_an_error_with_what_to_install(tmp_path, monkeypatch):
     nltk = pytest.importorskip("nltk")
     monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
     monkeypatch.setattr(wordnet, "DEBIAN", str(tmp_path / "none"))

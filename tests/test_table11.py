@@ -42,7 +42,7 @@ def test_parameters_are_those_of_published_clip_and_of_the_table(table, model):
     assert sum(found.values()) == sum(value.numel() for value in model.parameters()), "a parameter in no row, or in two"
 
 
-def test_words_name_rows_and_say_what_is_built(table, model):
+def test_words_name_rows_and_what_is_built(table, model):
     assert set(table11.KNOWN_DIFFERENCES) <= {(row.part, row.block) for row in table}
     assert table11.summary(table)["differences_in_wording"] == len(table11.KNOWN_DIFFERENCES)
     conv1 = model.backbone.visual.conv1
@@ -77,10 +77,10 @@ def test_a_changed_model_is_unexplained(capsys, monkeypatch):
     assert next(row for row in table if row.block == "T_1").is_known  # narrower, as its backbone is
     monkeypatch.setattr(table11, "rows", lambda name: table)
     assert table11.main([]) == 1
-    assert "48 x 128 x 128   32 x 128 x 128" in (said := capsys.readouterr().out) and "[7] UNEXPLAINED" in said
+    assert "48 x 128 x 128   32 x 128 x 128" in (printed := capsys.readouterr().out) and "[7] UNEXPLAINED" in printed
 
 
-def test_the_command_says_rows_and_differences(table, monkeypatch, capsys):
+def test_the_command_prints_rows_and_differences(table, monkeypatch, capsys):
     monkeypatch.setattr(table11, "rows", lambda name: table)
     assert table11.main([]) == 0
     *printed, last = capsys.readouterr().out.splitlines()

@@ -1,4 +1,4 @@
-"""Tiles cover a picture, only where there is work, and their joins are not seen."""
+"""Tiles cover an image, only where there is work, and their joins are not seen."""
 
 import numpy as np
 import pytest
@@ -35,15 +35,15 @@ def test_a_window_is_smooth_and_still_at_the_ends_of_the_side():
     assert max(np.abs(np.diff(weights)).max() for weights in (first, middle, last)) < np.pi / 2 / 64 + 1e-6
 
 
-def test_what_knows_its_place_comes_back_exactly():
-    picture = np.random.default_rng(0).random((300, 410), np.float32)
-    joined = tiles.run(lambda rows, columns: picture[rows, columns], picture.shape, tile=128, overlap=64)
-    np.testing.assert_allclose(joined, picture, atol=1e-6)
+def test_a_map_of_positions_comes_back_exactly():
+    image = np.random.default_rng(0).random((300, 410), np.float32)
+    joined = tiles.run(lambda rows, columns: image[rows, columns], image.shape, tile=128, overlap=64)
+    np.testing.assert_allclose(joined, image, atol=1e-6)
     assert joined.dtype == np.float32
 
 
 def test_tiles_that_disagree_join_without_a_step():
-    """Each tile says another number: where the numbers of two neighbours meet, the result must not jump."""
+    """Each tile gives another number: where the numbers of two neighbours meet, the result must not jump."""
     numbers = iter(np.random.default_rng(0).random(1000))
     joined = tiles.run(lambda rows, columns: np.float32(next(numbers)), (600, 700), tile=256, overlap=128)
     steps = max(np.abs(np.diff(joined, axis=axis)).max() for axis in (0, 1))
@@ -51,18 +51,18 @@ def test_tiles_that_disagree_join_without_a_step():
 
 
 def test_only_tiles_with_work_are_run_and_those_agree_with_all():
-    asked = []
+    calls = []
 
     def work(rows, columns):
-        asked.append((rows.start, columns.start))
+        calls.append((rows.start, columns.start))
         return np.full((rows.stop - rows.start, columns.stop - columns.start), rows.start + columns.start, np.float32)
 
     wanted = np.zeros((1000, 1400), np.uint8)
     wanted[500:520, 700] = 1
     some = tiles.run(work, wanted.shape, wanted, tile=256, overlap=64)
-    count = len(asked)
+    count = len(calls)
     everything = tiles.run(work, wanted.shape, tile=256, overlap=64)
-    assert 0 < count <= 4 and len(asked) - count > 20
+    assert 0 < count <= 4 and len(calls) - count > 20
     np.testing.assert_array_equal(some[wanted > 0], everything[wanted > 0])
     assert not tiles.run(work, wanted.shape, np.zeros_like(wanted), tile=256, overlap=64).any()
 

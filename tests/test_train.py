@@ -349,7 +349,7 @@ def test_a_clip_of_another_image_size_can_be_trained(tmp_path):
     )
 
 
-def test_commands_answer_with_one_line(tmp_path, capsys):
+def test_commands_refuse_with_one_line(tmp_path, capsys):
     assert (
         clipmat.main(
             ["--profile", "tiny", "--data", str(tmp_path), "--out", str(tmp_path / "o"), "--weights", "random"]

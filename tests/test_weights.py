@@ -46,7 +46,7 @@ def test_they_come_back_as_they_were(tensors, path):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_the_header_stands_beside_where_that_is_asked(tensors, tmp_path):
+def test_the_header_stands_beside_where_that_is_set(tensors, tmp_path):
     weights.write(tmp_path / "some.safetensors", tensors, {"format": "some-1"}, beside=True)
     assert json.loads((tmp_path / "some.json").read_text()) == {"format": "some-1"}
 
@@ -155,5 +155,5 @@ def test_a_header_length_that_begins_like_a_pickle_is_read(tensors, path):
 @pytest.mark.parametrize("expected", [True, False])
 def test_what_was_read_keeps_no_hold_on_the_file(tensors, path, expected):
     found = weights.read_tensors(path, tensors if expected else None)
-    path.write_bytes(b"\0" * path.stat().st_size)  # in place, as nobody should
+    path.write_bytes(b"\0" * path.stat().st_size)  # in place, as no program should
     assert same(found, tensors)

@@ -1,4 +1,4 @@
-"""The wheel alone: what is in it, and that its core answers where no extra is installed."""
+"""The wheel alone: what is in it, and that its core works where no extra is installed."""
 
 import importlib.util
 import os
@@ -79,10 +79,10 @@ def test_the_extras_are_really_out_of_reach(blocked):
     assert not {"torch", "cv2", "PIL", "numpy", "open_clip", "safetensors", "pydantic", "yaml"} & blocked
 
 
-def test_rim_matte_answers_with_the_core_alone(wheel, blocked, tmp_path):
+def test_rim_matte_works_with_the_core_alone(wheel, blocked, tmp_path):
     write_image(tmp_path / "photo.png", np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8))
-    answer = run(wheel, blocked, tmp_path, "matte", "photo.png", "the dog", "-o", "dog.png")
-    assert answer.returncode == 0, answer.stderr
+    done = run(wheel, blocked, tmp_path, "matte", "photo.png", "the dog", "-o", "dog.png")
+    assert done.returncode == 0, done.stderr
     assert (tmp_path / "dog.png").is_file()
 
 
@@ -95,9 +95,9 @@ def test_rim_matte_answers_with_the_core_alone(wheel, blocked, tmp_path):
         (["demo"], "course"),
     ],
 )
-def test_a_command_without_its_extra_says_what_to_install(wheel, blocked, tmp_path, arguments, extra):
-    answer = run(wheel, blocked, tmp_path, *arguments)
-    assert answer.returncode == 2, answer.stderr
-    (line,) = answer.stderr.strip().splitlines()
+def test_a_command_without_its_extra_names_what_to_install(wheel, blocked, tmp_path, arguments, extra):
+    done = run(wheel, blocked, tmp_path, *arguments)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.strip().splitlines()
     assert f"pip install 'rimlib[{extra}]'" in line
     assert not list(tmp_path.iterdir())

@@ -1,8 +1,8 @@
 """Zero-shot classification by a CLIP: which of these sentences fits the image best.
 
 Paper: Sec. 3.1 takes a classifier of garments and a detector of 80 classes; a CLIP, which the paper uses for its model
-only, can have all of our categories. The model comes from open_clip, the weights from a file: safetensors in a folder, or
-the hub's cache.
+only, can have all of our categories. The model comes from open_clip, the weights from a file: safetensors in a folder,
+or the hub's cache.
 """
 
 from __future__ import annotations

@@ -167,7 +167,8 @@ class _SceneSampler:
                 break
         else:
             raise RimError(
-                f"pool: no {size} entities that words can distinguish among {len(candidates)} candidates", setting="pool"
+                f"pool: no {size} entities that words can distinguish among {len(candidates)} candidates",
+                setting="pool",
             )
         evaluated = tuple(rng.randrange(4) for _ in range(size))
         no_target = [
