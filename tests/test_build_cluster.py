@@ -1,4 +1,4 @@
-"""Building with the workers of a Dask cluster: what they write, and what happens when one is killed or none is there."""
+"""Building with the workers of a Dask cluster: what they write, and what happens when one is killed or none is up."""
 
 import os
 import signal
