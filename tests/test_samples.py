@@ -1,14 +1,18 @@
+import pickle
+
 import numpy as np
+import pytest
 import torch
 
+from rimlib.errors import RimError
 from rimlib.io.files import write_json
-from rimlib.io.images import resize
+from rimlib.io.images import resize, write_image
 from rimlib.matting.relations import mirror
 from rimlib.profile import Train
 from rimlib.refmatte import format
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.training import augment
-from rimlib.training.batches import Key
+from rimlib.training.batches import Batches, Key, Loader
 from rimlib.training.pairs import Pairs
 from rimlib.training.samples import Samples
 
@@ -80,6 +84,61 @@ def test_seed_epoch_and_index_decide_a_sample_and_nothing_else_does(scenes):
     assert_same([first], [again])
     for other in (samples[Key(1, 3, 0)], open_samples(scenes, seed=2, flip=0.5, noise=0.5)[Key(0, 3, 0)]):
         assert not np.array_equal(first.image, other.image)
+
+
+@pytest.mark.parametrize("where", ["never", "auto"])
+def test_neither_workers_nor_devices_change_a_sample(make_scenes, tmp_path, where):
+    root = make_scenes(tmp_path, 6)
+    samples = open_samples(root, TEMPLATE, flip=0.5, noise=0.5, keyword_share=0.5, cache=where)
+    assert (samples.folder is None) == (where == "never")
+
+    def take(workers, rank=0, world=1):
+        batches = Batches(len(samples), 4, seed=3, rank=rank, world=world)
+        with Loader(samples, samples.collate, batches, workers) as loader:
+            return [next(loader) for _ in range(4)]  # more than two epochs of six images
+
+    alone = take(0)
+    for workers in (1, 2):
+        for one, other in zip(alone, take(workers), strict=True):
+            assert one.texts == other.texts
+            assert all(
+                torch.equal(getattr(one, name), getattr(other, name)) for name in ("images", "mattes", "trimaps")
+            )
+    for one, *parts in zip(alone, take(0, 0, 2), take(1, 1, 2), strict=True):
+        assert one.texts == [text for part in parts for text in part.texts]
+        assert torch.equal(one.images, torch.cat([part.images for part in parts]))
+        assert torch.equal(one.mattes, torch.cat([part.mattes for part in parts]))
+
+
+def test_a_worker_is_sent_paths_and_places_not_pixels(make_scenes, tmp_path):
+    root = make_scenes(tmp_path / "set", 20)
+    samples = open_samples(root, flip=0.5, cache="auto")
+    before = samples[Key(0, 1, 0)]
+    assert samples.arrays["images"].nbytes > 100_000
+    sent = pickle.dumps(samples)
+    assert len(sent) < 6000
+    assert_same([before], [pickle.loads(sent)[Key(0, 1, 0)]])
+
+
+def test_labels_that_change_under_a_run_are_named(make_scenes, tmp_path):
+    root = make_scenes(tmp_path, 2)
+    sent = pickle.dumps(open_samples(root))
+    label = root / "refmatte_train_label.json"
+    label.write_text(label.read_text().replace("disc", "plate"))
+    with pytest.raises(RimError, match="refmatte_train_label.json: has changed since it was opened"):
+        pickle.loads(sent)[Key(0, 0, 0)]
+
+
+def test_a_matte_of_another_size_or_in_0_and_1_is_named(make_scenes, tmp_path):
+    root = make_scenes(tmp_path, 1)
+    samples = open_samples(root)
+    mask = samples.refmatte.layout.mask(samples.targets[0].mask_id)
+    write_image(mask, np.ones((72, 96), np.uint8))
+    with pytest.raises(RimError, match=f"{mask.name}.* stored in 0 and 1"):
+        samples[Key(0, 0, 0)]
+    write_image(mask, np.full((36, 48), 255, np.uint8))
+    with pytest.raises(RimError, match=f"{mask.name}: 36 x 48 pixels, its image .*jpg has 72 x 96"):
+        samples[Key(0, 0, 0)]
 
 
 def assert_same(first, second):

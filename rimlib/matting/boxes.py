@@ -17,10 +17,10 @@ def visible_box(alpha: np.ndarray, threshold: float = 0.0, margin: int = 0) -> t
     >>> visible_box(alpha, margin=1)
     (slice(1, 5, None), slice(4, 7, None))
     """
-    visible = alpha > threshold
-    spans = []
-    for length, found in zip(alpha.shape, (np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0)))):
-        if len(found) == 0:
-            return None
-        spans.append(slice(max(0, int(found[0]) - margin), min(length, int(found[-1]) + 1 + margin)))
-    return spans[0], spans[1]
+    import cv2
+
+    left, top, width, height = cv2.boundingRect((alpha > threshold).view(np.uint8))
+    if not width:
+        return None
+    rows = slice(max(0, top - margin), min(alpha.shape[0], top + height + margin))
+    return rows, slice(max(0, left - margin), min(alpha.shape[1], left + width + margin))

@@ -1,8 +1,9 @@
-"""Dilation and erosion by OpenCV's ellipse, in a time that does not depend on its width.
+"""Dilation and erosion by OpenCV's ellipse, in a time that hardly depends on its width.
 
-`cv2.dilate` reads all of the ellipse for each pixel: 5,000 values at a width of 81. Above `NARROW` the distance to the
-mask decides here, which is the same except in a ring as wide as the ellipse departs from a circle; the pixels in it are
-looked up one by one. The results are equal, pixel by pixel.
+`cv2.dilate` reads all of the ellipse for each pixel: 5,000 values at a width of 81. An ellipse is a union of
+rectangles, each wider and lower than the one before. So the mask is widened from rectangle to rectangle, and what they
+share in height is done for all of them at once, as Horner's scheme does it with powers. The results are equal, pixel
+by pixel.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from rimlib.matting.boxes import visible_box
 
-NARROW = 25  # up to this width OpenCV's own way takes less time
+NARROW = 7  # up to this width OpenCV's own way takes less time
 
 
 def dilate(mask: np.ndarray, width: int) -> np.ndarray:
@@ -55,29 +56,30 @@ def erode(mask: np.ndarray, width: int) -> np.ndarray:
 def _dilate(mask: np.ndarray, width: int) -> np.ndarray:
     if width <= NARROW:
         return cv2.dilate(mask.view(np.uint8), _ellipse(width)) > 0
-    least, most, offsets = _ring(width)
-    distance = cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)  # (H, W)
-    near = distance < np.sqrt(least - 0.5)  # squares of distances are whole numbers
-    rows, columns = np.nonzero((distance < np.sqrt(most + 0.5)) & ~near)
-    met = np.zeros(len(rows), bool)
-    for down, right in offsets:
-        y, x = rows + down, columns + right
-        inside = (y >= 0) & (y < mask.shape[0]) & (x >= 0) & (x < mask.shape[1])
-        met[inside] |= mask[y[inside], x[inside]]
-    near[rows[met], columns[met]] = True
-    return near
+    row, reach = mask.view(np.uint8), 0
+    done = np.zeros_like(row)
+    for half_height, half_width, next_height in _rectangles(width):
+        row = _by_line(row, half_width - reach, axis=1)
+        done, reach = _by_line(cv2.max(done, row), half_height - next_height, axis=0), half_width
+    return done > 0
+
+
+def _by_line(mask: np.ndarray, reach: int, axis: int) -> np.ndarray:
+    length = 2 * reach + 1
+    return cv2.dilate(mask, np.ones((length, 1) if axis == 0 else (1, length), np.uint8)) if reach else mask
 
 
 @cache
-def _ring(width: int) -> tuple[int, int, list[tuple[int, int]]]:
-    """The least squared distance that the ellipse lacks, the largest that it has, its offsets from the least on."""
-    radius = width // 2 + 1
-    ellipse = np.pad(_ellipse(width), 1) > 0
-    down, right = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    squared = down**2 + right**2
-    least, most = int(squared[~ellipse].min()), int(squared[ellipse].max())
-    ring = ellipse & (squared >= least)
-    return least, most, list(zip(down[ring].tolist(), right[ring].tolist()))
+def _rectangles(width: int) -> list[tuple[int, int, int]]:
+    """The rectangles of an ellipse from the highest on: half its height, half its width, half the next one's height."""
+    middle = width // 2
+    found: list[tuple[int, int]] = []
+    for half_height, row in zip(range(middle, -1, -1), _ellipse(width)):
+        half_width = (int(row.sum()) - 1) // 2
+        if not found or half_width > found[-1][1]:
+            found.append((half_height, half_width))
+    lower = [height for height, _ in found[1:]] + [0]
+    return [(*one, height) for one, height in zip(found, lower)]
 
 
 def _ellipse(width: int) -> np.ndarray:

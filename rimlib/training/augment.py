@@ -22,6 +22,7 @@ from rimlib.training.pixels import GRID, Window
 
 BLURS = (20, 30, 40, 50, 60)  # RSSN's: width of the box in pixels of the full-size background
 SIGMA = 10.0  # RSSN's: of the noise, of 255
+NEAR = (7, 7)  # pixels around one on an entity's edge in which the background behind it is looked for
 STRIP = 2**20  # length of the noise that pieces are taken of
 
 
@@ -65,14 +66,22 @@ def blur_background(image: np.ndarray, covered: np.ndarray, box: tuple[int, int]
         uint8 (H, W, 3): C + (1 - a) (blur(B) - B). Where it is covered, the background B is taken from its
         neighbourhood; where there is none of it near, the image stays.
     """
-    bare = (covered == 0).astype(np.float32)
-    known = image * bare[..., None]
-    blurred, enough = _mean(known, bare, box)
-    before = known + (1 - bare[..., None]) * _mean(known, bare, (7, 7))[0]
-    near = (enough > 0) & ((bare > 0) | (cv2.dilate(bare, np.ones((7, 7), np.uint8)) > 0))
-    seen = (1 - covered.astype(np.float32) / 255) * near
-    changed = image + seen[..., None] * (blurred - before)
-    return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+    bare = (covered == 0).view(np.uint8)
+    known = cv2.copyTo(image, bare)
+    total, weight = _sums(known, bare, box, cv2.CV_32F)
+    blurred = image.copy()
+    cv2.copyTo(cv2.convertScaleAbs(total, alpha=1 / (box[0] * box[1])), bare, blurred)  # where all of the box is bare
+    close, close_weight = _sums(known, bare, NEAR, cv2.CV_16U)
+    near = (weight > 0) & (weight < box[0] * box[1]) & (covered < 255) & (close_weight > 0)
+    where = np.flatnonzero(near)
+    after = _at(where, total) / _at(where, weight)
+    edge = np.flatnonzero(_at(where, covered)[:, 0])  # of these, where an entity covers a part of the background
+    there = where[edge]
+    seen = 1 - _at(there, covered) / np.float32(255)
+    before = _at(there, close) / _at(there, close_weight).astype(np.float32)
+    after[edge] = _at(there, image) + seen * (after[edge] - before)
+    blurred.reshape(-1, 3)[where] = np.clip(np.rint(after), 0, 255)
+    return blurred
 
 
 def crop(
@@ -108,11 +117,14 @@ def crop(
     return Window(corner[0], corner[1], height, width)
 
 
-def _mean(values: np.ndarray, weights: np.ndarray, box: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The weighted mean (H, W, C) over a box around each pixel of values that are weighted already, and the weight."""
-    size = box[1], box[0]
-    total = cv2.blur(weights, size)
-    return cv2.blur(values, size) / np.maximum(total, 1e-6)[..., None], total
+def _sums(known: np.ndarray, bare: np.ndarray, box: tuple[int, int], kind: int) -> list[np.ndarray]:
+    """Sums over a box around each pixel: of what is known, (H, W, 3), and of how many pixels, (H, W)."""
+    return [cv2.boxFilter(part, kind, (box[1], box[0]), normalize=False) for part in (known, bare)]
+
+
+def _at(where: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The values (H, W) or (H, W, C) of some pixels, (P, 1) or (P, C)."""
+    return values.reshape(values.shape[0] * values.shape[1], -1)[where]
 
 
 @lru_cache(maxsize=2)

@@ -60,7 +60,8 @@ class Files:
     ):
         self.path, self.mattes, self.size = image, mattes, size
         self.kernel, self.at_image, self.denoised = kernel, at_image, denoised
-        self._levels: dict[int, np.ndarray] = {}
+        self._levels: dict[int, np.ndarray] = {}  # as on disk …
+        self._small: dict[tuple[int, Window | None], np.ndarray] = {}  # … and at the model's size
 
     @cached_property
     def shape(self) -> tuple[int, int]:
@@ -81,7 +82,9 @@ class Files:
 
     def matte(self, which: int, window: Window | None = None) -> np.ndarray:
         """A matte, or a window of it, uint8 (S, S)."""
-        return resize(_cut(self._full(which), window), (self.size, self.size))
+        if (which, window) not in self._small:
+            self._small[which, window] = resize(_cut(self._full(which), window), (self.size, self.size))
+        return self._small[which, window]
 
     def trimap(self, which: int, window: Window | None = None) -> np.ndarray:
         """The classes of a matte or of a window of it, uint8 (S, S): 0 background, 1 unknown, 2 foreground.
@@ -90,8 +93,19 @@ class Files:
         """
         if not self.at_image:
             return CLASSES[trimap_from_alpha(self.matte(which, window), self.kernel)]
-        whole = _cut(trimap_from_alpha(self._full(which), self.kernel), window)
-        return CLASSES[cv2.resize(whole, (self.size, self.size), interpolation=cv2.INTER_NEAREST_EXACT)]
+        levels, box = self._full(which), self.box(which)
+        classes = np.zeros((self.size, self.size), np.uint8)
+        if box is None:
+            return classes
+        # Farther than half a kernel from the entity all is background.
+        (left, top, right, bottom), reach = box, self.kernel // 2 + 1
+        top, left = max(0, top - reach), max(0, left - reach)
+        part = trimap_from_alpha(levels[top : bottom + reach, left : right + reach], self.kernel)
+        shown = window or Window(0, 0, *self.shape)
+        y, rows = _nearest(shown.top - top, shown.height, self.size, part.shape[0])
+        x, columns = _nearest(shown.left - left, shown.width, self.size, part.shape[1])
+        classes[y, x] = CLASSES[part[rows][:, columns]]
+        return classes
 
     def box(self, which: int) -> tuple[int, int, int, int] | None:
         """Left, top, right and bottom of an entity, in the image's pixels; None where nothing of it is visible."""
@@ -127,6 +141,16 @@ class Arrays:
         if "trimaps" in self.arrays:
             return self.arrays["trimaps"][self.first + which]
         return CLASSES[trimap_from_alpha(np.ascontiguousarray(self.matte(which)), self.kernel)]
+
+
+def _nearest(first: int, length: int, size: int, end: int) -> tuple[slice, np.ndarray]:
+    """Of `size` pixels that `length` others become, those that show one of 0 to `end`, and which of these each shows.
+
+    `first` is the place of the first of the others.
+    """
+    places = first + ((np.arange(size) + 0.5) * length / size).astype(np.int64)
+    seen = slice(*np.searchsorted(places, [0, end]).tolist())
+    return seen, places[seen]
 
 
 def _cut(pixels: np.ndarray, window: Window | None) -> np.ndarray:
