@@ -10,10 +10,12 @@ from torchvision.models import resnet34
 
 from rimlib import profile as profiles
 from rimlib.clipmat import resnet_weights
+from rimlib.clipmat.model import CLIPMat
 from rimlib.clipmat.refiner import Refiner
 from rimlib.errors import RimError
 from rimlib.matting.trimap import trimap_from_alpha
 from rimlib.refmatte.dataset import RefMatte
+from rimlib.training import coarse, refiner
 from rimlib.training import crops as training
 from rimlib.training.batches import Key
 from rimlib.training.crops import Crops
@@ -65,6 +67,31 @@ def test_trimaps_are_made_on_the_full_size_matte_with_a_kernel_of_its_pixels(sce
     at_crop = Crops(refmatte, None, dataclasses.replace(SETTINGS, trimap_kernel=7, trimap_at="crop"), seed=1)
     there = [(at_crop[Key(epoch, epoch % 2, 0)].trimap == 1).mean() for epoch in range(30)]
     assert np.mean(there) > 1.15 * np.mean(unknown), "a kernel of the crop's pixels is wider on the scene"
+
+
+@pytest.mark.parametrize("setting", ["both", "keyword"])
+def test_predictions_are_of_what_the_model_was_trained_on(setting, scenes, tmp_path, monkeypatch):
+    """A model of the keyword setting has 14 tokens: an expression would be cut."""
+    asked, refmatte = [], RefMatte(scenes, "train")
+
+    class Perfect:
+        def __init__(self, model):
+            pass
+
+        def predict(self, images, index, sentences):
+            asked.extend(sentences)
+            return [refmatte.matte(target.mask_id) for target in refmatte.targets], np.ones(len(index))
+
+    monkeypatch.setattr(coarse, "CLIPMatMethod", Perfect)
+    thin = ["model.image_size=32", "model.popup_width=32", "model.details_width=8", "model.semantic_width=8"]
+    model = CLIPMat.from_profile(
+        profiles.in_setting(profiles.with_settings(profiles.load("tiny"), thin), setting), "random"
+    )
+    path = model.save(tmp_path / "model.safetensors")
+    task = refiner.Training(profiles.load("tiny"), refmatte, path, tmp_path, progress=False)
+    assert len(task._predictions(torch.device("cpu"))) == 4
+    keywords = [f"a photo of a {target.keyword}" for target in refmatte.targets]
+    assert asked == (keywords if setting == "keyword" else [target.evaluated for target in refmatte.targets])
 
 
 def resnets(folder):

@@ -72,11 +72,19 @@ class Predictions:
 
     @classmethod
     def make(
-        cls, model: CLIPMat, refmatte: RefMatte, images: int, path: Path, batch: int = 16, progress: bool = True
+        cls,
+        model: CLIPMat,
+        refmatte: RefMatte,
+        images: int,
+        path: Path,
+        template: str = "{keyword}",
+        batch: int = 16,
+        progress: bool = True,
     ) -> Predictions:
-        """Predict one expression of each entity of the first `images` images.
+        """Predict one sentence of each entity of the first `images` images.
 
-        They are kept in `path` (.npz) and read from there next time. Raises RimError where no entity was found.
+        It is the entity's scored expression or, in the keyword setting, its keyword in the template. They are
+        kept in `path` (.npz) and read from there next time. Raises RimError where no entity was found.
         """
         if path.exists():
             try:
@@ -93,6 +101,8 @@ class Predictions:
             part = all_names[start : start + batch]
             targets = [(number, target) for number, name in enumerate(part) for target in refmatte.targets_of(name)]
             index, sentences = [number for number, _ in targets], [refmatte.sentence(target) for _, target in targets]
+            if refmatte.setting == "keyword":
+                sentences = [template.format(keyword=keyword) for keyword in sentences]
             with torch.inference_mode():
                 alphas, _ = method.predict([refmatte.image(name) for name in part], index, sentences)
             for (number, target), alpha in zip(targets, alphas):

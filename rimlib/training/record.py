@@ -15,6 +15,7 @@ from rimlib import provenance
 from rimlib.errors import RimError
 from rimlib.io.files import read_json, write_json
 from rimlib.profile import Profile
+from rimlib.settings import flat
 
 Record = dict[str, Any]
 OTHERS = ("clip", "refiner", "baselines")  # sections that do not touch a training of CLIPMat
@@ -86,8 +87,8 @@ def read(path: str | Path, profile: Profile) -> Record:
         RimError: it is one of other settings; the first in which they differ is named.
     """
     record = read_json(path)
-    recorded, wanted = _flat(record.get("settings") or {}), _flat(profile.to_dict())
-    recorded = {name: value for name, value in _flat(Profile().to_dict()).items() if name in wanted} | recorded
+    recorded, wanted = flat(record.get("settings") or {}), flat(profile.to_dict())
+    recorded = {name: value for name, value in flat(Profile().to_dict()).items() if name in wanted} | recorded
     ours = {name: value for name, value in wanted.items() if name.split(".")[0] not in OTHERS}
     theirs = {name: value for name, value in recorded.items() if name.split(".")[0] not in OTHERS}
     if (changed := difference(theirs, ours)) is not None:
@@ -105,17 +106,9 @@ def difference(there: Record, here: Record) -> tuple[str, Any, Any] | None:
     >>> difference({"train": {"lr": 0.1, "ema": 0}}, {"train": {"lr": 0.2, "ema": 0}})
     ('train.lr', 0.1, 0.2)
     """
-    one, other = _flat(there), _flat(here)
+    one, other = flat(there), flat(here)
     for name in sorted(one.keys() | other.keys()):
         values = one.get(name, "missing"), other.get(name, "missing")
         if values[0] != values[1]:
             return name, *values
     return None
-
-
-def _flat(settings: Record, prefix: str = "") -> Record:
-    """Nested settings by dotted names."""
-    found: Record = {}
-    for name, value in settings.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return found

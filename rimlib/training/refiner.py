@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
+from rimlib.clipmat import prompt
 from rimlib.clipmat.losses import clipmat_loss
 from rimlib.clipmat.model import CLIPMat
 from rimlib.clipmat.refiner import Output, Refiner
@@ -110,7 +111,10 @@ class Training(Task):
         model = CLIPMat.shipped() if self.clipmat == "shipped" else CLIPMat.load(self.clipmat)
         weights = sorted(value.double().sum().item() for value in model.parameters())
         path = self.out / f"predictions-{state.settings_key(self.samples.fingerprint, images, weights)}.npz"
-        return Predictions.make(model.to(device), self.samples, images, path, progress=self.progress)
+        refmatte, template = self.samples, "{keyword}"
+        if model.profile is not None and model.profile.train.setting == "keyword":  # longer texts would be cut
+            refmatte, template = RefMatte(refmatte.root, refmatte.split, "keyword"), prompt.template(model.profile)
+        return Predictions.make(model.to(device), refmatte, images, path, template, progress=self.progress)
 
 
 def refiner_loss(output: Output, mattes: torch.Tensor, trimaps: torch.Tensor) -> Tensors:
