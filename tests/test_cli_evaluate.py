@@ -21,6 +21,17 @@ SENTENCES = (
 )
 
 
+THIN = {
+    "model__backbone": "rim-tiny",
+    "model__image_size": 64,
+    "model__popup_width": 32,
+    "model__details_width": 8,
+    "model__details_channels": [16, 16, 8, 8],
+    "model__details_out": [16, 8, 8, 8],
+    "model__semantic_width": 8,
+}
+
+
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     """Four images of 1080 x 1620 pixels as they are released: no kinds, no index, no keyword; and four as RW100."""
@@ -52,18 +63,7 @@ def released(tmp_path_factory):
 @pytest.fixture(scope="module")
 def thin(tmp_path_factory):
     """A thin model with the settings of paper-b16 for everything but its sizes."""
-    profile = profiles.load(
-        "paper-b16",
-        **{
-            "model__backbone": "rim-tiny",
-            "model__image_size": 64,
-            "model__popup_width": 32,
-            "model__details_width": 8,
-            "model__details_channels": [16, 16, 8, 8],
-            "model__details_out": [16, 8, 8, 8],
-            "model__semantic_width": 8,
-        },
-    )
+    profile = profiles.load("paper-b16", **THIN)
     return CLIPMat.from_profile(profile, "random").save(tmp_path_factory.mktemp("thin") / "clipmat.safetensors")
 
 
@@ -113,13 +113,21 @@ def test_the_keyword_setting_reads_keywords_from_sentences(released, thin, tmp_p
     assert {row["sentence"] for row in rows_beside(out)} == {"cat", "dog"} and "grad" not in found
 
 
-def test_a_model_is_scored_in_the_setting_that_it_was_trained_in(released, thin, tmp_path, capsys):
-    model = CLIPMat.load(thin)
-    model.profile = profiles.in_setting(model.profile, "keyword")
-    path = model.save(tmp_path / "keyword.safetensors")
-    given = ("--data", released / "RefMatte", "--limit", "1", "--no-edges", "--model", path)
+def test_a_model_is_scored_in_the_setting_that_it_was_trained_in(released, tmp_path, capsys):
+    model = CLIPMat.from_profile(profiles.load("paper-b16-keyword", **THIN), "random").save(tmp_path / "k.safetensors")
+    given = ("--data", released / "RefMatte", "--limit", "1", "--no-edges", "--model", model)
     assert run(capsys, *given)[1]["scored_by"] == "keyword"
-    assert run(capsys, *given, "--setting", "expression")[1]["scored_by"] == "hash of the mask id"
+    status, found, err = run(capsys, *given, "--setting", "expression", "--out", tmp_path / "c.json")
+    assert found["scored_by"] == "hash of the mask id"
+    cut = [row["sentence"] for row in rows_beside(tmp_path / "c.json") if row["cut"]]
+    assert set(cut) == {
+        f"the {words} of the {other}"
+        for words, other in (
+            ("red and non-transparent cat which is to the left", "dog"),
+            ("blue and non-transparent dog which is to the right", "cat"),
+        )
+    }
+    assert "2 of 8 sentences are longer than the model reads, and were cut" in err
 
 
 def test_rw100_is_scored_by_its_index_and_has_free_sentences(released, thin, tmp_path, capsys):

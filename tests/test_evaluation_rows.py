@@ -83,6 +83,13 @@ def test_rows_of_something_else_are_not_joined(seven, tmp_path):
     assert not (tmp_path / "e.rows.jsonl").exists()
 
 
+def test_a_record_without_rows_is_not_replaced(seven, tmp_path):
+    (tmp_path / "e.json").write_text('{"kind": "evaluate"}')
+    with pytest.raises(RimError, match="e.json: a record lies here.*--fresh"):
+        Rows(tmp_path / "e.json", {})
+    assert evaluate(Halves(), seven, rows=Rows(tmp_path / "e.json", {}, fresh=True))["missing"] == 0
+
+
 def test_a_file_that_holds_no_rows_is_named(seven, tmp_path):
     (tmp_path / "e.rows.jsonl").write_text('{"sad": 1}\n')
     with pytest.raises(RimError, match="e.rows.jsonl, line 1: no row.*KeyError"):

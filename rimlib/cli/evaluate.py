@@ -128,12 +128,15 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
             profile=profile,
             refiner=_refiner(options.refiner, device),
             edges=options.edges,
-            workers=min(8, os.cpu_count() or 1) if options.workers is None else options.workers,
+            workers=_workers() if options.workers is None else options.workers,
             mattes=options.mattes,
             rows=rows,
             rank=rank,
             world=world,
         )
+    if cut := sum(row.get("cut", False) for row in found["rows"]):
+        text = f"{cut} of {len(found['rows'])} sentences are longer than the model reads, and were cut"
+        print(f"{text}; `cut` in the rows has which", file=sys.stderr)
     if found["missing"]:
         print(
             f"{found['missing']} images are left to the other processes; the last to end writes the record",
@@ -181,6 +184,12 @@ def _device(name: str | None) -> torch.device:
     return pick_device(name)
 
 
+def _workers() -> int:
+    """Threads for this process: its share of the cores, where several processes run on the machine."""
+    here = os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("SLURM_NTASKS_PER_NODE", "1"))
+    return max(1, min(8, (os.cpu_count() or 1) // max(1, int(here) if here.isdecimal() else 1)))
+
+
 def _refiner(name: str | None, device: torch.device) -> Refiner | None:
     from rimlib.clipmat.refiner import Refiner
 
@@ -213,6 +222,7 @@ def _about(
         "scored_by": refmatte.scored_by,
         "every": every,
         "template": template,
+        "mattes": bool(options.mattes),
         "edges": options.edges and f"band of {band_kernel((1000, 1000), profile)} pixels in an image of 1000",
         "version": rimlib.__version__,
         "code": provenance.source_hash(),

@@ -75,6 +75,9 @@ class Rows:
                 path.unlink(missing_ok=True)
         elif self._about.exists():
             self._compare(files.read_json(self._about), about)
+        elif record.exists():
+            what = "a record lies here whose rows do not: of another evaluation, or of another version"
+            raise RimError(f"{record}: {what}; give another --out, or --fresh to replace it", path=record)
         files.write_json(self._about, about)
         self._last = time.perf_counter()
 

@@ -75,8 +75,8 @@ class Scoring:
             try:
                 for part in steps:
                     pictures = [next(read) for _ in part]
-                    for targets, picture, queries, found in self._predict(part, pictures):
-                        threads.put(self._score, targets, picture.shape[:2], queries, found)
+                    for shape, queries, found in self._predict(part, pictures):
+                        threads.put(self._score, shape, queries, found)
                         yield from threads.ready()
             except (RimError, KeyboardInterrupt):
                 yield from threads.rest()  # what was predicted before is not lost
@@ -84,34 +84,39 @@ class Scoring:
             yield from threads.rest()
 
     def _predict(self, names: Sequence[str], pictures: list[np.ndarray]) -> Iterator[tuple]:
-        """For each image its targets and queries, and (alpha, score, refined alpha or None) of each query."""
+        """For each image its size and queries, and of each query its facts, alpha and refined alpha or None."""
         asked = [self.queries(name) for name in names]
         index = [number for number, some in enumerate(asked) for _ in some]
         sentences = [query.sentence for some in asked for query in some]
         alphas, confidences = predict(self.model, pictures, index, sentences, self.device)
         found = deque(zip(alphas, confidences))
         del alphas
+        cut = getattr(getattr(getattr(self.model, "model", self.model), "tokenizer", None), "cut", None)
         for name, picture, some in zip(names, pictures, asked):
             targets = self.refmatte.targets_of(name)  # labels are read as they are asked for: not in threads
-            yield targets, picture, some, [self._refine(picture, *found.popleft()) for _ in some]
+            rows = []
+            for query in some:
+                alpha, score = found.popleft()
+                row = {**facts(query, targets), "score": float(score)}
+                if cut is not None:
+                    row["cut"] = bool(cut(query.sentence)[1])  # is it longer than the model reads
+                rows.append((row, alpha, None if self.refiner is None else self.refiner.refine(picture, alpha)))
+            yield picture.shape[:2], some, rows
 
-    def _refine(self, picture: np.ndarray, alpha: np.ndarray, score: float) -> tuple:
-        return alpha, float(score), None if self.refiner is None else self.refiner.refine(picture, alpha)
-
-    def _score(self, targets: list[Target], shape: tuple[int, int], queries: list[Query], found: list[tuple]) -> list:
+    def _score(self, shape: tuple[int, int], queries: list[Query], found: list[tuple]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         truths: dict[str, metrics.Truth] = {}
-        for query, (alpha, score, refined) in zip(queries, found):
+        for query, (known, alpha, refined) in zip(queries, found):
             mask_id = query.target.mask_id
             if mask_id not in truths:
                 truths = {mask_id: metrics.Truth(read_truth(self.refmatte, query.target, shape))}
             for matte, is_refined in ((alpha, False), (refined, True)):
                 if matte is not None:
-                    row = {**facts(query, targets), "refined": is_refined, "score": score}
                     try:
-                        rows.append({**row, **self._measures(query, matte, truths[mask_id], is_refined)})
+                        measures = self._measures(query, matte, truths[mask_id], is_refined)
                     except RimError as error:
                         raise RimError(f"{mask_id}, {query.sentence!r}: {error}", path=error.path) from None
+                    rows.append({**known, "refined": is_refined, **measures})
         return rows
 
     def _measures(self, query: Query, matte: np.ndarray, truth: metrics.Truth, is_refined: bool) -> dict[str, Any]:
