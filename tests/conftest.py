@@ -75,3 +75,44 @@ def one_load(shipped, monkeypatch):
     predictor._shipped.cache_clear()
     yield
     predictor._shipped.cache_clear()
+
+
+SENTENCES = (
+    "the {color} and salient {thing}",
+    "the {thing} at the {side}most edge of the image",
+    "the {color} {thing} to the {side} of the {other}",
+    "the {color} and non-transparent {thing} which is to the {side} of the {other}",
+)
+
+
+@pytest.fixture(scope="session")
+def make_released():
+    """A function that writes a split as it is released: a cat and a dog in each image; no kinds, no index, no keyword.
+
+    `split` is train or test, below RefMatte/RefMatte, or rw100.
+    """
+    from rimlib.io.images import write_image, write_matte
+
+    def make(root, split, count=4, height=1080, width=1620):
+        real = split == "rw100"
+        outer = root / ("RefMatte_RW_100" if real else "RefMatte/RefMatte")
+        base, inner = (outer, "image") if real else (outer / split, "img")
+        y, x = np.mgrid[:height, :width]
+        rows = {}
+        for number in range(count):
+            name = f"{number}" if real else f"rim_{split}_{number:08x}"
+            image = np.full((height, width, 3), 120, np.uint8)
+            for index, (thing, other, color, side) in enumerate(
+                (("cat", "dog", "red", "left"), ("dog", "cat", "blue", "right"))
+            ):
+                far = np.hypot(x - (0.25, 0.75)[index] * width, y - height / 2 - height / 54 * number)
+                alpha = np.clip((height / 5 - far) * 1080 / height / 12 + 0.5, 0, 1).astype(np.float32)
+                image[alpha > 0.5] = ((200, 30, 30), (30, 30, 200))[index]
+                write_matte(base / "mask" / f"{name}_{index + 1}.png", alpha)
+                texts = [text.format(color=color, thing=thing, other=other, side=side) for text in SENTENCES]
+                rows[f"{name}_{index + 1}"] = {"image_name": name, "expressions": texts}
+            write_image(base / inner / f"{name}.jpg", image)
+        (outer / f"refmatte_{split}_label.json").write_text(json.dumps(rows))
+        return root
+
+    return make

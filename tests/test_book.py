@@ -17,9 +17,10 @@ SESSION = time.time()
 PAGES = [
     "intro",
     *(f"chapters/{name}" for name in chapters.names()),
+    "real_refmatte",
+    "protocol",
     "notation",
     "glossary",
-    "protocol",
     "datasheet",
     "model_card",
     "troubleshooting",
