@@ -78,6 +78,7 @@ def test_the_keyword_setting_reads_keywords_from_sentences(released, thin, tmp_p
         *(capsys, "--data", released / "RefMatte", "--setting", "keyword", "--model", thin, "--out", out)
     )
     assert status == 0 and found["entities"] == 8 and "by_sentence" not in found and found["scored_by"] == "keyword"
+    assert found["keywords_read"] == 8, "the labels have none"
     assert {row["sentence"] for row in rows_beside(out)} == {"a photo of a cat", "a photo of a dog"}
     given = ("--template", "{keyword}", "--fresh", "--no-edges")
     status, found, _ = run(

@@ -54,9 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int | None:
     if arguments and arguments[0] in TRAININGS:
-        require("lightning_fabric", "train")
         if arguments[0] == "train-baseline":
             require("transformers", "baselines")
+        require("lightning_fabric", "train")
         module = import_module(f"rimlib.training.{TRAININGS[arguments[0]][0]}")
         return module.main(arguments[1:])
     options = _parser().parse_args(arguments)

@@ -110,6 +110,8 @@ def evaluate(
     is_every = every and refmatte.setting == "expression"
     about = {"setting": refmatte.setting, "split": refmatte.split, "scored_by": refmatte.scored_by}
     about |= {"scored_by": "all"} if is_every else {}
+    if refmatte.setting == "keyword":
+        about["keywords_read"] = refmatte.keywords_read  # from sentences, where the labels have none
     return {"metrics": {**about, **summary(flat, is_every)}, "rows": flat, "missing": 0}
 
 

@@ -154,16 +154,6 @@ def read_no_target(root: Path, split: str) -> dict[str, list[dict]]:
     return rows
 
 
-def read_labels(root: Path, split: str) -> list[Target]:
-    """All targets of a split, in the file's order; the released data sets are read too (see `released`).
-
-    Raises:
-        RimError: no label file, broken JSON, or a row without image or sentences; the row is named.
-    """
-    layout = released.locate(root, split, need_images=False)
-    return [target_of(mask_id, row, layout.labels) for mask_id, row in released.read_rows(layout).items()]
-
-
 def target_of(mask_id: str, row: dict, labels: Path | None = None) -> Target:
     """The target of an entry of the label file, as `released` gives it. Raises RimError for kinds that do not fit."""
     texts, real = tuple(row["expressions"]), labels is not None and labels.name == released.REAL_LABELS
