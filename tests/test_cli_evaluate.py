@@ -11,7 +11,6 @@ from rimlib import cli
 from rimlib import profile as profiles
 from rimlib.clipmat.model import CLIPMat
 
-
 THIN = {
     "model__backbone": "rim-tiny",
     "model__image_size": 64,
