@@ -108,7 +108,7 @@ def evaluate(
     if rows is not None:
         rows.join(found)
     is_every = every and refmatte.setting == "expression"
-    about = {"setting": refmatte.setting, "split": refmatte.split, "scored_by": refmatte.scored_by}
+    about: dict[str, Any] = {"setting": refmatte.setting, "split": refmatte.split, "scored_by": refmatte.scored_by}
     about |= {"scored_by": "all"} if is_every else {}
     if refmatte.setting == "keyword":
         about["keywords_read"] = refmatte.keywords_read  # from sentences, where the labels have none
