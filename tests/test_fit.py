@@ -301,6 +301,7 @@ def test_all_commands_have_the_same_options(capsys, tmp_path):
         "devices": 1,
         "nodes": 1,
         "tensorboard": True,
+        "changes": [],
     }
     assert (
         run("--minutes", "1.5", "--device", "cpu") == 0 and run("--fresh") == 0 and run("--resume", "--steps", "3") == 0

@@ -14,7 +14,6 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from torch import nn
-from torch.distributed.nn.functional import all_reduce
 
 from rimlib.device import pick_device
 from rimlib.errors import RimError
@@ -91,6 +90,24 @@ def synchronise_norms(model: nn.Module, device: torch.device) -> nn.Module:
     return model
 
 
+class SumOverDevices(torch.autograd.Function):
+    """The sum of a tensor over all devices; its gradient is summed too."""
+
+    @staticmethod
+    def forward(ctx: Any, value: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        """Of equal shapes on each."""
+        value = value.clone()
+        torch.distributed.all_reduce(value)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        """Each has used the sum."""
+        gradient = gradient.clone()
+        torch.distributed.all_reduce(gradient)
+        return gradient
+
+
 class CPUSyncBatchNorm(nn.BatchNorm2d):
     """`nn.SyncBatchNorm`, which torch has for GPUs alone, for maps (B, C, H, W) on CPUs; equal shapes on each."""
 
@@ -101,8 +118,8 @@ class CPUSyncBatchNorm(nn.BatchNorm2d):
         world = torch.distributed.get_world_size()
         count = world * x.numel() // x.shape[1]
         maps = x.float()
-        mean = all_reduce(maps.mean(dim=(0, 2, 3))) / world
-        variance = all_reduce((maps - mean[:, None, None]).square().mean(dim=(0, 2, 3))) / world
+        mean = SumOverDevices.apply(maps.mean(dim=(0, 2, 3))) / world
+        variance = SumOverDevices.apply((maps - mean[:, None, None]).square().mean(dim=(0, 2, 3))) / world
         with torch.no_grad():
             mean_so_far, variance_so_far, batches = self.buffers()
             batches += 1
