@@ -133,7 +133,7 @@ def resize(array: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     if array.dtype != np.uint8 and array.dtype.kind != "f" or array.ndim not in (2, 3) or not array.size:
         expected = "(H, W) or (H, W, C), uint8 or float"
         raise RimError(f"an array {array.shape} of {array.dtype} cannot be resized; expected {expected}")
-    result = np.ascontiguousarray(array, np.float32 if array.dtype == np.float16 else None)
+    result = np.asarray(array, np.float32 if array.dtype == np.float16 else None)
     # One axis may shrink while the other grows, and OpenCV averages only where both shrink.
     small = min(height, array.shape[0]), min(width, array.shape[1])
     grow = cv2.INTER_CUBIC if array.dtype == np.uint8 and array.shape[2:] == (3,) else cv2.INTER_LINEAR

@@ -61,6 +61,7 @@ class Files:
         self.path, self.mattes, self.size = image, mattes, size
         self.kernel, self.at_image, self.denoised = kernel, at_image, denoised
         self._levels: dict[int, np.ndarray] = {}  # as on disk …
+        self._boxes: dict[int, tuple[int, int, int, int] | None] = {}
         self._small: dict[tuple[int, Window | None], np.ndarray] = {}  # … and at the model's size
 
     @cached_property
@@ -93,15 +94,14 @@ class Files:
         """
         if not self.at_image:
             return CLASSES[trimap_from_alpha(self.matte(which, window), self.kernel)]
-        levels, box = self._full(which), self.box(which)
-        classes = np.zeros((self.size, self.size), np.uint8)
+        classes, box = np.zeros((self.size, self.size), np.uint8), self.box(which)
         if box is None:
             return classes
-        # Farther than half a kernel from the entity all is background.
-        (left, top, right, bottom), reach = box, self.kernel // 2 + 1
-        top, left = max(0, top - reach), max(0, left - reach)
-        part = trimap_from_alpha(levels[top : bottom + reach, left : right + reach], self.kernel)
-        shown = window or Window(0, 0, *self.shape)
+        shown, reach = window or Window(0, 0, *self.shape), self.kernel // 2 + 1
+        # Farther than half a kernel from the entity all is background, and what is farther from the window is not seen.
+        top, left = (max(0, box[1 - axis] - reach, shown[axis] - reach) for axis in (0, 1))
+        bottom, right = (min(box[3 - axis], shown[axis] + shown[2 + axis]) + reach for axis in (0, 1))
+        part = trimap_from_alpha(self._full(which)[top:bottom, left:right], self.kernel)
         y, rows = _nearest(shown.top - top, shown.height, self.size, part.shape[0])
         x, columns = _nearest(shown.left - left, shown.width, self.size, part.shape[1])
         classes[y, x] = CLASSES[part[rows][:, columns]]
@@ -109,8 +109,10 @@ class Files:
 
     def box(self, which: int) -> tuple[int, int, int, int] | None:
         """Left, top, right and bottom of an entity, in the image's pixels; None where nothing of it is visible."""
-        left, top, width, height = cv2.boundingRect(self._full(which))
-        return (left, top, left + width, top + height) if width else None
+        if which not in self._boxes:
+            left, top, width, height = cv2.boundingRect(self._full(which))
+            self._boxes[which] = (left, top, left + width, top + height) if width else None
+        return self._boxes[which]
 
     def _full(self, which: int) -> np.ndarray:
         if which not in self._levels:
