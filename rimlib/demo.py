@@ -100,6 +100,7 @@ class Demo:
         self.image = self.scenes[0].image  # uint8 (H, W, 3)
         self.sentence, self.error = "", ""
         self.result: Result | None = None
+        self._colors: np.ndarray | None = None  # of the result's foreground
         self._build()
         self.choose(0)
 
@@ -128,7 +129,7 @@ class Demo:
             started = time.perf_counter()
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                self.result = self.predictor.predict(sentence)
+                self.result, self._colors = self.predictor.predict(sentence), None
             milliseconds = 1000 * (time.perf_counter() - started)
             self.sentence = " ".join(sentence.split())
             self._draw()
@@ -139,8 +140,9 @@ class Demo:
         """What the page shows, by title: uint8 (H, W, 3) each."""
         shape = self.image.shape[:2]
         alpha = np.zeros(shape, np.float32) if self.result is None else self.result.alpha
-        placed = show.over(self.image, alpha, self._background(shape))
-        return dict(zip(VIEWS, (self.image, show.gray(alpha), show.over(self.image, alpha), placed)))
+        foreground = self._foreground(alpha)
+        placed = show.over(foreground, alpha, self._background(shape))
+        return dict(zip(VIEWS, (self.image, show.gray(alpha), show.over(foreground, alpha), placed)))
 
     def figure(self, sentences: list[str] | None = None, alt: str | None = None) -> Any:
         """A still of the page for a book or a paper: a row for each sentence (the current one if None)."""
@@ -201,7 +203,7 @@ class Demo:
         with self._reporting():
             image = read()
             self.predictor.set_image(image)
-            self.image, self.result, self.sentence = image, None, ""
+            self.image, self.result, self._colors, self.sentence = image, None, None, ""
             layout = self._widgets.Layout(width="auto")
             buttons = [self._widgets.Button(description=sentence, layout=layout) for sentence in sentences]
             for button in buttons:
@@ -217,6 +219,14 @@ class Demo:
     def _draw(self) -> None:
         for name, view in self.views().items():
             self.panels[name].value = images.encode(view, self.panels[name].format, quality=90)
+
+    def _foreground(self, alpha: np.ndarray) -> np.ndarray:
+        """The object's own colours, without those of the old background at its edge; estimated once for a result."""
+        from rimlib.prediction import cutout
+
+        if self._colors is None:
+            self._colors = cutout.colors(self.image, alpha)
+        return self._colors
 
     def _background(self, shape: tuple[int, int]) -> Any:
         from rimlib.prediction import cutout

@@ -1,8 +1,18 @@
 """The device that torch computes on."""
 
+import functools
+import os
+
 import torch
 
 from rimlib.errors import RimError
+
+
+@functools.cache
+def use_one_thread_after_fork() -> None:
+    """A forked process has none of the threads that torch's OpenMP would wait for: there torch uses one alone."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def pick_device(name: str | torch.device | None = None) -> torch.device:

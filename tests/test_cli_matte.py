@@ -1,9 +1,10 @@
 """`rim matte`: what it writes, what it prints, and every option, checkpoint and disk that cannot be used.
 
-For images and sentences see test_asking_inputs.
+For images and sentences see test_prediction_inputs.
 """
 
 import errno
+import io
 import json
 import os
 import pickle
@@ -226,9 +227,65 @@ def test_nothing_is_written_over_what_is_read(rim, photo, photos, tmp_path):
     assert refused(rim(photo, "the violin", "-o", tmp_path / "link.png"), "overwritten")
     assert refused(rim(photos / "a.png", "the violin", "--background", photo, "-o", photo), "overwritten")
     assert photo.read_bytes() == before
-    assert rim(photos, "the violin", "-o", photos)[0] == 1 and images.read_image(photos / "a.png").shape, (
-        "other names in the same folder are free"
-    )
+
+
+def test_mattes_are_not_written_among_the_images(rim, photos, tmp_path):
+    """The next call would take them for images."""
+    before = sorted(os.listdir(photos))
+    (tmp_path / "link").symlink_to(photos)
+    for out in (photos, f"{photos}/", tmp_path / "link"):
+        assert refused(rim(photos, "the violin", "-o", out), out, "folder of images")
+    assert sorted(os.listdir(photos)) == before
+    assert rim(photos / "a.png", "the violin", "-o", photos)[0] == 0  # one file and a folder: nothing is listed
+
+
+def test_folders_and_files_without_ending_are_images(rim, photo, scene, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("one/a.png", "two/b.png", "two/notes.png/c.png"):
+        images.write_image(tmp_path / name, scene.image)
+    (tmp_path / "IMG1").write_bytes(photo.read_bytes())
+    (tmp_path / "the otter").mkdir()  # the last argument is a sentence, whatever its name
+    status, out, _ = rim("one", "two/", "IMG1", "the otter", "-o", "out", "--json")
+    rows = json.loads("\n".join(out))
+    assert status == 0 and [row["image"] for row in rows] == ["one/a.png", "two/b.png", "IMG1"]
+    assert {row["sentence"] for row in rows} == {"the otter"}
+
+
+def test_files_of_cameras_are_named_and_not_skipped(rim, photos, tmp_path):
+    (photos / "broken.png").unlink()
+    (photos / "DSC_1.NEF").write_bytes(b"II*\0" + bytes(500))
+    status, _, err = rim(photos, "the violin", "-o", tmp_path / "out")
+    assert status == 1 and "DSC_1.NEF" in err[-1]
+
+
+@pytest.mark.parametrize("out", ["Set.01/", "mattes.2024", "new v1.0/"])
+def test_a_folder_may_have_a_dot(rim, photos, out, tmp_path):
+    (photos / "broken.png").unlink()
+    assert rim(photos, "the violin", "-o", f"{tmp_path}/{out}")[0] == 0
+    assert sorted(os.listdir(tmp_path / out)) == ["a-the-violin.png", "c-the-violin.png"]
+
+
+def test_long_names_are_shortened_by_whole_characters(rim, scene, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    image = images.write_image("水" * 80 + ".png", scene.image)
+    status, out, err = rim(image, "获" * 90, "a" * 300, "--threshold", 0)
+    names = sorted(set(os.listdir()) - {image.name})
+    assert status == 0 and len(out) == 2 and len(names) == 2
+    assert all(name.startswith("水" * 20) and len(os.fsencode(name)) <= 255 for name in names)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437", "utf-8"])
+def test_names_and_sentences_that_the_terminal_cannot_show(photo, tmp_path, encoding, monkeypatch):
+    name = tmp_path / os.fsdecode(b"caf\xe9.png")
+    name.write_bytes(photo.read_bytes())
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setattr("sys.stderr", err)
+    for more in ((), ("--json",)):
+        assert cli.main(["matte", str(name), "狗", "the b\u00e4r \u201cred\u201d", "-o", str(tmp_path), *more]) == 0
+    out.flush()
+    lines = out.buffer.getvalue().decode(encoding).splitlines()
+    assert len(lines) == 3 and len(json.loads(lines[-1])) == 2
 
 
 # What cannot be used

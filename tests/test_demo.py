@@ -88,6 +88,19 @@ def test_typing_changes_every_output(demo):
     assert {name for name, panel in demo.panels.items() if panel.value != before[name]} == set(before) - {"image"}
 
 
+def test_the_cut_out_has_no_fringe_of_the_old_background(demo):
+    """A soft edge of red before green: in another place no green is left of it."""
+    alpha = np.clip((12 - np.abs(np.arange(32) - 16)) / 8, 0, 1).astype(np.float32)[None].repeat(24, axis=0)
+    image = np.uint8(alpha[..., None] * (200, 20, 20) + (1 - alpha[..., None]) * (20, 220, 20))
+    demo.predictor.predict = lambda sentence: Result(alpha, 1.0, np.uint8(alpha * 255))
+    send(demo, "red.png", png(image))
+    demo.color_box.value = "#ffffff"
+    demo.predict("the red one")
+    placed = demo.views()["in another place"].astype(int)
+    edge = (alpha > 0.2) & (alpha < 0.8)
+    assert (placed[..., 1] - placed[..., 2])[edge].max() < 10
+
+
 def test_an_image_is_encoded_once_for_all_its_sentences(demo):
     for sentence in ("right", "left", "right and left"):
         demo.sentence_box.value = sentence

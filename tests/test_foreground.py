@@ -1,4 +1,4 @@
-"""Foreground colours are found again where a image mixes them with its background."""
+"""Foreground colours are found again where an image mixes them with its background."""
 
 import numpy as np
 import pymatting

@@ -2,12 +2,13 @@
 
 import io
 import os
+import struct
 import warnings
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from rimlib.errors import RimError
 from rimlib.io import decode
@@ -187,6 +188,62 @@ def test_no_image_at_all(tmp_path, function):
     assert "is not an image" in refused(function, tmp_path / "text.jpg")
     assert "not a path" in refused(function, "")
     assert "not a path" in refused(function, "a\0b")
+
+
+@pytest.mark.parametrize(
+    "head, kind",
+    [
+        (b"\0\0\0\x24ftypheic\0\0\0\0mif1MiHE", "HEIC"),
+        (b"\xff\x0a" + bytes(20), "JPEG XL"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d", "Git LFS"),
+        (b"<!DOCTYPE html><html><head>", "web page"),
+    ],
+)
+def test_what_stands_in_place_of_an_image_is_named(tmp_path, head, kind):
+    (tmp_path / "a.jpg").write_bytes(head)
+    assert kind in refused(read_image, tmp_path / "a.jpg")
+
+
+def wide_gamut() -> bytes:
+    """A profile whose primaries are those of Display P3, written by hand."""
+    fixed = lambda *values: b"".join(struct.pack(">i", round(value * 65536)) for value in values)
+    xyz = lambda *values: b"XYZ \0\0\0\0" + fixed(*values)
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(2.2 * 256)) + b"\0\0"
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"wide\0" + bytes(81),
+        b"wtpt": xyz(0.9642, 1, 0.8249),
+        b"rXYZ": xyz(0.51512, 0.24120, -0.00105),
+        b"gXYZ": xyz(0.29198, 0.69225, 0.04189),
+        b"bXYZ": xyz(0.15710, 0.06657, 0.78407),
+        b"rTRC": curve,
+        b"gTRC": curve,
+        b"bTRC": curve,
+    }
+    table, body, start = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
+    for name, data in tags.items():
+        table += name + struct.pack(">II", start + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    size = 128 + len(table) + len(body)
+    head = struct.pack(">I4sI4s4s4s12s4s", size, b"lcms", 0x02400000, b"mntr", b"RGB ", b"XYZ ", bytes(12), b"acsp")
+    return head + bytes(28) + fixed(0.9642, 1, 0.8249) + bytes(48) + table + body
+
+
+def test_colours_of_another_profile_become_srgb(tmp_path):
+    red = np.full((4, 5, 3), (200, 40, 40), np.uint8)
+    matte = np.full((4, 5, 3), 100, np.uint8)
+    for profile, change in (
+        (wide_gamut(), True),
+        (ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), False),
+        (b"none", False),
+    ):
+        Image.fromarray(red).save(tmp_path / "a.png", icc_profile=profile)
+        found = read_image(tmp_path / "a.png")[0, 0]
+        assert (found[0] > 208 and found[1] < 20) if change else (found == red[0, 0]).all()
+        Image.fromarray(np.dstack([red, np.uint8(red[..., 0] // 2)])).save(tmp_path / "b.png", icc_profile=profile)
+        foreground, alpha = read_cutout(tmp_path / "b.png")
+        assert (foreground[0, 0] == found).all() and (alpha == np.float32(100 / 255)).all()
+        Image.fromarray(matte).save(tmp_path / "c.png", icc_profile=profile)
+        assert (read_matte(tmp_path / "c.png") == np.float32(100 / 255)).all(), "a matte's values are no colours"
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):

@@ -1,5 +1,6 @@
 """Prediction: what must be found, with which score, and what must be refused."""
 
+import os
 import subprocess
 import sys
 
@@ -206,6 +207,50 @@ def test_an_image_that_cannot_be_read_leaves_the_one_before(ready, scene, tmp_pa
 def test_what_is_no_list_of_sentences_is_refused(ready, several):
     with pytest.raises(RimError, match=r"write \[sentence\]"):
         list(ready.predict_many(several))
+
+
+def test_mattes_are_at_most_as_opaque_as_the_image(ready, scene):
+    opacity = np.float32(scene.mattes[0] > 0.5) * 200 / 255
+    ready.set_image(np.dstack([scene.image, np.uint8(opacity * 255)]))
+    results = list(ready.predict_many([f"the {keyword}" for keyword in scene.keywords]))
+    assert max(result.alpha.max() for result in results) > 0.5, "something is found"
+    assert all((result.raw <= opacity + 1e-3).all() and (result.alpha <= result.raw).all() for result in results)
+    ready.set_image(scene.image)  # opaque again
+    assert max(result.alpha.max() for result in ready.predict_many([f"the {one}" for one in scene.keywords])) > 0.9
+
+
+FORKED = """
+import multiprocessing, warnings
+import rimlib
+from rimlib.errors import RimError
+from rimlib.refmatte.example import example
+
+warnings.simplefilter("ignore")
+scene = example(2)
+work = lambda: [rimlib.matte(scene.image, "the violin").sum(), rimlib.cut_out(scene.image, "the violin")]
+first = work()[0]
+
+def child(queue):
+    queue.put(float(rimlib.matte(scene.image, "the violin").sum()))
+    try:
+        rimlib.cut_out(scene.image, "the violin")
+    except RimError as error:
+        queue.put(str(error))
+
+context = multiprocessing.get_context("fork")
+queue = context.SimpleQueue()
+process = context.Process(target=child, args=(queue,))
+process.start()
+process.join(60)
+assert process.exitcode == 0, process.exitcode
+assert abs(queue.get() - first) < 1 and "spawn" in queue.get()
+"""
+
+
+def test_a_forked_process_predicts_or_refuses_and_does_not_hang():
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, env=environment, timeout=180)
+    assert done.returncode == 0, done.stderr
 
 
 # From the package

@@ -1,4 +1,4 @@
-"""The shipped pool: its size, its honesty, and what is done to a image before it ships."""
+"""The shipped pool: its size, its honesty, and what is done to an image before it ships."""
 
 import csv
 import json

@@ -141,6 +141,14 @@ def test_no_file_and_a_folder(tmp_path):
     refuse(tmp_path, "a folder", weights.read_header)
 
 
+@pytest.mark.parametrize(
+    "text, kind", [("version https://git-lfs.github.com/spec/v1\noid", "Git LFS"), ("<html><head>", "web page")]
+)
+def test_what_stands_in_place_of_weights_is_named(path, text, kind):
+    path.write_text(text)
+    refuse(path, kind)
+
+
 def test_a_header_length_that_begins_like_a_pickle_is_read(tensors, path):
     """The first byte of a safetensors file is a part of its header's length: 0x80 of one in 32 of them."""
     for length in range(40):

@@ -1,6 +1,7 @@
 """The `rim` command. `rim --help` loads nothing heavy: each command imports what it needs."""
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -31,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
         reader of a pipe has gone.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name or a sentence that the terminal cannot show is escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = _run(arguments) or 0
         sys.stdout.flush()

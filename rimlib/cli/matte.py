@@ -25,13 +25,15 @@ ENDINGS = {  # of the files that may be written, and what the name of one that t
     "cut-out": (".png", ".webp", ".tif", ".tiff"),
     "composite": (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"),
 }
+LONGEST = 240  # bytes of a name before its number and ending; file systems take 255
 SUFFIX = {"matte": "", "cut-out": "-cutout", "composite": "-composite"}
 EPILOG = """
-IMAGE is an image file or a folder of them; more files may follow, distinguished from sentences by their endings.
-Several images need a folder to write to. For each image and sentence a line names the file written and the score, which
-is the model's confidence that the image contains what the sentence refers to. Below the threshold the matte is empty,
-and the line says so. Exit status: 0, every image was processed; 1, some of several images could not be used, and are
-listed at the end; 2, nothing could be done. A file is written whole or not at all.
+IMAGE is an image file or a folder of them. More may follow: each argument that ends as an image file does, or that is
+not the last and names a file or a folder. Several images need a folder to write to, which is not one of theirs. For
+each image and sentence a line names the file written and the score, which is the model's confidence that the image
+contains what the sentence refers to. Below the threshold the matte is empty, and the line gives that instead. Exit
+status: 0, every image was processed; 1, some of several images could not be used, and are listed at the end; 2, nothing
+could be done. A file is written whole or not at all.
 """
 
 
@@ -58,7 +60,7 @@ def add_command(commands: Any, add: Callable) -> None:
 
 
 def _matte(options: argparse.Namespace) -> int:
-    from rimlib.io import images
+    from rimlib.io.decode import pixels_of
     from rimlib.prediction import folder
     from rimlib.sentences import clean
 
@@ -67,17 +69,19 @@ def _matte(options: argparse.Namespace) -> int:
         clean(sentence)
     several = len(given) > 1 or os.path.isdir(given[0])
     paths = [path for name in given for path in (folder.find(name) if os.path.isdir(name) else [Path(name)])]
+    _check_not_among_the_images([name for name in given if os.path.isdir(name)], options.out)
     kind = "cut-out" if options.cutout else "matte" if options.background is None else "composite"
     targets = paths_of(paths, sentences, options.out, kind, several)
     _check_not_overwritten([*given, *paths, options.background or ""], targets.values())
     # What cannot be used is refused before the model is loaded.
     background = None if options.background is None else _background(options.background)
-    sources = paths if several else [images.read_image(given[0])]
+    sources = paths if several else [pixels_of(given[0], colour=True)]
     write = _writer(kind, background)
     with _warnings_in_one_line():
         rows = _predict_and_write(_predictor(options), sources, paths, sentences, targets, write, options.json)
     if options.json:
-        print(json.dumps(rows, ensure_ascii=False))
+        utf8 = "utf" in (sys.stdout.encoding or "").lower()
+        print(json.dumps(rows, ensure_ascii=not utf8))
     if refused := [row["error"] for row in rows if "error" in row]:
         print(f"{len(refused)} of {len(paths)} images could not be used:", *refused, sep="\n", file=sys.stderr)
     return 1 if refused else 0
@@ -112,7 +116,7 @@ def paths_of(
         raise RimError(
             f"{len(images)} images: --out must name a folder for the results, such as -o mattes", setting="out"
         )
-    if out is not None and Path(out).suffix and not os.path.isdir(out):
+    if out is not None and _names_a_file(out):
         ending, expected = Path(out).suffix, ", ".join(ENDINGS[kind])
         if ending.lower() not in ENDINGS[kind]:
             raise RimError(
@@ -127,7 +131,8 @@ def paths_of(
     for number, image in enumerate(images):
         for place, sentence in enumerate(sentences):
             words = re.sub(r"[^\w]+", "-", sentence.lower()).strip("-")[:60] or "matte"
-            name = f"{Path(image).stem}-{words}{SUFFIX[kind]}"
+            rest = f"-{_shortened(words, 90)}{SUFFIX[kind]}"
+            name = _shortened(Path(image).stem, LONGEST - len(os.fsencode(rest))) + rest
             names = itertools.chain([name], (f"{name}-{count}" for count in itertools.count(2)))
             candidates = (Path(out or ".") / f"{name}.png" for name in names)
             paths[number, place] = next(path for path in candidates if path not in taken)
@@ -136,16 +141,39 @@ def paths_of(
 
 
 def _split_arguments(given: list[str]) -> tuple[list[str], list[str]]:
-    """Images and sentences: the first is an image, and so is each after it that ends as an image file does."""
+    """Images and sentences, see `EPILOG`."""
     from rimlib.prediction.folder import ENDINGS as READ
 
+    def is_image(number: int) -> bool:
+        name = given[number]
+        return Path(name).suffix.lower() in READ or (number + 1 < len(given) and os.path.exists(name))
+
     count = 1
-    while count < len(given) and Path(given[count]).suffix.lower() in READ:
+    while count < len(given) and is_image(count):
         count += 1
     if count == len(given):
         message = f'{given[-1]}: no sentence after it; write what to cut out, such as "the brown dog"'
         raise RimError(message, setting="sentence")
     return given[:count], given[count:]
+
+
+def _names_a_file(out: str | Path) -> bool:
+    """Whether the name has an ending, such as .png; `Set.01` has none, and what ends in a slash is a folder."""
+    has_ending = re.fullmatch(r"\.[A-Za-z]\w*", Path(out).suffix) is not None
+    return has_ending and not str(out).endswith(("/", os.sep)) and not os.path.isdir(out)
+
+
+def _shortened(name: str, limit: int) -> str:
+    """A name, or as many of its characters as `limit` bytes hold."""
+    encoded = os.fsencode(name)
+    return name if len(encoded) <= limit else encoded[:limit].decode(sys.getfilesystemencoding(), "ignore")
+
+
+def _check_not_among_the_images(folders: Iterable[str], out: str | None) -> None:
+    """A folder that is read is not written to: the next call would take the results for images."""
+    for folder in folders:
+        if out is not None and os.path.isdir(out) and os.path.samefile(folder, out):
+            raise RimError(f"{out}: is a folder of images of this command; name another by -o", path=out)
 
 
 def _check_not_overwritten(read: Iterable[str | Path], written: Iterable[Path]) -> None:

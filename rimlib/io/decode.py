@@ -3,6 +3,7 @@
 `rimlib.io.images` documents what a source may be and gives the result its convention.
 """
 
+import io
 import os
 import re
 import stat
@@ -16,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rimlib.errors import RimError
-from rimlib.io.files import reason
+from rimlib.io.files import kind_of_text, reason
 
 LARGEST = 200_000_000
 """The most pixels that a file may have. Pillow's own limits, a warning at 89 and a stop at 179 million, are lifted."""
@@ -25,32 +26,32 @@ _LOCK = threading.Lock()
 _ORIENTATION = 0x0112  # the EXIF tag
 
 
-def pixels_of(source: Any, least: tuple[int, int] | None = None) -> np.ndarray:
+def pixels_of(source: Any, least: tuple[int, int] | None = None, colour: bool = False) -> np.ndarray:
     """The pixels of a source, (H, W, C): grey, RGB or RGBA by C 1, 3 or 4.
 
     A JPEG file may be decoded at 1/2, 1/4 or 1/8 of its size, which is quicker, if that leaves at least `least`,
     (height, width) before it is turned upright. Of dtype uint8, uint16 (where the source has 16 bits a channel, and
-    Pillow keeps them: grey only) or float32 in [0, 1]. May be the caller's own memory. Raises RimError, one line
-    naming the source.
+    Pillow keeps them: grey only) or float32 in [0, 1]. May be the caller's own memory. With `colour`, colours of
+    another profile than sRGB are converted to it. Raises RimError, one line naming the source.
 
     >>> pixels_of(Image.new("1", (3, 2), 1)).shape
     (2, 3, 1)
     """
     if isinstance(source, (str, os.PathLike)):
         try:
-            return _file(source, least)
+            return _file(source, least, colour)
         except RimError as error:
             error.path = os.fspath(source)
             raise
     if isinstance(source, Image.Image):
         with _pillow():
-            return _image(source, name_of(source))
+            return _image(source, name_of(source), colour)
     if isinstance(source, np.ndarray):
         return _array(source)
     if hasattr(source, "is_floating_point"):  # a tensor, without importing torch
         return _array(_tensor(source))
     if hasattr(source, "read") and hasattr(source, "seek"):
-        return _stream(source, name_of(source))
+        return _stream(source, name_of(source), None, colour)
     expected = "a path, a binary stream, a Pillow image, a NumPy array or a torch tensor"
     raise RimError(f"{type(source).__name__} is no image; expected {expected}")
 
@@ -99,7 +100,7 @@ def _array(array: np.ndarray) -> np.ndarray:
     return np.clip(array, 0, 1).astype(np.float32)
 
 
-def _file(path: str | os.PathLike, least: tuple[int, int] | None) -> np.ndarray:
+def _file(path: str | os.PathLike, least: tuple[int, int] | None, colour: bool) -> np.ndarray:
     name = name_of(path)
     if not name or "\0" in name:
         raise RimError(f"{name!r} is not a path")
@@ -114,10 +115,10 @@ def _file(path: str | os.PathLike, least: tuple[int, int] | None) -> np.ndarray:
     except OSError as error:
         raise RimError(f"{name}: cannot be read: {reason(error)}") from error
     with stream:
-        return _stream(stream, name, least)
+        return _stream(stream, name, least, colour)
 
 
-def _stream(stream: BinaryIO, name: str, least: tuple[int, int] | None = None) -> np.ndarray:
+def _stream(stream: BinaryIO, name: str, least: tuple[int, int] | None, colour: bool) -> np.ndarray:
     with _pillow():
         if not stream.read(1):
             raise RimError(f"{name}: is empty (0 bytes), not an image")
@@ -125,8 +126,9 @@ def _stream(stream: BinaryIO, name: str, least: tuple[int, int] | None = None) -
         try:
             image = Image.open(stream)
         except UnidentifiedImageError as error:
+            stream.seek(0)
             expected = "PNG, JPEG, WebP, TIFF, GIF, BMP or the like"
-            raise RimError(f"{name}: is not an image; expected {expected}") from error
+            raise RimError(f"{name}: {_kind_of(stream.read(512))}; expected {expected}") from error
         except Exception as error:  # decoders let all kinds of errors out of broken files
             raise RimError(f"{name}: is broken: {str(error) or type(error).__name__}") from error
         with image:
@@ -134,7 +136,17 @@ def _stream(stream: BinaryIO, name: str, least: tuple[int, int] | None = None) -
                 raise RimError(f"{name}: is a drawing ({image.format}), not an image; convert it to PNG")
             if least is not None and image.width * image.height <= LARGEST:
                 image.draft(None, (max(1, least[1]), max(1, least[0])))  # of other formats than JPEG: does nothing
-            return _image(image, name)
+            return _image(image, name, colour)
+
+
+def _kind_of(head: bytes) -> str:
+    """What a file that Pillow does not read is, by its first bytes."""
+    if head[4:8] == b"ftyp" and head[8:11] in (b"hei", b"hev", b"mif", b"msf"):
+        return "is an image in HEIC, which is not read; save it as JPEG"
+    if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+        return "is an image in JPEG XL, which is not read; save it as JPEG"
+    what = kind_of_text(head)
+    return f"is {what}, not an image" if what else "is not an image"
 
 
 @contextmanager
@@ -149,7 +161,7 @@ def _pillow() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _image(image: Image.Image, name: str) -> np.ndarray:
+def _image(image: Image.Image, name: str, colour: bool) -> np.ndarray:
     if not 1 <= image.width * image.height <= LARGEST:
         raise RimError(f"{name}: has {image.width} x {image.height} pixels; 1 to {LARGEST:,} pixels are read")
     try:
@@ -159,13 +171,31 @@ def _image(image: Image.Image, name: str) -> np.ndarray:
                 image = ImageOps.exif_transpose(image)
         except Exception:
             pass  # broken EXIF; the pixels are sound
-        values = _values(image)
+        values = _values(_in_srgb(image) if colour else image)
     except Exception as error:
         raise RimError(f"{name}: is broken or cut off: {str(error) or type(error).__name__}") from error
     try:
         return _array(values)
     except RimError as error:
         raise RimError(f"{name}: {error}") from None
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """The image with its colours converted from its profile to sRGB; as it is where the profile cannot be used."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in ("RGB", "RGBA", "CMYK"):
+        return image
+    from PIL import ImageCms
+
+    try:
+        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(given):  # most files: nothing to convert
+            return image
+        target = ImageCms.createProfile("sRGB")
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
+        return ImageCms.profileToProfile(image, given, target, outputMode=mode) or image
+    except (ImageCms.PyCMSError, OSError):
+        return image  # a broken profile, or one of another colour space; the pixels are sound
 
 
 def _values(image: Image.Image) -> np.ndarray:

@@ -41,6 +41,17 @@ PARTIAL = re.compile(r"\.[0-9a-f]{16}\.part")
 Data = bytes | str | Callable[[BinaryIO], Any]
 
 
+def kind_of_text(head: bytes) -> str:
+    """What stands in the place of a download that failed, by a file's first bytes; empty for anything else.
+
+    >>> kind_of_text(b"<!DOCTYPE html><html>"), kind_of_text(b"GIF89a")
+    ('a web page (HTML)', '')
+    """
+    if head.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS (git lfs pull brings the file)"
+    return "a web page (HTML)" if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")) else ""
+
+
 def write_atomically(path: str | os.PathLike, data: Data, durable: bool = True) -> Path:
     """Write a file so that it is there whole, or is as it was before.
 

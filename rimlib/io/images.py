@@ -7,8 +7,8 @@ A source is a path, a binary stream, a Pillow image, a NumPy array or a torch te
 (H, W, 3) or RGBA (H, W, 4), of bool, uint8, uint16, or floats in [0, 1]; tensors may put the channels first and be a
 batch of one. OpenCV's BGR and BGRA cannot be distinguished from RGB and RGBA: reverse them first, by `cv2.cvtColor` or
 `image[..., ::-1]`. Files are turned upright by their EXIF orientation; of an animation the first frame counts; 16 bits
-are scaled to 8. Colour profiles are not applied. Files of more than 200 million pixels (`rimlib.io.decode.LARGEST`)
-are refused.
+are scaled to 8. Colours of another profile than sRGB are converted to it; the values of a matte are not. Files of more
+than 200 million pixels (`rimlib.io.decode.LARGEST`) are refused.
 """
 
 import io
@@ -39,13 +39,21 @@ def read_image(source: Any, least: tuple[int, int] | None = None) -> np.ndarray:
     >>> read_image(np.array([[0.0, 0.5, 1.0]]))[..., 0]
     array([[  0, 128, 255]], dtype=uint8)
     """
-    pixels = _to_uint8(pixels_of(source, least))
+    return read_visible(source, least)[0]
+
+
+def read_visible(source: Any, least: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    """An image as `read_image` gives it, and what is visible of it: float32 (H, W) in [0, 1], None where all is."""
+    pixels = pixels_of(source, least, colour=True)
+    opacity = _to_float(pixels[..., 3]) if pixels.shape[2] == 4 else None
+    pixels = _to_uint8(pixels)
     if pixels.shape[2] == 1:
-        return np.repeat(pixels, 3, axis=2)  # (H, W, 3)
-    if pixels.shape[2] == 4:
+        return np.repeat(pixels, 3, axis=2), None  # (H, W, 3)
+    if opacity is not None:
         cutout = Image.fromarray(pixels)
         pixels = np.asarray(Image.alpha_composite(Image.new("RGBA", cutout.size, "white"), cutout))
-    return np.array(pixels[..., :3], order="C")  # a copy: neither Pillow's read-only memory nor the caller's own array
+    # A copy: neither Pillow's read-only memory nor the caller's own array.
+    return np.array(pixels[..., :3], order="C"), None if opacity is None or opacity.min() == 1 else opacity
 
 
 def read_cutout(source: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -53,7 +61,7 @@ def read_cutout(source: Any) -> tuple[np.ndarray, np.ndarray]:
 
     Raises RimError as `read_image` does, and for a source without an alpha channel.
     """
-    pixels = pixels_of(source)
+    pixels = pixels_of(source, colour=True)
     if pixels.shape[2] != 4:
         raise _refused(source, "has no alpha channel; a cut-out is RGBA, such as a PNG with transparency")
     return np.array(_to_uint8(pixels)[..., :3], order="C"), _to_float(pixels[..., 3])

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from rimlib.errors import RimError
-from rimlib.io.files import reason, write_atomically, write_json
+from rimlib.io.files import kind_of_text, reason, write_atomically, write_json
 
 CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"  # the weights that come with the package
 KEY = "rimlib"  # a safetensors header maps texts to texts: the JSON is the value of this one
@@ -154,10 +154,12 @@ def _opened(path: str | os.PathLike[str]) -> Any:
     """An open safetensors file, a context manager."""
     try:
         with open(path, "rb") as file:
-            start = file.read(9)
+            start = file.read(64)
         # A safetensors file starts with the length of its header, which may look like anything, and then a brace.
         if start[8:9] != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80"):
             raise RimError(f"{path}: a pickle, not safetensors; pickles are never opened here", path=path)
+        if what := kind_of_text(start):
+            raise RimError(f"{path}: {what}, not safetensors", path=path)
         return safe_open(path, framework="pt")
     except SafetensorError as error:
         what = (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -13,6 +13,9 @@ are pymatting's.
 
 from __future__ import annotations
 
+import os
+import threading
+
 import numpy as np
 
 from rimlib.errors import RimError
@@ -20,6 +23,8 @@ from rimlib.io import images
 from rimlib.matting.boxes import visible_box
 
 METHODS = ("cf", "ml")
+_LOCK = threading.Lock()
+_process: int | None = None  # whose threads Numba uses
 MARGIN = (
     16  # pixels around the mixed ones that take part, so that the background beside them is known; more change nothing
 )
@@ -59,7 +64,13 @@ def estimate(image: np.ndarray, alpha: np.ndarray, method: str = "cf") -> np.nda
 
 
 def _solve(image: np.ndarray, alpha: np.ndarray, method: str) -> np.ndarray:
+    global _process
     import pymatting
 
+    _process = _process or os.getpid()
+    if _process != os.getpid():  # Numba would end the process
+        raise RimError("a process that was forked after the first cut-out cannot make another; start it with 'spawn'")
+
     solver = pymatting.estimate_foreground_cf if method == "cf" else pymatting.estimate_foreground_ml
-    return np.clip(solver(np.ascontiguousarray(image), np.ascontiguousarray(alpha)), 0, 1)
+    with _LOCK:  # Numba's threads, where it has neither OpenMP nor TBB, end the process when two calls share them
+        return np.clip(solver(np.ascontiguousarray(image), np.ascontiguousarray(alpha)), 0, 1)

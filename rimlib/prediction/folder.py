@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from rimlib.prediction.result import Result
 
 ENDINGS = frozenset(
-    ".apng .avif .bmp .gif .heic .heif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .ppm .tga .tif .tiff .webp".split()
+    ".apng .arw .avif .bmp .cr2 .cr3 .dng .gif .heic .heif .jfif .jp2 .jpeg .jpg .jxl .nef .orf .pbm .pgm .png .ppm "
+    ".raf .rw2 .tga .tif .tiff .webp".split()
 )
 """Endings of image files. One that cannot be decoded here is better named than skipped."""
 
@@ -35,7 +36,9 @@ def find(folder: str | Path) -> list[Path]:
     """
     try:
         found = sorted(
-            path for path in Path(folder).iterdir() if path.suffix.lower() in ENDINGS and not path.name.startswith(".")
+            path
+            for path in Path(folder).iterdir()
+            if path.suffix.lower() in ENDINGS and not path.name.startswith(".") and not path.is_dir()
         )
     except OSError as error:
         raise RimError(f"{folder}: cannot be read: {reason(error)}", path=folder) from error

@@ -56,8 +56,9 @@ class MattingPredictor:
         from rimlib import fast
         from rimlib.clipmat import prompt
         from rimlib.clipmat.collaboration import THRESHOLD
-        from rimlib.device import pick_device
+        from rimlib.device import pick_device, use_one_thread_after_fork
 
+        use_one_thread_after_fork()
         self.threshold = THRESHOLD if threshold is None else threshold
         if not 0 <= self.threshold <= 1:
             raise RimError(f"threshold is {self.threshold}; a score goes from 0 to 1", setting="threshold")
@@ -67,6 +68,7 @@ class MattingPredictor:
         self.template = prompt.template(model.profile) if model.profile else prompt.DEFAULT  # of keywords
         self._features: ImageFeatures | None = None
         self._image: np.ndarray | None = None
+        self._opacity: np.ndarray | None = None
 
     @classmethod
     def shipped(cls, profile_name: str = "tiny", device: str | None = None, **options: Any) -> MattingPredictor:
@@ -78,17 +80,19 @@ class MattingPredictor:
     def set_image(self, source: Any) -> None:
         """Encode an image: a path, a Pillow image, an array or a tensor (see `rimlib.io.images`).
 
+        Where the image is transparent, its mattes are at most as opaque.
+
         Raises:
             RimError: the image cannot be read. The one before then stays.
         """
         import torch
 
-        image = images.read_image(source)
+        image, opacity = images.read_visible(source)
         side = self.model.image_size
         square = torch.from_numpy(images.resize(image, (side, side))).to(self.device)
         with torch.inference_mode():
             self._features = self.model.encode_image(square.permute(2, 0, 1)[None].float() / 255)  # (1, 3, S, S)
-        self._image = image
+        self._image, self._opacity = image, opacity
 
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
         """Encode sentences, once for any number of images. Raises RimError as `predict` does."""
@@ -119,9 +123,12 @@ class MattingPredictor:
     def _results(self, text: EncodedText) -> Iterator[Result]:
         if self._features is None or self._image is None:
             raise RimError("no image yet; call set_image first")
-        return self._forward(text, self._features, self._image)  # those of now: set_image may be called in between
+        # Those of now: set_image may be called in between.
+        return self._forward(text, self._features, self._image, self._opacity)
 
-    def _forward(self, text: EncodedText, features: ImageFeatures, image: np.ndarray) -> Iterator[Result]:
+    def _forward(
+        self, text: EncodedText, features: ImageFeatures, image: np.ndarray, opacity: np.ndarray | None
+    ) -> Iterator[Result]:
         import torch
 
         for sentences, text_features in text.groups:
@@ -132,9 +139,17 @@ class MattingPredictor:
                 alphas, scores = output.alpha[:, 0].float().cpu().numpy(), output.score.tolist()
             del output  # its maps would stay while the caller works with the results
             for maps in zip(sentences, alphas, scores, trimaps):
-                yield self._result(image, *maps)
+                yield self._result(image, opacity, *maps)
 
-    def _result(self, image: np.ndarray, sentence: str, alpha: np.ndarray, score: float, trimap: np.ndarray) -> Result:
+    def _result(
+        self,
+        image: np.ndarray,
+        opacity: np.ndarray | None,
+        sentence: str,
+        alpha: np.ndarray,
+        score: float,
+        trimap: np.ndarray,
+    ) -> Result:
         import cv2
 
         size = image.shape[:2]
@@ -145,6 +160,8 @@ class MattingPredictor:
             raw = self.refiner.refine(image, alpha)
         else:
             raw = images.resize(alpha, size)
+        if opacity is not None:
+            raw = np.minimum(raw, opacity)
         if found:
             return Result(raw, score, trimap, True, "", raw, image, sentence)
         message = f"nothing in this image fits “{short(sentence)}” (score {score:.2f})"
