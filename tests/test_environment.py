@@ -122,6 +122,7 @@ BROUGHT = {
     "docutils": "jupyter-book",
     "sphinx": "jupyter-book",
     "IPython": "ipykernel",
+    "numba": "pymatting",
     "pydantic_core": "pydantic",
 }
 

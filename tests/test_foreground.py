@@ -1,5 +1,9 @@
 """Foreground colours are found again where an image mixes them with its background."""
 
+import builtins
+from pathlib import Path
+
+import numba
 import numpy as np
 import pymatting
 import pytest
@@ -75,3 +79,20 @@ def test_what_cannot_be_used_is_refused(image, alpha, method, setting):
     with pytest.raises(RimError) as caught:
         estimate(image, alpha, method)
     assert caught.value.setting == setting
+
+
+def test_numba_compiles_where_no_folder_can_be_written(monkeypatch):
+    """As in a read-only installation without a home: the first import of pymatting raises."""
+    real, failed = builtins.__import__, []
+
+    def read_only(name, *arguments, **options):
+        if name == "pymatting" and not failed:
+            failed.append(name)
+            raise RuntimeError("cannot cache function '_make_tree': no locator available")
+        return real(name, *arguments, **options)
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(builtins, "__import__", read_only)
+    image, alpha, _ = composite()
+    assert np.isfinite(estimate(image, alpha, "ml")).all()
+    assert failed and Path(numba.config.CACHE_DIR).is_dir()

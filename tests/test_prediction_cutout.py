@@ -122,6 +122,9 @@ def test_a_background_of_another_shape_is_cut_not_squeezed():
 @pytest.mark.parametrize(
     "source, word",
     [
+        ("rgb(300,0,0)", "three whole numbers"),
+        ("rgb(100%,0%,200%)", "three whole numbers"),
+        ("#ff000080", "alpha"),
         ((1, 2), "three whole numbers"),
         ((1, 2, 300), "three whole numbers"),
         ((0.5, 0.5, 0.5), "three whole numbers"),

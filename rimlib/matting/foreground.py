@@ -14,7 +14,9 @@ are pymatting's.
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +27,7 @@ from rimlib.matting.boxes import visible_box
 METHODS = ("cf", "ml")
 _LOCK = threading.Lock()
 _process: int | None = None  # whose threads Numba uses
+_compiled: tempfile.TemporaryDirectory | None = None  # removed at the end of the process
 MARGIN = (
     16  # pixels around the mixed ones that take part, so that the background beside them is known; more change nothing
 )
@@ -63,10 +66,23 @@ def estimate(image: np.ndarray, alpha: np.ndarray, method: str = "cf") -> np.nda
     return np.rint(result * 255).astype(np.uint8) if image.dtype == np.uint8 else result.astype(image.dtype)
 
 
+def _imported() -> Any:
+    """The package pymatting, also where no folder for Numba's compiled functions can be written to."""
+    global _compiled
+    try:
+        import pymatting
+    except RuntimeError:
+        import numba
+
+        _compiled = tempfile.TemporaryDirectory(prefix="rimlib-numba-")
+        numba.config.CACHE_DIR = _compiled.name
+        import pymatting
+    return pymatting
+
+
 def _solve(image: np.ndarray, alpha: np.ndarray, method: str) -> np.ndarray:
     global _process
-    import pymatting
-
+    pymatting = _imported()
     _process = _process or os.getpid()
     if _process != os.getpid():  # Numba would end the process
         raise RimError("a process that was forked after the first cut-out cannot make another; start it with 'spawn'")

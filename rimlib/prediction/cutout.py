@@ -66,7 +66,7 @@ def background(source: Any, size: tuple[int, int]) -> np.ndarray:
 
 
 def color_of(source: Any) -> tuple[int, ...] | None:
-    """The colour that `source` names, or None where it is no colour. Raises RimError for numbers that are none.
+    """The colour that `source` names, or None where it is no colour. Raises RimError for numbers out of range.
 
     >>> color_of("white"), color_of([42, 111, 151]), color_of("beach.jpg")
     ((255, 255, 255), (42, 111, 151), None)
@@ -75,9 +75,12 @@ def color_of(source: Any) -> tuple[int, ...] | None:
         from PIL import ImageColor
 
         try:
-            return ImageColor.getrgb(source.strip())[:3]
+            color = ImageColor.getrgb(source.strip())
         except ValueError:
             return None
+        if len(color) == 4 and color[3] != 255:
+            raise RimError(f"background {source}: has an alpha; a background is opaque", setting="background")
+        source = color[:3]
     if not isinstance(source, (tuple, list)):
         return None
     if len(source) != 3 or not all(isinstance(value, (int, np.integer)) and 0 <= value <= 255 for value in source):
