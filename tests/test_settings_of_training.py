@@ -66,6 +66,19 @@ def test_an_expression_run_takes_all_images_and_no_keyword(half_clear, texts_of_
     )
 
 
+@pytest.mark.parametrize("length", [8, 24])
+def test_sentences_that_are_cut_are_counted_and_named(length, half_clear, tmp_path, capsys):
+    profile = profiles.with_settings(profiles.load("tiny"), [*SMALL, f"model.text_length={length}"])
+    record = clipmat.train(profile, half_clear, tmp_path / "out", weights="random", steps=1, progress=False)
+    cut = tokenizer.Tokenizer(tokenizer.CONFIGS / "rim-tiny.bpe.txt.gz", length).cut
+    targets = RefMatte(half_clear).targets
+    texts = [text for target in targets for text in (*target.expressions, f"the alpha matte of the {target.keyword}")]
+    expected = [text for text in texts if cut(text)[1]]
+    assert (record["sentences_cut"], record["sentences_counted"]) == (len(expected), 6 * 2 * 5)
+    err = capsys.readouterr().err
+    assert bool(expected) == (length == 8) == ("longer than model.text_length, 8 tokens" in err)
+
+
 @pytest.mark.parametrize("setting", ["keyword", "expression"])
 def test_a_baseline_has_both_settings_too(setting, half_clear, texts_of_training, tmp_path):
     given = {"weights": "random", "image_size": 64, "steps": 2, "progress": False}

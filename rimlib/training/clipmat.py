@@ -10,6 +10,7 @@ weights are an average over the last steps, and one model learns keywords and ex
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from rimlib.errors import RimError
 from rimlib.fast.losses import laplacian_losses
 from rimlib.profile import Profile, Train
 from rimlib.refmatte.dataset import RefMatte, training_set
-from rimlib.training import command, loop
+from rimlib.training import command, loop, record
 from rimlib.training.fit import fit
 from rimlib.training.samples import Batch, Sample, Samples
 from rimlib.training.task import Task
@@ -96,6 +97,14 @@ class Training(Task):
         self.tokenizer = model.tokenizer
         return model
 
+    def begin(self, model: CLIPMat, device: torch.device, stages: record.Stages) -> dict[str, Any]:
+        texts = some_texts(self.samples.refmatte, self.profile)
+        cut = [text for text in texts if model.tokenizer.cut(text)[1]]
+        if cut and not int(os.environ.get("LOCAL_RANK") or 0):  # of several processes one prints
+            length = f"longer than model.text_length, {self.profile.model.text_length} tokens, and are cut"
+            print(f"note: {len(cut)} of {len(texts)} sentences are {length}: {cut[0]!r}", file=sys.stderr)
+        return {"sentences_cut": len(cut), "sentences_counted": len(texts)}
+
     def groups(self, model: CLIPMat) -> list[dict[str, Any]]:
         """The image encoder, the text encoder, and all that is new (Paper: S4.1, Table 10)."""
         return groups(model, self.profile.train)
@@ -139,6 +148,17 @@ class Training(Task):
         train = dataclasses.replace(self.profile.train, steps=budget.steps, minutes=budget.minutes)
         model.profile = dataclasses.replace(self.profile, train=train)
         model.save(path, data=self.samples.fingerprint, weights=self.weights, **metrics)
+
+
+def some_texts(refmatte: RefMatte, profile: Profile, most: int = 500) -> list[str]:
+    """All that may be asked of at most so many entities, which lie evenly over a data set, in the longest template."""
+    longest = max(prompt.templates(profile.model), key=len)
+    targets = refmatte.targets
+    found: list[str] = []
+    for target in (targets[number] for number in range(0, len(targets), -(-len(targets) // most))):
+        found += [] if profile.train.setting == "keyword" else target.expressions
+        found += [longest.format(keyword=target.keyword)] if target.keyword and profile.train.keyword_share else []
+    return found
 
 
 def freeze(model: CLIPMat, settings: Train) -> None:
