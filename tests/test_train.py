@@ -13,6 +13,7 @@ from rimlib.clipmat import clip_weights, model, pretrained
 from rimlib.device import pick_device
 from rimlib.errors import RimError
 from rimlib.evaluation.evaluate import evaluate
+from rimlib.io.images import read_image
 from rimlib.profile import Profile
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.training import clip, clipmat, contrast, loop, state
@@ -126,6 +127,19 @@ def test_a_finished_run_is_left_alone_and_fresh_begins_anew(profile, scenes, tmp
     assert clipmat.train(profile, scenes, tmp_path, steps=2, weights="random", progress=False) == first
     again = clipmat.train(profile, scenes, tmp_path, steps=2, weights="random", progress=False, resume=False)
     assert again["seconds"] != first["seconds"]
+
+
+def test_validation_has_scores_a_picture_and_the_best_weights(profile, scenes, tmp_path):
+    settings = dataclasses.replace(profile.train, validation_images=2, validate_epochs=2.0)
+    record = clipmat.train(
+        dataclasses.replace(profile, train=settings), scenes, tmp_path, steps=4, weights="random", progress=False
+    )
+    last = record["validation"][-1]
+    assert last["step"] == 4 and 0 <= last["validation_localised"] <= 1 and 0 < last["validation_mad"] < 1
+    assert model.CLIPMat.load(tmp_path / "clipmat-best.safetensors")
+    shown = read_image(tmp_path / "logs" / "validation-4.png")
+    assert shown.shape == (2 * 48, 3 * 48, 3)  # two rows of an image, its matte and the model's
+    assert len(np.unique(shown[:, 48:96].reshape(-1, 3), axis=0)) > 1 and (shown[:, 48:, 0] == shown[:, 48:, 1]).all()
 
 
 def test_another_profiles_state_is_refused(profile, scenes, tmp_path, monkeypatch):

@@ -15,8 +15,8 @@ from torch import nn
 
 from rimlib import provenance
 from rimlib.errors import RimError
-from rimlib.training import devices, loop, record, state
-from rimlib.training.batches import Batches, Key, Loader, permutation
+from rimlib.training import devices, loop, record, state, validation
+from rimlib.training.batches import Batches, Loader, permutation
 from rimlib.training.task import Task
 from rimlib.training.watch import Watch
 
@@ -194,35 +194,22 @@ class Run:
         """How many spans of so many epochs are over, if one ended with the last step; else 0."""
         if not epochs:
             return 0
-        images = self.task.size(self.budget.step - 1)
-        before, now = (
-            int(step * images / len(self.trained_on) / epochs) for step in (self.budget.step - 1, self.budget.step)
-        )
+        images, step = self.task.size(self.budget.step - 1), self.budget.step
+        before, now = (int(number * images / len(self.trained_on) / epochs) for number in (step - 1, step))
         return now if now > before else 0
 
     def _validate(self) -> None:
-        """The mean scores on the validation images; the best weights so far are kept."""
-        task, fabric, model, figure = self.task, self.fabric, self.result, None
-        sums: dict[str, float] = {}
-        model.eval()
-        with torch.no_grad():
-            for start in range(0, len(self.validated_on), 8):  # on each device: they are few
-                keys = [Key(0, int(index), 0) for index in self.validated_on[start : start + 8]]
-                batch = task.collate([task.dataset[key] for key in keys])
-                with fabric.autocast():
-                    found = task.scores(model, batch, fabric)
-                sums = {name: sums.get(name, 0.0) + value.item() * len(keys) for name, value in found.items()}
-                figure = figure if start else task.figure(model, batch, fabric.device)
-        model.train(model is self.model)
-        scores = {f"validation_{name}": round(value / len(self.validated_on), 5) for name, value in sums.items()}
-        row = {"step": self.budget.step, **scores}
-        by = f"validation_{task.best_by or task.loss}"
+        """Score the validation images; the best weights so far are kept."""
+        scores, figure = validation.scores(self.task, self.result, self.validated_on, self.fabric)
+        self.model.train()
+        named = {f"validation_{name}": value for name, value in scores.items()}
+        by = f"validation_{self.task.best_by or self.task.loss}"
         best = min((earlier[by] for earlier in self.done["validation"]), default=math.inf)
-        self.done["validation"].append(row)
-        self.watch.write(scores)
+        self.done["validation"].append({"step": self.budget.step, **named})
+        self.watch.write(named)
         self.watch.figure(figure, self.out / "logs" / f"validation-{self.budget.step}.png")
-        if row[by] < best:
-            self._store(self.out / f"{task.name}-best.safetensors", scores)
+        if named[by] < best:
+            self._store(self.out / f"{self.task.name}-best.safetensors", named)
 
     def _store(self, path: Path, metrics: dict[str, Any]) -> None:
         if self.fabric.global_rank == 0:
