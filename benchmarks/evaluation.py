@@ -46,7 +46,7 @@ FILES = 6
 
 
 class Middle(FixedSizeMethod):
-    """A soft disc in the middle, whatever is asked."""
+    """A soft disc in the middle, whatever the sentence."""
 
     name, image_size = "middle", 512
 

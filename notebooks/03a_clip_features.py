@@ -641,7 +641,7 @@ right = wrong.pop("pseudo-inverse")
 assert right[0] < 1e-4 and all(error > 1000 * right[0] for error, _ in wrong.values())
 
 # %% [markdown]
-# What this chapter says of the shipped weights, and of the sizes.
+# What this chapter claims of the shipped weights, and of the sizes.
 
 # %% tags=["check"]
 if (weights, clip_weights, split) == ("shipped", "clip", "seen"):

@@ -25,12 +25,12 @@ class Halves(Method):
 
     def __init__(self, stop_after=None):
         super().__init__()
-        self.asked, self.stop_after = [], stop_after
+        self.calls, self.stop_after = [], stop_after
 
     def predict_image(self, image, sentences):
-        if self.stop_after is not None and len(self.asked) >= self.stop_after:
+        if self.stop_after is not None and len(self.calls) >= self.stop_after:
             raise KeyboardInterrupt
-        self.asked.append(sentences)
+        self.calls.append(sentences)
         left = np.linspace(1, 0, image.shape[1], dtype=np.float32)[None].repeat(image.shape[0], axis=0)
         return [left if "left" in text else 1 - left for text in sentences], [0.5] * len(sentences)
 
@@ -56,10 +56,10 @@ def test_an_interrupted_evaluation_goes_on(seven, tmp_path, workers):
         stream.write(lines[-1][:40])
     rest = Halves()
     found = evaluate(rest, seven, every=True, workers=workers, rows=Rows(out, about))
-    assert len(rest.asked) == 7 - len(lines) // 8
+    assert len(rest.calls) == 7 - len(lines) // 8
     assert bare(found["rows"]) == whole["rows"] and found["metrics"] == whole["metrics"]
     again = Halves()
-    assert evaluate(again, seven, every=True, rows=Rows(out, about))["metrics"] == whole["metrics"] and not again.asked
+    assert evaluate(again, seven, every=True, rows=Rows(out, about))["metrics"] == whole["metrics"] and not again.calls
     assert all(json.loads(line)["seconds"] >= 0 for line in (tmp_path / "e.rows.jsonl").read_text().splitlines())
 
 
@@ -70,7 +70,7 @@ def test_an_image_with_half_of_its_rows_is_scored_anew(seven, tmp_path):
     (tmp_path / "e.rows.jsonl").write_text("".join(lines[:5]))
     method = Halves()
     found = evaluate(method, seven, rows=Rows(out, {}))
-    assert len(method.asked) == 5 and bare(found["rows"]) == whole["rows"]
+    assert len(method.calls) == 5 and bare(found["rows"]) == whole["rows"]
 
 
 def test_rows_of_something_else_are_not_joined(seven, tmp_path):
@@ -124,7 +124,7 @@ def test_two_processes_share_an_evaluation(seven, tmp_path):
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["e.about.json", "e.rows.jsonl"]
     method = Halves()
     found = evaluate(method, seven, rows=Rows(out, {"a": 1}))
-    assert not method.asked and bare(found["rows"]) == whole["rows"] and found["metrics"] == whole["metrics"]
+    assert not method.calls and bare(found["rows"]) == whole["rows"] and found["metrics"] == whole["metrics"]
 
 
 def test_another_number_of_processes_goes_on(seven, tmp_path):
@@ -134,7 +134,7 @@ def test_another_number_of_processes_goes_on(seven, tmp_path):
     methods = [Halves(), Halves()]
     for rank, method in enumerate(methods):
         found = evaluate(method, seven, rows=Rows(out, {}, rank, 2), rank=rank, world=2)
-    assert sum(len(method.asked) for method in methods) == 5 and found["missing"] == 0
+    assert sum(len(method.calls) for method in methods) == 5 and found["missing"] == 0
     assert bare(found["rows"]) == whole["rows"] and found["metrics"] == whole["metrics"]
 
 

@@ -38,7 +38,7 @@ def released(make_scenes, tmp_path_factory):
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def texts_of_training(monkeypatch):
     found, real = [], tokenizer.Tokenizer.__call__
     monkeypatch.setattr(
         tokenizer.Tokenizer,
@@ -59,7 +59,7 @@ def command(capsys, *arguments):
 
 
 @pytest.mark.parametrize("setting", ["expression", "keyword"])
-def test_a_papers_profile_trains_and_is_scored(setting, released, asked, tmp_path, capsys):
+def test_a_papers_profile_trains_and_is_scored(setting, released, texts_of_training, tmp_path, capsys):
     keyword = setting == "keyword"
     profile = tmp_path / "thin.yaml"
     profile.write_text(yaml.safe_dump({"base": "paper-b16-keyword" if keyword else "paper-b16", **THIN}))
@@ -75,13 +75,13 @@ def test_a_papers_profile_trains_and_is_scored(setting, released, asked, tmp_pat
     expressions = {text for target in targets for text in target.expressions}
     keywords = {template.format(keyword=word) for template in TEMPLATES for word in ("disc", "box")}
     wanted = keywords if keyword else expressions | {mirror(text) for text in expressions}
-    assert len(asked) >= 8 and set(asked) <= wanted and len(set(asked)) > 3
+    assert len(texts_of_training) >= 8 and set(texts_of_training) <= wanted and len(set(texts_of_training)) > 3
 
-    asked.clear()
+    texts_of_training.clear()
     found = command(capsys, "evaluate", "--model", tmp_path / "run", "--no-edges", *given)
     assert found["scored_by"] == ("keyword" if keyword else "hash of the mask id") and found["setting"] == setting
     texts = {text for target in RefMatte(released, "test").targets for text in target.expressions}
-    assert set(asked) == ({"a photo of a disc", "a photo of a box"} if keyword else texts)
+    assert set(texts_of_training) == ({"a photo of a disc", "a photo of a box"} if keyword else texts)
     if not keyword:
         assert set(found["by_sentence"]) == {"basic", "absolute", "relative-short", "relative-long"}
         assert found["entities"] == 8 and found["all"]["entities"] == 32

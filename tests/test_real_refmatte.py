@@ -119,7 +119,7 @@ def test_every_command_of_the_page_runs(released, capsys, monkeypatch):
 
 
 def check_scores(words, found):
-    """What step 6 says of its commands: the setting of the training, both rows with a refiner, RW100 by its index."""
+    """The commands of step 6: the setting of the training, both rows with a refiner, RW100 by its index."""
     is_keyword = any("keyword" in word for word in words)
     assert found["setting"] == ("keyword" if is_keyword else "expression")
     assert ("refined" in found) is ("--refiner" in words)
@@ -129,7 +129,7 @@ def check_scores(words, found):
 
 
 def check_runs():
-    """The trainings learnt what the page says: two settings, and as many tokens."""
+    """The trainings learnt what the page states: two settings, and as many tokens."""
     for name, setting, length in (("b16", "expression", 69), ("b16-keyword", "keyword", 14)):
         settings = json.loads(Path("runs", name, "train.json").read_text())["settings"]
         assert settings["train"]["setting"] == setting and settings["model"]["text_length"] == length

@@ -72,14 +72,14 @@ def test_trimaps_are_made_on_the_full_size_matte_with_a_kernel_of_its_pixels(sce
 @pytest.mark.parametrize("setting", ["both", "keyword"])
 def test_predictions_are_of_what_the_model_was_trained_on(setting, scenes, tmp_path, monkeypatch):
     """A model of the keyword setting has 14 tokens: an expression would be cut."""
-    asked, refmatte = [], RefMatte(scenes, "train")
+    calls, refmatte = [], RefMatte(scenes, "train")
 
     class Perfect:
         def __init__(self, model):
             pass
 
         def predict(self, images, index, sentences):
-            asked.extend(sentences)
+            calls.extend(sentences)
             return [refmatte.matte(target.mask_id) for target in refmatte.targets], np.ones(len(index))
 
     monkeypatch.setattr(coarse, "CLIPMatMethod", Perfect)
@@ -91,7 +91,7 @@ def test_predictions_are_of_what_the_model_was_trained_on(setting, scenes, tmp_p
     task = refiner.Training(profiles.load("tiny"), refmatte, path, tmp_path, progress=False)
     assert len(task._predictions(torch.device("cpu"))) == 4
     keywords = [f"a photo of a {target.keyword}" for target in refmatte.targets]
-    assert asked == (keywords if setting == "keyword" else [target.evaluated for target in refmatte.targets])
+    assert calls == (keywords if setting == "keyword" else [target.evaluated for target in refmatte.targets])
 
 
 def resnets(folder):
@@ -125,13 +125,13 @@ def test_the_encoder_begins_with_a_resnets_weights(name, tmp_path):
 
 def test_imagenets_weights_come_from_the_hub(tmp_path, monkeypatch):
     state = resnets(tmp_path)
-    asked = []
+    calls = []
     monkeypatch.setattr(
-        resnet_weights.hub, "fetch", lambda name, files, *_, **__: asked.append((name, *files)) or tmp_path
+        resnet_weights.hub, "fetch", lambda name, files, *_, **__: calls.append((name, *files)) or tmp_path
     )
     profile = profiles.with_settings(profiles.load("tiny"), ["refiner.encoder=imagenet", *PAPERS_NETWORK])
     encoder = Refiner.from_profile(profile).net.encoder
-    assert asked == [("timm/resnet34.tv_in1k", "model.safetensors")]
+    assert calls == [("timm/resnet34.tv_in1k", "model.safetensors")]
     assert torch.equal(encoder.stages[2][5].conv2.weight, state["layer3.5.conv2.weight"])
 
 

@@ -59,14 +59,14 @@ def test_a_batch_has_true_sentences_of_different_entities(scenes):
 
 def assert_sides(batch):
     """Words of a side are true of the mattes."""
-    told = 0
+    checked = 0
     for text, matte in zip(batch.texts, batch.mattes.numpy().astype(float)):
         centre = (np.arange(matte.shape[1]) * matte.sum(axis=0) / matte.sum()).sum()
         for side, lies_there in (("left", centre < matte.shape[1] / 2), ("right", centre > matte.shape[1] / 2)):
             if side in text:
-                told += 1
+                checked += 1
                 assert lies_there, text
-    assert told > 5
+    assert checked > 5
 
 
 def test_a_flip_mirrors_image_matte_and_words(scenes):

@@ -346,7 +346,7 @@ def test_unknown_weights_are_refused():
 
 
 class Fingerprint:
-    """All that a task asks of its samples before the first batch."""
+    """All that a task uses of its samples before the first batch."""
 
     fingerprint = "none"
 

@@ -13,7 +13,7 @@ _logger = logging.getLogger(__name__)
 
 def mathml(source: str, display: str, node) -> str:
     """The `<math>` element of a TeX formula. display: `inline` or `block`."""
-    # The converter has no environment of these two names; align* is the same picture.
+    # The converter has no environment of these two names; align* looks the same.
     for name in ("aligned", "split"):
         source = source.replace(f"{{{name}}}", "{align*}")
     try:

@@ -71,9 +71,7 @@ def add_command(commands: Commands, add: Add) -> None:
     option(
         "--workers", type=int, metavar="N", help="threads that read and score (default: one for each core, at most 8)"
     )
-    option(
-        "--part", metavar="R/N", help="score part R of N, counted from 1, where neither torchrun nor srun says which"
-    )
+    option("--part", metavar="R/N", help="score part R of N, counted from 1, where neither torchrun nor srun sets it")
     option("--fresh", action="store_true", help="begin anew where an earlier evaluation left rows")
 
 
