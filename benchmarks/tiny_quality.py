@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from rimlib import profile as profiles
 from rimlib.clipmat.model import CLIPMat
@@ -44,6 +45,7 @@ def main() -> int:
         return result
 
     known = options.shipped or options.model
+    training: dict[str, Any] = {}
     root = stage(
         "data",
         lambda: build(
@@ -59,7 +61,10 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(options.out or folder)
             record = stage("training", lambda: train(profile, root, out, resume=False))
-            print(json.dumps({"steps": record["metrics"]["steps"], "seconds": record["seconds"]}), file=sys.stderr)
+            facts = ("git", "source", "dtype", "device", "threads", "machine", "versions", "data")
+            training = {name: record[name] for name in facts} | {"seconds": record["seconds"]}
+            training |= {name: record["metrics"][name] for name in ("steps", "minutes", "images_per_second", "total")}
+            print(json.dumps({"steps": training["steps"], "seconds": training["seconds"]}), file=sys.stderr)
             model = CLIPMat.load(out)
     rows = stage("scoring", lambda: scores(model, root, profile, progress=True))
     found: dict[str, dict] = {}
@@ -76,6 +81,8 @@ def main() -> int:
                 "profile": profile.name,
                 "seed": profile.seed,
                 "model": Path(options.model).name if options.model else "shipped" if options.shipped else "trained now",
+                "settings": profile.to_dict(),
+                **({"training": training} if training else {}),
                 "scores": rows,
                 "seconds": seconds,
             },
