@@ -16,6 +16,7 @@ those scenes, and takes batches of each. The last line is one JSON object:
     memory_ratio        peak of the process and its workers at 45,000 images over that at 450 (bar: 1.1)
     peak_mb             of the process and of its two workers, at both
     open_seconds        from the label file of 45,000 images to the first batch
+    waiting_share       seconds that the steps of the profile `tiny` wait for their batches over all seconds (bar: 0.02)
     pickle_bytes        that a worker is sent, for each image
     cache_bytes         that the data take on disk beside the data set
 """
@@ -51,6 +52,7 @@ from rimlib.training.samples import Samples
 SCENES, HEIGHT, WIDTH = 24, 1080, 1620
 WORKERS, AHEAD = 2, 4  # batches that two workers are ahead
 SETS = (450, 45000)
+STEPS = 60  # of the training that waits
 LABELS = "refmatte_train_label.json"
 
 
@@ -264,7 +266,22 @@ def peak(process: int | None) -> float:
     return round(psutil.Process(process).memory_info().rss / 2**20, 1)
 
 
-PARTS: dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {"loader": loader, "memory": memory}
+def waiting(root: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """A short training of `tiny`, on some scenes of its own."""
+    from rimlib.training.clipmat import train
+
+    profile = profiles.load("tiny", data__groups_train=0, data__extra_train=STEPS * 2)
+    build.build(profile.data, root.with_name("tiny"), splits=("train",), progress=False)
+    record = train(profile, root.with_name("tiny"), root.with_name("run"), steps=STEPS, progress=False, device="cpu")
+    seconds = {name: record["seconds"][name] for name in ("data", "forward", "backward", "optimizer")}
+    return {"waiting_share": round(seconds["data"] / sum(seconds.values()), 4)}
+
+
+PARTS: dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {
+    "loader": loader,
+    "memory": memory,
+    "waiting": waiting,
+}
 
 if __name__ == "__main__":
     sys.exit(main())
