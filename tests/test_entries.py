@@ -10,7 +10,7 @@ from rimlib.errors import RimError
 from rimlib.io import entries as module
 from rimlib.io.entries import NoObject, Reader, entries
 
-VALUE = {"a": [1, -2.5e3, True, None], 'quo"te\\': 'Käse 🧀, {"x": 1}', "": {}, "n": 12345, "last": 1e5}
+VALUE = {"a": [1, -2.5e3, True, None], 'quo"ted\\': 'Käse 🧀, {"x": 1}', "": {}, "n": 12345, "last": 1e5}
 
 
 @pytest.mark.parametrize("indent", [None, 1])

@@ -19,6 +19,8 @@ TRAININGS = {  # command: module of `rimlib.training`, which reads its own optio
     "refine": ("refiner", "train the refiner on a data set"),
     "train-baseline": ("baselines", "train a method that CLIPMat is compared with"),
 }
+# An upload reaches the kernel as one message; beyond Tornado's 10 MiB the connection would close without a word.
+LARGE_MESSAGES = "--ServerApp.tornado_settings={'websocket_max_message_size': 268435456}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -108,6 +110,7 @@ def _demo(options: argparse.Namespace) -> int:
         require(module, "course")
     demo = repository() / "notebooks" / "07_demo.ipynb"
     try:
-        return subprocess.run([sys.executable, "-m", "jupyterlab", str(demo), *options.options]).returncode
+        command = [sys.executable, "-m", "jupyterlab", str(demo), LARGE_MESSAGES, *options.options]
+        return subprocess.run(command).returncode
     except KeyboardInterrupt:
         return 0  # the usual way to close JupyterLab
