@@ -19,6 +19,8 @@ those scenes, and takes batches of each. The last line is one JSON object:
     waiting_share       seconds that the steps of the profile `tiny` wait for their batches over all seconds (bar: 0.02)
     pickle_bytes        that a worker is sent, for each image
     cache_bytes         that the data take on disk beside the data set
+
+`--save` writes a run record.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ from rimlib import profile as profiles
 from rimlib.io.images import read_image, read_levels, resize, write_image, write_matte
 from rimlib.refmatte import build
 from rimlib.refmatte.dataset import RefMatte
-from rimlib.training import pixels
+from rimlib.training import pixels, record
 from rimlib.training.batches import Batches, Key, Loader
 from rimlib.training.samples import Samples
 
@@ -61,6 +63,7 @@ def main() -> int:
     parser.add_argument("--only", choices=PARTS, help="one part")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, default=4, help="of 12 images, in a round")
+    parser.add_argument("--save", help="write the run record to this JSON file")
     parser.add_argument("--planned", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     for name in ("rounds", "batches"):
@@ -70,11 +73,15 @@ def main() -> int:
         print(json.dumps(planned(options.planned, options.batches)))
         return 0
     found: dict[str, Any] = {}
+    stages, run = record.Stages(), record.new("data", profiles.load("paper-b16"), load=os.getloadavg()[0])
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         root = Path(folder) / "scenes"
         render(root)
         for name in [options.only] if options.only else PARTS:
-            found |= PARTS[name](root, options)
+            with stages(name):
+                found |= PARTS[name](root, options)
+    if options.save:
+        record.write(options.save, record.finish(run, stages, found))
     print(f"{options.rounds} rounds of {options.batches} batches, load {os.getloadavg()[0]:.1f}")
     print(json.dumps(found))
     return 0
@@ -272,8 +279,8 @@ def waiting(root: Path, options: argparse.Namespace) -> dict[str, Any]:
 
     profile = profiles.load("tiny", data__groups_train=0, data__extra_train=STEPS * 2)
     build.build(profile.data, root.with_name("tiny"), splits=("train",), progress=False)
-    record = train(profile, root.with_name("tiny"), root.with_name("run"), steps=STEPS, progress=False, device="cpu")
-    seconds = {name: record["seconds"][name] for name in ("data", "forward", "backward", "optimizer")}
+    done = train(profile, root.with_name("tiny"), root.with_name("run"), steps=STEPS, progress=False, device="cpu")
+    seconds = {name: done["seconds"][name] for name in ("data", "forward", "backward", "optimizer")}
     return {"waiting_share": round(seconds["data"] / sum(seconds.values()), 4)}
 
 
