@@ -21,6 +21,7 @@ from rimlib.entities import starter
 from rimlib.entities.pool import PixelCache, Pool
 from rimlib.errors import RimError
 from rimlib.io import files
+from rimlib.profile import load
 from rimlib.refmatte import build, format, manifest, plan, render, workers
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.jobs import RenderJob
@@ -377,3 +378,19 @@ def test_a_category_without_synonyms_is_named_once_and_built(pool, tmp_path, cap
     build.build(settings, tmp_path / "set", splits=("train",), pool=other, progress=False)
     notes = [line for line in capsys.readouterr().err.splitlines() if "synonyms" in line]
     assert len(notes) == 1 and "'astrolabe'" in notes[0] and odd.name in notes[0] and "categories.json" in notes[0]
+
+
+def test_a_refmatte_of_the_readers_own_is_opened_as_it_is(make_scenes, tmp_path):
+    profile = replace(load("tiny"), data=SMALL)
+    own = make_scenes(tmp_path / "own", 2)
+    before = bytes_of(own)
+    assert build.build_or_open(profile, own) == (own, ("train",)) and bytes_of(own) == before
+    with pytest.raises(RimError, match="it has train, and none of seen, test"):
+        build.build_or_open(profile, own, ("seen", "test"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/notes.txt").write_text("mine")
+    with pytest.raises(RimError, match="no refmatte_<split>_label.json here"):
+        build.build_or_open(profile, tmp_path / "other")
+    for _ in range(2):  # made, and used again
+        made, splits = build.build_or_open(profile, tmp_path / "made", ("test",), progress=False)
+        assert splits == ("test",) and RefMatte(made, "test").image_names

@@ -22,7 +22,7 @@ from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.io import files
 from rimlib.profile import Data, Profile
-from rimlib.refmatte import manifest
+from rimlib.refmatte import manifest, released
 from rimlib.refmatte import plan as planning
 from rimlib.refmatte.folder import exclusive, reject_links_outside, remove_partial_files
 from rimlib.refmatte.jobs import RenderJob, RenderPlan
@@ -44,6 +44,36 @@ def folder_of(profile: Profile, parent: str | Path | None = None) -> Path:
     """Where a profile's data set lives: `data/<profile>-<8 hex of its data settings>`, or below another parent."""
     mark = hashlib.sha256(repr(profile.data).encode()).hexdigest()[:8]
     return Path(parent or repository() / "data") / f"{profile.name}-{mark}"
+
+
+def build_or_open(
+    profile: Profile,
+    folder: str | Path = "",
+    splits: tuple[str, ...] = ("train", "seen", "test"),
+    workers: int = 1,
+    progress: bool = True,
+) -> tuple[Path, tuple[str, ...]]:
+    """The data set of a chapter: the profile's, made or finished, or one that `rim build` did not make, as it is.
+
+    Args:
+        profile: what is made, in `folder_of(profile)`, where no folder is named.
+        folder: where it is made, or a RefMatte that is there.
+        splits: those that are wanted; what is made has only those of `plan.SPLITS`.
+        workers: as `build` has it.
+        progress: alike.
+
+    Returns:
+        The folder, and which of the splits it has. Raises RimError, as `build`, and where it has none.
+    """
+    folder = Path(folder or folder_of(profile))
+    if (folder / "plan.json").exists() or not folder.is_dir() or not any(folder.iterdir()):
+        splits = tuple(split for split in splits if split in planning.SPLITS)
+        return build(profile.data, folder, splits, workers, progress=progress), splits
+    there = released.splits(folder)
+    found = tuple(split for split in splits if split in there)
+    if not found:
+        raise RimError(f"{folder}: it has {', '.join(there)}, and none of {', '.join(splits)}", path=folder)
+    return folder, found
 
 
 def build(
