@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import signal
 from types import SimpleNamespace
 
@@ -193,6 +194,15 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_step_and_images(tmp_pa
     assert "step 13 of the images " + ", ".join(f"image{key.index}" for key in keys) in str(caught.value)
     kept = state.load(tmp_path / "line-state.pt", task.identity)
     assert kept["progress"]["step"] <= 13 and kept["model"]["weight"].isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "budget", [{"steps": 0}, {"steps": -1}, {"minutes": 0.0}, {"minutes": -1.0}, {"minutes": math.nan}]
+)
+def test_a_budget_of_nothing_is_refused_before_anything_is_written(budget, tmp_path):
+    with pytest.raises(RimError) as caught:
+        fit.fit(Line(), tmp_path / "out", progress=False, device="cpu", **budget)
+    assert caught.value.setting == next(iter(budget)) and not (tmp_path / "out").exists()
 
 
 def test_accumulated_parts_have_the_gradient_of_the_whole(tmp_path):

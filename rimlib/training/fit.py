@@ -59,9 +59,10 @@ def fit(
         KeyboardInterrupt: Ctrl-C, after the state has been stored.
     """
     out = Path(out)
+    limits = _budget(task, steps, minutes)
     fabric = all_devices.launch(device, devices, nodes, task.train.precision)
     with _Alone(out, fabric):
-        return _fit(task, out, _budget(task, steps, minutes), fabric, resume, progress, tensorboard)
+        return _fit(task, out, limits, fabric, resume, progress, tensorboard)
 
 
 def _fit(
@@ -129,7 +130,11 @@ def _nothing(task: Task) -> dict[str, Any]:
 
 
 def _budget(task: Task, steps: int | None, minutes: float | None) -> dict[str, Any]:
-    """Steps and minutes: those that are asked for, or the task's. Paper: Sec. 5.1 counts epochs of images."""
+    """Steps and minutes: those given, or the task's. Paper: Sec. 5.1 counts epochs of images. Raises RimError."""
+    if steps is not None and steps < 1:
+        raise RimError(f"--steps {steps}: must be at least 1", setting="steps")
+    if minutes is not None and not minutes > 0:
+        raise RimError(f"--minutes {minutes}: must be more than 0", setting="minutes")
     epochs = task.train.epochs
     if steps is None and epochs:
         steps = math.floor(epochs * len(task.samples.image_names) / task.size(0) + 0.5)
