@@ -140,3 +140,11 @@ def test_every_import_is_declared(folder):
             continue
         packages = {canonicalize_name(name) for name in homes.get(module, [module])}
         assert packages & set(names), f"{path} imports {module}, which pyproject.toml does not declare"
+
+
+def test_contributing_has_a_row_for_each_module_of_the_training():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in text.split("| File |")[1].split("\n\n")[0].splitlines()[1:]]
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    modules = {path.stem for path in (ROOT / "rimlib/training").glob("*.py")} - {"__init__"}
+    assert sorted(named) == sorted(modules)
