@@ -27,7 +27,7 @@
 # :class: note
 # - **Device:** any; found by itself. With the `tiny` profile two CPU cores are enough.
 # - **Memory:** 3 GB with `tiny`.
-# - **Minutes:** about 16 with `tiny` on two cores, of which 11.5 are training; 3 with `quick`.
+# - **Minutes:** about 20 with `tiny` on two cores, of which 14 are training; 3 with `quick`.
 # - **Inputs:** the shipped pool of cut-outs and the shipped small CLIP; or a RefMatte of yours, and OpenAI's CLIP.
 # - **Outputs:** a data set under `data/`, a checkpoint, a run record and images of mattes under `runs/`.
 # - **In the paper:** Sec. 5.1 and supplement Sec. 4.1.
