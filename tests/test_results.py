@@ -47,6 +47,20 @@ def test_pages_quote_the_record_of_the_limits(page):
         assert f"{value:.3f}" in text
 
 
+def test_the_page_of_the_real_refmatte_quotes_the_record_of_the_loader():
+    text = (ROOT / "book/real_refmatte.md").read_text()
+    record = json.loads((ROOT / "results/runs/data-paper-b16.json").read_text())
+    found, (few, many) = record["metrics"], record["metrics"]["peak_mb"]
+    assert record["kind"] == "data" and record["git"]["commit"] and found["cache_bytes"] == 0
+    (cells,) = re.findall(r"^\| 512 x 512 from 1080 x 1620 \|(.+)\|$", text, re.M)
+    assert [float(cell) for cell in cells.split("|")] == [*found["images_per_second"], *found["cpu_ms"]]
+    rows = re.findall(r"^\| ([\d,]+) images \| (\d+) \| (\d+) \|$", text, re.M)
+    assert {int(row[0].replace(",", "")): [int(cell) for cell in row[1:]] for row in rows} == {
+        450: [round(few[0]), round(max(few[1:]))],
+        45000: [round(many[0]), round(max(many[1:]))],
+    }
+
+
 def test_the_model_card_quotes_the_card():
     text = (ROOT / "book/model_card.md").read_text()
     rows = re.findall(r"^\| (keyword|expression), (seen|unseen) \|(.+)\|$", text, re.M)
