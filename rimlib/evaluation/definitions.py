@@ -122,8 +122,8 @@ def _grad_of_sum_1(pred: np.ndarray, true: np.ndarray) -> float:
     for matte in (pred, true):
         values = np.asarray(matte, np.float64)
         across, down = (
-            cv2.sepFilter2D(values, cv2.CV_64F, *filters, borderType=cv2.BORDER_REFLECT)
-            for filters in ((slope, gauss), (gauss, slope))
+            cv2.sepFilter2D(values, cv2.CV_64F, along_x, along_y, borderType=cv2.BORDER_REFLECT)
+            for along_x, along_y in ((slope, gauss), (gauss, slope))
         )
         lengths.append(np.hypot(across, down))
     return float(np.square(lengths[0] - lengths[1]).sum() / 10)

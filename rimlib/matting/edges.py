@@ -89,7 +89,7 @@ def _levels(pred: np.ndarray, true: np.ndarray, neighbours: int, skip_empty: boo
     kept, passed = np.ones(values.shape, bool), np.zeros(values.shape, np.uint8)
     for step in range(1, steps + 1):
         above = values >= step / steps
-        count = np.count_nonzero(above)
+        count = int(np.count_nonzero(above))
         if not count:
             passed[kept & skip_empty] = steps
             break

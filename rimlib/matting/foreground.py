@@ -75,7 +75,7 @@ def _imported() -> Any:
         import numba
 
         _compiled = tempfile.TemporaryDirectory(prefix="rimlib-numba-")
-        numba.config.CACHE_DIR = _compiled.name
+        numba.config.CACHE_DIR = _compiled.name  # type: ignore[attr-defined]  # numba sets its own by name
         import pymatting
     return pymatting
 
