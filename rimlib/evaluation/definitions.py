@@ -65,7 +65,7 @@ DEFINITIONS = (
 
 
 def names() -> dict[str, str]:
-    """The definition of each measure that `metrics.score` gives, by its key: what a record says of its numbers."""
+    """The definition of each measure that `metrics.score` gives, by its key: what a record states of its numbers."""
     return {definition.ours: definition.formula for definition in DEFINITIONS if definition.ours}
 
 

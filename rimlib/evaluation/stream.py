@@ -22,7 +22,7 @@ from rimlib.clipmat import prompt
 from rimlib.clipmat.refiner import Refiner
 from rimlib.errors import RimError
 from rimlib.evaluation.queries import Query, facts, queries_of
-from rimlib.io import images
+from rimlib.io.images import resize, write_matte
 from rimlib.matting import metrics
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.format import Target
@@ -74,8 +74,8 @@ class Scoring:
             read = threads.ahead(self.refmatte.image, names, batch)
             try:
                 for part in steps:
-                    pictures = [next(read) for _ in part]
-                    for shape, queries, found in self._predict(part, pictures):
+                    images = [next(read) for _ in part]
+                    for shape, queries, found in self._predict(part, images):
                         threads.put(self._score, shape, queries, found)
                         yield from threads.ready()
             except (RimError, KeyboardInterrupt):
@@ -83,25 +83,25 @@ class Scoring:
                 raise
             yield from threads.rest()
 
-    def _predict(self, names: Sequence[str], pictures: list[np.ndarray]) -> Iterator[tuple]:
+    def _predict(self, names: Sequence[str], images: list[np.ndarray]) -> Iterator[tuple]:
         """For each image its size and queries, and of each query its facts, alpha and refined alpha or None."""
-        asked = [self.queries(name) for name in names]
-        index = [number for number, some in enumerate(asked) for _ in some]
-        sentences = [query.sentence for some in asked for query in some]
-        alphas, confidences = predict(self.model, pictures, index, sentences, self.device)
+        wanted = [self.queries(name) for name in names]
+        index = [number for number, some in enumerate(wanted) for _ in some]
+        sentences = [query.sentence for some in wanted for query in some]
+        alphas, confidences = predict(self.model, images, index, sentences, self.device)
         found = deque(zip(alphas, confidences))
         del alphas
         cut = getattr(getattr(getattr(self.model, "model", self.model), "tokenizer", None), "cut", None)
-        for name, picture, some in zip(names, pictures, asked):
-            targets = self.refmatte.targets_of(name)  # labels are read as they are asked for: not in threads
+        for name, image, some in zip(names, images, wanted):
+            targets = self.refmatte.targets_of(name)  # labels are read when they are needed: not in threads
             rows = []
             for query in some:
                 alpha, score = found.popleft()
                 row = {**facts(query, targets), "score": float(score)}
                 if cut is not None:
                     row["cut"] = bool(cut(query.sentence)[1])  # is it longer than the model reads
-                rows.append((row, alpha, None if self.refiner is None else self.refiner.refine(picture, alpha)))
-            yield picture.shape[:2], some, rows
+                rows.append((row, alpha, None if self.refiner is None else self.refiner.refine(image, alpha)))
+            yield image.shape[:2], some, rows
 
     def _score(self, shape: tuple[int, int], queries: list[Query], found: list[tuple]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
@@ -120,22 +120,22 @@ class Scoring:
         return rows
 
     def _measures(self, query: Query, matte: np.ndarray, truth: metrics.Truth, is_refined: bool) -> dict[str, Any]:
-        alpha = images.resize(matte, truth.alpha.shape)
+        alpha = resize(matte, truth.alpha.shape)
         if self.mattes is not None:
             parts = ("refined",) * is_refined + (str(query.number),) * self.every
             path = self.mattes.joinpath(*parts, f"{query.target.mask_id}.png")
-            images.write_matte(path, np.clip(alpha, 0, 1), durable=False)
+            write_matte(path, np.clip(alpha, 0, 1), durable=False)
         return metrics.score(alpha, truth, self.kernel(alpha.shape) if self.edges else None, self.edges)
 
 
 def predict(
-    model: Any, pictures: list[np.ndarray], index: list[int], sentences: list[str], device: Any = None
+    model: Any, images: list[np.ndarray], index: list[int], sentences: list[str], device: Any = None
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Mattes of a CLIPMat or any method of `baselines` at its own size, and scores; see `Method.predict`.
 
     Args:
         model: it is moved to `device`, if that is given.
-        pictures: uint8 (H, W, 3), any sizes.
+        images: uint8 (H, W, 3), any sizes.
         index: for each sentence, its image's number.
         sentences: texts.
         device: of torch.
@@ -144,7 +144,7 @@ def predict(
     if device is not None:
         method.to(device)
     with torch.inference_mode():
-        return method.predict(pictures, index, sentences)
+        return method.predict(images, index, sentences)
 
 
 def read_truth(refmatte: RefMatte, target: Target, shape: tuple[int, int]) -> np.ndarray:
@@ -161,7 +161,7 @@ def read_truth(refmatte: RefMatte, target: Target, shape: tuple[int, int]) -> np
 
 
 class _Threads:
-    """Calls in threads, some of them ahead and never more than a few open; without threads, each where it is asked."""
+    """Calls in threads, some of them ahead and never more than a few open; without threads, each where it is needed."""
 
     def __init__(self, workers: int):
         self.workers = workers
@@ -176,7 +176,7 @@ class _Threads:
             self._pool.shutdown(cancel_futures=True)
 
     def ahead(self, function: Callable, arguments: Iterable[Any], count: int) -> Iterator[Any]:
-        """The result for each argument, in their order; `count` of them are begun before they are asked for."""
+        """The result for each argument, in their order; `count` of them are begun before they are needed."""
         waiting: deque[Future] = deque()
         for argument in arguments:
             waiting.append(self._submit(function, argument))

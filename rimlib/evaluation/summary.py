@@ -1,4 +1,4 @@
-"""Means of an evaluation's rows, by what kind of thing was asked for, and how sure they are.
+"""Means of an evaluation's rows, by kind of sentence and entity, and how sure they are.
 
 Paper: Sec. 5.1, Tables 2, 6 and 9; Eq. 10 and 11. The headline counts one sentence of each entity, or every one.
 Intervals are not in the paper: they say by how much a mean would change with other images of the same sort.

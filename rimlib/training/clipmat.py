@@ -151,7 +151,7 @@ class Training(Task):
 
 
 def some_texts(refmatte: RefMatte, profile: Profile, most: int = 500) -> list[str]:
-    """All that may be asked of at most so many entities, which lie evenly over a data set, in the longest template."""
+    """All sentences of at most so many entities, which lie evenly over a data set, in the longest template."""
     longest = max(prompt.templates(profile.model), key=len)
     targets = refmatte.targets
     found: list[str] = []

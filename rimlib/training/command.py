@@ -13,7 +13,7 @@ from rimlib.errors import RimError
 
 EPILOG = """\
 The run's folder has the weights, the record (a JSON file with settings, versions, seconds and scores) and, while it
-runs, logs/ with a metrics.csv that grows line by line and, for `tensorboard --logdir`, the same as curves and pictures.
+runs, logs/ with a metrics.csv that grows line by line and, for `tensorboard --logdir`, the same as curves and figures.
 A run that was stopped in any way goes on when the same command is given again. On several devices:
   rim {name} … --devices 2                        two of this machine
   torchrun --nproc_per_node 8 -m rimlib {name} …   started by torchrun; or by srun, in a SLURM job"""
@@ -35,7 +35,7 @@ def command(name: str, text: str) -> argparse.ArgumentParser:
     parser.add_argument("--set", action="append", default=[], dest="changes", metavar="SETTING=VALUE", help=change)
     dry = "one batch through everything: the memory and the time that it takes; nothing is kept"
     parser.add_argument("--dry-run", action="store_true", help=dry)
-    board = "write curves and pictures for TensorBoard"
+    board = "write curves and figures for TensorBoard"
     parser.add_argument("--tensorboard", action=argparse.BooleanOptionalAction, default=True, help=board)
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", default=True, help="resume an interrupted run (the default)")
@@ -62,7 +62,7 @@ def run_training(train: Callable[..., dict[str, Any]], parser: argparse.Argument
 
 
 def summary(record: dict[str, Any]) -> dict[str, Any]:
-    """What a run of one step says of a longer one: seconds and memory."""
+    """What a run of one step shows of a longer one: seconds and memory."""
     found = {"seconds": record["seconds"], "dtype": record["dtype"], "device": record["device"]}
     memory = {name: round(value / 2**30, 2) for name, value in record["peak_memory_bytes"].items()}
     return {"dry_run": True, "peak_memory_gib": memory, **found, "metrics": record["metrics"]}

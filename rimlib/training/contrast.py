@@ -2,7 +2,7 @@
 
 The paper starts from CLIP weights that were trained on whole images, four hundred million of them. In the minutes that
 the small CLIP has, whole images taught it nothing: a scene is mostly background, which no caption describes, and in
-trials of some hundred steps the loss stayed at that of a guess. So the mean of an entity's patches is contrasted with
+trials of some hundred steps the loss stayed at that of chance. So the mean of an entity's patches is contrasted with
 its caption too, which also is what a dense task needs of the tokens.
 """
 

@@ -80,7 +80,7 @@ def _started_by_others() -> tuple[int, int] | None:
 def synchronise_norms(model: nn.Module, device: torch.device) -> nn.Module:
     """Let every batch norm take its statistics over all devices, in place where the device is a CPU.
 
-    Ours: the paper says nothing. So two devices compute what one does with the whole batch.
+    Ours: the paper does not mention it. So two devices compute what one does with the whole batch.
     """
     if device.type != "cpu":
         return nn.SyncBatchNorm.convert_sync_batchnorm(model)

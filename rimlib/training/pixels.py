@@ -1,7 +1,7 @@
 """The pixels of a training sample, at the model's size: from the data set's files, or from the cache of shrunk arrays.
 
-Paper: Sec. 5.1: images are resized to the model's square. `Files` decodes an image and its mattes when they are asked
-for, so that no set is too large; `Arrays` has them from `rimlib.training.cache`. Both have `image`, `matte` and
+Paper: Sec. 5.1: images are resized to the model's square. `Files` decodes an image and its mattes when they are needed,
+so that no set is too large; `Arrays` has them from `rimlib.training.cache`. Both have `image`, `matte` and
 `trimap`; what is cut out of the full-size image has only `Files`.
 """
 

@@ -1,7 +1,7 @@
 """Training the refiner on a RefMatte data set.
 
 Paper: S4.1: trained on RefMatte with P3M's settings. The loss is P3M's: cross-entropy of the trimap, of the decoder and
-of its three guesses on the way; alpha and Laplacian loss of the detail where the trimap is unknown, and of the final
+of its three trimaps on the way; alpha and Laplacian loss of the detail where the trimap is unknown, and of the final
 alpha everywhere. Its composition loss is left out, as in CLIPMat. Ours: the coarse alphas (see `coarse`), a thin
 network, minutes instead of days.
 

@@ -109,7 +109,7 @@ class Samples(Dataset[Sample]):
         return Scene(targets, [(row["sentence"], row.get("wrong") == "keyword") for row in rows])
 
     def pixels(self, index: int) -> Files | Arrays:
-        """The image and its mattes at size S, read when they are asked for."""
+        """The image and its mattes at size S, read when they are needed."""
         settings = self.settings
         if self.folder:
             return Arrays(self.arrays, index, int(self.firsts[index]), settings.trimap_kernel)
@@ -136,17 +136,17 @@ class Samples(Dataset[Sample]):
         settings, scene, pixels = self.settings, self.scene(index), self.pixels(index)
         flipped = rng.random() < settings.flip
         texts: list[str] = []
-        asked: list[int | None] = []  # the entity of each sentence
+        entities: list[int | None] = []  # the entity of each sentence
         needed: set[int] = set()  # entities without which one of the sentences could be untrue
         # An image of fewer entities has one of them again, in other words where the entity has them.
         for which in np.resize(rng.permutation(len(scene.targets))[: settings.sentences], settings.sentences).tolist():
             if scene.no_target and rng.random() < settings.no_target:
                 text, is_keyword = scene.no_target[rng.integers(len(scene.no_target))]
                 texts.append(self._keyword(text, rng) if is_keyword else mirror(text) if flipped else text)
-                asked.append(None)
+                entities.append(None)
                 continue
             share = 1.0 if self.refmatte.setting == "keyword" else settings.keyword_share
-            asked.append(which)
+            entities.append(which)
             if scene.keyword_unique(which) and rng.random() < share:
                 texts.append(self._keyword(scene.targets[which].keyword, rng))
                 needed.add(which)
@@ -158,8 +158,8 @@ class Samples(Dataset[Sample]):
             needed.update([which] if options[text] == "basic" else range(len(scene.targets)))
         image, window = self._image(pixels, scene, needed, rng)
         empty = np.zeros((self.size, self.size), np.uint8)
-        mattes = [empty if which is None else pixels.matte(which, window) for which in asked]
-        trimaps = [empty if which is None else pixels.trimap(which, window) for which in asked]
+        mattes = [empty if which is None else pixels.matte(which, window) for which in entities]
+        trimaps = [empty if which is None else pixels.trimap(which, window) for which in entities]
         step = -1 if flipped else 1
         image = np.ascontiguousarray(image[:, ::step])
         return Sample(
@@ -218,7 +218,7 @@ class Batch:
         return len(self.names)
 
     def pin_memory(self) -> Batch:
-        """The batch in memory from which a GPU reads while it computes (`DataLoader` asks for it)."""
+        """The batch in memory from which a GPU reads while it computes (`DataLoader` calls it)."""
         fields = ("images", "image_index", "mattes", "trimaps")
         return dataclasses.replace(self, **{name: getattr(self, name).pin_memory() for name in fields})
 
