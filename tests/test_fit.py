@@ -15,10 +15,11 @@ from safetensors.torch import load_file, save_file
 from rimlib import profile as profiles
 from rimlib.errors import RimError
 from rimlib.profile import Loop
-from rimlib.training import command, fit, state
+from rimlib.training import command, fit, loop, state
 from rimlib.training.batches import Batches
 from rimlib.training.run import Run
 from rimlib.training.task import Task
+from rimlib.training.watch import Watch
 
 TRUTH = torch.tensor([[1.0, -2.0, 3.0, 0.5]])
 
@@ -234,6 +235,40 @@ def test_snapshots_and_the_best_by_validation_are_kept(tmp_path):
         rows[0].count("validation_wrong") == 1
         and best["validation_wrong"] < record["validation"][0]["validation_wrong"]
     )
+
+
+def test_epochs_are_of_the_images_that_are_trained_on(tmp_path):
+    record = run(tmp_path, steps=None, task=Line(Loop(epochs=6.0, steps=None, lr=0.1, workers=0, validation_images=4)))
+    assert record["metrics"]["steps"] == 12  # 6 times 16 images, 8 a step
+
+
+def test_the_speed_is_that_of_all_devices(tmp_path):
+    def speed(world):
+        fabric = SimpleNamespace(
+            world_size=world, global_rank=1, device=torch.device("cpu"), all_reduce=lambda value, reduce_op: value
+        )
+        budget = loop.Budget(10)
+        watch = Watch(Line(), fabric, budget, [], tmp_path, 0, board=False, progress=False)
+        watch.add({"wrong": torch.tensor(1.0), "size": torch.tensor(0.0)}, 8)
+        budget.tick(2.0)
+        watch.row()
+        return watch.log[0]["images_per_second"]
+
+    assert [speed(1), speed(2)] == [4.0, 8.0]
+
+
+@pytest.mark.parametrize("scaler", [None, torch.amp.GradScaler("cpu", init_scale=8.0)])
+def test_a_state_has_float16s_scaler_where_there_is_one(scaler, tmp_path):
+    fabric = SimpleNamespace(_precision=SimpleNamespace(scaler=scaler))
+    made = SimpleNamespace(model=torch.nn.Linear(2, 2), optimizer=torch.nn.Linear(1, 1), average=None, fabric=fabric)
+    parts = Run._parts(made)
+    assert set(parts) == {"model", "optimizer"} | ({"scaler"} if scaler else set())
+    state.save(tmp_path / "run.pt", parts, {"identity": {}})
+    loaded = state.load(tmp_path / "run.pt", {})
+    if scaler:
+        parts["scaler"] = torch.amp.GradScaler("cpu", init_scale=2.0)
+        state.restore(loaded, parts)
+        assert parts["scaler"].get_scale() == 8.0
 
 
 def test_images_of_the_validation_are_not_trained_on(tmp_path):

@@ -103,8 +103,7 @@ def _fit(
     facts = {"dtype": all_devices.dtype(fabric), **{name: done[name] for name in ("log", "validation", "parts")}}
     run["started"] = done["parts"][0]["started"]
     record.finish(run, stages, metrics, fabric.device, **facts)
-    peaks = [run["peak_memory_bytes"], done["memory"]]
-    run["peak_memory_bytes"] = {name: max(peak.get(name, 0) for peak in peaks) for name in peaks[0]}
+    run["peak_memory_bytes"] = training.memory()
     if fabric.global_rank == 0:
         task.store(training.result, weights_path, budget, metrics)
         record.write(record_path, run)
@@ -137,7 +136,7 @@ def _budget(task: Task, steps: int | None, minutes: float | None) -> dict[str, A
         raise RimError(f"--minutes {minutes}: must be more than 0", setting="minutes")
     epochs = task.train.epochs
     if steps is None and epochs:
-        steps = math.floor(epochs * len(task.samples.image_names) / task.size(0) + 0.5)
+        steps = math.floor(epochs * task.images / task.size(0) + 0.5)
     return {"steps": steps or task.train.steps, "minutes": minutes or task.train.minutes}
 
 

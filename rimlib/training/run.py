@@ -70,7 +70,7 @@ class Run:
         self.bad, self.next_save, self.watch = 0, 0.0, None  # type: int, float, Any
         self.step, self.optimizer = fabric.setup(Step(task, self.model, fabric), self._optimizer())
         images = len(task.samples.image_names)
-        kept = min(task.train.validation_images, images - 1)
+        kept = images - task.images
         order = permutation(task.seed + 1, 0, images) if kept else np.arange(images)
         self.trained_on, self.validated_on = np.sort(order[kept:]), np.sort(order[:kept])
 
@@ -221,7 +221,7 @@ class Run:
         started = time.monotonic()
         with self.stages("checkpoint"):
             now = {"step": self.budget.step, "trained_seconds": self.budget.now, "seconds": dict(self.stages.seconds)}
-            self.done.update(now, memory=self._memory(), partial=self.watch.partial())
+            self.done.update(now, memory=self.memory(), partial=self.watch.partial())
             if self.fabric.global_rank == 0:
                 state.save(self.state_path, self._parts(), self.done)
             self.fabric.barrier()
@@ -229,14 +229,16 @@ class Run:
         pause = self.fabric.broadcast(max(self.task.train.checkpoint_seconds, took / STATES))
         self.next_save = self.budget.seconds + pause
 
-    def _memory(self) -> dict[str, int]:
+    def memory(self) -> dict[str, int]:
         """The most that any part of the run has held, in bytes."""
         earlier, now = self.done["memory"], provenance.peak_memory(self.fabric.device)
         return {name: max(value, earlier.get(name, 0)) for name, value in now.items()}
 
     def _parts(self) -> dict[str, Any]:
+        # The last is float16's, which learns how much it may scale the loss.
+        others = {"average": self.average, "scaler": getattr(self.fabric._precision, "scaler", None)}
         parts = {"model": self.model, "optimizer": self.optimizer}
-        return {**parts, "average": self.average} if self.average else parts
+        return parts | {name: part for name, part in others.items() if part is not None}
 
     def _optimizer(self) -> torch.optim.Optimizer:
         # Decay on matrices and kernels only: a norm's scale and a bias have nothing to shrink.

@@ -57,6 +57,11 @@ class Task:
         return self.samples
 
     @property
+    def images(self) -> int:
+        """How many images are trained on: all but those of the validation, and one at least."""
+        return max(1, len(self.samples.image_names) - self.train.validation_images)
+
+    @property
     def collate(self) -> Callable[[list[Any]], Any]:
         """Makes a batch of samples of the data set, in the worker. `len` of a batch is its number of images."""
         raise NotImplementedError

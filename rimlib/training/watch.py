@@ -26,7 +26,7 @@ class Watch:
         fabric: its devices; the first writes.
         budget: of the run.
         log: the rows of the run's earlier parts, to which new ones are added.
-        folder: where the files go; None writes none.
+        folder: where the files go.
         part: the number of this part of the run, each of which has files of its own.
         board: write for TensorBoard too, where it is installed.
         progress: show a bar with the time left.
@@ -38,7 +38,7 @@ class Watch:
         fabric: Fabric,
         budget: loop.Budget,
         log: list[dict[str, float]],
-        folder: Path | None,
+        folder: Path,
         part: int,
         board: bool,
         progress: bool,
@@ -46,7 +46,7 @@ class Watch:
         self.task, self.fabric, self.budget, self.log = task, fabric, budget, log
         first = fabric.global_rank == 0
         self.loggers: list[Any] = []
-        if folder and first:
+        if first:
             where: dict[str, Any] = {"root_dir": folder.parent, "name": folder.name, "version": part}
             self.loggers = [CSVLogger(**where, flush_logs_every_n_steps=1)]
             self.loggers += [TensorBoardLogger(**where)] if board and find_spec("tensorboard") else []
@@ -83,7 +83,8 @@ class Watch:
             return
         sums = loop.over_devices(self.fabric, torch.stack(list(self.sums.values())))
         means = {name: round(value / self.count, 5) for name, value in zip(self.sums, sums.tolist())}
-        speed = round(self.images / max(self.budget.seconds - self.mark, 1e-9), 2)
+        images = self.images * self.fabric.world_size  # each device has an equal share of a step
+        speed = round(images / max(self.budget.seconds - self.mark, 1e-9), 2)
         head = {"step": self.budget.step, "seconds": round(self.budget.seconds, 2), "images_per_second": speed}
         self.log.append({**head, **means})
         self.write({"images_per_second": speed, "memory_gib": _memory(self.fabric.device), **means})
