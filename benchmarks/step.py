@@ -14,8 +14,10 @@ numba. The last line is one JSON object:
     loss, loss_before   mean total loss of the last steps of both, after equal steps
     parts               milliseconds of a step of this tree: the forward pass of each part, the backward pass, the
                         optimizer (with the norm of the gradient and the average), and the loader, which works ahead of
-                        the step in another thread
+                        the step in another process
     busy_ratio          with --busy: seconds of a step beside one busy process over those of a step alone (bar: 2.5)
+
+`--save` writes a run record.
 """
 
 from __future__ import annotations
@@ -53,6 +55,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--float32", action="store_true", help="though the processor multiplies bfloat16")
     parser.add_argument("--busy", action="store_true", help="measure busy_ratio too")
+    parser.add_argument("--save", help="write the run record to this JSON file")
     parser.add_argument("--worker", choices=("before", "now"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -62,6 +65,10 @@ def main() -> int:
     if options.worker:
         work(HERE if options.worker == "now" else THERE, options)
         return 0
+    from rimlib import profile as profiles
+    from rimlib.training import record
+
+    stages, run = record.Stages(), record.new("step", profiles.load("tiny"), load=os.getloadavg()[0], before=BEFORE)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         options.folder = Path(folder)
         extract(options.folder / "before")
@@ -82,6 +89,8 @@ def main() -> int:
             found["busy_ratio"] = busy_ratio(options)
     found |= {name: last[name] for name in ("dtype", "capability", "threads", "steps")}
     print(f"{options.rounds} rounds of {options.steps} steps, load {os.getloadavg()[0]:.1f}")
+    if options.save:
+        record.write(options.save, record.finish(run, stages, found))
     print(json.dumps(found))
     return 0
 
