@@ -218,6 +218,9 @@ def work(names: dict[str, str], options: argparse.Namespace) -> None:
                 clock.watch(model, train)
             return model
 
+        def begin(self, *_: Any) -> dict[str, Any]:
+            return {}
+
         def prepare(self, model: Any, step: int) -> Any:  # of the earlier commit
             return batches[step % BATCHES]
 
