@@ -37,7 +37,6 @@ from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.plan import plan
 from rimlib.training import record
 
-SOFT = (0.05, 0.95)  # of the true alpha
 DRAWN_SCENES = 24
 KEPT = ("entities", "localised", "chance", "iou", "sad", "sad_ratio")
 
@@ -130,14 +129,15 @@ def soft(model, seen, batch: int = 16) -> dict:
         )
         for (_, target), alpha in zip(chosen, alphas):
             true = seen.matte(target.mask_id)
-            alpha, band = resize(alpha, true.shape), (true > SOFT[0]) & (true < SOFT[1])
-            if band.any() and metrics.localised(alpha, true):
-                rows.append([np.abs(answer - true)[band].mean() for answer in (alpha, alpha > 0.5, true > 0.5)])
+            alpha = resize(alpha, true.shape)
+            errors, cut = metrics.soft_errors(alpha, true), metrics.soft_errors(alpha > 0.5, true)
+            if errors and cut and metrics.localised(alpha, true):
+                rows.append([errors[0], cut[0], errors[1]])
     matte, cut, perfect = np.mean(rows, axis=0)
     return {
         "mattes": len(rows),
-        "from": SOFT[0],
-        "to": SOFT[1],
+        "from": metrics.SOFT[0],
+        "to": metrics.SOFT[1],
         "matte": matte,
         "matte_cut": cut,
         "binary_truth": perfect,

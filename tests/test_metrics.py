@@ -164,3 +164,22 @@ def test_score_of_the_truth_and_of_an_empty_matte():
     assert perfect["sad"] == 0 and perfect["localised"] and perfect["iou"] == 1
     assert empty["sad"] == empty["sad_empty"] == pytest.approx(0.1) and not empty["localised"]
     assert all(math.isfinite(float(value)) for value in empty.values())
+
+
+@given(MATTES, MATTES)
+def test_soft_errors_are_those_of_a_loop(pred, true):
+    pairs = [(float(p), float(t)) for p, t in zip(pred.ravel(), true.ravel()) if 0.05 < t < 0.95]
+    found = metrics.soft_errors(pred, true)
+    if not pairs:
+        assert found is None
+    else:
+        matte = sum(abs(p - t) for p, t in pairs) / len(pairs)
+        cut = sum(abs((t > 0.5) - t) for _, t in pairs) / len(pairs)
+        assert found == pytest.approx((matte, cut), abs=1e-7)
+
+
+def test_the_truth_itself_has_no_soft_error_and_its_cut_has_that_of_the_cut():
+    true = np.linspace(0, 1, 21)[None]
+    assert metrics.soft_errors(true, true)[0] == 0
+    cut = metrics.soft_errors(true > 0.5, true)
+    assert cut[0] == cut[1] == pytest.approx(np.minimum(true, 1 - true)[0, 2:-2].mean())

@@ -83,3 +83,9 @@ def test_data_without_such_sentences_is_refused(make_scenes, tmp_path):
     with pytest.raises(RimError) as caught:
         no_target_rejection(Knows(), RefMatte(make_scenes(tmp_path / "set", 2)))
     assert caught.value.setting == "data.no_target"
+
+
+def test_scores_come_with_what_is_wrong_with_each_sentence(refmatte):
+    found = module.scored(Knows(), refmatte)
+    assert found.kind.tolist().count("") == 4 and sorted(found.kind[~found.true]) == ["keyword", "relation", "stranger"]
+    assert (found.score[found.true] > 0.5).all() and found.covered[found.kind == "stranger"].tolist() == [0]

@@ -4,7 +4,7 @@ Not in the paper, whose sentences all fit something. The engine writes sentences
 `refmatte.referents`); a model's scores of these and of the image's own true sentences are compared.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,33 +17,38 @@ from rimlib.refmatte.dataset import RefMatte
 EMPTY = 0.001  # share of an image that a matte must cover to be more than empty
 
 
-def no_target_rejection(
+class Scored(NamedTuple):
+    """A model's scores of the true sentences of some images and of those that fit nothing there."""
+
+    kind: np.ndarray  # (n,) texts: "" of a true sentence, else what is wrong with it
+    score: np.ndarray  # (n,)
+    covered: np.ndarray  # (n,) share of the image that the matte covers
+
+    @property
+    def true(self) -> np.ndarray:
+        """Which sentences are true, bool (n,)."""
+        return self.kind == ""
+
+
+def scored(
     model: Any,
     refmatte: RefMatte,
     limit: int | None = None,
     batch: int = 16,
     template: str = "a photo of a {keyword}",
     device: str | torch.device | None = None,
-) -> dict[str, float]:
-    """Compare a model's scores of sentences that fit something and of such that fit nothing.
+) -> Scored:
+    """Score the sentences of the images that have one which fits nothing.
 
-    The arguments are those of `evaluate`; `refmatte` is in the expression setting and has no-target sentences.
-
-    Returns:
-        fitting, no_target: how many sentences of each; auc: how often a true sentence has the higher score of a pair,
-        ties half; true_positive_rate: share of the true ones whose score is at least the threshold;
-        true_negative_rate: share of the others whose score is below it, also for each kind as
-        `true_negative_rate_<wrong>`; empty: share of the others whose matte is empty.
-
-    Raises:
-        RimError: the data has no such sentence.
+    The arguments are those of `evaluate`; `refmatte` is in the expression setting. Raises RimError where the data has
+    no such sentence.
     """
     names = [name for name in list(refmatte.image_names)[:limit] if refmatte.no_target.get(name)]
     if not names:
         text = f"{refmatte.root}: the split {refmatte.split!r} has no sentences that fit nothing; "
         hint = "build it with data.no_target above 0"
         raise RimError(text + hint, path=refmatte.root, setting="data.no_target")
-    rows: list[tuple[str, float, float]] = []  # kind ("" of a true one), score, covered share
+    rows: list[tuple[str, float, float]] = []
     was_training = model.training
     model.eval()
     try:
@@ -58,16 +63,32 @@ def no_target_rejection(
             rows += zip(kinds, map(float, scores), covered)
     finally:
         model.train(was_training)
-    kind, score, cover = (np.array(column) for column in zip(*rows))
-    true, negative = score[kind == ""], kind != ""
-    rejected = {name: float((score[kind == name] < THRESHOLD).mean()) for name in np.unique(kind[negative]).tolist()}
+    return Scored(*(np.array(column) for column in zip(*rows)))
+
+
+def no_target_rejection(model: Any, refmatte: RefMatte, *given: Any, **options: Any) -> dict[str, float]:
+    """Compare a model's scores of sentences that fit something and of such that fit nothing; arguments as `scored`.
+
+    Returns:
+        fitting, no_target: how many sentences of each; auc: how often a true sentence has the higher score of a pair,
+        ties half; true_positive_rate: share of the true ones whose score is at least the threshold;
+        true_negative_rate: share of the others whose score is below it, also for each kind as
+        `true_negative_rate_<wrong>`; empty: share of the others whose matte is empty.
+
+    Raises:
+        RimError: the data has no such sentence.
+    """
+    found = scored(model, refmatte, *given, **options)
+    true, other = found.score[found.true], found.score[~found.true]
+    kinds = np.unique(found.kind[~found.true]).tolist()
+    rejected = {name: float((found.score[found.kind == name] < THRESHOLD).mean()) for name in kinds}
     return {
         "fitting": len(true),
-        "no_target": int(negative.sum()),
-        "auc": auc(true, score[negative]),
+        "no_target": len(other),
+        "auc": auc(true, other),
         "true_positive_rate": float((true >= THRESHOLD).mean()),
-        "true_negative_rate": float((score[negative] < THRESHOLD).mean()),
-        "empty": float((cover[negative] < EMPTY).mean()),
+        "true_negative_rate": float((other < THRESHOLD).mean()),
+        "empty": float((found.covered[~found.true] < EMPTY).mean()),
         **{f"true_negative_rate_{name}": rate for name, rate in rejected.items()},
     }
 

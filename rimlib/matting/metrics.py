@@ -24,6 +24,7 @@ AVERAGED = ("sad", "mse", "mad", "sad_in_band", "grad", "conn", "iou", "localise
 # What is averaged within each image first as well: the paper's (E) forms.
 BY_IMAGE = ("sad", "mse", "mad")
 STRIPE = 32  # rows that are summed together: their float64 values stay in the processor's cache
+SOFT = (0.05, 0.95)  # of a true alpha: between them it is soft
 LEVEL = 1 / 255  # less than this outside [0, 1] is rounding
 
 
@@ -130,6 +131,34 @@ def sad_in_band(pred: np.ndarray, true: Matte, kernel: int = 25) -> float:
     """SAD, in thousands, inside the true transition band alone: the quality of the edge."""
     matte, truth = _pair(pred, true)
     return _sums(matte, truth, truth.band(kernel))[2] / 1000
+
+
+def soft(true: np.ndarray) -> np.ndarray:
+    """Where a true matte is soft, bool (H, W): its alpha is between those of `SOFT`."""
+    return (true > SOFT[0]) & (true < SOFT[1])
+
+
+def soft_errors(pred: np.ndarray, true: np.ndarray) -> tuple[float, float] | None:
+    """Mean |error| where the truth is soft: of the matte, and of the truth cut at one half.
+
+    The second is the best that a binary mask can do there: a matte is worth its soft values where the first is smaller.
+
+    Args:
+        pred: float (H, W) in [0, 1].
+        true: the truth, of the same shape.
+
+    Returns:
+        Both errors, or None where the truth has no soft pixel.
+
+    >>> [round(error, 3) for error in soft_errors(np.array([[0.3, 1.0]]), np.array([[0.4, 1.0]]))]
+    [0.1, 0.4]
+    """
+    band = soft(true)
+    if not band.any():
+        return None
+    values = true[band].astype(np.float64)
+    matte, cut = (float(np.abs(answer[band] - values).mean()) for answer in (pred, true > 0.5))
+    return matte, cut
 
 
 def score(pred: np.ndarray, true: Matte, band_kernel: int | None = 25, with_edges: bool = True) -> dict:
