@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import rimlib
+from rimlib import profile as profiles
 from rimlib.clipmat.collaboration import THRESHOLD
 from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
@@ -131,17 +132,16 @@ def test_results_on_the_way_belong_to_their_image(ready, scene):
 @pytest.mark.parametrize(
     "typed, read",
     [
-        ("otter", "a photo of a otter"),
-        ("  brown   otter ", "a photo of a brown otter"),
-        ("t-shirt", "a photo of a t-shirt"),
-        ("the otter", "the otter"),
-        ("my otter", "my otter"),
-        ("otter on grass", "otter on grass"),
+        ("otter", "the otter"),
+        ("  Brown   otter. ", "the brown otter"),
+        ("the t-shirt", "the t-shirt"),
+        ("Please cut out my otter!", "the otter"),
+        ("otter on grass", "the otter on grass"),
         ("🦦", "🦦"),
-        ("otter!", "otter!"),
     ],
 )
-def test_a_keyword_goes_into_the_models_template(ready, monkeypatch, typed, read):
+@pytest.mark.parametrize("setting", ["both", "keyword"])
+def test_the_model_reads_the_form_of_its_training(ready, monkeypatch, typed, read, setting):
     seen = []
     tokenize = ready.model.tokenize
     monkeypatch.setattr(
@@ -150,6 +150,9 @@ def test_a_keyword_goes_into_the_models_template(ready, monkeypatch, typed, read
         lambda texts, **options: seen.extend(texts) or tokenize(texts, **options),
         raising=False,
     )
+    monkeypatch.setattr(ready.model, "profile", profiles.in_setting(ready.model.profile, setting))
+    if setting == "keyword" and len(read.split()) in (2, 3):  # a keyword of one or two words, after "the"
+        read = f"a photo of a {read.removeprefix('the ')}"
     assert ready.predict(typed).sentence == " ".join(typed.split()) and seen == [read]
 
 

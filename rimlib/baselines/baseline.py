@@ -18,6 +18,7 @@ from rimlib.errors import RimError
 from rimlib.io import weights
 from rimlib.io.images import read_image, resize
 from rimlib.sentences import TOGETHER, as_list
+from rimlib.sentences import normalise as normalise_text  # `normalise` below is of images
 
 SIZES = ("tiny", "paper")
 FORMAT = "rimlib-baseline-1"
@@ -38,7 +39,7 @@ class Method(nn.Module):
         Raises:
             RimError: an image or a sentence that cannot be used.
         """
-        image, sentences = read_image(image), as_list(sentences)
+        image, sentences = read_image(image), [normalise_text(sentence) for sentence in as_list(sentences)]
         was_training = self.training
         self.eval()
         try:

@@ -13,6 +13,7 @@ from rimlib.clipmat.collaboration import THRESHOLD
 from rimlib.errors import RimError
 from rimlib.evaluation.stream import predict
 from rimlib.refmatte.dataset import RefMatte
+from rimlib.sentences import normalise
 
 EMPTY = 0.001  # share of an image that a matte must cover to be more than empty
 
@@ -104,8 +105,8 @@ def auc(higher: np.ndarray, lower: np.ndarray) -> float:
 
 def _queries(refmatte: RefMatte, name: str, template: str) -> list[tuple[str, str]]:
     """The sentences of an image and what is wrong with each: "" of those that fit something."""
-    found = [(refmatte.sentence(target), "") for target in refmatte.targets_of(name)]
+    found = [(normalise(refmatte.sentence(target)), "") for target in refmatte.targets_of(name)]
     for row in refmatte.no_target[name]:
         wrong, text = row.get("wrong", "unknown"), row["sentence"]
-        found.append((template.format(keyword=text) if wrong == "keyword" else text, wrong))
+        found.append((template.format(keyword=text) if wrong == "keyword" else normalise(text), wrong))
     return found

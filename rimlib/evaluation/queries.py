@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from rimlib.matting.relations import ARRANGEMENTS, RELATIONS
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.format import Target
+from rimlib.sentences import normalise
 
 
 class Query(NamedTuple):
@@ -21,7 +22,7 @@ class Query(NamedTuple):
 
     target: Target
     number: int  # of the sentence among the entity's; 0 for a keyword
-    sentence: str
+    sentence: str  # as the model reads it: of an expression, `normalise`d as in training
     kind: str  # "keyword", or as in `format.KINDS`
     scored: bool  # is it the one of its entity that the headline counts
 
@@ -42,7 +43,7 @@ def queries_of(refmatte: RefMatte, image: str, template: str, every: bool = Fals
             continue
         for number, (text, kind) in enumerate(zip(target.expressions, target.kinds)):
             if every or number == target.scored:
-                found.append(Query(target, number, text, kind, number == target.scored))
+                found.append(Query(target, number, normalise(text), kind, number == target.scored))
     return found
 
 

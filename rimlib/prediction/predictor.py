@@ -54,7 +54,6 @@ class MattingPredictor:
         self, model: CLIPMat, device: str | None = None, refiner: Any = "shipped", threshold: float | None = None
     ):
         from rimlib import fast
-        from rimlib.clipmat import prompt
         from rimlib.clipmat.collaboration import THRESHOLD
         from rimlib.device import pick_device, use_one_thread_after_fork
 
@@ -65,7 +64,6 @@ class MattingPredictor:
         self.device = pick_device(device)
         self.model = fast.optimize(model).eval().to(self.device)
         self.refiner = shipped_refiner(str(self.device)) if isinstance(refiner, str) else refiner
-        self.template = prompt.template(model.profile) if model.profile else prompt.DEFAULT  # of keywords
         self._features: ImageFeatures | None = None
         self._image: np.ndarray | None = None
         self._opacity: np.ndarray | None = None
@@ -101,8 +99,8 @@ class MattingPredictor:
     def predict(self, sentence: str) -> Result:
         """The matte of what a sentence refers to, in the image of `set_image`.
 
-        A keyword, one or two words without an article, is put into the model's template first. A sentence longer than
-        the model reads is cut, with a `CutSentence` warning.
+        Case, punctuation, quotes, the article and a "please" make no difference (see `sentences.canonical`). A sentence
+        longer than the model reads is cut, with a `CutSentence` warning.
 
         Raises:
             RimError: no image yet, or no word in the sentence.
@@ -118,7 +116,7 @@ class MattingPredictor:
         return self._results(sentences if isinstance(sentences, EncodedText) else self._encode(sentences))
 
     def _encode(self, sentences: Sequence[str]) -> EncodedText:
-        return prompts.encode(self.model, sentences, self.template, stacklevel=3)  # the caller of a public method
+        return prompts.encode(self.model, sentences, stacklevel=3)  # the caller of a public method
 
     def _results(self, text: EncodedText) -> Iterator[Result]:
         if self._features is None or self._image is None:
@@ -217,7 +215,7 @@ def _predict(image: Any, sentence: str | Sequence[str]) -> list[Result]:
     shared = _shipped()
     predictor = MattingPredictor(shared.model, refiner=shared.refiner)  # its own image, whichever thread calls
     predictor.set_image(image)
-    text = prompts.encode(predictor.model, sentences, predictor.template, stacklevel=3)  # the caller of `matte`
+    text = prompts.encode(predictor.model, sentences, stacklevel=3)  # the caller of `matte`
     return list(predictor.predict_many(text))
 
 

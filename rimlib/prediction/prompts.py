@@ -1,28 +1,24 @@
 """Sentences encoded for a model.
 
-Paper: Sec. 3.3 and S3: a keyword goes into a template, an expression stands for itself; Sec. 4.2: both are cut at the
-model's length.
+Paper: Sec. 4.2: they are cut at the model's length. What somebody types may be a keyword or an expression (Sec. 3.3)
+in any form; the model reads the form of its training (`sentences.canonical`). The paper's own forms, a template for a
+keyword (S3) and the expression as it stands, are those of `evaluation`.
 """
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rimlib.sentences import TOGETHER, as_list, short
+from rimlib.sentences import THE, TOGETHER, as_list, canonical, short
 
 if TYPE_CHECKING:
     import torch
 
     from rimlib.clipmat.model import CLIPMat, TextFeatures
-
-DETERMINERS = frozenset(
-    "a an the this that these those my your his her its our their some any every each all no".split()
-)
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+    from rimlib.profile import Profile
 
 
 class CutSentence(UserWarning):
@@ -42,29 +38,26 @@ class EncodedText:
     groups: tuple[tuple[tuple[str, ...], TextFeatures], ...]
 
 
-def apply_template(sentence: str, template: str) -> str:
-    """The text that the model reads: a keyword, one or two plain words without a determiner, goes into the template.
+def noun_template(profile: Profile | None) -> str:
+    """The form in which a model reads one or two plain words: that of its keywords if it was trained on nothing else.
 
-    So the model was trained and so it is scored (`evaluation.evaluate`). On scenes of the shipped photographs the bare
-    keyword does as well; CLIP's own weights want a phrase (Paper: Table 8).
-
-    >>> apply_template("fox", "a photo of a {keyword}"), apply_template("the fox", "a photo of a {keyword}")
-    ('a photo of a fox', 'the fox')
+    >>> from rimlib.profile import load
+    >>> noun_template(load("paper-b16-keyword")), noun_template(load("tiny"))
+    ('a photo of a {keyword}', 'the {keyword}')
     """
-    words = sentence.split()
-    is_keyword = len(words) <= 2 and all(_WORD.fullmatch(word) for word in words)
-    if is_keyword and not DETERMINERS & {word.lower() for word in words}:
-        return template.format(keyword=sentence)
-    return sentence
+    from rimlib.clipmat import prompt
+
+    if profile is not None and profile.train.setting == "keyword":
+        return prompt.template(profile)
+    return THE
 
 
-def encode(model: CLIPMat, sentences: Sequence[str], template: str, stacklevel: int = 1) -> EncodedText:
-    """Encode sentences, a few at a time.
+def encode(model: CLIPMat, sentences: Sequence[str], stacklevel: int = 1) -> EncodedText:
+    """Encode sentences in the form that the model was trained on, a few at a time.
 
     Args:
         model: whose tokenizer and text encoder are used.
         sentences: a list; one that is longer than the model reads is cut, with a `CutSentence` warning.
-        template: of keywords.
         stacklevel: whose line the warning names: 1 the caller's, 2 the line that called the caller, and so on.
 
     Raises:
@@ -72,8 +65,8 @@ def encode(model: CLIPMat, sentences: Sequence[str], template: str, stacklevel: 
     """
     import torch
 
-    texts = tuple(as_list(sentences))
-    rows = [_tokens(model, text, apply_template(text, template), stacklevel) for text in texts]
+    texts, template = tuple(as_list(sentences)), noun_template(model.profile)
+    rows = [_tokens(model, text, canonical(text, template), stacklevel) for text in texts]
     groups = []
     for start in range(0, len(rows), TOGETHER):
         part = slice(start, start + TOGETHER)
@@ -83,7 +76,7 @@ def encode(model: CLIPMat, sentences: Sequence[str], template: str, stacklevel: 
 
 
 def _tokens(model: CLIPMat, sentence: str, text: str, stacklevel: int) -> torch.Tensor:
-    """Token ids of one sentence, int64 (1, text_length)."""
+    """Token ids of one sentence, int64 (1, text_length), in the form that the model reads: `text`."""
     used, rest = model.tokenizer.cut(text)
     if rest:
         end = used[-40:].partition(" ")[2] or used[-40:]
