@@ -1,0 +1,83 @@
+"""The `rim experiment` command: the rows of an experiment measured, or shown from their records alone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from rimlib.cli.output import Add, Commands
+
+EPILOG = """
+words: which words of a sentence are needed to find its entity, counted over the plans of the paper and of the profile;
+and which a model goes by, on sentences with their relation words left out or swapped, with their words shuffled, and
+with the noun alone.
+
+A row is a record, experiment-NAME-PROFILE-ROW.json in the folder --out. A row that has its record is not measured
+again, so a run that was stopped goes on; --fresh measures all anew. --show reads the records alone.
+
+  rim experiment words
+  rim experiment words --model runs/mine --data data/mine --images 60 --out runs/experiments
+  rim experiment words --show --json
+"""
+
+
+def add_command(commands: Commands, add: Add) -> None:
+    """Add the command to a parser's; `add(commands, name, function, text)` makes one and returns its parser."""
+    parser = add(commands, "experiment", _experiment, "run an experiment row by row, or show its records")
+    parser.epilog, parser.formatter_class = EPILOG.strip("\n"), argparse.RawDescriptionHelpFormatter
+    option = parser.add_argument
+    option("name", metavar="NAME", help="of the experiment: words")
+    option("--profile", help="a profile's name or a YAML file (default: tiny; with --show: all)")
+    option("--data", metavar="DIR", help="the data set (default: that of the profile, which is built)")
+    option("--model", default="shipped", metavar="PATH", help="trained weights, or shipped (default: shipped)")
+    option("--images", type=int, metavar="N", help="images that a model is measured on (default: all)")
+    option("--scenes", type=int, metavar="N", help="about so many scenes of each split of a plan (default: all)")
+    option("--out", metavar="FOLDER", help="of the records (default: results/runs of the repository)")
+    option("--fresh", action="store_true", help="measure again what has a record")
+    option("--show", action="store_true", help="measure nothing, show the records")
+    option("--json", action="store_true", help="as one line of JSON")
+
+
+def _experiment(options: argparse.Namespace) -> None:
+    from rimlib import experiments, profile
+    from rimlib.experiments import frame
+
+    experiment = experiments.get(options.name)
+    folder = Path(options.out) if options.out else frame.folder_of_records()
+    if options.show:
+        name = None if options.profile is None else profile.load(options.profile).name
+        found = frame.load(options.name, folder, name)
+    else:
+        found = frame.run(options.name, experiment.rows(options), folder, options.fresh)
+    tables = experiment.tables(found)
+    if options.json:
+        print(json.dumps({"experiment": options.name, **tables}))
+        return
+    for title, rows in tables.items():
+        if rows:
+            print(f"{title.replace('_', ' ')}:", *_lines(rows), "", sep="\n")
+
+
+def _lines(rows: list[dict[str, Any]]) -> list[str]:
+    """The rows of a table, their columns aligned: numbers to the right."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [[name.replace("_", " ") for name in names], *([_cell(row.get(name)) for name in names] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
+    texts = [any(isinstance(row.get(name), str) for row in rows) for name in names]
+    return [
+        "  "
+        + "  ".join(
+            cell.ljust(width) if text else cell.rjust(width) for cell, width, text in zip(line, widths, texts)
+        ).rstrip()
+        for line in cells
+    ]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return " to ".join(map(_cell, value))
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,30 @@
+"""Experiments that anybody can run again: each is a list of rows, and each row is a record.
+
+`frame` runs the rows that have no record yet, and reads those that have; an experiment is a module with two functions:
+
+    rows(options)     its rows, one after the other, checked before the first is measured
+    tables(records)   what is shown of its records: for each title the rows of a table
+
+The command is `rim experiment NAME`. `words` is the first.
+"""
+
+from importlib import import_module
+from types import ModuleType
+
+from rimlib.errors import RimError, nearest
+
+_HOMES = {"words": "rimlib.experiments.words"}  # name of an experiment: its module
+NAMES = tuple(_HOMES)
+
+
+def get(name: str) -> ModuleType:
+    """An experiment's module by its name. Raises RimError for an unknown one.
+
+    >>> get("wrods")
+    Traceback (most recent call last):
+    rimlib.errors.RimError: experiment 'wrods' (did you mean words?): must be one of words
+    """
+    if name not in _HOMES:
+        message = f"experiment {name!r}{nearest(name, NAMES)}: must be one of {', '.join(NAMES)}"
+        raise RimError(message, setting="experiment")
+    return import_module(_HOMES[name])

@@ -1,0 +1,150 @@
+"""The audit of words: which words of a sentence are needed, and which a model goes by.
+
+Two kinds of rows. `plan` counts sentences of a whole plan by what decides them (`needed`), of the paper's numbers and
+of a profile. `<model>-<split>` has a model find the entities of changed sentences (`listening`). The paper's Table 9,
+which calls relations helpful, stands beside both (`table9`).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from rimlib import profile as profiles
+from rimlib.clipmat import prompt
+from rimlib.clipmat.model import CLIPMat
+from rimlib.entities.pool import Pool
+from rimlib.errors import RimError
+from rimlib.experiments import needed, table9
+from rimlib.experiments.frame import Row, plain_name
+from rimlib.experiments.listening import Levels, listen
+from rimlib.io.files import sha256
+from rimlib.io.weights import CHECKPOINTS
+from rimlib.profile import Profile
+from rimlib.refmatte import manifest, paper_pool, plan, released
+from rimlib.refmatte.build import build, folder_of, open_pool
+from rimlib.refmatte.dataset import RefMatte
+from rimlib.training.record import Record
+
+SPLITS = tuple(split for split in plan.SPLITS if split in ("seen", "alike"))  # of entities that a training has
+SHIPPED = CHECKPOINTS / "clipmat-tiny.safetensors"
+
+
+def rows(options: argparse.Namespace) -> Iterator[Row]:
+    """The rows; whatever cannot be used is refused before the first of them.
+
+    Args:
+        options: profile, data (a folder, or None for the profile's own, which is built), model (a path or `shipped`),
+            images (of a model's row) and scenes (of a plan's), None for all.
+    """
+    profile = profiles.load(options.profile or "tiny")
+    for name in ("images", "scenes"):
+        if (value := getattr(options, name)) is not None and value < 1:
+            raise RimError(f"--{name} {value}: must be 1 or more", setting=name)
+    if options.data is not None:
+        _splits_of(options.data)
+    model = CLIPMat.shipped() if options.model == "shipped" else CLIPMat.load(options.model)
+    return _rows(profile, model, options)
+
+
+def _rows(profile: Profile, model: CLIPMat, options: argparse.Namespace) -> Iterator[Row]:
+    paper = replace(profiles.load("paper-b16"), data=paper_pool.settings())
+    yield _plan(paper, paper_pool.pool(), ("train", "test"), options.scenes)  # the paper has no other split
+    if profile.name == paper.name:
+        return
+    pool = open_pool(profile.data.pool)
+    yield _plan(profile, pool, tuple(plan.SPLITS), options.scenes)
+    data = options.data or build(profile.data, folder_of(profile), splits=SPLITS, workers=1)
+    for split in _splits_of(data):
+        yield _model(profile, pool, model, RefMatte(data, split), options)
+
+
+def _splits_of(data: str | Path) -> list[str]:
+    """Those of a data set that are looked at: scenes of entities of the training, or else its test."""
+    there = released.splits(data)
+    known = [split for split in SPLITS if split in there]
+    found = known or [split for split in there if split in ("test", "rw100")]
+    if not found:
+        raise RimError(f"{data}: it has {', '.join(there)}, and none of {', '.join(SPLITS)} and test", path=data)
+    for split in found:
+        RefMatte(data, split)  # refuses what is broken or unfinished
+    return found
+
+
+def _plan(profile: Profile, pool: Pool, splits: tuple[str, ...], scenes: int | None) -> Row:
+    about = {
+        "engine": plan.VERSION,
+        "pool": pool.fingerprint(),
+        "settings": asdict(profile.data),
+        "splits": list(splits),
+        "scenes": scenes,
+    }
+
+    def measure(stages: Any) -> dict[str, Any]:
+        counted = {}
+        for split in splits:
+            with stages(split):
+                counted[split] = needed.audit(pool, profile.data, split, scenes)
+        return {"splits": counted}
+
+    return Row("plan", profile, about, measure)
+
+
+def _model(profile: Profile, pool: Pool, model: CLIPMat, refmatte: RefMatte, options: argparse.Namespace) -> Row:
+    weights = SHIPPED if options.model == "shipped" else Path(options.model)
+    weights = next(iter(sorted(weights.glob("*.safetensors"))), weights) if weights.is_dir() else weights
+    name = plain_name(str(options.model))
+    about = {
+        "model": name,
+        "weights": sha256(weights),
+        "data": {"fingerprint": refmatte.fingerprint, "split": refmatte.split},
+        "images": options.images,
+    }
+
+    def measure(stages: Any) -> dict[str, Any]:
+        with stages("plan"):
+            levels = _levels(profile, pool, refmatte)
+        with stages("model"):
+            given = {"images": options.images, "seed": profile.seed, "batch": profile.evaluate.batch}
+            template = prompt.template(model.profile or profile)
+            return listen(model, refmatte, template, levels=levels, progress=True, **given)
+
+    return Row(f"{name}-{refmatte.split}", profile, about, measure, device="cpu")
+
+
+def _levels(profile: Profile, pool: Pool, refmatte: RefMatte) -> Levels:
+    """What decides each sentence of a data set that this profile made, by image; nothing of any other."""
+    if refmatte.split not in plan.SPLITS or manifest.stamp_of(refmatte.root) is None:
+        return {}
+    found = {}
+    there = set(refmatte.image_names)
+    for planned in plan.scenes(pool, profile.data, refmatte.split):
+        targets = refmatte.targets_of(planned.name) if planned.name in there else []
+        here = [
+            (tuple(one.text for one in some), list(place[:4]))
+            for some, place in zip(planned.sentences, planned.placements)
+        ]
+        if here == [(target.expressions, target.extra.get("box")) for target in targets]:
+            found[planned.name] = needed.levels_of(planned, pool)
+    return found
+
+
+def tables(found: list[Record]) -> dict[str, list[dict[str, Any]]]:
+    """Sentences by what decides them, models on changed sentences and by what decides them, and the paper's table."""
+    sentences, models, by_need = [], [], []
+    for record in found:
+        head = {"profile": record["profile"], "seed": record["seed"]}
+        for split, row in record["metrics"].get("splits", {}).items():
+            for kind, shares in {"all": row["all"], **row["by_kind"]}.items():
+                sentences.append({**head, "split": split, "scenes": row["scenes"], "kind": kind, **shares})
+        if "changes" in record["metrics"]:
+            head |= {"model": record["about"]["model"], "split": record["about"]["data"]["split"]}
+            head["images"] = record["metrics"]["images"]
+            for change, row in record["metrics"]["changes"].items():
+                models.append({**head, "change": change, **{key: row[key] for key in row if key != "by_kind"}})
+            for level, row in record["metrics"]["by_need"].items():
+                by_need.append({**head, "decided_by": level, **row})
+    return {"sentences": sentences, "models": models, "by_need": by_need, "table_9": table9.rows()}
