@@ -119,7 +119,7 @@ def shortened(settings: Data, scenes: int) -> Data:
     >>> short.groups_train, short.extra_train
     (2, 20)
     """
-    changes = {}
+    changes: dict[str, Any] = {}
     for part in ("train", "test"):
         groups, per_group, extra = (
             getattr(settings, f"{name}_{part}") for name in ("groups", "images_per_group", "extra")

@@ -134,7 +134,7 @@ def _levels(profile: Profile, pool: Pool, refmatte: RefMatte) -> Levels:
 
 def tables(found: list[Record]) -> dict[str, list[dict[str, Any]]]:
     """Sentences by what decides them, models on changed sentences and by what decides them, and the paper's table."""
-    sentences, models, by_need = [], [], []
+    sentences, models, by_kind, by_need = [], [], [], []
     for record in found:
         head = {"profile": record["profile"], "seed": record["seed"]}
         for split, row in record["metrics"].get("splits", {}).items():
@@ -145,6 +145,13 @@ def tables(found: list[Record]) -> dict[str, list[dict[str, Any]]]:
             head["images"] = record["metrics"]["images"]
             for change, row in record["metrics"]["changes"].items():
                 models.append({**head, "change": change, **{key: row[key] for key in row if key != "by_kind"}})
+                by_kind += [{**head, "change": change, "kind": kind, **part} for kind, part in row["by_kind"].items()]
             for level, row in record["metrics"]["by_need"].items():
                 by_need.append({**head, "decided_by": level, **row})
-    return {"sentences": sentences, "models": models, "by_need": by_need, "table_9": table9.rows()}
+    return {
+        "sentences": sentences,
+        "models": models,
+        "models_by_kind": by_kind,
+        "models_by_need": by_need,
+        "table_9": table9.rows(),
+    }
