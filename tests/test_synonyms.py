@@ -49,12 +49,15 @@ def people():
 def test_a_row_holds_together(category):
     row = TABLE[category]
     nouns = [*row["names"], *row["wider"]]
-    assert set(row) <= {"names", "wider", "metres", "plural", "mass", "also"}
+    assert set(row) <= {"names", "wider", "kinds", "perhaps", "metres", "plural", "mass", "also"}
     assert row["names"][0] == category and len(set(nouns)) == len(nouns)
     assert all(re.fullmatch(r"[a-z][a-z' -]*[a-z]", noun) for noun in nouns)
     assert set(row.get("plural", ())) | set(row.get("mass", ())) <= set(nouns) and not set(row.get("plural", ())) & set(
         row.get("mass", ())
     )
+    groups = [*nouns, *row.get("kinds", ()), *row.get("perhaps", ())]
+    assert len(set(groups)) == len(groups) and row.get("kinds") != [] and row.get("perhaps") != []
+    assert not {"object", "thing", "person", "human"} & set(groups) or category == "human"
     assert row["metres"] > 0 and not set(row.get("also", ())) & set(nouns)
 
 
@@ -71,6 +74,125 @@ def test_wider_words_are_closed():
         for word in row["wider"]:
             missing = set(TABLE.get(word, {"wider": ()})["wider"]) - set(row["names"]) - set(row["wider"])
             assert not missing, (category, word, missing)
+
+
+def test_kinds_are_closed_and_few_enough_to_be_understood():
+    """What a mug is, by way of "cup", its row has too: a word for a group means each member, or may mean it."""
+    for category, row in TABLE.items():
+        for word in (*row["wider"], *row.get("kinds", ())):
+            missing = set(TABLE.get(word, {}).get("kinds", ())) - set(row["names"]) - set(row["wider"])
+            assert missing <= set(row.get("kinds", ())), (category, word, missing)
+    kinds = {word for row in TABLE.values() for word in row.get("kinds", ())}
+    assert kinds == {
+        *("food", "furniture", "clothing", "piece of clothing", "jewelry", "container", "appliance"),
+        *("electronic device", "sports equipment", "sea creature", "amphibian"),
+    }
+    used = kinds | {word for row in TABLE.values() for word in (*row["names"], *row["wider"])}
+    assert {word for row in TABLE.values() for word in row.get("perhaps", ())} <= used
+
+
+def test_words_for_groups():
+    of = lambda category, kind="thing": synonyms.kind_words(Entity("a", kind, category, "red"))
+    assert of("owl", "animal") == ("bird of prey", "bird", "animal", "creature")
+    assert of("crab", "animal") == ("animal", "creature", "sea creature")
+    assert of("t-shirt") == ("shirt", "garment", "piece of clothing", "clothing", "object", "thing")
+    # What the table has no word for, and what it does not know.
+    assert of("fence") == of("astrolabe") == ("object", "thing")
+    assert of("quagga", "animal") == ("animal", "creature")
+    for category, row in TABLE.items():
+        if category != "human":
+            words = of(category, synonyms.kind_of(category))
+            assert set(row["wider"]) <= set(words) and len(set(words)) == len(words) >= 2
+            assert ("object" in words) != ("animal" in words) and category not in words
+    members = {word: {category for category in TABLE if word in of(category)} for word in ("vehicle", "instrument")}
+    assert {"car", "airplane", "bicycle", "hot air balloon"} <= members["vehicle"] and "violin" in members["instrument"]
+    assert not {"skateboard", "wheel"} & members["vehicle"] and "whistle" not in members["instrument"]
+
+
+def test_people_are_called_by_age_and_gender_in_few_words():
+    words = {(one.gender, one.age_group): set(synonyms.kind_words(one)) for one in people()}
+    assert all({"person", "human"} <= found for found in words.values())
+    for word, ages in (
+        ("woman", "teenager adult senior"),
+        ("lady", "teenager adult senior"),
+        ("girl", "child teenager"),
+    ):
+        assert {key for key, found in words.items() if word in found} == {("female", age) for age in ages.split()}
+    for word, ages in (("man", "teenager adult senior"), ("guy", "teenager adult senior"), ("boy", "child teenager")):
+        assert {key for key, found in words.items() if word in found} == {("male", age) for age in ages.split()}
+    assert {age for (_, age), found in words.items() if "child" in found} == {"child"}
+    old = replace(PERSON, gender="male", age_group="senior")
+    assert synonyms.denotes_widely("man", old) and not synonyms.denotes("man", old)
+    assert synonyms.denotes_widely("pensioner", old) and not synonyms.denotes_widely("woman", old)
+    assert synonyms.denotes_widely("kid", replace(PERSON, age_group="teenager"))  # some would
+
+
+def test_a_word_for_a_group_may_mean_more_than_is_called_so():
+    for word, category in (
+        ("fruit", "tomato"),
+        ("vehicle", "skateboard"),
+        ("animal", "teddy bear"),
+        ("drink", "glass"),
+    ):
+        entity = Entity("a", "thing", category, "red")
+        assert synonyms.denotes_widely(word, entity) and word not in synonyms.kind_words(entity)
+        assert not synonyms.denotes(word, entity)
+    everyone = [*starter.load().entities, *people()]
+    for entity in everyone:
+        for noun in (*synonyms.nouns(entity), *synonyms.kind_words(entity), *synonyms.perhaps(entity)):
+            assert synonyms.denotes_widely(noun, entity)
+        assert not set(synonyms.perhaps(entity)) & {*synonyms.nouns(entity), *synonyms.kind_words(entity)}
+        others = {"animal": "person", "person": "object", "thing": "creature"}
+        assert not synonyms.denotes_widely(others[entity.kind], entity) or synonyms.perhaps(entity)
+
+
+def test_the_papers_words_are_those_of_before():
+    """`kinds` and `perhaps` are no nouns of the paper's plan."""
+    for category, row in TABLE.items():
+        assert synonyms.words(category) == tuple(dict.fromkeys((category, *row["names"], *row["wider"])))
+    assert synonyms.nouns(Entity("a", "thing", "table", "red")) == ("table", "piece of furniture")
+
+
+def test_plurals():
+    """Each noun of the table, and of people: by the rule, or by hand here."""
+    by_hand = {
+        *("people men women children kids guys gentlemen snowmen mice geese woodlice wolves scarves knives").split(),
+        *("leaves loaves potatoes tomatoes mangoes buffaloes chilies candelabra cacti fungi").split(),
+    }
+    unchanged = {
+        *("sheep deer bison moose elk fish jellyfish starfish shrimp squid fowl guineafowl peafowl aircraft").split(),
+        *("spacecraft", "watercraft"),
+    }
+    counted = {noun for row in TABLE.values() for noun in (*row["names"], *row["wider"], *row.get("kinds", ()))}
+    counted |= {noun for one in people() for noun in (*synonyms.nouns(one), *synonyms.kind_words(one))}
+    counted |= {"object", "thing"}
+    seen = set()
+    for noun in sorted(counted):
+        found = synonyms.plural(noun)
+        if synonyms.number(noun) != "one":
+            assert found == noun
+            continue
+        head, _, rest = noun.partition(" of ")
+        assert found.partition(" of ")[2] == rest
+        word, many = head.split()[-1], found.partition(" of ")[0].split()[-1]
+        if many in by_hand:
+            seen.add(many)
+        elif word in unchanged:
+            assert many == word
+            seen.add(word)
+        elif word.endswith(("s", "x", "z", "ch", "sh")):
+            assert many == f"{word}es", noun
+        elif word.endswith("y") and word[-2] not in "aeiou":
+            assert many == f"{word[:-1]}ies", noun
+        else:
+            assert many == f"{word}s", noun
+            irregular = r"(?<!hu)man$|(mouse|goose|louse|child|person|fish|craft)$|[^aeiou]o$|fe?$"
+            regular = "avocado flamingo hippo rhino piano cello violoncello giraffe".split()
+            assert not re.search(irregular, word) or word in regular, noun
+    assert seen == by_hand | unchanged, (by_hand | unchanged) ^ seen
+    assert [synonyms.plural(noun) for noun in ("dog", "bunch of grapes", "smoke", "glasses", "astrolabe")] == [
+        *("dogs", "bunches of grapes", "smoke", "glasses", "astrolabes")
+    ]
 
 
 def test_a_category_of_its_own_is_no_mere_name_of_another_but_by_design():

@@ -5,6 +5,10 @@ for each category: `names` mean the category itself, `wider` words mean more tha
 `mass` are the nouns among them that take "are" or no article, `metres` is the longest side of the typical real thing
 (1000 for what is never seen at its size, such as the moon), `also` are words of other data sets that no sentence uses.
 A category that the table lacks has its own name only. `wordnet` makes the candidates that were read for the table.
+
+Beyond the paper, and only where `data.wider_words` is not 0: `kinds` are words for a group ("furniture", "food"), by
+which one can ask for what was never seen, and `perhaps` are those of which people disagree (a tomato is a fruit, a
+glass is a drink): no sentence calls the thing so, and none tells another thing from it by the word.
 """
 
 from __future__ import annotations
@@ -28,8 +32,31 @@ BY_AGE = {  # Paper: Table 2, in our four groups; its "youth" is our teenager
     ("male", "adult"): ("man",),
     ("male", "senior"): ("old man", "senior citizen", "pensioner"),
 }
+ADULTS = {"female": ("woman", "lady"), "male": ("man", "gentleman", "guy")}  # of any age from the teens on
+CHILDREN = {"female": ("girl",), "male": ("boy",)}  # up to the teens
+CHILD = ("child", "kid")
+MASS_KINDS = ("food", "furniture", "clothing", "sports equipment")
 METRES_BY_AGE = {"child": 1.1, "teenager": 1.65, "adult": 1.7, "senior": 1.65}
 UNKNOWN_METRES = 0.5
+IRREGULAR = {
+    **{"person": "people", "man": "men", "woman": "women", "child": "children", "mouse": "mice", "goose": "geese"},
+    **{"knife": "knives", "leaf": "leaves", "loaf": "loaves", "scarf": "scarves", "wolf": "wolves", "tooth": "teeth"},
+    **{"potato": "potatoes", "tomato": "tomatoes", "mango": "mangoes", "buffalo": "buffaloes", "chili": "chilies"},
+    **{
+        "candelabrum": "candelabra",
+        "cactus": "cacti",
+        "fungus": "fungi",
+        "snowman": "snowmen",
+        "gentleman": "gentlemen",
+        "woodlouse": "woodlice",
+    },
+}
+UNCHANGED = frozenset(
+    (
+        *"sheep deer bison moose elk fish jellyfish starfish shrimp squid fowl guineafowl peafowl".split(),
+        *"aircraft spacecraft watercraft".split(),
+    )
+)
 
 
 def nouns(entity: Entity) -> tuple[str, ...]:
@@ -54,6 +81,67 @@ def words(category: str) -> tuple[str, ...]:
 def denotes(noun: str, entity: Entity) -> bool:
     """Can this noun mean this entity? "bird" can mean an owl, "owl" can't mean every bird."""
     return noun in nouns(entity)
+
+
+def kind_words(entity: Entity) -> tuple[str, ...]:
+    """The words for the group that an entity is of, the narrowest first, none twice.
+
+    For an animal or a thing the `wider` words and the `kinds` of its category, and at the end "animal" and "creature",
+    or "object" and "thing". A category that the table lacks has these two alone. For a person "person", "human", and
+    what is true of the age and the gender: an old man is a man, a girl of sixteen a girl and a woman.
+
+    >>> kind_words(Entity("a", "animal", "owl", "white"))
+    ('bird of prey', 'bird', 'animal', 'creature')
+    >>> kind_words(Entity("b", "thing", "stool", "red")), kind_words(Entity("c", "thing", "astrolabe", "red"))
+    (('seat', 'piece of furniture', 'furniture', 'object', 'thing'), ('object', 'thing'))
+    """
+    if entity.kind == "person":
+        gender, age = entity.gender or "", entity.age_group or ""
+        adult = ADULTS[gender] if age != "child" else ()
+        young = CHILDREN[gender] if age in ("child", "teenager") else ()
+        return ("person", "human", *adult, *young, *(CHILD if age == "child" else ()))
+    row = _table().get(entity.category, {"wider": []})
+    last = ("animal", "creature") if entity.kind == "animal" else ("object", "thing")
+    return tuple(dict.fromkeys((*row["wider"], *row.get("kinds", ()), *last)))
+
+
+def denotes_widely(noun: str, entity: Entity) -> bool:
+    """Can this noun mean this entity, for somebody who uses words for groups, and uses them loosely?
+
+    A sentence with a word of `kind_words` singles out what it alone may mean. A category that the table lacks may be
+    of any group, which is not known; it is told apart by "animal" or "object" alone.
+
+    >>> glass = Entity("a", "thing", "glass", "white")
+    >>> [denotes_widely(noun, glass) for noun in ("tumbler", "container", "thing", "drink", "vehicle")]
+    [True, True, True, True, False]
+    """
+    return noun in nouns(entity) or noun in kind_words(entity) or noun in perhaps(entity)
+
+
+def perhaps(entity: Entity) -> tuple[str, ...]:
+    """The words that some would use for an entity and others not; see `denotes_widely`.
+
+    >>> perhaps(Entity("a", "thing", "tomato", "red"))
+    ('fruit', 'plant')
+    """
+    if entity.kind == "person":
+        return CHILD if entity.age_group == "teenager" else ()
+    return tuple(_table().get(entity.category, {}).get("perhaps", ()))
+
+
+def plural(noun: str) -> str:
+    """Several of what a noun means: "dogs". A plural stays ("leaves"), and what is not counted ("smoke").
+
+    Of a noun with "of", what stands before it is counted: "glasses of beer".
+
+    >>> [plural(noun) for noun in ("dog", "person", "knife", "cherry", "sheep", "glasses", "bird of prey")]
+    ['dogs', 'people', 'knives', 'cherries', 'sheep', 'glasses', 'birds of prey']
+    """
+    head, of, rest = noun.partition(" of ")
+    if not of and number(noun) != "one":
+        return noun
+    before, space, word = head.rpartition(" ")
+    return before + space + _plural_of_word(word) + of + rest
 
 
 def number(noun: str) -> str:
@@ -140,6 +228,16 @@ def names(category: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((category, *_table().get(category, {"names": []})["names"])))
 
 
+def _plural_of_word(word: str) -> str:
+    if word in UNCHANGED:
+        return word
+    if word in IRREGULAR:
+        return IRREGULAR[word]
+    if re.search(r"(s|x|z|ch|sh)$", word):
+        return f"{word}es"
+    return re.sub(r"(?<=[^aeiou])y$", "ie", word) + "s"
+
+
 @cache
 def _table() -> dict[str, dict]:
     return json.loads((Path(__file__).parent / "categories.json").read_text(encoding="utf-8"))
@@ -147,8 +245,9 @@ def _table() -> dict[str, dict]:
 
 @cache
 def _numbers() -> dict[str, str]:
-    known: dict[str, str] = {}
-    for row in _table().values():
+    rows = _table().values()
+    known = {noun: "mass" if noun in MASS_KINDS else "one" for row in rows for noun in row.get("kinds", ())}
+    for row in rows:
         counted = {noun: number for number in ("mass", "plural") for noun in row.get(number, ())}
         known.update((noun, counted.get(noun, "one")) for noun in (*row["names"], *row["wider"]))
     return known
