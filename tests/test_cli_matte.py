@@ -127,6 +127,7 @@ def test_json(rim, photo, tmp_path):
             "path": str(tmp_path / "out.png"),
             "score": row["score"],
             "found": True,
+            "answer": "yes",
             "message": "",
         }
         and 0.5 <= row["score"] <= 1

@@ -53,7 +53,7 @@ def add_command(commands: Any, add: Callable) -> None:
     help = "refine mattes at the image's own size, or only enlarge the model's: quicker and softer (default: refine)"
     option("--refine", action=argparse.BooleanOptionalAction, help=help)
     option = matte.add_argument
-    help = "the least score that counts as found (default: 0.5); 0 keeps every matte"
+    help = "the least score that counts as found (default: the model's own, or 0.5); 0 keeps every matte"
     option("--threshold", type=float, metavar="T", help=help)
     option("--model", metavar="PATH", help="weights of a run of yours (default: the shipped model)")
     option("--json", action="store_true", help="print one JSON list instead of lines")
@@ -250,9 +250,10 @@ def _predict_and_write(
             continue
         path = write(targets[number, place], result)
         row |= {"sentence": result.sentence, "path": str(path), "score": round(result.score, 4)}
-        row |= {"found": result.found, "message": result.message}
+        row |= {"found": result.found, "answer": result.answer, "message": result.message}
         if not silent:  # above the progress bar, not through it
             text = f"score {result.score:.2f}  {short(result.sentence)}" if result.found else f"empty: {result.message}"
+            text += "  (ambiguous: the matte has several parts of like size)" * (result.answer == "ambiguous")
             tqdm.write(f"{path}  {text}")
     return rows
 

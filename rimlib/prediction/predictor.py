@@ -17,6 +17,7 @@ import numpy as np
 from rimlib.errors import RimError
 from rimlib.io import images
 from rimlib.prediction import prompts
+from rimlib.prediction.answer import NOTHING, YES, answer
 from rimlib.prediction.cutout import LEAST
 from rimlib.prediction.prompts import EncodedText
 from rimlib.prediction.result import Result
@@ -39,7 +40,8 @@ class MattingPredictor:
         device: such as "cpu"; the best one here if None.
         refiner: "shipped", the one that comes with rimlib; None, no refining; or a `Refiner`. It refines what was found
             in an image larger than the model's square: a smaller one has no details that the model did not see.
-        threshold: a score below it counts as nothing found; 0 keeps every matte. `collaboration.THRESHOLD` if None.
+        threshold: a score below it counts as nothing found; 0 keeps every matte. If None, that of the checkpoint's
+            calibration (see `clipmat.calibration`), or `collaboration.THRESHOLD` where it has none.
 
     Raises:
         RimError: a threshold outside [0, 1], or a device that is not here.
@@ -54,11 +56,15 @@ class MattingPredictor:
         self, model: CLIPMat, device: str | None = None, refiner: Any = "shipped", threshold: float | None = None
     ):
         from rimlib import fast
+        from rimlib.clipmat.calibration import Calibration
         from rimlib.clipmat.collaboration import THRESHOLD
         from rimlib.device import pick_device, use_one_thread_after_fork
 
         use_one_thread_after_fork()
-        self.threshold = THRESHOLD if threshold is None else threshold
+        self.calibration = Calibration.of(model.card)
+        self.threshold = self.calibration.threshold if self.calibration else THRESHOLD
+        if threshold is not None:
+            self.threshold = threshold
         if not 0 <= self.threshold <= 1:
             raise RimError(f"threshold is {self.threshold}; a score goes from 0 to 1", setting="threshold")
         self.device = pick_device(device)
@@ -150,6 +156,8 @@ class MattingPredictor:
     ) -> Result:
         import cv2
 
+        if self.calibration:
+            score = float(self.calibration(score))
         size = image.shape[:2]
         levels = np.array([0, 128, 255], np.uint8)[trimap]
         trimap = cv2.resize(levels, size[::-1], interpolation=cv2.INTER_NEAREST)  # (H, W)
@@ -161,9 +169,10 @@ class MattingPredictor:
         if opacity is not None:
             raw = np.minimum(raw, opacity)
         if found:
-            return Result(raw, score, trimap, True, "", raw, image, sentence)
+            answered = answer(raw, sentence) if self.calibration else YES
+            return Result(raw, score, trimap, True, "", raw, image, sentence, answered)
         message = f"nothing in this image fits “{short(sentence)}” (score {score:.2f})"
-        return Result(np.zeros(size, np.float32), score, trimap, False, message, raw, image, sentence)
+        return Result(np.zeros(size, np.float32), score, trimap, False, message, raw, image, sentence, NOTHING)
 
 
 def shipped_refiner(device: str = "cpu") -> Refiner | None:

@@ -10,6 +10,7 @@ import numpy as np
 from rimlib.errors import RimError
 from rimlib.matting import composition
 from rimlib.prediction import cutout
+from rimlib.prediction.answer import YES
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,15 +19,19 @@ class Result:
 
     Attributes:
         alpha: float32 (H, W) in [0, 1]; 0 everywhere if nothing was found.
-        score: confidence that the image contains the referent, in [0, 1]; 0 for an empty matte.
+        score: confidence that the image contains the referent, in [0, 1], near 0 for an empty matte; where the
+            checkpoint has a calibration, the probability of it.
         trimap: uint8 (H, W), 0 background, 128 unknown, 255 foreground: the argmax of the semantic decoder, enlarged
             without smoothing.
-        found: whether the score reaches the threshold (see `collaboration.THRESHOLD`) and the matte is not invisible.
+        found: whether the score reaches the threshold (the calibration's, or `collaboration.THRESHOLD`) and the matte
+            is not invisible.
         message: for people, why the matte is empty; empty itself if something was found.
         raw: the matte as the model gave it, whatever its score, float32 (H, W); the same array as `alpha` if something
             was found.
         image: uint8 (H, W, 3), or None in a result that was not made by a predictor.
         sentence: with single spaces.
+        answer: "yes", "nothing" where nothing was found, or "ambiguous" where the matte has several parts of comparable
+            size, as "the dog" has of two dogs (see `answer`); this last one only of a model whose score is calibrated.
     """
 
     alpha: np.ndarray = field(repr=False)
@@ -37,6 +42,7 @@ class Result:
     raw: np.ndarray | None = field(default=None, repr=False)
     image: np.ndarray | None = field(default=None, repr=False)
     sentence: str = ""
+    answer: str = YES
 
     def cutout(self) -> tuple[np.ndarray, np.ndarray]:
         """The referent alone: its own colours, uint8 (H, W, 3), estimated where the image mixes them, and its alpha.
