@@ -49,7 +49,7 @@ from rimlib import show
 from rimlib.io import files, images
 from rimlib.entities import annotate, auto_labels, build_pool, color, corrections, drawn, salience, sources, starter, synonyms
 from rimlib.entities.clean import blur_faces
-from rimlib.entities.entity import ATTRIBUTES
+from rimlib.entities.entity import ATTRIBUTES, Entity
 from rimlib.entities.sources import long_tail, public
 from rimlib.matting import foreground
 from rimlib.matting.boxes import visible_box
@@ -663,6 +663,17 @@ show.table([{"age group": age, **{key: value for gender in ("female", "male") fo
 # The table is the paper's and has its oddities: *girl* is a child and a teenager, *miss* has no male counterpart, and a man has one word
 # where a woman has two. The last columns give how much of it our pool can use.
 #
+# Two columns go beyond the paper, and are used where `data.wider_words` is above 0. **Kinds** are words for a group, by which one can ask
+# for what was never seen: *the container on the left*. **Perhaps** has those about which people disagree: no sentence calls a tomato a fruit,
+# but *the fruit* does not single out an apple beside it either.
+
+# %%
+invented = [Entity("any", synonyms.kind_of(category), category, "red") for category in ("tomato", "mug", "t-shirt", "crab", "fence")]
+invented.append(Entity("any", "person", "human", "red", gender="male", age_group="senior", clothes="coat"))
+show.table([{"entity": "an old man" if entity.kind == "person" else entity.category, "nouns of the paper's plan": ", ".join(synonyms.nouns(entity)),
+             "kinds": ", ".join(synonyms.kind_words(entity)), "perhaps": ", ".join(synonyms.perhaps(entity)) or "–"} for entity in invented])
+
+# %% [markdown]
 # ## Kept for testing
 #
 # Entities of the test split appear in no training scene. A model that learned single images by heart would fail on them. Of every

@@ -42,8 +42,9 @@ from rimlib.demo import Demo
 # ## The page
 #
 # * **Image**: a scene composed from the shipped photographs, or *your own*. The last scenes hold things that the model has never seen.
-# * **Sentence**: type it and press Enter, or press one of the examples below it. A word is enough: *tiger*. Name the entity
-#   and its colour; a place, such as *on the left*, makes no difference to the shipped model.
+# * **Sentence**: type it and press Enter, or press one of the examples below it. A word is enough: *tiger*. Capitals,
+#   punctuation, quotes, the article and a *please* make no difference. Name the entity and its colour; a place, such as
+#   *on the left*, changes nothing for the shipped model.
 # * **New place**: one colour, or one of the shipped backgrounds.
 #
 # The image is encoded when it is chosen; a sentence then takes only the rest of the model, and a new place takes none of it.
