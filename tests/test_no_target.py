@@ -1,16 +1,21 @@
 """No-target rejection: scores and empty mattes of sentences that fit nothing, by a model whose scores are known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
+from small import SMALL
 
 from rimlib.clipmat.model import Output
+from rimlib.entities import drawn
 from rimlib.errors import RimError
 from rimlib.evaluation import no_target as module
 from rimlib.evaluation.no_target import no_target_rejection
 from rimlib.io.files import write_json
-from rimlib.refmatte import format
+from rimlib.refmatte import format, plan
 from rimlib.refmatte.dataset import RefMatte
+from rimlib.refmatte.render import render
 
 
 class Knows(torch.nn.Module):
@@ -89,3 +94,16 @@ def test_scores_come_with_what_is_wrong_with_each_sentence(refmatte):
     found = module.scored(Knows(), refmatte)
     assert found.kind.tolist().count("") == 4 and sorted(found.kind[~found.true]) == ["keyword", "relation", "stranger"]
     assert (found.score[found.true] > 0.5).all() and found.covered[found.kind == "stranger"].tolist() == [0]
+
+
+def test_a_calibration_has_scenes_of_its_own(monkeypatch):
+    pool, settings = drawn.load(size=32), dataclasses.replace(SMALL, pool="drawn", groups_test=0, extra_test=3)
+    kept = list(plan.scenes(pool, settings, "seen"))
+    shown = []
+    monkeypatch.setattr(
+        module, "render", lambda pool, scene, canvas: shown.append(scene) or render(pool, scene, canvas)
+    )
+    found = module.scored_anew(Knows(), pool, settings, count=5, batch=2)
+    assert len(shown) == 5 and not {scene.name for scene in shown} & {scene.name for scene in kept}
+    assert found.true.sum() == sum(len(scene.entities) for scene in shown)
+    assert (~found.true).sum() == sum(len(scene.no_target) for scene in shown) > 0

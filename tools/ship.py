@@ -16,13 +16,16 @@ from rimlib import baselines
 from rimlib import profile as profiles
 from rimlib.baselines.clipmat import PROFILES
 from rimlib.clipmat import prompt
+from rimlib.clipmat.calibration import KEY
 from rimlib.clipmat.model import CLIPMat
 from rimlib.clipmat.refiner import Refiner
+from rimlib.evaluation import calibration
 from rimlib.evaluation import refiner as refining
 from rimlib.evaluation.evaluate import SPLITS, scores
-from rimlib.evaluation.no_target import no_target_rejection
+from rimlib.evaluation.no_target import no_target_rejection, scored_anew
 from rimlib.io.files import read_json, write_json
 from rimlib.io.weights import CHECKPOINTS, read_tensors, write
+from rimlib.refmatte.build import open_pool
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.repository import repository
 from rimlib.training import command
@@ -50,8 +53,10 @@ def ship(run: Path, data: Path, name: str) -> dict[str, Any]:
     path = CHECKPOINTS / f"clipmat-{name}.safetensors"
     facts = _facts(record, USE, f"train-{record['profile']}", "weights")
     CLIPMat.load(run).save(path, half=True, **facts)
-    model = CLIPMat.load(path)
-    found = scores(model, data, profiles.Profile.from_dict(record["settings"]))
+    model, settings = CLIPMat.load(path), profiles.Profile.from_dict(record["settings"])
+    held_out = scored_anew(model, open_pool(settings.data.pool), settings.data)
+    facts[KEY] = calibration.fit(held_out.score, held_out.true).to_dict()
+    found = scores(model, data, settings)
     for label, split in SPLITS.items():
         row = no_target_rejection(model, RefMatte(data, split), template=prompt.template(model.profile))
         found[f"no target, {label}"] = {key: round(value, 4) for key, value in row.items()}

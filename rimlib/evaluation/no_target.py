@@ -4,16 +4,24 @@ Not in the paper, whose sentences all fit something. The engine writes sentences
 `refmatte.referents`); a model's scores of these and of the image's own true sentences are compared.
 """
 
+import dataclasses
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from rimlib.clipmat.collaboration import THRESHOLD
+from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.evaluation.stream import predict
+from rimlib.profile import Data
 from rimlib.refmatte.dataset import RefMatte
-from rimlib.sentences import normalise
+from rimlib.refmatte.plan import count as planned
+from rimlib.refmatte.plan import scenes
+from rimlib.refmatte.render import render
+from rimlib.sentences import canonical, normalise
 
 EMPTY = 0.001  # share of an image that a matte must cover to be more than empty
 
@@ -49,17 +57,49 @@ def scored(
         text = f"{refmatte.root}: the split {refmatte.split!r} has no sentences that fit nothing; "
         hint = "build it with data.no_target above 0"
         raise RimError(text + hint, path=refmatte.root, setting="data.no_target")
+    shots = ((refmatte.image(name), _queries(refmatte, name, template)) for name in names)
+    return _scored(model, shots, batch, device)
+
+
+def scored_anew(
+    model: Any, pool: Pool, settings: Data, count: int = 200, batch: int = 16, device: str | torch.device | None = None
+) -> Scored:
+    """Score sentences of scenes that are in no split: those that would come after the plan of `seen`.
+
+    A calibration is fitted on these, so that the data sets are free to measure it on. Sentences have the form in which
+    people's are read (`sentences.canonical`).
+
+    Args:
+        model: see `evaluate`.
+        pool: of the model's training.
+        settings: its `data`, with sentences that fit nothing.
+        count: how many scenes.
+        batch: images encoded together.
+        device: None is where the model is.
+    """
+    longer = dataclasses.replace(settings, extra_test=settings.extra_test + count)
+    canvas = (settings.height, settings.width)
+
+    def shots() -> Iterator[tuple[np.ndarray, list[tuple[str, str]]]]:
+        for scene in islice(scenes(pool, longer, "seen"), planned(settings, "seen"), None):
+            true = [(four[scored].text, "") for four, scored in zip(scene.sentences, scene.evaluated)]
+            others = [(sentence.text, sentence.kind) for sentence in scene.no_target]
+            image, _ = render(pool, scene, canvas)
+            yield image, [(canonical(text), wrong) for text, wrong in (*true, *others)]
+
+    return _scored(model, shots(), batch, device)
+
+
+def _scored(model: Any, shots: Iterable[tuple[np.ndarray, list[tuple[str, str]]]], batch: int, device: Any) -> Scored:
+    """Of images and their sentences, each with what is wrong with it."""
     rows: list[tuple[str, float, float]] = []
-    was_training = model.training
+    was_training, rest = model.training, iter(shots)
     model.eval()
     try:
-        for start in range(0, len(names), batch):
-            part = names[start : start + batch]
-            queries = [
-                (number, *query) for number, name in enumerate(part) for query in _queries(refmatte, name, template)
-            ]
+        while part := list(islice(rest, batch)):
+            queries = [(number, *query) for number, (_, some) in enumerate(part) for query in some]
             index, sentences, kinds = (list(column) for column in zip(*queries))
-            alphas, scores = predict(model, [refmatte.image(name) for name in part], index, sentences, device)
+            alphas, scores = predict(model, [image for image, _ in part], index, sentences, device)
             covered = [float((alpha > 0.5).mean()) for alpha in alphas]
             rows += zip(kinds, map(float, scores), covered)
     finally:
