@@ -82,6 +82,7 @@ class Train(Loop):
     setting: Literal["both", "expression", "keyword"] = "both"  # Paper: Sec. 3.3; the paper trains once for each
     keyword_share: Share = 0.5  # of the sentences that are keywords: 0 in the setting expression, 1 in keyword
     no_target: Share = 0.1  # of the sentences that fit nothing in their image, where the data have such (ours)
+    several: Share = 0.0  # of the sentences that mean several entities at once, where the data have such (ours)
     lr_image: NotNegative = 5e-4
     lr_text: NotNegative = 5e-4  # 0 freezes the text encoder
     frozen_image_blocks: Count = 0  # the first of the image encoder, with the patch embedding (not in the paper)

@@ -30,6 +30,9 @@ class Data:
     mixed_shares: tuple[Share, Share] = (0.0, 0.0)  # of scenes of two, three: of mixed kinds (Paper: 0.17, 0.77)
     enlarge: Positive = 2.0  # a cut-out grows to no more than this times its own pixels
     attribute_rate: Annotated[float, Field(ge=0, le=2)] = 0.7  # chance of an attribute; from 2 on each is certain
+    short_forms: Share = 0.0  # of sentences, those as people type them: "the left dog" (not in the paper)
+    wider_words: Share = 0.0  # of nouns, words for a whole kind: "animal" (not in the paper)
+    lookalikes: Share = 0.0  # of scenes of the training, those of entities that share their words (not in the paper)
     unique: bool = True  # re-draw a sentence until it singles out its entity (Paper: not done)
     no_target: Count = 2  # sentences that fit nothing, so many for each scene (not in the paper)
     seed: int = 1
@@ -51,11 +54,13 @@ class Model:
     dropout: BelowOne = 0.1
     popup_out: Size = 64  # D' (Paper: 64)
     popup_residual: bool = True  # add the image tokens to the cross-attention's output (Eq. 3: not)
+    popup_layers: Count = 0  # further rounds of attention to image and words after Eq. 4 (Paper: none)
     semantic_width: Size = 32
     details_width: Size | None = 32  # channels of each half of MDE; None: half the ViT's width
     details_channels: Sizes = (96, 64, 32, 16)  # inputs of D4 to D1
     details_out: Sizes = (64, 32, 16, 16)  # outputs of D4 to D1
     score_map: bool = True  # add the score map of patches and sentence (not in the paper; see clipmat/score_map.py)
+    coordinates: bool = False  # TSP's image tokens know their place (not in the paper; see clipmat/coordinates.py)
     details_text: bool = True  # does TSP's feature join the first stage of the details decoder
     mask_padding: bool = False  # nothing attends to the padding of a sentence (not in the paper, which attends to it)
     tsp: bool = True  # switches of the ablation, Paper: Table 3

@@ -17,6 +17,7 @@ from torch import nn
 
 from rimlib.clipmat.backbone import Backbone, normalise
 from rimlib.clipmat.collaboration import collaborate, confidence
+from rimlib.clipmat.coordinates import Coordinates
 from rimlib.clipmat.decoders import DetailsDecoder, SemanticDecoder
 from rimlib.clipmat.details import DetailsExtractor, PlainSkip
 from rimlib.clipmat.popup import PlainFusion, TextDrivenPopup
@@ -116,10 +117,12 @@ class CLIPMat(Pretrained):
         self.context = PostContext(settings.context if settings.post_context else 0, text_width)
         self.backbone.check_length(settings.text_length, len(self.context.vectors))
         self.score_map = ScoreMap(*projections, settings.popup_width) if settings.score_map else None
+        self.coordinates = Coordinates(settings.popup_width) if settings.coordinates else None
         # TSP
         self.popup: TextDrivenPopup | PlainFusion
         if settings.tsp:
-            attention = settings.popup_heads, settings.dropout, settings.popup_out, settings.popup_residual
+            rounds = settings.popup_residual, settings.popup_layers
+            attention = settings.popup_heads, settings.dropout, settings.popup_out, *rounds
             self.popup = TextDrivenPopup(image_width, text_width, settings.popup_width, *attention)
         else:
             self.popup = PlainFusion(image_width, text_width, settings.popup_width, settings.popup_out)
@@ -174,6 +177,9 @@ class CLIPMat(Pretrained):
         if image_index is not None:
             image = image.select(image_index)
         scores, embedding = self.score_map(image.tokens, text.sentence) if self.score_map else (None, None)
+        if self.coordinates is not None:
+            places = self.coordinates(image.tokens)  # (1, 1+N, D)
+            embedding = places if embedding is None else embedding + places
         popup = self.popup(image.tokens, text.tokens, embedding, text.padding)  # (B, D', S/16, S/16)
         trimap_logits = self.semantic(popup).float()  # (B, 3, S, S)
         detail = self.details(image.details, self.details_text(popup) if self.details_text else None)

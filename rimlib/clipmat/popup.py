@@ -24,6 +24,7 @@ class TextDrivenPopup(nn.Module):
         dropout: of both attentions.
         out: D', channels of the map.
         residual: add the image tokens to the cross-attention's output, which Eq. 3 does not do.
+        layers: further rounds of attention after Eq. 4, of which the paper has none.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class TextDrivenPopup(nn.Module):
         dropout: float,
         out: int,
         residual: bool = False,
+        layers: int = 0,
     ) -> None:
         super().__init__()
         self.residual = residual
@@ -42,6 +44,8 @@ class TextDrivenPopup(nn.Module):
         self.norm_text = align(text_width, width)
         self.cross_attn = Attention(width, heads, dropout)
         self.self_attn = Attention(width, heads, dropout)
+        # One exchange between pixels finds the dogs, a second one the left of them.
+        self.more = nn.ModuleList(further_round(width, heads, dropout) for _ in range(layers))
         self.out = to_map(width, out)
 
     def forward(
@@ -70,6 +74,8 @@ class TextDrivenPopup(nn.Module):
         if self.residual:
             x_f = x_v + x_f
         x_f = x_f + self.self_attn(x_f, x_f)  # Eq. 4
+        for layer in self.more:
+            x_f = layer(x_f, x_t, memory_key_padding_mask=padding)
         return as_map(self.out(x_f))  # Eq. 5
 
     def visual_tokens(self, visual: torch.Tensor, count: int) -> torch.Tensor:
@@ -158,6 +164,15 @@ class Attention(nn.Module):
         q = self.query(queries).unflatten(2, (self.heads, -1)).transpose(1, 2)
         k, v = self.memory(memory).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return q, k, v
+
+
+def further_round(width: int, heads: int, dropout: float) -> nn.TransformerDecoderLayer:
+    """Image tokens attend to each other, then to the words, then a perceptron; at the start it changes nothing."""
+    layer = nn.TransformerDecoderLayer(width, heads, 2 * width, dropout, "gelu", batch_first=True, norm_first=True)
+    for last in (layer.self_attn.out_proj, layer.multihead_attn.out_proj, layer.linear2):
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+    return layer
 
 
 def align(width: int, to: int) -> nn.Sequential:

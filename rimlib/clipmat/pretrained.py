@@ -7,11 +7,13 @@ JSON beside it is for people. `save_pretrained` writes the same file under the h
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from huggingface_hub import ModelCard, PyTorchModelHubMixin
+from timm.layers import resample_abs_pos_embed
 from torch import nn
 
 from rimlib.clipmat.clip_weights import create_clip
@@ -23,6 +25,8 @@ from rimlib.profile import Profile
 
 FORMAT = "rimlib-clipmat-1"
 FILE = "clipmat.safetensors"  # of `save`
+POSITIONS = "backbone.visual.positional_embedding"
+NEW = ("coordinates.", "popup.more.")  # modules that change nothing before they are trained
 HUB_FILE, HUB_CONFIG = "model.safetensors", "config.json"  # of `save_pretrained`
 
 
@@ -44,9 +48,17 @@ class Pretrained(
 
     @classmethod
     def from_profile(cls, profile: Profile, weights: str | Path = "clip") -> Self:
-        """An untrained model; `weights` of its backbone: "clip" (pretrained), "random", or a file of a CLIP."""
-        model = cls(profile.model, *create_clip(profile.model, weights))  # type: ignore[call-arg]  # of the subclass
+        """A model to train.
+
+        `weights` are those of its backbone: "clip" (pretrained), "random", or a file of a CLIP. Or they are those of a
+        trained model, which goes on from there: "shipped", or a checkpoint of `save`. What that model lacks starts
+        anew; of another image size its positions are resampled. Raises RimError.
+        """
+        trained = _trained(weights)
+        model = cls(profile.model, *create_clip(profile.model, "random" if trained else weights))  # type: ignore[call-arg]
         model.profile = profile
+        if trained:
+            model.load_state_dict(_adapted(trained, model.state_dict()))
         return model.to(memory_format=torch.channels_last)
 
     @classmethod
@@ -148,6 +160,26 @@ class Pretrained(
         if self.profile is None:
             raise RimError(f"{path}: a model without a profile cannot be stored; set its `profile`", setting="profile")
         return {"format": FORMAT, "profile": self.profile.to_dict(), "card": card}
+
+
+def _trained(name: str | Path) -> Path | None:
+    """The checkpoint of a trained model that `weights` names; None for a CLIP's."""
+    if name == "shipped":
+        return weights.CHECKPOINTS / "clipmat-tiny.safetensors"
+    path = Path(name)
+    path = path / FILE if path.is_dir() else path
+    is_ours = path.suffix == ".safetensors" and path.is_file() and weights.read_header(path).get("format") == FORMAT
+    return path if is_ours else None
+
+
+def _adapted(path: Path, expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint for a model of perhaps another image size, and perhaps with `NEW` modules."""
+    found = weights.read_tensors(path)
+    if POSITIONS in found and found[POSITIONS].shape != expected[POSITIONS].shape:
+        side = math.isqrt(len(expected[POSITIONS]) - 1)
+        found[POSITIONS] = resample_abs_pos_embed(found[POSITIONS][None].float(), [side, side])[0]
+    new = {name: tensor for name, tensor in expected.items() if name.startswith(NEW)}
+    return weights.fit(path, new | found, expected)
 
 
 def _read_header(path: Path) -> tuple[Profile, dict[str, Any]]:

@@ -79,6 +79,13 @@ ABLATIONS = (
         "nothing: CLIP's projections are dropped (Sec. 4.3)",
     ),
     Ablation(
+        "coordinates",
+        "TSP's image tokens know their place in the image",
+        "not in it",
+        False,
+        "nothing: of a token's place is known what the image encoder's own positions have of it",
+    ),
+    Ablation(
         "popup_residual",
         "the image tokens are added to the output of the cross-attention",
         "not in it (Eq. 3)",

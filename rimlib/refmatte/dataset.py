@@ -12,7 +12,7 @@ from rimlib.errors import RimError
 from rimlib.io import files, images
 from rimlib.profile import Train
 from rimlib.refmatte import manifest, masks, released
-from rimlib.refmatte.format import Target, read_no_target
+from rimlib.refmatte.format import Target, read_no_target, read_several
 from rimlib.refmatte.labels import Labels, Targets
 from rimlib.refmatte.statistics import Tally, keywords_clear, tally
 
@@ -94,6 +94,11 @@ class RefMatte:
     def no_target(self) -> dict[str, list[dict]]:
         """Sentences that fit nothing in their image, by image name; empty where the data set has none."""
         return read_no_target(self.root, self.split)
+
+    @cached_property
+    def several(self) -> dict[str, list[dict]]:
+        """Sentences that mean several entities of their image, by image name; empty where the data set has none."""
+        return read_several(self.root, self.split)
 
     @cached_property
     def statistics(self) -> Tally:

@@ -87,6 +87,14 @@ def no_target_path(root: Path, split: str) -> Path:
     return Path(root) / f"refmatte_{split}_no_target.json"
 
 
+def several_path(root: Path, split: str) -> Path:
+    """Where the sentences of a split are that mean several entities of their image at once."""
+    return Path(root) / f"refmatte_{split}_several.json"
+
+
+LABEL_FILES = (label_path, no_target_path, several_path)  # of a split
+
+
 def labels_of(scene: ScenePlan, entities: list[Entity]) -> dict[str, dict]:
     """The rows of the label file for one scene, whose entities are given in its order."""
     rows = {}
@@ -107,6 +115,7 @@ def labels_of(scene: ScenePlan, entities: list[Entity]) -> dict[str, dict]:
             "fits": [[position + 1 for position in fits] for fits in scene.fits[index]],
             "eval_index": scene.evaluated[index],
             "background": scene.background,
+            **({"nouns": list(scene.nouns[index])} if scene.nouns else {}),
         }
     return rows
 
@@ -119,12 +128,16 @@ def targets_of(scene: ScenePlan, entities: list[Entity]) -> list[Target]:
 def write_labels(root: Path, split: str, scenes: Iterable[ScenePlan], pool: Pool) -> None:
     """Write the label file of a split, scene by scene, and a file of its no-target sentences where it has any."""
     no_target: dict[str, list[dict]] = {}
+    several: dict[str, list[dict]] = {}
 
     def rows() -> Iterator[tuple[str, dict]]:
         for scene in scenes:
             if scene.no_target:
                 untrue = [{"sentence": sentence.text, "wrong": sentence.kind} for sentence in scene.no_target]
                 no_target[scene.name] = untrue
+            if scene.several:
+                meant = [(text, [index + 1 for index in entities]) for text, entities in scene.several]
+                several[scene.name] = [{"sentence": text, "entities": entities} for text, entities in meant]
             yield from labels_of(scene, [pool[name] for name in scene.entities]).items()
 
     def pour(stream: BinaryIO) -> None:
@@ -135,13 +148,22 @@ def write_labels(root: Path, split: str, scenes: Iterable[ScenePlan], pool: Pool
         stream.write(b"{}\n" if before == "{" else b"\n}\n")
 
     files.write_atomically(label_path(root, split), pour)
-    if no_target:
-        files.write_json(no_target_path(root, split), no_target)
+    for path, found in ((no_target_path(root, split), no_target), (several_path(root, split), several)):
+        if found:
+            files.write_json(path, found)
+
+
+def read_several(root: Path, split: str) -> dict[str, list[dict]]:
+    """The sentences that mean several entities, by image name: {"sentence", "entities"} each, counted from 1."""
+    return _read_sentences(several_path(root, split))
 
 
 def read_no_target(root: Path, split: str) -> dict[str, list[dict]]:
     """The sentences that fit nothing, by image name: {"sentence", "wrong"} each; empty where a data set has none."""
-    path = no_target_path(root, split)
+    return _read_sentences(no_target_path(root, split))
+
+
+def _read_sentences(path: Path) -> dict[str, list[dict]]:
     if not path.is_file():
         return {}
     rows = files.read_json(path)

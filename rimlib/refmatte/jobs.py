@@ -65,8 +65,8 @@ class RenderPlan:
 
     @property
     def labels(self) -> list[Path]:
-        """The label files that were written: of the sentences, and of those that fit nothing if there are any."""
-        paths = (format.label_path(self.folder, self.split), format.no_target_path(self.folder, self.split))
+        """The label files that were written: of the sentences, and of those that fit nothing or several, if any."""
+        paths = (of(self.folder, self.split) for of in format.LABEL_FILES)
         return [path for path in paths if path.is_file()]
 
     def write(self, progress: bool = True) -> dict:

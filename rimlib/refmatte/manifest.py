@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from rimlib.errors import RimError
 from rimlib.io import files
-from rimlib.refmatte.format import image_path, label_path, no_target_path
+from rimlib.refmatte.format import LABEL_FILES, image_path
 
 WORK = ".build"  # what only an unfinished build needs
 OWN = (WORK, ".cache", "plan.json")
@@ -93,7 +93,7 @@ def check(root: str | Path, splits: Iterable[str] | None = None, workers: int = 
                     getattr(report, state).append(path)
         report.unexpected += sorted(path for path in files_of(root, split) if path not in listed["files"])
     if splits is None:
-        named = (of(root, split).name for split in planned for of in (manifest_path, label_path, no_target_path))
+        named = (of(root, split).name for split in planned for of in (manifest_path, *LABEL_FILES))
         report.unexpected += sorted({path.name for path in root.iterdir()} - {*OWN, *planned, *named})
     return report
 

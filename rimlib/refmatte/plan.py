@@ -18,14 +18,16 @@ from rimlib.entities.synonyms import metres, nouns, words
 from rimlib.errors import RimError
 from rimlib.matting import relations
 from rimlib.profile import Data
-from rimlib.refmatte import layout
-from rimlib.refmatte.expressions import Scene, Sentence, generate
+from rimlib.refmatte import alike, layout
+from rimlib.refmatte.expressions import Scene, Sentence, Wording, generate
 from rimlib.refmatte.layout import Placement
 from rimlib.refmatte.referents import (
+    bare_nouns,
     can_be_told_apart,
     generate_no_target,
     generate_unique,
     keyword_is_clear,
+    plurals,
     referents,
 )
 
@@ -36,6 +38,7 @@ SPLITS = {  # split of the data set → (split of entities, split of backgrounds
     "train": ("train", "train"),
     "seen": ("train", "train"),  # new scenes of entities of the training; not in the paper
     "test": ("test", "test"),
+    "alike": ("train", "train"),  # look-alikes of entities of the training in new scenes
 }
 
 
@@ -54,6 +57,8 @@ class ScenePlan:
     evaluated: tuple[int, ...]  # which of the four is scored, one for each entity
     keyword_clear: bool  # each category means one entity
     no_target: tuple[Sentence, ...] = ()  # sentences that fit nothing here; `kind` is what is wrong with them
+    nouns: tuple[tuple[str, ...], ...] = ()  # for each entity the bare words that mean it alone; () where none are noted
+    several: tuple[tuple[str, tuple[int, ...]], ...] = ()  # words for some of the entities at once, and which
 
 
 def plan(pool: Pool, settings: Data, split: str) -> list[ScenePlan]:
@@ -134,6 +139,11 @@ class _SceneSampler:
     def __init__(self, pool: Pool, settings: Data, split: str, backgrounds: list[str], distractors: list[Entity]):
         self.pool, self.settings, self.split = pool, settings, split
         self.backgrounds, self.distractors = backgrounds, distractors
+        self.companions = alike.Companions(distractors)
+        self.wording = Wording(settings.attribute_rate, settings.short_forms, settings.wider_words)
+        # A plan without words of ours, such as the paper's, draws and notes nothing more.
+        self.ours = bool(settings.short_forms or settings.wider_words)
+        self.lookalikes = {"train": settings.lookalikes, "alike": 1.0}.get(split, 0.0)
         self.first = _rng(settings.seed, split, "names").getrandbits(32)
         self.shown = {
             item.name: frozenset(word for category in item.shows for word in words(category))
@@ -147,23 +157,27 @@ class _SceneSampler:
         arrangement = rng.choices(relations.ARRANGEMENTS, settings.relation_shares)[0]
         size = 2 if arrangement == ("front", "behind") or rng.random() >= settings.three_share else 3
         mixed = rng.random() < mixed_shares[size - 2]
+        lookalikes = bool(self.lookalikes) and rng.random() < self.lookalikes
+        unique = settings.unique or lookalikes
         for _ in range(TRIES):
-            chosen = _choose(candidates, size, mixed, rng)
+            chosen = self.companions.choose(candidates, size, rng) if lookalikes else _choose(candidates, size, mixed, rng)
             background = rng.choice(self.backgrounds)
-            if settings.unique and not (can_be_told_apart(chosen) and self._suits(background, chosen)):
+            suits = not unique or self._suits(background, chosen)
+            if not suits or (unique and not lookalikes and not can_be_told_apart(chosen)):
                 continue
             mirrored = tuple(rng.random() < 0.5 for _ in range(size))
             sizes, lengths = [self.pool.size(entity.name) for entity in chosen], [metres(entity) for entity in chosen]
             canvas = (settings.height, settings.width)
             placements = tuple(layout.place(sizes, arrangement, canvas, rng, lengths, settings.enlarge))
+            if lookalikes and arrangement != ("front", "behind"):
+                placements = alike.resize_some(placements, rng)
             boxes, depths = tuple(place.box for place in placements), tuple(place.depth for place in placements)
-            scene = Scene(tuple(chosen), boxes, depths, arrangement)
-            draw = generate_unique if settings.unique else generate
-            sentences = tuple(tuple(draw(scene, index, rng, settings.attribute_rate)) for index in range(size))
+            scene = Scene(tuple(chosen), boxes, depths, arrangement, wide=bool(settings.wider_words))
+            sentences = tuple(tuple(self._sentences(scene, index, rng, lookalikes)) for index in range(size))
             fits = tuple(
                 tuple(tuple(sorted(referents(sentence.claim, scene))) for sentence in four) for four in sentences
             )
-            if not settings.unique or all(fitting == (index,) for index, four in enumerate(fits) for fitting in four):
+            if not unique or all(fitting == (index,) for index, four in enumerate(fits) for fitting in four):
                 break
         else:
             raise RimError(
@@ -172,7 +186,8 @@ class _SceneSampler:
             )
         evaluated = tuple(rng.randrange(4) for _ in range(size))
         no_target = [
-            generate_no_target(scene, self.distractors, rng, self.shown[background]) for _ in range(settings.no_target)
+            generate_no_target(scene, self.distractors, rng, self.shown[background], self.wording)
+            for _ in range(settings.no_target)
         ]
         return ScenePlan(
             name=f"rim_{self.split}_{(self.first + number * 2654435761) % 2**32:08x}",  # odd factor: all names differ
@@ -186,7 +201,14 @@ class _SceneSampler:
             evaluated=evaluated,
             keyword_clear=keyword_is_clear(scene),
             no_target=tuple(sentence for sentence in no_target if sentence is not None),
+            nouns=tuple(bare_nouns(scene, index) for index in range(size)) if self.ours else (),
+            several=tuple(plurals(scene).items()) if self.ours else (),
         )
+
+    def _sentences(self, scene: Scene, index: int, rng: Random, lookalikes: bool) -> list[Sentence]:
+        if lookalikes:
+            return generate_unique(scene, index, rng, self.wording, draw=alike.generate)
+        return (generate_unique if self.settings.unique else generate)(scene, index, rng, self.wording)
 
     def _suits(self, background: str, chosen: list[Entity]) -> bool:
         """Does a background show nothing that an entity's words could mean too, as a bed of flowers does?"""

@@ -7,15 +7,27 @@ sentences that fit none, so that a model can learn to answer them with an empty 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
 from rimlib.entities.color import color_distance
 from rimlib.entities.entity import ATTRIBUTES, GENDERS, Entity
-from rimlib.entities.synonyms import denotes, nouns
+from rimlib.entities.synonyms import denotes, denotes_widely, kind_words, nouns, number, plural
 from rimlib.matting import relations
 from rimlib.matting.relations import RELATIONS
-from rimlib.refmatte.expressions import Claim, Scene, Sentence, describe, generate, realise
+from rimlib.refmatte.expressions import (
+    PLAIN,
+    Claim,
+    Scene,
+    Sentence,
+    Wording,
+    briefly,
+    describe,
+    generate,
+    is_short,
+    realise,
+)
 
 WRONG = ("stranger", "attribute", "relation", "keyword")  # what is untrue in a sentence that fits nothing
 FAR_APART = 40.0  # CIELAB distance of two colours that cannot be mistaken for each other
@@ -32,10 +44,13 @@ def referents(claim: Claim, scene: Scene) -> set[int]:
 def fits(claim: Claim, index: int, scene: Scene) -> bool:
     """Is a claim true of entity `index` of a scene?"""
     entity = scene.entities[index]
-    if not denotes(claim.noun, entity) or any(getattr(entity, name) != value for name, value in claim.attributes):
+    meant = denotes_widely if scene.wide else denotes
+    if not meant(claim.noun, entity) or any(getattr(entity, name) != value for name, value in claim.attributes):
         return False
     if not claim.relation:
         return True
+    if claim.rank:
+        return relations.comes(claim.relation, claim.rank, index, compared(claim, scene), scene.boxes, scene.depths)
     if claim.other is None:
         return relations.holds_in_image(claim.relation, index, list(scene.boxes), list(scene.depths))
     boxes, depths = scene.boxes, scene.depths
@@ -49,13 +64,29 @@ def fits(claim: Claim, index: int, scene: Scene) -> bool:
     )
 
 
+def compared(claim: Claim, scene: Scene) -> list[int]:
+    """The entities among which a claim with a rank has its order: those that its noun and attributes fit.
+
+    Where they fit one alone, a side is meant among all entities of the scene; a size compares only what is alike.
+    """
+    plain = replace(claim, relation="", phrase="", rank=0)
+    alike = sorted(referents(plain, scene))
+    return alike if len(alike) > 1 or claim.relation in relations.SIZES else list(range(len(scene.entities)))
+
+
 def generate_unique(
-    scene: Scene, index: int, rng: Random, attribute_rate: float = 0.7, tries: int = 12
+    scene: Scene,
+    index: int,
+    rng: Random,
+    wording: Wording = PLAIN,
+    tries: int = 12,
+    draw: Callable[[Scene, int, Random, Wording], list[Sentence]] = generate,
 ) -> list[Sentence]:
     """Four sentences that each single out entity `index`, as far as words can.
 
     A sentence that fits more is drawn again, with more attributes each time and with all of them in the last tries.
     Entities that no words can distinguish stay ambiguous in the basic sentence: the plan then draws other entities.
+    `draw` makes the four that are looked at.
     """
 
     def is_unique(sentence: Sentence) -> bool:
@@ -63,8 +94,8 @@ def generate_unique(
 
     chosen: list[Sentence] = []
     for attempt in range(tries):
-        rate = min(1.0, attribute_rate + 0.1 * attempt) if attempt < tries - 4 else 2.0  # 2: every attribute
-        drawn = generate(scene, index, rng, rate)
+        rate = min(1.0, wording.attribute_rate + 0.1 * attempt) if attempt < tries - 4 else 2.0  # 2: every attribute
+        drawn = draw(scene, index, rng, replace(wording, attribute_rate=rate))
         chosen = [old if is_unique(old) else new for old, new in zip(chosen, drawn)] or drawn
         if all(map(is_unique, chosen)):
             break
@@ -72,7 +103,12 @@ def generate_unique(
 
 
 def generate_no_target(
-    scene: Scene, distractors: list[Entity], rng: Random, shown: frozenset[str] = frozenset(), tries: int = 20
+    scene: Scene,
+    distractors: list[Entity],
+    rng: Random,
+    shown: frozenset[str] = frozenset(),
+    wording: Wording = PLAIN,
+    tries: int = 20,
 ) -> Sentence | None:
     """A sentence that could be about this scene and fits nothing in it; its `kind` is what is wrong with it.
 
@@ -87,13 +123,13 @@ def generate_no_target(
     for attempt in range(tries):
         if attempt and attempt % 5 == 0:
             wrong = rng.choice(WRONG)  # this scene seems to have no such sentence
-        four = generate(scene, rng.randrange(len(scene.entities)), rng)
+        four = generate(scene, rng.randrange(len(scene.entities)), rng, wording)
         distractor = rng.choice(distractors)
         claim: Claim | None
         if wrong == "keyword":
             claim = Claim(distractor.category, ())
         elif wrong == "stranger":
-            claim = describe(distractor, rng, 0.7)
+            claim = _stranger(distractor, four, rng, wording)
         elif wrong == "attribute":
             claim = _with_wrong_attribute(rng.choice(four).claim, distractor, rng)
         else:
@@ -101,6 +137,15 @@ def generate_no_target(
         if claim is not None and claim.noun not in shown and not referents(claim, scene):
             return Sentence(claim.noun, wrong, claim) if wrong == "keyword" else realise(claim, wrong, rng)
     return None
+
+
+def _stranger(distractor: Entity, four: list[Sentence], rng: Random, wording: Wording) -> Claim:
+    """A description of an entity that is not there; in a short form with a place in which something else stands."""
+    if not is_short(rng, wording):
+        return describe(distractor, rng, replace(wording, wider_words=0.0))
+    said = briefly(distractor, rng, replace(wording, wider_words=0.0))
+    place = rng.choice(four).claim
+    return replace(said, relation=place.relation, phrase=place.phrase, rank=1) if place.rank else said
 
 
 def _with_wrong_attribute(claim: Claim, distractor: Entity, rng: Random) -> Claim | None:
@@ -126,6 +171,8 @@ def _on_the_wrong_side(claim: Claim, rng: Random) -> Claim | None:
     if not opposite:
         return None
     relation = RELATIONS[opposite]
+    if claim.rank:
+        return replace(claim, relation=opposite, phrase=rng.choice(relations.order_forms(opposite, 1, 2)), rank=1)
     phrases = relation.absolute if claim.other is None else relation.relative
     return replace(
         claim, relation=opposite, phrase=rng.choice([phrase for phrase in phrases if phrase not in relation.vague])
@@ -135,6 +182,26 @@ def _on_the_wrong_side(claim: Claim, rng: Random) -> Claim | None:
 def keyword_is_clear(scene: Scene) -> bool:
     """Does each entity's category mean it alone? Scenes where it does make the keyword setting (Paper: Sec. 3.3)."""
     return all(sum(denotes(entity.category, other) for other in scene.entities) == 1 for entity in scene.entities)
+
+
+def bare_nouns(scene: Scene, index: int) -> tuple[str, ...]:
+    """The words that mean entity `index` alone, without an attribute."""
+    entity = scene.entities[index]
+    words = (*nouns(entity), *kind_words(entity)) if scene.wide else nouns(entity)
+    return tuple(word for word in dict.fromkeys(words) if referents(Claim(word, ()), scene) == {index})
+
+
+def plurals(scene: Scene) -> dict[str, tuple[int, ...]]:
+    """Words for several entities at once ("the dogs", "both dogs"), each with those that it means."""
+    found: dict[str, tuple[int, ...]] = {}
+    words = [noun for entity in scene.entities for noun in (*nouns(entity), *kind_words(entity))]
+    for noun in dict.fromkeys(words):
+        meant = tuple(sorted(referents(Claim(noun, ()), scene)))
+        if len(meant) > 1 and number(noun) == "one":
+            many = plural(noun)
+            counted = ("both", "the two") if len(meant) == 2 else ("all", "all the", "the three")
+            found.update((f"{before} {many}".strip(), meant) for before in ("", "the", *counted))
+    return found
 
 
 def can_be_told_apart(entities: list[Entity]) -> bool:

@@ -48,8 +48,8 @@ def train(
         profile: the settings.
         data: the folder of a RefMatte data set, or a `RefMatte`.
         out: folder of the run.
-        weights: of the encoders: "clip", "random", or a file of a CLIP of the profile's backbone, as `create_clip` has
-            it.
+        weights: of the encoders: "clip", "random", or a file of a CLIP of the profile's backbone; or of a trained model
+            to go on from: "shipped" or a checkpoint, as `CLIPMat.from_profile` has it.
         options: of `fit.fit`, which returns the record.
     """
     refmatte = training_set(data, profile.train)
@@ -199,7 +199,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command `rim train`. Returns the exit status."""
     parser = command.command("train", "Train CLIPMat on a RefMatte data set.")
     parser.add_argument("--profile", default="tiny")
-    weights = "clip, random, or a file of a CLIP of the profile's backbone: OpenAI's .pt, open_clip's, .safetensors"
+    weights = "clip, random, or a file of a CLIP of the profile's backbone: OpenAI's .pt, open_clip's, .safetensors; \
+or to go on from a trained model: shipped, or its checkpoint"
     parser.add_argument("--weights", default="clip", help=weights)
     return command.run_training(train, parser, arguments)
 

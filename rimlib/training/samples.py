@@ -9,7 +9,7 @@ workers nor of devices matters. Nothing here grows with the pixels of the set, s
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -105,8 +105,12 @@ class Samples(Dataset[Sample]):
         """What an image shows, by the labels."""
         name = self.image_names[index]
         targets = self.refmatte.targets_of(name)
-        rows = self.refmatte.no_target.get(name, ())
-        return Scene(targets, [(row["sentence"], row.get("wrong") == "keyword") for row in rows])
+        none, many = self.refmatte.no_target.get(name, ()), self.refmatte.several.get(name, ())
+        return Scene(
+            targets,
+            [(row["sentence"], row.get("wrong") == "keyword") for row in none],
+            [(row["sentence"], tuple(number - 1 for number in row["entities"])) for row in many],
+        )
 
     def pixels(self, index: int) -> Files | Arrays:
         """The image and its mattes at size S, read when they are needed."""
@@ -136,19 +140,27 @@ class Samples(Dataset[Sample]):
         settings, scene, pixels = self.settings, self.scene(index), self.pixels(index)
         flipped = rng.random() < settings.flip
         texts: list[str] = []
-        entities: list[int | None] = []  # the entity of each sentence
+        entities: list[tuple[int, ...]] = []  # of each sentence
         needed: set[int] = set()  # entities without which one of the sentences could be untrue
         # An image of fewer entities has one of them again, in other words where the entity has them.
         for which in np.resize(rng.permutation(len(scene.targets))[: settings.sentences], settings.sentences).tolist():
             if scene.no_target and rng.random() < settings.no_target:
                 text, is_keyword = scene.no_target[rng.integers(len(scene.no_target))]
                 texts.append(self._keyword(text, rng) if is_keyword else mirror(text) if flipped else text)
-                entities.append(None)
+                entities.append(())
+                continue
+            if settings.several and scene.several and rng.random() < settings.several:
+                text, some = scene.several[rng.integers(len(scene.several))]
+                texts.append(text)
+                entities.append(some)
+                needed.update(some)
                 continue
             share = 1.0 if self.refmatte.setting == "keyword" else settings.keyword_share
-            entities.append(which)
-            if scene.keyword_unique(which) and rng.random() < share:
-                texts.append(self._keyword(scene.targets[which].keyword, rng))
+            entities.append((which,))
+            keywords = scene.keywords(which)
+            if keywords and rng.random() < share:
+                keyword = keywords[rng.integers(len(keywords))] if len(keywords) > 1 else keywords[0]
+                texts.append(self._keyword(keyword, rng))
                 needed.add(which)
                 continue
             options = scene.sentences(which, settings.all_sentences)
@@ -157,14 +169,18 @@ class Samples(Dataset[Sample]):
             texts.append(mirror(text) if flipped else text)
             needed.update([which] if options[text] == "basic" else range(len(scene.targets)))
         image, window = self._image(pixels, scene, needed, rng)
-        empty = np.zeros((self.size, self.size), np.uint8)
-        mattes = [empty if which is None else pixels.matte(which, window) for which in entities]
-        trimaps = [empty if which is None else pixels.trimap(which, window) for which in entities]
+        mattes = np.stack([self._union(pixels.matte, some, window) for some in entities])
+        trimaps = np.stack([self._union(pixels.trimap, some, window) for some in entities])
         step = -1 if flipped else 1
         image = np.ascontiguousarray(image[:, ::step])
-        return Sample(
-            self.image_names[index], image, texts, np.stack(mattes)[..., ::step], np.stack(trimaps)[..., ::step]
-        )
+        return Sample(self.image_names[index], image, texts, mattes[..., ::step], trimaps[..., ::step])
+
+    def _union(self, of: Callable[..., np.ndarray], entities: tuple[int, ...], window: Any) -> np.ndarray:
+        """The mattes or the trimaps of some entities as one, uint8 (S, S): the largest value of each pixel."""
+        union = np.zeros((self.size, self.size), np.uint8)
+        for which in entities:
+            union = np.maximum(union, of(which, window))
+        return union
 
     def _image(
         self, pixels: Files | Arrays, scene: Scene, needed: set[int], rng: np.random.Generator

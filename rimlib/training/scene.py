@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rimlib.refmatte.format import Target
 
 
 @dataclass(frozen=True)
 class Scene:
-    """The entities of an image, and the sentences that fit nothing in it: (text, whether it is a keyword)."""
+    """The entities of an image, and the sentences that fit none or several of them.
+
+    Attributes:
+        targets: the entities.
+        no_target: sentences that fit nothing: (text, whether it is a keyword).
+        several: sentences that mean several: (text, their places in `targets`).
+    """
 
     targets: list[Target]
     no_target: list[tuple[str, bool]]
+    several: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
 
     def sentences(self, which: int, every: bool = False) -> dict[str, str]:
         """An entity's expressions, each with its kind: those that fit it alone where the data name them, or `every`.
@@ -24,6 +31,15 @@ class Scene:
         pairs = list(zip(target.expressions, target.kinds, fits))
         clear = {} if every else {text: kind for text, kind, found in pairs if len(found) == 1}
         return clear or {text: kind for text, kind, _ in pairs}
+
+    def keywords(self, which: int) -> list[str]:
+        """The bare words for an entity alone: its keyword, and as often any other that the data name.
+
+        "bird" for an owl, "man" for a human, as people write; the paper's data name none.
+        """
+        own = [self.targets[which].keyword] if self.keyword_unique(which) else []
+        nouns = list(self.targets[which].extra.get("nouns") or ())
+        return own * max(1, len(nouns)) + nouns
 
     def keyword_unique(self, which: int) -> bool:
         """Whether no other entity of the image has the same keyword."""
