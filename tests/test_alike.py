@@ -55,7 +55,13 @@ def test_orders_sizes_and_ordinals_are_all_asked_for(scenes):
     asked = {(claim.relation, claim.rank) for claim in orders}
     assert {(name, 1) for name in relations.RELATIONS} | {("left", 2), ("right", 2), ("top", 2)} <= asked
     texts = [s.text for one in scenes for four in one.sentences for s in four]
-    for words in (r"the left \w+", r"\w+ on the right", r"second \w+ from the left", r"(larger|bigger) \w+", r"left of"):
+    for words in (
+        r"the left \w+",
+        r"\w+ on the right",
+        r"second \w+ from the left",
+        r"(larger|bigger) \w+",
+        r"left of",
+    ):
         assert any(re.search(words, text) for text in texts), words
 
 

@@ -161,6 +161,8 @@ def test_three_steps_are_one_and_shapes_are_as_documented(model):
         {"post_context": False},
         {"details_text": False},
         {"details_width": 16},
+        {"coordinates": True, "popup_layers": 2},
+        {"coordinates": True, "score_map": False},
         {"tsp": False, "mde": False, "post_context": False, "pre_context": False},
     ],
 )
@@ -290,3 +292,20 @@ def test_each_step_can_be_exported():
             exported = torch.export.export(Step(model, run), given).module()
             for found, wanted in zip(exported(*given), run(model, *given)):
                 torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_coordinates_tell_left_from_right():
+    model = build(coordinates=True, popup_layers=1).eval()
+    tokens = model.tokenize(["the left dog"])
+    model.backbone.visual.positional_embedding.data.zero_()
+    alike = torch.rand(1, 3, SIZE, 1).expand(-1, -1, -1, SIZE).contiguous()  # each column is the same
+
+    def sides() -> torch.Tensor:
+        visual, text = model.encode_image(alike).tokens, model.encode_text(tokens)
+        popup = model.popup(visual, text.tokens, model.coordinates(visual), text.padding)
+        return (popup[..., 0] - popup[..., -1]).abs().max()
+
+    with torch.inference_mode():
+        assert sides() < 1e-4
+        torch.nn.init.normal_(model.coordinates.project.weight)
+        assert sides() > 1e-2

@@ -365,3 +365,21 @@ def test_the_package_stays_light():
     code = "import rimlib, sys; print({'torch', 'huggingface_hub', 'open_clip', 'numpy'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+def test_training_goes_on_from_a_trained_model(model, tmp_path):
+    path = model.save(tmp_path)
+    again = CLIPMat.from_profile(PROFILE, tmp_path).eval()
+    assert all(torch.equal(one, other) for one, other in zip(outputs(model), outputs(again)))
+    longer = profiles.load("tiny", model__image_size=32, model__coordinates=True, model__popup_layers=2)
+    begun = CLIPMat.from_profile(longer, path).eval()
+    assert all(
+        torch.equal(one, other) for one, other in zip(outputs(model), outputs(begun))
+    )  # new parts do nothing yet
+    larger = CLIPMat.from_profile(OTHER, path)
+    assert len(larger.backbone.visual.positional_embedding) == 1 + (64 // 16) ** 2
+    with pytest.raises(RimError, match="popup_width|shape") as error:
+        CLIPMat.from_profile(profiles.load("tiny", model__image_size=32, model__popup_width=64), path)
+    assert error.value.path == str(path)
+    shipped = CLIPMat.from_profile(profiles.load("tiny", model__coordinates=True), "shipped").state_dict()
+    assert all(torch.equal(shipped[name], tensor) for name, tensor in CLIPMat.shipped().state_dict().items())

@@ -118,10 +118,10 @@ def test_a_whole_model_learns_the_same(model):
 
 
 @pytest.mark.parametrize("index", [[0, 0, 1, 1, 2, 2], [0, 1, 2], [0, 1, 1, 2], [0, 1, 0, 1, 2, 2]])
-@pytest.mark.parametrize("switch", ["", "tsp", "score_map", "details_text"])
+@pytest.mark.parametrize("switch", ["", "tsp", "score_map", "details_text", "coordinates"])
 def test_sentences_of_an_image_share_its_features(index, switch):
     torch.manual_seed(0)
-    settings = replace(TINY.model, **{switch: False} if switch else {})
+    settings = replace(TINY.model, popup_layers=1, **{switch: not getattr(TINY.model, switch)} if switch else {})
     model = randomised(CLIPMat.from_profile(replace(TINY, model=settings), "random"), True).double()
     images, tokens = (
         torch.rand(3, 3, 64, 64).double(),

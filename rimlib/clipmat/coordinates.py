@@ -32,7 +32,7 @@ class Coordinates(nn.Module):
 
     @staticmethod
     def places(size: int) -> torch.Tensor:
-        """x and y of each patch's centre in [-1, 1], their signs and squares: (size * size, 6), row by row.
+        """X and y of each patch's centre in [-1, 1], their signs and squares: (size * size, 6), row by row.
 
         >>> Coordinates.places(2)[1].tolist()
         [0.5, -0.5, 1.0, -1.0, 0.25, 0.25]

@@ -192,9 +192,7 @@ def comes(name: str, rank: int, index: int, among: Sequence[int], boxes: Sequenc
         return False
     if name == "middle":
         half, odd = divmod(len(others), 2)
-        return not odd and any(
-            comes(one, half + 1, index, among, boxes, depths) for one, _ in ARRANGEMENTS[:2]
-        )
+        return not odd and any(comes(one, half + 1, index, among, boxes, depths) for one, _ in ARRANGEMENTS[:2])
 
     def before(other: int, side: str) -> bool:
         if name in SIZES:

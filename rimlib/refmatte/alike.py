@@ -58,8 +58,8 @@ class Companions:
         if alike < size:
             if not strangers:
                 raise RimError(
-                    f"pool: nothing but {first.category} among {len(candidates)} candidates, so that two of them cannot "
-                    "stand beside something else",
+                    f"pool: nothing but {first.category} among {len(candidates)} candidates; two of them cannot stand "
+                    "beside something else",
                     setting="pool",
                 )
             chosen.append(rng.choice(strangers))
@@ -74,7 +74,10 @@ def resize_some(placements: Sequence[Placement], rng: Random) -> tuple[Placement
     for place in placements:
         scale = rng.uniform(*SHRINK) if rng.random() < 0.5 else 1.0
         width, height = max(2, round(scale * place.width)), max(2, round(scale * place.height))
-        left, top = (place.left + rng.randint(0, place.width - width), place.top + rng.randint(0, place.height - height))
+        left, top = (
+            place.left + rng.randint(0, place.width - width),
+            place.top + rng.randint(0, place.height - height),
+        )
         smaller.append(Placement(left, top, width, height, place.depth))
     return tuple(smaller)
 
@@ -98,7 +101,7 @@ def _draw(kind: str, scene: Scene, index: int, rng: Random, wording: Wording) ->
 
 
 def _in_order(scene: Scene, index: int, rng: Random, wording: Wording, names: Sequence[str]) -> Sentence | None:
-    """ "the left dog", "the second dog from the right", "the bigger dog"; None where nothing of it is true."""
+    """As "the left dog", "the second dog from the right" or "the bigger dog"; None where nothing of it is true."""
     entity, every = scene.entities[index], range(len(scene.entities))
     alike = [other for other in every if denotes(entity.category, scene.entities[other])]
     names = names or [name for name in relations.RELATIONS if name not in relations.SIZES]

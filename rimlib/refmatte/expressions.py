@@ -183,7 +183,9 @@ def realise(claim: Claim, kind: str, rng: Random, long: bool | None = None, bare
     bare = bare or bool(claim.rank)
     text = _short_phrase(claim, rng) if bare else _noun_phrase(claim, rng, long)
     if claim.other is not None:
-        text += f" {claim.phrase} " + (_short_phrase(claim.other, rng) if bare else _noun_phrase(claim.other, rng, long))
+        text += f" {claim.phrase} " + (
+            _short_phrase(claim.other, rng) if bare else _noun_phrase(claim.other, rng, long)
+        )
     elif claim.relation and not claim.rank:
         text += f" {claim.phrase} the {rng.choice(IMAGE_NOUNS)}"
     return Sentence(text, kind, claim)
@@ -227,14 +229,14 @@ def _noun_phrase(claim: Claim, rng: Random, long: bool | None) -> str:
 
 
 def _short_phrase(claim: Claim, rng: Random) -> str:
-    """ "the brown dog", "brown dog", and with a rank "the brown dog on the left"."""
+    """As "the brown dog", "brown dog", and with a rank "the brown dog on the left"."""
     attributes = dict(claim.attributes)
     noun = " ".join(filter(None, (_join(_adjectives(claim.noun, attributes)), claim.noun)))
     if "clothes" in attributes:
         noun += f" in {rng.choice(('the', ''))} {attributes['color']} {attributes['clothes']}"
     form = claim.phrase if claim.rank else "{noun}"
     text = " ".join(form.format(noun=noun).split())
-    return text if rng.random() < 0.25 else f"the {text}"
+    return text if rng.random() < 0.1 else f"the {text}"
 
 
 def _person(noun: str, adjectives: list[str], garment: str, long: bool, rng: Random) -> str:

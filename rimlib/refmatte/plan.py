@@ -57,7 +57,9 @@ class ScenePlan:
     evaluated: tuple[int, ...]  # which of the four is scored, one for each entity
     keyword_clear: bool  # each category means one entity
     no_target: tuple[Sentence, ...] = ()  # sentences that fit nothing here; `kind` is what is wrong with them
-    nouns: tuple[tuple[str, ...], ...] = ()  # for each entity the bare words that mean it alone; () where none are noted
+    nouns: tuple[
+        tuple[str, ...], ...
+    ] = ()  # for each entity the bare words that mean it alone; () where none are noted
     several: tuple[tuple[str, tuple[int, ...]], ...] = ()  # words for some of the entities at once, and which
 
 
@@ -160,7 +162,9 @@ class _SceneSampler:
         lookalikes = bool(self.lookalikes) and rng.random() < self.lookalikes
         unique = settings.unique or lookalikes
         for _ in range(TRIES):
-            chosen = self.companions.choose(candidates, size, rng) if lookalikes else _choose(candidates, size, mixed, rng)
+            chosen = (
+                self.companions.choose(candidates, size, rng) if lookalikes else _choose(candidates, size, mixed, rng)
+            )
             background = rng.choice(self.backgrounds)
             suits = not unique or self._suits(background, chosen)
             if not suits or (unique and not lookalikes and not can_be_told_apart(chosen)):

@@ -24,6 +24,7 @@ from rimlib.profile import Train
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.format import Target
 from rimlib.refmatte.labels import Targets
+from rimlib.sentences import normalise
 from rimlib.training import augment, cache
 from rimlib.training.batches import Key
 from rimlib.training.pixels import Arrays, Files
@@ -173,6 +174,7 @@ class Samples(Dataset[Sample]):
         trimaps = np.stack([self._union(pixels.trimap, some, window) for some in entities])
         step = -1 if flipped else 1
         image = np.ascontiguousarray(image[:, ::step])
+        texts = [normalise(text) for text in texts]  # as a model is asked
         return Sample(self.image_names[index], image, texts, mattes[..., ::step], trimaps[..., ::step])
 
     def _union(self, of: Callable[..., np.ndarray], entities: tuple[int, ...], window: Any) -> np.ndarray:
