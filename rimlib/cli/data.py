@@ -97,20 +97,23 @@ def _plan(options: argparse.Namespace) -> None:
             format.targets_of(scene, [pool[name] for name in scene.entities])
             for scene in plan.scenes(pool, settings, split)
         ).to_dict()
-        for split in plan.SPLITS
+        for split in plan.splits_of(settings)
         if not (options.paper and split == "seen")
     }  # the paper has no `seen`
     print_values({**counted, "seconds": round(time.perf_counter() - started, 3)}, options.json)
 
 
 def _build(options: argparse.Namespace) -> None:
+    from rimlib.refmatte import plan
     from rimlib.refmatte.build import build
 
     if options.workers < 1 and options.workers != -1:
         raise RimError(
             f"--workers: 1 or more is expected, or -1 for one on each core, found {options.workers}", setting="workers"
         )
-    print(build(_settings(options), options.out, workers=options.workers, dask=options.dask))
+    settings = _settings(options)
+    splits = plan.splits_of(settings)
+    print(build(settings, options.out, splits, workers=options.workers, dask=options.dask))
 
 
 def _check(options: argparse.Namespace) -> int:

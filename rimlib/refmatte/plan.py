@@ -126,6 +126,11 @@ def _cycle_shuffled(members: list[Entity], rng: Random) -> Iterator[Entity]:
         yield from rng.sample(members, len(members))
 
 
+def splits_of(settings: Data) -> tuple[str, ...]:
+    """The splits that a data set of these settings has; `alike` only where its training has look-alikes."""
+    return tuple(split for split in SPLITS if split != "alike" or settings.lookalikes)
+
+
 def sizes_of(settings: Data, split: str) -> tuple[int, int, int]:
     """Groups of a split, scenes of a group, and extra scenes."""
     if split not in SPLITS:
