@@ -142,7 +142,7 @@ def canonical(sentence: str, template: str = THE) -> str:
         return text
     bare = text[_end_of(_ARTICLE, text) :]
     words = bare.split()
-    if not words or (bare == text and (words[0] in _NO_ARTICLE or not _WORD.fullmatch(words[0]))):
+    if not words or (bare == text and (words[0] in _NO_ARTICLE or not _WORD.fullmatch(words[0].rstrip(",")))):
         return text
     bare = HUMAN.get(bare, bare)
     is_keyword = len(words) <= 2 and all(_WORD.fullmatch(word) for word in words) and not DETERMINERS & set(words)
