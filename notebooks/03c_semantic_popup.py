@@ -586,7 +586,7 @@ assert abs(counted - stated) < 0.001 * stated
 # * The pop-up costs about a hundredth of what the paper's image encoder does, or less.
 #
 # Before: [](03b_context_prompt). Next: [](03d_details_extractor), which brings back what a map of patches has lost:
-# edges. The code: `rimlib.clipmat.popup`, `rimlib.clipmat.attention`, `rimlib.clipmat.score_map`.
+# edges. The code: `rimlib.clipmat.popup`, `rimlib.clipmat.attention`, `rimlib.additions.score_map`.
 #
 # ## Exercises
 #

@@ -59,8 +59,8 @@ class Model:
     details_width: Size | None = 32  # channels of each half of MDE; None: half the ViT's width
     details_channels: Sizes = (96, 64, 32, 16)  # inputs of D4 to D1
     details_out: Sizes = (64, 32, 16, 16)  # outputs of D4 to D1
-    score_map: bool = True  # add the score map of patches and sentence (not in the paper; see clipmat/score_map.py)
-    coordinates: bool = False  # TSP's image tokens know their place (not in the paper; see clipmat/coordinates.py)
+    score_map: bool = True  # add the score map of patches and sentence (not in the paper; see additions/score_map.py)
+    coordinates: bool = False  # TSP's image tokens know their place (not in the paper; see additions/coordinates.py)
     details_text: bool = True  # does TSP's feature join the first stage of the details decoder
     mask_padding: bool = False  # nothing attends to the padding of a sentence (not in the paper, which attends to it)
     tsp: bool = True  # switches of the ablation, Paper: Table 3

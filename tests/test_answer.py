@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rimlib.clipmat.calibration import Calibration
+from rimlib.additions.calibration import Calibration
 from rimlib.clipmat.collaboration import THRESHOLD
 from rimlib.errors import RimError
 from rimlib.prediction import answer as module

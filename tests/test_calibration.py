@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rimlib.clipmat.calibration import Calibration, logit
+from rimlib.additions.calibration import Calibration, logit
 from rimlib.errors import RimError
 from rimlib.evaluation import calibration
 

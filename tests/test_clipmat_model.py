@@ -240,8 +240,8 @@ def test_output_is_three_maps_and_the_score_map():
 
 def test_the_score_map_is_clips_own_similarity():
     """Logits are scaled cosines of CLIP's projected patches and its text embedding; the class token gets none."""
+    from rimlib.additions.score_map import BIAS, SCALE, ScoreMap
     from rimlib.clipmat.clip_weights import create_clip
-    from rimlib.clipmat.score_map import BIAS, SCALE, ScoreMap
 
     clip, tokenizer = create_clip(PROFILE.model, "random")
     score_map = ScoreMap(clip.visual.proj, clip.text_projection, 16)

@@ -14,9 +14,9 @@ from typing import Any
 
 from rimlib import baselines
 from rimlib import profile as profiles
+from rimlib.additions.calibration import KEY
 from rimlib.baselines.clipmat import PROFILES
 from rimlib.clipmat import prompt
-from rimlib.clipmat.calibration import KEY
 from rimlib.clipmat.model import CLIPMat
 from rimlib.clipmat.refiner import Refiner
 from rimlib.evaluation import calibration

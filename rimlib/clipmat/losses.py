@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from rimlib.clipmat.score_map import score_map_loss
+from rimlib.additions.score_map import score_map_loss
 from rimlib.errors import RimError
 
 # The last where a model has a score map.

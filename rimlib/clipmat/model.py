@@ -15,15 +15,15 @@ import open_clip
 import torch
 from torch import nn
 
+from rimlib.additions.coordinates import Coordinates
+from rimlib.additions.score_map import ScoreMap
 from rimlib.clipmat.backbone import Backbone, normalise
 from rimlib.clipmat.collaboration import collaborate, confidence
-from rimlib.clipmat.coordinates import Coordinates
 from rimlib.clipmat.decoders import DetailsDecoder, SemanticDecoder
 from rimlib.clipmat.details import DetailsExtractor, PlainSkip
 from rimlib.clipmat.popup import PlainFusion, TextDrivenPopup
 from rimlib.clipmat.pretrained import Pretrained
 from rimlib.clipmat.prompt import PostContext
-from rimlib.clipmat.score_map import ScoreMap
 from rimlib.clipmat.tokenizer import Tokenizer
 from rimlib.errors import RimError
 from rimlib.profile import Model

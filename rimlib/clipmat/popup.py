@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from rimlib.additions.rounds import further_round
 from rimlib.clipmat.attention import attend, key_mask
 
 
@@ -44,7 +45,6 @@ class TextDrivenPopup(nn.Module):
         self.norm_text = align(text_width, width)
         self.cross_attn = Attention(width, heads, dropout)
         self.self_attn = Attention(width, heads, dropout)
-        # One exchange between pixels finds the dogs, a second one the left of them.
         self.more = nn.ModuleList(further_round(width, heads, dropout) for _ in range(layers))
         self.out = to_map(width, out)
 
@@ -164,15 +164,6 @@ class Attention(nn.Module):
         q = self.query(queries).unflatten(2, (self.heads, -1)).transpose(1, 2)
         k, v = self.memory(memory).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return q, k, v
-
-
-def further_round(width: int, heads: int, dropout: float) -> nn.TransformerDecoderLayer:
-    """Image tokens attend to each other, then to the words, then a perceptron; at the start it changes nothing."""
-    layer = nn.TransformerDecoderLayer(width, heads, 2 * width, dropout, "gelu", batch_first=True, norm_first=True)
-    for last in (layer.self_attn.out_proj, layer.multihead_attn.out_proj, layer.linear2):
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-    return layer
 
 
 def align(width: int, to: int) -> nn.Sequential:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rimlib.clipmat.calibration import Calibration, logit
+from rimlib.additions.calibration import Calibration, logit
 from rimlib.errors import RimError
 
 BINS = 10

@@ -24,11 +24,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from rimlib.additions.score_map import ScoreMap
 from rimlib.clipmat.decoders import PATCH_LEVEL, ConvBlock, DetailsDecoder, SemanticDecoder
 from rimlib.clipmat.details import DetailsExtractor
 from rimlib.clipmat.model import CLIPMat, ImageFeatures, Output, TextFeatures
 from rimlib.clipmat.popup import TextDrivenPopup
-from rimlib.clipmat.score_map import ScoreMap
 from rimlib.fast import text as fast_text
 from rimlib.fast.ops import convolve_exactly, convolve_upsampled, maxpool_projection
 

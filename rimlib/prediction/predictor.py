@@ -41,7 +41,7 @@ class MattingPredictor:
         refiner: "shipped", the one that comes with rimlib; None, no refining; or a `Refiner`. It refines what was found
             in an image larger than the model's square: a smaller one has no details that the model did not see.
         threshold: a score below it counts as nothing found; 0 keeps every matte. If None, that of the checkpoint's
-            calibration (see `clipmat.calibration`), or `collaboration.THRESHOLD` where it has none.
+            calibration (see `additions.calibration`), or `collaboration.THRESHOLD` where it has none.
 
     Raises:
         RimError: a threshold outside [0, 1], or a device that is not here.
@@ -56,7 +56,7 @@ class MattingPredictor:
         self, model: CLIPMat, device: str | None = None, refiner: Any = "shipped", threshold: float | None = None
     ):
         from rimlib import fast
-        from rimlib.clipmat.calibration import Calibration
+        from rimlib.additions.calibration import Calibration
         from rimlib.clipmat.collaboration import THRESHOLD
         from rimlib.device import pick_device, use_one_thread_after_fork
 
