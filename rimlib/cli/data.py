@@ -79,7 +79,7 @@ def _settings(options: argparse.Namespace) -> Data:
 
 def _plan(options: argparse.Namespace) -> None:
     from rimlib.refmatte import format, paper_pool, plan, statistics
-    from rimlib.refmatte.build import open_pool
+    from rimlib.refmatte.build import pool_of
 
     started = time.perf_counter()
     if options.paper and options.profile:
@@ -91,7 +91,7 @@ def _plan(options: argparse.Namespace) -> None:
         settings, pool = paper_pool.settings(**_changes(options)), paper_pool.pool()
     else:
         settings = _settings(options)
-        pool = open_pool(settings.pool)
+        pool = pool_of(settings)
     counted = {
         split: statistics.tally(
             format.targets_of(scene, [pool[name] for name in scene.entities])

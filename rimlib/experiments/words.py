@@ -25,7 +25,7 @@ from rimlib.io.files import sha256
 from rimlib.io.weights import CHECKPOINTS
 from rimlib.profile import Profile
 from rimlib.refmatte import manifest, paper_pool, plan, released
-from rimlib.refmatte.build import build, folder_of, open_pool
+from rimlib.refmatte.build import build, folder_of, pool_of
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.training.record import Record
 
@@ -55,8 +55,8 @@ def _rows(profile: Profile, model: CLIPMat, options: argparse.Namespace) -> Iter
     yield _plan(paper, paper_pool.pool(), ("train", "test"), options.scenes)  # the paper has no other split
     if profile.name == paper.name:
         return
-    pool = open_pool(profile.data.pool)
-    yield _plan(profile, pool, tuple(plan.SPLITS), options.scenes)
+    pool = pool_of(profile.data)
+    yield _plan(profile, pool, plan.splits_of(profile.data), options.scenes)
     data = options.data or build(profile.data, folder_of(profile), splits=SPLITS, workers=1)
     for split in _splits_of(data):
         yield _model(profile, pool, model, RefMatte(data, split), options)

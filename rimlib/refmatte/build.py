@@ -19,6 +19,7 @@ from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
 from rimlib.entities import drawn, starter, synonyms
 from rimlib.entities.pool import Pool
+from rimlib.entities.recolor import with_recolored
 from rimlib.errors import RimError
 from rimlib.io import files
 from rimlib.profile import Data, Profile
@@ -31,6 +32,11 @@ from rimlib.refmatte.workers import Task, render_all
 from rimlib.repository import repository
 
 _LAST_BYTES = {".jpg": b"\xff\xd9", ".png": b"IEND\xaeB\x60\x82"}
+
+
+def pool_of(settings: Data, pool: Pool | None = None) -> Pool:
+    """What scenes are made of: the pool that the settings name, or another one, with its recoloured variants."""
+    return with_recolored(open_pool(settings.pool) if pool is None else pool, settings.recolored)
 
 
 def open_pool(name: str) -> Pool:
@@ -107,7 +113,7 @@ def build(
         raise RimError(f"workers: 1 or more is expected, or -1 for all cores, found {workers}", setting="workers")
     for split in splits:
         planning.count(settings, split)  # refuses an unknown split
-    pool = pool or open_pool(settings.pool)
+    pool = pool_of(settings, pool)
     _note_categories(pool)
     with exclusive(root):
         stamp = _begin(root, settings, pool, splits)
