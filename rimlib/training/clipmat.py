@@ -30,6 +30,7 @@ from rimlib.errors import RimError
 from rimlib.fast.losses import laplacian_losses
 from rimlib.profile import Profile, Train
 from rimlib.refmatte.dataset import RefMatte, training_set
+from rimlib.sentences import THE
 from rimlib.training import command, loop, record
 from rimlib.training.fit import fit
 from rimlib.training.samples import Batch, Sample, Samples
@@ -54,6 +55,8 @@ def train(
     """
     refmatte = training_set(data, profile.train)
     templates, progress = prompt.templates(profile.model), options.get("progress", True)
+    if profile.train.setting == "both":  # such a model is asked for "the dog" (`prediction.prompts`)
+        templates = (*templates, THE)
     samples = Samples(refmatte, profile.train, profile.model.image_size, profile.seed, templates, progress=progress)
     return fit(Training(profile, samples, weights), out, **options)
 
