@@ -13,7 +13,7 @@ from rimlib import cli
 from rimlib import profile as profiles
 from rimlib.entities import starter
 from rimlib.entities.entity import Entity
-from rimlib.experiments import needed, table9, words
+from rimlib.experiments import frame, needed, table9, words
 from rimlib.experiments.listening import evenly, listen, variants
 from rimlib.experiments.needed import LEVELS, decided_by
 from rimlib.experiments.wording import blanked, shuffled, swapped
@@ -238,3 +238,17 @@ def test_table_9_is_the_papers():
         "real_absolute_to_relative": 0.93,
     }
     assert np.mean(list(table9.SAD["RefMatte test"].values())) == pytest.approx(47.72), "beside Table 2's 47.97"
+
+
+def test_the_recorded_rows_are_whole():
+    found = frame.load("words", frame.folder_of_records())
+    assert {(record["profile"], record["row"]) for record in found} >= {
+        ("paper-b16", "plan"),
+        ("tiny", "plan"),
+        ("tiny", "shipped-seen"),
+    }
+    for record in found:
+        assert record["git"]["commit"] and record["versions"]["torch"] and record["seconds"]["all"] > 0
+        assert not re.search(r"/(work|tmp|home|root)/", json.dumps(record)), "a path of the machine that it was made on"
+    plans = {record["profile"]: record["metrics"]["splits"] for record in found if record["row"] == "plan"}
+    assert plans["paper-b16"]["train"]["scenes"] == 45000 and plans["paper-b16"]["test"]["scenes"] == 2500
