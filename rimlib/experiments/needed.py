@@ -46,26 +46,27 @@ def decided_by(claim: Claim, scene: Scene) -> str:
         return "several"
     if claim.other is not None:
         return "relation"
-    return "order" if getattr(claim, "rank", 0) else "place"
+    return "order" if claim.rank else "place"
 
 
 def _is_single(claim: Claim, scene: Scene) -> bool:
     return len(referents(claim, scene)) == 1
 
 
-def stage(planned: ScenePlan, pool: Pool) -> Scene:
-    """The scene of a plan, as claims are tested on it."""
+def stage(planned: ScenePlan, pool: Pool, settings: Data) -> Scene:
+    """The scene of a plan of these settings, as claims are tested on it."""
     return Scene(
         tuple(pool[name] for name in planned.entities),
         tuple(place.box for place in planned.placements),
         tuple(place.depth for place in planned.placements),
         next(pair for pair in relations.ARRANGEMENTS if "/".join(pair) == planned.relation),
+        wide=bool(settings.wider_words),
     )
 
 
-def levels_of(planned: ScenePlan, pool: Pool) -> list[list[str]]:
+def levels_of(planned: ScenePlan, pool: Pool, settings: Data) -> list[list[str]]:
     """For each entity of a planned scene what decides each of its sentences."""
-    scene = stage(planned, pool)
+    scene = stage(planned, pool, settings)
     return [[decided_by(sentence.claim, scene) for sentence in some] for some in planned.sentences]
 
 
@@ -76,10 +77,10 @@ class Tally:
         self.scenes = 0
         self.counts: Counter[tuple[str, str]] = Counter()  # by (kind of sentence, level)
 
-    def add(self, planned: ScenePlan, pool: Pool) -> None:
+    def add(self, planned: ScenePlan, pool: Pool, settings: Data) -> None:
         """Count the sentences of one scene."""
         self.scenes += 1
-        for some, levels in zip(planned.sentences, levels_of(planned, pool)):
+        for some, levels in zip(planned.sentences, levels_of(planned, pool, settings)):
             self.counts.update((sentence.kind, level) for sentence, level in zip(some, levels))
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,8 +108,9 @@ def audit(pool: Pool, settings: Data, split: str, scenes: int | None = None) -> 
         scenes: about so many, in whole groups; all if None.
     """
     counted = Tally()
-    for planned in plan.scenes(pool, settings if scenes is None else shortened(settings, scenes), split):
-        counted.add(planned, pool)
+    settings = settings if scenes is None else shortened(settings, scenes)
+    for planned in plan.scenes(pool, settings, split):
+        counted.add(planned, pool, settings)
     return counted.to_dict()
 
 

@@ -128,7 +128,7 @@ def _levels(profile: Profile, pool: Pool, refmatte: RefMatte) -> Levels:
             for some, place in zip(planned.sentences, planned.placements)
         ]
         if here == [(target.expressions, target.extra.get("box")) for target in targets]:
-            found[planned.name] = needed.levels_of(planned, pool)
+            found[planned.name] = needed.levels_of(planned, pool, profile.data)
     return found
 
 
