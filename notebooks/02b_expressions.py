@@ -48,7 +48,7 @@ from rimlib.entities.entity import Entity
 from rimlib.refmatte import composite, expressions, format, layout, plan, referents, statistics
 from rimlib.refmatte import paper_pool
 from rimlib.matting import composition, relations
-from rimlib.refmatte.expressions import Claim, Scene, realise
+from rimlib.refmatte.expressions import Claim, Scene, Wording, realise
 from rimlib.refmatte.render import render
 
 pool = starter.load()
@@ -97,7 +97,7 @@ def colored(sentence) -> str:
     return re.sub(rf"(?<![\w-])({words})(?![\w-])", lambda found: f'<b style="color: {roles[found[0]]}">{found[0]}</b>', escape(sentence.text))
 
 
-four = expressions.generate(scene, 0, Random(seed), attribute_rate=1.0)
+four = expressions.generate(scene, 0, Random(seed), Wording(attribute_rate=1.0))
 HTML("<table>" + "".join(f"<tr><td>{one.kind}</td><td style='text-align: left'>{colored(one)}</td></tr>" for one in four) + "</table>")
 
 # %% [markdown]
@@ -311,6 +311,90 @@ print(f"sentences that fit nothing, for each scene: {data.no_target} in the prof
 
 # %% [markdown]
 # A false colour is one that cannot be mistaken for the true one, at least `referents.FAR_APART` away in CIELAB.
+
+# %% [markdown]
+# ## Two that share their words
+#
+# Two foxes stand side by side. "The red fox" fits both, so a sentence needs their place: "the left fox". In the paper's scenes this hardly
+# ever happens: five people, an animal and a thing, of which a noun and a colour are enough to find one ([](02d_what_words_are_needed)
+# counts it). So the engine can make scenes of **look-alikes**, two or three entities that share their words. `data.lookalikes` is their share
+# among the scenes of the training. The paper's settings have 0.
+#
+# First by hand. An order needs two things: *which side*, and *among which*. Here are three boxes in a row, a fox, an otter and a fox:
+#
+# ```text
+#      1          2          3
+#   +-----+   +-------+   +-----+
+#   | fox |   | otter |   | fox |
+#   +-----+   +-------+   +-----+
+# ```
+#
+# "The left fox" compares foxes only: it is 1, and the second fox from the left is 3. "The fox second from the left" is 3 too, though
+# the otter stands second in the image. The otter is alone among otters. So its side is meant in the whole image, and "the left otter" fits
+# nothing. The engine's rule gives the same:
+
+# %%
+row = ((10, 40, 70, 90), (90, 40, 170, 90), (190, 40, 250, 90))
+fox = pool["fox-red-standing"]
+otter = next(one for one in pool.entities if one.category == "otter")
+toy = Scene((fox, otter, fox), row, (0, 0, 0))
+asked = {
+    "the left fox": Claim("fox", (), "left", "left {noun}", rank=1),
+    "second fox from the left": Claim("fox", (), "left", "", rank=2),
+    "the right fox": Claim("fox", (), "right", "", rank=1),
+    "the left otter": Claim("otter", (), "left", "", rank=1),
+}
+show.table([{"sentence": text, "boxes that it fits": str(
+    [place + 1 for place in sorted(referents.referents(claim, toy))])}
+    for text, claim in asked.items()])
+
+# %% [markdown]
+# A size compares in the same way, by the areas of the boxes: one must be at least `relations.SIZE_RATIO` times the other, or neither is
+# "the bigger fox". Now a plan of look-alikes. Some are one cut-out twice, mirrored or made smaller; some are two photographs of one
+# category, or two people of like age and gender.
+
+# %% mystnb={"figure": {"name": "expressions-alike", "caption": "Six scenes of look-alikes, with one sentence about the first entity of each."}, "image": {"alt": "Six composed scenes, each with two or three animals, people or things of one kind, with numbered boxes and a sentence above each.", "width": "100%"}}
+ours = dataclasses.replace(
+    data, short_forms=0.5, lookalikes=1.0, groups_test=3, extra_test=10)
+twins = plan.plan(pool, ours, "alike")
+six = twins[:30:5]
+figure = show.grid(
+    [render(pool, one, canvas)[0] for one in six],
+    [min((said.text for said in one.sentences[0]), key=len) for one in six],
+    columns=3)
+for axis, one in zip(figure.axes, six):
+    boxed(axis, [place.box for place in one.placements])
+
+# %% [markdown]
+# Beside Table 4's phrases such sentences have the forms that people type, without "which is" and with few attributes. `data.short_forms` is
+# their share, in scenes of look-alikes and in all others.
+
+# %%
+kinds = Counter(one.kind for scene in twins for four in scene.sentences
+                for one in four)
+examples = {one.kind: one.text for scene in twins
+            for four in scene.sentences for one in four}
+show.table([{"kind": kind, "sentences": count, "such as": examples[kind]}
+            for kind, count in kinds.most_common()])
+
+# %% [markdown]
+# Each of these sentences still singles out one entity.
+
+# %%
+alike_pairs = [
+    (referents.referents(one.claim, stage), index)
+    for scene in twins
+    for stage in [Scene(tuple(pool[name] for name in scene.entities),
+                        tuple(place.box for place in scene.placements),
+                        tuple(place.depth for place in scene.placements))]
+    for index, four in enumerate(scene.sentences) for one in four]
+
+alone = sum(found == {index} for found, index in alike_pairs)
+print(f"{alone} of {len(alike_pairs)} sentences fit their entity alone")
+
+# %% [markdown]
+# Two more settings are ours. With `data.wider_words` a share of the nouns are
+# words for a whole kind, "the animal on the left"; and each scene then has its plurals, "both foxes", whose matte is that of all that they mean.
 #
 # ## What the background shows
 #
@@ -484,6 +568,8 @@ for scenes, *_ in plans.values():
         assert not about_background(one), "no no-target sentence names what the background shows"
 
 # %%
+assert all(found == {index} for found, index in alike_pairs)
+assert [len(referents.referents(one, toy)) for one in asked.values()] == [1, 1, 1, 0]
 assert all(plans["unique"][1].ambiguity()[kind] == 0 for kind in statistics.KINDS)
 assert plans["unfiltered"][1].ambiguity()["basic"] > 0
 assert not any(re.search(r"\b(left|right)", noun) for noun in nouns), "a noun with a side in it would be turned by the mirror"
