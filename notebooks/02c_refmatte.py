@@ -596,7 +596,7 @@ for name in real.image_names:
 # * On disk the layout is that of the released RefMatte; keywords and expressions are two ways to read it.
 # * RW-mini is real: photographs with drawn trimaps, closed-form mattes, and sentences that no template made.
 #
-# Next: [](03a_clip_features). The code: `rimlib.refmatte.plan`, `rimlib.refmatte.paper_pool`, `rimlib.refmatte.build`, `rimlib.refmatte.manifest`,
+# Next: [](02d_what_words_are_needed). The code: `rimlib.refmatte.plan`, `rimlib.refmatte.paper_pool`, `rimlib.refmatte.build`, `rimlib.refmatte.manifest`,
 # `rimlib.refmatte.released`, `rimlib.refmatte.dataset`, `rimlib.refmatte.statistics`, `rimlib.entities.rwmini`.
 
 # %% [markdown]

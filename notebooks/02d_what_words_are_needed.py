@@ -31,7 +31,7 @@
 # :::
 #
 # In the paper: Sec. 3.2 (the sentences); supplement Sec. 4.3.2, "Impact of different expressions", Table 9 {cite:p}`rim`. The code is
-# `rimlib/experiments/`: `needed` counts sentences, `wording` changes them, `listening` has a model find what they mean.
+# `rimlib/experiments/`: `needed` counts sentences, `wording` changes them, `changes` measures a model on both.
 
 # %% tags=["parameters"]
 seed: int = 1  # decides every scene and sentence that is drawn here
@@ -51,7 +51,7 @@ from matplotlib.patches import Rectangle
 from rimlib import CLIPMat, RefMatte, profile, show
 from rimlib.entities import starter
 from rimlib.evaluation.stream import predict
-from rimlib.experiments import frame, listening, needed, table9, words
+from rimlib.experiments import changes, frame, needed, table9, words
 
 # %%
 from rimlib.experiments.wording import blanked, shuffled, swapped
@@ -351,12 +351,13 @@ show.table([{"scenes": name, "sentences": row["sentences"], **shares(row)}
 bars(list(pairs.values()), list(pairs), "sentences (%)")
 
 # %%
-first = next(plan.scenes(pool, data, "alike"))
+first = next(one for one in plan.scenes(pool, data, "alike")
+             if len(one.entities) == 3)
 stage = needed.stage(first, pool, data)
 asked = [(index + 1, sentence) for index, some in enumerate(first.sentences)
          for sentence in some]
 
-# %% mystnb={"figure": {"name": "words-alike-scene", "caption": "A scene of look-alikes; its sentences stand below."}, "image": {"alt": "A composed scene in which at least two entities share their words, each in a numbered box.", "width": "60%"}}
+# %% mystnb={"figure": {"name": "words-alike-scene", "caption": "A scene of look-alikes; its sentences stand below."}, "image": {"alt": "A composed scene of three entities, at least two of which share their words, each in a numbered box.", "width": "60%"}}
 figure = show.grid([render(pool, first, canvas)[0]], columns=2)
 boxed(figure.axes[0], stage)
 
@@ -380,7 +381,7 @@ changed = {
     "noun": "a photo of a fox",
 }
 show.table([{"change": name, "sentence": text,
-             "what it is": listening.CHANGES[name]}
+             "what it is": changes.CHANGES[name]}
             for name, text in changed.items()])
 
 # %% [markdown]
@@ -460,6 +461,18 @@ show.table([{"shuffled": row["kind"], "sentences": row["sentences"],
 # them the subject: shuffled, it finds the one about as often as the other. So this much grammar the model has learnt, for without it no
 # relative sentence could be told from its reverse. *Left* it has not learnt, for hardly any sentence is lost without.
 #
+# ### Where the place is needed
+#
+# On scenes of look-alikes a model that goes by nouns and attributes can only guess. The same model, by what decides the sentence, on both
+# sorts of scenes:
+
+# %%
+show.table([{"scenes": row["split"], "decided by": row["decided_by"],
+             "sentences": row["sentences"], **in_percent(row)}
+            for row in tables["models_by_need"]
+            if row["model"] == "without-lookalikes"], digits=1)
+
+# %% [markdown]
 # ## The shipped model, live
 #
 # What does the model do that comes with this book? Here are the records of it on all images of the split, and on scenes of look-alikes
@@ -512,11 +525,11 @@ show.grid([view, *alphas], ["the scene", *texts], columns=5);
 # %%
 with tempfile.TemporaryDirectory() as folder:
     root = build(few, Path(folder) / "data", ("seen",), progress=False)
-    heard = listening.listen(model, RefMatte(root, "seen"),
-                             tiny.evaluate.template, seed=seed)
+    small = changes.measure(model, RefMatte(root, "seen"),
+                            tiny.evaluate.template, seed=seed)
 show.table([{"change": change, "sentences": row["sentences"],
              **in_percent(row)}
-            for change, row in heard["changes"].items()], digits=1)
+            for change, row in small["changes"].items()], digits=1)
 
 # %% [markdown]
 # ## Others found the same
@@ -551,7 +564,7 @@ assert bare["absolute"]["place"] > 0.2 * totals["absolute"]
 assert train["sentences"] > 440_000 and by_place < 0.01
 assert of["largest"]["localised"] == of["largest"]["chance"]
 assert abs(of["as it is"]["localised"] - of["as it is"]["as_it_is"]) < 1e-9
-assert heard["images"] == images
+assert small["images"] == images
 
 # %% [markdown]
 # ## Summary
@@ -564,7 +577,7 @@ assert heard["images"] == images
 #   noun comes first.
 # * In scenes of look-alikes the place, the order or the relation decides. What data do not ask for, a model does not learn.
 #
-# Before: [](02c_refmatte). The model's side of it: [](03c_semantic_popup). The command: `rim experiment words`; its records:
+# Before: [](02c_refmatte). Next: [](03a_clip_features); how a model could come to know a side: [](03c_semantic_popup). The command: `rim experiment words`; its records:
 # `rim experiment words --show`.
 
 # %% [markdown]

@@ -14,7 +14,7 @@ from rimlib import profile as profiles
 from rimlib.entities import starter
 from rimlib.entities.entity import Entity
 from rimlib.experiments import frame, needed, table9, words
-from rimlib.experiments.listening import evenly, listen, variants
+from rimlib.experiments.changes import evenly, measure, variants
 from rimlib.experiments.needed import LEVELS, decided_by
 from rimlib.experiments.wording import blanked, shuffled, swapped
 from rimlib.matting.relations import RELATIONS
@@ -198,7 +198,7 @@ def test_split(scenes):
 
 
 def test_a_model_that_goes_by_the_noun_does_not_change_with_the_sides(test_split):
-    found = listen(Oracle(test_split, first_noun), test_split, "a photo of a {keyword}")
+    found = measure(Oracle(test_split, first_noun), test_split, "a photo of a {keyword}")
     changes = found["changes"]
     assert found["images"] == 4 and found["entities"] == 8 and found["by_need"] == {}
     assert changes["as it is"]["sentences"] == 32 and changes["as it is"]["localised"] == 1.0
@@ -217,7 +217,7 @@ def test_a_model_that_reads_the_side_gives_the_other_one_when_it_is_swapped(test
         return sorted(sides.items())[0 if side[1] == "left" else 1][1]
 
     fixed = Oracle(test_split, by_side)
-    changes = listen(fixed, test_split, "{keyword}")["changes"]
+    changes = measure(fixed, test_split, "{keyword}")["changes"]
     kept, turned = changes["swapped"]["as_it_is"], changes["swapped"]
     assert turned["other"] == pytest.approx(kept) and turned["localised"] == pytest.approx(1 - kept)
     assert changes["blanked"]["localised"] == changes["noun"]["localised"] == 0.0

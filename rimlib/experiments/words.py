@@ -1,8 +1,8 @@
 """The audit of words: which words of a sentence are needed, and which a model goes by.
 
 Two kinds of rows. `plan` counts sentences of a whole plan by what decides them (`needed`), of the paper's numbers and
-of a profile. `<model>-<split>` has a model find the entities of changed sentences (`listening`). The paper's Table 9,
-which calls relations helpful, stands beside both (`table9`).
+of a profile. `<model>-<split>` has how often a model finds the entities of changed sentences (`changes`). Beside both
+stands the paper's Table 9 (`table9`), from which the paper concludes that relations help.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from rimlib.clipmat.model import CLIPMat
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.experiments import needed, table9
+from rimlib.experiments.changes import Levels
+from rimlib.experiments.changes import measure as measure_model
 from rimlib.experiments.frame import Row, plain_name
-from rimlib.experiments.listening import Levels, listen
 from rimlib.io.files import sha256
 from rimlib.io.weights import CHECKPOINTS
 from rimlib.profile import Profile
@@ -110,7 +111,7 @@ def _model(profile: Profile, pool: Pool, model: CLIPMat, refmatte: RefMatte, opt
         with stages("model"):
             given = {"images": options.images, "seed": profile.seed, "batch": profile.evaluate.batch}
             template = prompt.template(model.profile or profile)
-            return listen(model, refmatte, template, levels=levels, progress=True, **given)
+            return measure_model(model, refmatte, template, levels=levels, progress=True, **given)
 
     return Row(f"{name}-{refmatte.split}", profile, about, measure, device="cpu")
 

@@ -1,4 +1,4 @@
-"""What a model makes of changed sentences: the same images, with words blanked, swapped, shuffled or left out.
+"""How well a model does on changed sentences: the same images, with words blanked, swapped, shuffled or left out.
 
 An image is encoded once for all its sentences, changed or not. A matte is *localised* if its IoU with the truth of the
 sentence's entity is above one half. A sentence that a change leaves as it is (it names no side) is not counted, and
@@ -34,7 +34,7 @@ CHANGES = {
 Levels = dict[str, list[list[str]]]  # by image what decides each sentence of each entity, where that is known
 
 
-def listen(
+def measure(
     model: Any,
     refmatte: RefMatte,
     template: str,
