@@ -60,13 +60,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rimlib import profile as profiles
+from rimlib.additions.calibration import KEY
 from rimlib.clipmat.model import CLIPMat
 from rimlib.entities import drawn, rwmini, synonyms
 from rimlib.entities.entity import Entity
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.evaluation import calibration, questions
-from rimlib.evaluation.no_target import auc
+from rimlib.evaluation.no_target import auc, scored_anew
 from rimlib.evaluation.questions import Shown
 from rimlib.matting import metrics, relations
 from rimlib.prediction.predictor import MattingPredictor
@@ -189,6 +190,8 @@ def main() -> int:
     which.add_argument("--shipped", action="store_true", help="the shipped checkpoint (default)")
     which.add_argument("--model", help="this checkpoint instead, or the folder that holds it")
     parser.add_argument("--refiner", default="shipped", choices=("shipped", "none"), help="of band_ratio and drawn")
+    help = "fit a calibration first, as shipping a model does (without one, no answer is ambiguous)"
+    parser.add_argument("--calibrate", action="store_true", help=help)
     parser.add_argument("--profile", default="tiny")
     parser.add_argument("--data", help="folder of the data set (default: data/ of the repository)")
     parser.add_argument("--save", help="write the record to this JSON file")
@@ -201,6 +204,11 @@ def main() -> int:
             parser.error(f"--only {name}: expected some of {', '.join(PARTS)}, with commas between")
     profile, stages, report = profiles.load(options.profile), record.Stages(), Report()
     model = CLIPMat.load(options.model) if options.model else CLIPMat.shipped(options.profile)
+    if options.calibrate:
+        with stages("calibrate"):
+            held_out = scored_anew(model, open_pool(profile.data.pool), profile.data)
+            model.card[KEY] = calibration.fit(held_out.score, held_out.true).to_dict()
+        print(f"{stages.seconds['calibrate']:8.1f} s  calibrate: {model.card[KEY]}", file=sys.stderr, flush=True)
     refiner = "shipped" if options.refiner == "shipped" else None
     predictors = Predictors(MattingPredictor(model, refiner=None), MattingPredictor(model, refiner=refiner))
     splits = tuple(split for split in SPLITS if any(split in PARTS[name].splits for name in names))
