@@ -198,6 +198,8 @@ def main() -> int:
     parser.add_argument("--limit", type=int, help="the first so many images of each part")
     parser.add_argument("--only", default="", help=f"some of: {', '.join(PARTS)}")
     options = parser.parse_args()
+    if options.limit is not None and options.limit < 1:
+        parser.error(f"--limit {options.limit}: must be at least 1")
     names = [name for name in options.only.split(",") if name] or list(PARTS)
     for name in names:
         if name not in PARTS:
@@ -358,10 +360,7 @@ def refused(predictors: Predictors, shots: Shots, report: Report) -> None:
     report.put("kept_as_set", mean(found[true]), int(true.sum()))
     report.put("auc", auc(score[true], score[~true]), len(score))
     report.put("calibration_error", calibration.expected_error(score, true), len(score))
-    fitted = np.empty(len(score))
-    for part in (0, 1):
-        fitted[half == part] = calibration.fit(score[half != part], true[half != part])(score[half == part])
-    report.put("calibration_error_if_fitted", calibration.expected_error(fitted, true), len(score))
+    report.put("calibration_error_if_fitted", _fitted_error(score, true, half), len(score))
     report.values["reliability"] = calibration.reliability(score, true)
 
 
@@ -510,6 +509,16 @@ def mean(values: Any) -> float | None:
 
 def _forms(rows: Sequence[Row]) -> dict[str, Sequence[Row]]:
     return {"all": rows, **{form: [row for row in rows if row["form"] == form] for form in ("kind", "colour", "place")}}
+
+
+def _fitted_error(score: np.ndarray, true: np.ndarray, half: np.ndarray) -> float | None:
+    fitted = np.empty(len(score))
+    try:
+        for part in np.unique(half):
+            fitted[half == part] = calibration.fit(score[half != part], true[half != part])(score[half == part])
+    except RimError:  # a half without both sorts of sentences, or without an order
+        return None
+    return calibration.expected_error(fitted, true)
 
 
 def _band(rows: Sequence[Row]) -> tuple[float | None, int]:

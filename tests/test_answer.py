@@ -29,9 +29,9 @@ def test_parts_of_comparable_size_are_counted(radii, expected):
 def test_a_part_counts_from_the_share_on():
     alpha = np.zeros((10, 100), np.float32)
     alpha[:, :50] = 1
-    alpha[0:4, 60:] = 1
-    assert 160 < COMPARABLE * 500 and parts(alpha) == 1
-    alpha[4:6, 60:] = 0.51
+    alpha[0:3, 60:] = 1
+    assert 120 < COMPARABLE * 500 and parts(alpha) == 1
+    alpha[3:4, 60:] = 0.51
     assert parts(alpha) == 2
 
 

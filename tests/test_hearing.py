@@ -111,8 +111,15 @@ def test_a_sentence_that_fits_nothing_is_localised_nowhere(hearing, shots):
     assert not row["localised"] and row["gives"] == 0
 
 
-def test_part_names_are_checked(hearing, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["hearing.py", "--only", "lookalike"])
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (("--only", "lookalike"), "--only lookalike: expected some of lookalikes"),
+        (("--limit", "0"), "--limit 0: must be at least 1"),
+    ],
+)
+def test_options_are_checked(hearing, monkeypatch, capsys, given, message):
+    monkeypatch.setattr("sys.argv", ["hearing.py", *given])
     with pytest.raises(SystemExit):
         hearing.main()
-    assert "--only lookalike: expected some of lookalikes" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
