@@ -33,6 +33,7 @@ class Data:
     short_forms: Share = 0.0  # of sentences, those as people type them: "the left dog" (not in the paper)
     wider_words: Share = 0.0  # of nouns, words for a whole kind: "animal" (not in the paper)
     recolored: Count = 0  # variants in other colours of each thing of the training, at most (not in the paper)
+    lit: Share = 0.0  # of scenes, those with shadows and matched brightness (not in the paper)
     lookalikes: Share = 0.0  # of scenes of the training, those of entities that share their words (not in the paper)
     unique: bool = True  # re-draw a sentence until it singles out its entity (Paper: not done)
     no_target: Count = 2  # sentences that fit nothing, so many for each scene (not in the paper)

@@ -13,6 +13,7 @@ import numpy as np
 
 from rimlib.matting.composition import FULL, attenuate, fit_background, premultiply, resize_by_halving
 from rimlib.refmatte.layout import Placement
+from rimlib.refmatte.light import Light, cast, matched
 
 
 def composite(
@@ -21,6 +22,7 @@ def composite(
     placements: list[Placement],
     canvas: tuple[int, int],
     mirrored: list[bool] | None = None,
+    light: Light | None = None,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Blend cut-outs over a background.
 
@@ -30,11 +32,14 @@ def composite(
         placements: box and depth of each entity, inside the canvas.
         canvas: (height, width).
         mirrored: which cut-outs are flipped from left to right first.
+        light: with shadows and matched brightness, where there is one.
 
     Returns:
         The scene, uint8 (H, W, 3), and the visible alpha of each entity, float32 (H, W), in the entities' order.
     """
-    scene, visible = blend(background, [premultiply(*cutout) for cutout in cutouts], placements, canvas, mirrored)
+    scene, visible = blend(
+        background, [premultiply(*cutout) for cutout in cutouts], placements, canvas, mirrored, light
+    )
     mattes = []
     for place, alpha in zip(placements, visible):
         matte = np.zeros(canvas, np.float32)
@@ -49,6 +54,7 @@ def blend(
     placements: list[Placement],
     canvas: tuple[int, int],
     mirrored: list[bool] | None = None,
+    light: Light | None = None,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """As `composite`, from layers. The visible alphas are uint16, and each is of its placement's box only, (h, w)."""
     scene = fit_background(background, canvas)
@@ -59,6 +65,9 @@ def blend(
         if mirrored is not None and mirrored[index]:
             small = cv2.flip(small, 1)
         alpha = cv2.extractChannel(small, 3)
+        if light is not None:
+            small = matched(small, scene[_window(place)], light)
+            cast(scene, alpha, place, light)
         under = attenuate(scene[_window(place)], cv2.bitwise_not(alpha))
         blended = cv2.add(under, cv2.cvtColor(small, cv2.COLOR_BGRA2BGR))
         scene[_window(place)] = cv2.convertScaleAbs(blended, alpha=1 / 257)

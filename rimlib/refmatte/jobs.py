@@ -23,6 +23,7 @@ from rimlib.profile import Data
 from rimlib.refmatte import format
 from rimlib.refmatte import plan as planning
 from rimlib.refmatte.layout import Placement
+from rimlib.refmatte.light import Light
 from rimlib.refmatte.plan import ScenePlan
 
 CHUNK = 50  # scenes at most that a worker is given at once
@@ -36,19 +37,26 @@ class RenderJob(NamedTuple):
     entities: tuple[str, ...]
     placements: tuple[Placement, ...]
     mirrored: tuple[bool, ...]
+    light: Light | None = None
 
     @classmethod
     def of(cls, scene: ScenePlan) -> RenderJob:
         """The job of a planned scene. Raises RimError for a name that is not plain: it becomes the name of files."""
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,200}", scene.name):
             raise RimError(f"scene {scene.name!r}: files are named by it, so it has letters, digits, '-' and '_' only")
-        return cls(scene.name, scene.background, scene.entities, scene.placements, scene.mirrored)
+        return cls(scene.name, scene.background, scene.entities, scene.placements, scene.mirrored, scene.light)
 
     @classmethod
     def from_json(cls, line: bytes) -> RenderJob:
         """The job of a line of JSON."""
-        name, background, entities, places, mirrored = json.loads(line)
-        return cls(name, background, tuple(entities), tuple(Placement(*place) for place in places), tuple(mirrored))
+        name, background, entities, places, mirrored, *light = json.loads(line)
+        lit = Light(*light[0]) if light else None
+        places = tuple(Placement(*place) for place in places)
+        return cls(name, background, tuple(entities), places, tuple(mirrored), lit)
+
+    def to_json(self) -> bytes:
+        """The job as a line; of one without a light nothing of it."""
+        return json.dumps(self if self.light else self[:-1]).encode() + b"\n"
 
     def files(self, split: str) -> list[str]:
         """The files of the scene, below the root of the data set: a mask for each entity, and the image last."""
@@ -91,7 +99,7 @@ class RenderPlan:
                         setting="data.seed",
                     )
                 names.add(scene.name)
-                line = json.dumps(RenderJob.of(scene)).encode() + b"\n"
+                line = RenderJob.of(scene).to_json()
                 hashed.update(line)
                 stream.write(line)
                 yield scene

@@ -19,8 +19,10 @@ from rimlib.errors import RimError
 from rimlib.matting import relations
 from rimlib.profile import Data
 from rimlib.refmatte import alike, layout
+from rimlib.refmatte import light as lights
 from rimlib.refmatte.expressions import Scene, Sentence, Wording, generate
 from rimlib.refmatte.layout import Placement
+from rimlib.refmatte.light import Light
 from rimlib.refmatte.referents import (
     bare_nouns,
     can_be_told_apart,
@@ -60,6 +62,7 @@ class ScenePlan:
     nouns: tuple[
         tuple[str, ...], ...
     ] = ()  # for each entity the bare words that mean it alone; () where none are noted
+    light: Light | None = None  # of a scene with shadows and matched brightness
     several: tuple[tuple[str, tuple[int, ...]], ...] = ()  # words for some of the entities at once, and which
 
 
@@ -212,6 +215,7 @@ class _SceneSampler:
             no_target=tuple(sentence for sentence in no_target if sentence is not None),
             nouns=tuple(bare_nouns(scene, index) for index in range(size)) if self.ours else (),
             several=tuple(plurals(scene).items()) if self.ours else (),
+            light=lights.draw(rng) if settings.lit and rng.random() < settings.lit else None,
         )
 
     def _sentences(self, scene: Scene, index: int, rng: Random, lookalikes: bool) -> list[Sentence]:

@@ -45,13 +45,14 @@ def render(pool: Pool, scene: ScenePlan | RenderJob, canvas: tuple[int, int]) ->
         The image, uint8 (H, W, 3), and the visible alpha of each entity, float32 (H, W) in [0, 1].
     """
     cutouts = [pool.cutout(name) for name in scene.entities]
-    return composite(pool.background(scene.background), cutouts, list(scene.placements), canvas, list(scene.mirrored))
+    placements, mirrored = list(scene.placements), list(scene.mirrored)
+    return composite(pool.background(scene.background), cutouts, placements, canvas, mirrored, scene.light)
 
 
 def compose(pool: Pool, job: RenderJob, canvas: tuple[int, int]) -> tuple[np.ndarray, list[np.ndarray]]:
     """As `render`, with uint8 mattes, as they are written; layers are kept in the pool for the next scene."""
     layers, placements = [layer_of(pool, name) for name in job.entities], list(job.placements)
-    scene, visible = blend(pool.background(job.background), layers, placements, canvas, list(job.mirrored))
+    scene, visible = blend(pool.background(job.background), layers, placements, canvas, list(job.mirrored), job.light)
     return scene, [matte_on_canvas(alpha, place, canvas) for alpha, place in zip(visible, placements)]
 
 
