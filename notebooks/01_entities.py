@@ -537,6 +537,22 @@ for (above, below), row in zip(axes.T, picked):
 figure.tight_layout()
 
 # %% [markdown]
+# ### The same thing in another colour
+#
+# A cut-out that is always red teaches that *cup* is red. So the pool can be made larger from the same photographs: with `data.recolored`
+# each thing of the training gets variants, whose hue is turned in CIELAB and whose colour word is computed anew by the rule above. People and
+# animals stay as they are, and grey glass has no hue to turn. The paper has no such step.
+
+# %% mystnb={"figure": {"name": "entities-recolored", "caption": "Three things and their variants, each with its computed colour word."}, "image": {"alt": "A teddy bear, a lemon and a bunch of rambutans, each beside two copies in other colours.", "width": "50%"}}
+from rimlib.entities.recolor import with_recolored
+
+names = ["teddy-bear-edward", "lemon-yellow", "fruit-rambutan-bunch"]
+larger = with_recolored(pool.only(names, []), 2)
+chosen = sorted(larger.entities, key=lambda one: one.name)
+show.grid([show.over(*larger.cutout(one.name)) for one in chosen],
+          [one.color for one in chosen], columns=3);
+
+# %% [markdown]
 # ## Salient, transparent
 #
 # **Salient** is what has a body that draws the eye, **transparent** what lets the background through. The paper decides both by two lists of

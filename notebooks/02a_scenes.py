@@ -32,6 +32,7 @@ small_canvas: str = "240 320"  # height and width of a scene in pixels, as in th
 large_canvas: str = "1080 1620"  # the same of a scene as large as RefMatte's
 
 # %%
+import dataclasses
 from random import Random
 from unittest import mock
 
@@ -44,7 +45,8 @@ from rimlib import profile, show
 from rimlib.io import images
 from rimlib.entities import starter
 from rimlib.entities.synonyms import metres
-from rimlib.refmatte import composite, layout
+from rimlib.refmatte import composite, layout, plan
+from rimlib.refmatte.render import render
 from rimlib.matting import composition, relations
 
 pool = starter.load()
@@ -385,8 +387,28 @@ show.table([
     {"open in the paper": "mirrored cut-outs", "here": "every other one", "code": "plan.scenes"},
     {"open in the paper": "which backgrounds go with what", "here": "any that is not known to show one of the scene's own words",
      "code": "plan.scenes"},
-    {"open in the paper": "light, shadows, colours, ground", "here": "nothing is done", "code": "–"},
+    {"open in the paper": "light, shadows",
+     "here": "nothing is done, unless data.lit is above 0",
+     "code": "light.draw"},
+    {"open in the paper": "colours, ground", "here": "nothing is done",
+     "code": "–"},
 ])
+
+# %% [markdown]
+# ### A shadow, and light that matches
+#
+# With `data.lit` a share of the scenes has one light for all its entities. It does two things and no more. Each entity is made
+# brighter or darker, part of the way to the mean brightness of the background that it hides. And what is behind it loses some light where
+# its own silhouette falls, moved and blurred. The mattes do not change: a shadow belongs to the background.
+
+# %% mystnb={"figure": {"name": "scenes-lit", "caption": "Two scenes without and with light. Off in the paper's settings and in those of the shipped model."}, "image": {"alt": "Two composed scenes, each twice: as pasted, and with soft shadows and entities of matching brightness.", "width": "100%"}}
+lit = dataclasses.replace(data, lit=1.0, groups_test=4, extra_test=0)
+pairs = []
+for scene in plan.plan(pool, lit, "seen")[:8:7]:
+    for light in (None, scene.light):
+        one = dataclasses.replace(scene, light=light)
+        pairs.append(render(pool, one, canvas)[0])
+show.grid(pairs, ["as pasted", "with light"] * 2, columns=2);
 
 # %% [markdown]
 # ## What goes wrong
@@ -505,10 +527,10 @@ assert np.abs(images.resize(other, target)[seen].astype(float) - images.resize(s
 # * In front means that something is hidden, most of the time: ellipses approximate a silhouette better than boxes, and are still approximate.
 # * The ground truth of a scene is the visible alpha of each entity, $v_i = \alpha_i \prod_{j>i} (1 - \alpha_j)$.
 # * Colours are resized weighted by alpha, or edges get a fringe.
-# * No ground contact, light or shadow is modelled, and it shows.
+# * No ground contact is modelled, nor light or shadow unless one asks for them, and it shows.
 #
 # Next: [](02b_expressions) generates sentences about such scenes. The code: `rimlib.matting.relations`, `rimlib.matting.composition`,
-# `rimlib.refmatte.layout`, `rimlib.refmatte.composite`, `rimlib.refmatte.render`.
+# `rimlib.refmatte.layout`, `rimlib.refmatte.composite`, `rimlib.refmatte.light`, `rimlib.refmatte.render`.
 
 # %% [markdown]
 # ## Exercises
