@@ -79,6 +79,8 @@ class Train(Loop):
 
     images: Size = 16  # a step encodes these …
     sentences: Size = 2  # … and so many sentences of each of them
+    grounding_steps: Count = 0  # the first, in which trimap and score map learn and the details do not (ours) …
+    grounding_sentences: Size = 4  # … from so many sentences of each image
     setting: Literal["both", "expression", "keyword"] = "both"  # Paper: Sec. 3.3; the paper trains once for each
     keyword_share: Share = 0.5  # of the sentences that are keywords: 0 in the setting expression, 1 in keyword
     no_target: Share = 0.1  # of the sentences that fit nothing in their image, where the data have such (ours)

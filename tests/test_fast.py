@@ -303,3 +303,15 @@ def test_a_switched_off_mde_stays_as_it_is():
     model = CLIPMat.from_profile(settings, "random")
     kinds = [type(module) for module in model.extractors]
     assert [type(module) for module in fast.optimize(model).extractors] == kinds
+
+
+@pytest.mark.parametrize("index", [[0, 0, 1, 1], [0, 1, 1]])
+def test_the_semantic_half_alone_is_that_of_the_whole_model(index):
+    torch.manual_seed(0)
+    model = fast.optimize(randomised(CLIPMat.from_profile(TINY, "random"), True)).eval()
+    images, tokens = torch.rand(2, 3, 64, 64), model.tokenize([f"the {number} dogs" for number in range(len(index))])
+    with torch.inference_mode():
+        whole = model(images, tokens, torch.tensor(index))
+        trimap_logits, score_map = model.ground(images, tokens, torch.tensor(index))
+    torch.testing.assert_close(trimap_logits, whole.trimap_logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(score_map, whole.score_map, atol=1e-4, rtol=1e-4)

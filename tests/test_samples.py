@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rimlib.errors import RimError
-from rimlib.io.files import write_json
+from rimlib.io.files import read_json, write_json
 from rimlib.io.images import resize, write_image
 from rimlib.matting.relations import mirror
 from rimlib.profile import Train
@@ -249,3 +249,35 @@ def test_a_flipped_region_lies_on_the_other_side(scenes):
     assert [
         text.replace("left", "L").replace("right", "left").replace("L", "right") for text in plain.texts
     ] == flipped.texts
+
+
+def test_the_first_steps_have_more_sentences(scenes):
+    samples = open_samples(scenes, grounding_steps=3, grounding_sentences=5)
+    first, later = (Samples.collate([samples[Key(0, index, step)] for index in range(2)]) for step in (2, 3))
+    assert len(first.texts) == len(first.mattes) == 10 and first.grounding
+    assert len(later.texts) == len(later.mattes) == 4 and not later.grounding
+    assert not draw(open_samples(scenes)).grounding
+
+
+def test_a_sentence_that_means_several_has_their_union(make_scenes, tmp_path):
+    root = make_scenes(tmp_path / "data", 4)
+    refmatte = RefMatte(root)
+    rows = {name: [{"sentence": "both discs", "entities": [1, 2]}] for name in refmatte.image_names}
+    write_json(format.several_path(root, "train"), rows)
+    samples = open_samples(root, several=1.0)
+    sample = samples[Key(0, 1, 0)]
+    pixels = samples.pixels(1)
+    assert sample.texts == ["both discs"] * 2
+    assert np.array_equal(sample.mattes[0], np.maximum(pixels.matte(0), pixels.matte(1)))
+    assert np.array_equal(sample.trimaps[0], np.maximum(pixels.trimap(0), pixels.trimap(1)))
+    assert "both discs" not in draw(open_samples(root)).texts
+
+
+def test_the_bare_words_of_an_entity_are_its_keywords_too(make_scenes, tmp_path):
+    root = make_scenes(tmp_path / "data", 4)
+    path = format.label_path(root, "train")
+    rows = read_json(path)
+    write_json(path, {name: {**row, "nouns": ["thing", "round thing"]} for name, row in rows.items()})
+    samples = open_samples(root, keyword_share=1.0)
+    texts = {text for epoch in range(12) for text in draw(samples, epoch).texts}
+    assert {"thing", "round thing"} < texts and len(texts) > 2

@@ -122,6 +122,22 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(profile, scenes
     assert all(torch.equal(parts[name], whole[name]) for name in whole)
 
 
+def test_in_the_first_steps_the_details_do_not_learn(profile, scenes, tmp_path):
+    train = dataclasses.replace(profile.train, grounding_steps=3, grounding_sentences=3, weight_decay=0.1, ema=0.0)
+    profile = dataclasses.replace(profile, train=train)
+    clipmat.train(profile, scenes, tmp_path / "few", steps=3, progress=False)
+    record = clipmat.train(profile, scenes, tmp_path / "more", steps=5, progress=False)
+    few, more = weights_of(tmp_path / "few"), weights_of(tmp_path / "more")
+    torch.manual_seed(profile.seed)
+    changed = {name.split(".")[0] for name in few if not torch.equal(few[name], more[name])}
+    assert {"extractors", "details", "details_text", "popup", "semantic", "backbone"} <= changed
+    clipmat.train(profile, scenes, tmp_path / "one", steps=1, progress=False)
+    one = weights_of(tmp_path / "one")
+    still = {name.split(".")[0] for name in few if torch.equal(few[name], one[name])}
+    assert {"extractors", "details", "details_text"} <= still and not {"popup", "semantic"} & still
+    assert record["log"][-1]["alpha"] > 0
+
+
 def test_a_finished_run_is_left_alone_and_fresh_begins_anew(profile, scenes, tmp_path):
     first = clipmat.train(profile, scenes, tmp_path, steps=2, weights="random", progress=False)
     assert clipmat.train(profile, scenes, tmp_path, steps=2, weights="random", progress=False) == first

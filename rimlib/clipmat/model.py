@@ -172,16 +172,22 @@ class CLIPMat(Pretrained):
         place = torch.arange(tokens.shape[1] + len(self.context.vectors), device=tokens.device)
         return (place > end[:, None]) & (place < tokens.shape[1])
 
+    def semantics(
+        self, visual: torch.Tensor, text: TextFeatures
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """What the text refers to, for image tokens (B, 1+N, Dv): TSP's map, the trimap's logits, the score map."""
+        scores, embedding = self.score_map(visual, text.sentence) if self.score_map else (None, None)
+        if self.coordinates is not None:
+            places = self.coordinates(visual)  # (1, 1+N, D)
+            embedding = places if embedding is None else embedding + places
+        popup = self.popup(visual, text.tokens, embedding, text.padding)  # (B, D', S/16, S/16)
+        return popup, self.semantic(popup).float(), scores  # (B, 3, S, S)
+
     def matte(self, image: ImageFeatures, text: TextFeatures, image_index: torch.Tensor | None = None) -> Output:
         """One matte for each row of `text`, with the image of the same row, or with that of `image_index`, int64."""
         if image_index is not None:
             image = image.select(image_index)
-        scores, embedding = self.score_map(image.tokens, text.sentence) if self.score_map else (None, None)
-        if self.coordinates is not None:
-            places = self.coordinates(image.tokens)  # (1, 1+N, D)
-            embedding = places if embedding is None else embedding + places
-        popup = self.popup(image.tokens, text.tokens, embedding, text.padding)  # (B, D', S/16, S/16)
-        trimap_logits = self.semantic(popup).float()  # (B, 3, S, S)
+        popup, trimap_logits, scores = self.semantics(image.tokens, text)
         detail = self.details(image.details, self.details_text(popup) if self.details_text else None)
         detail = detail.float().sigmoid()  # (B, 1, S, S)
         return Output(trimap_logits, detail, collaborate(trimap_logits, detail), scores)

@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from rimlib.additions.score_map import ScoreMap
+from rimlib.clipmat.backbone import normalise
 from rimlib.clipmat.decoders import PATCH_LEVEL, ConvBlock, DetailsDecoder, SemanticDecoder
 from rimlib.clipmat.details import DetailsExtractor
 from rimlib.clipmat.model import CLIPMat, ImageFeatures, Output, TextFeatures
@@ -135,6 +136,16 @@ class FastCLIPMat(CLIPMat):
         if image_index is not None and self._in_turns(image_index, len(image.tokens)):
             image_index = None  # the siblings broadcast
         return super().matte(image, text, image_index)
+
+    def ground(
+        self, images: torch.Tensor, tokens: torch.Tensor, image_index: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The semantic half of `forward` alone: the trimap's logits and the score map, for half the time."""
+        visual, _ = self.backbone.encode_image(normalise(images).contiguous(memory_format=torch.channels_last))
+        if not self._in_turns(image_index, len(visual)):
+            visual = visual[image_index]
+        _, trimap_logits, scores = self.semantics(visual, self.encode_text(tokens))
+        return trimap_logits, scores
 
     def _in_turns(self, image_index: torch.Tensor, images: int) -> bool:
         """Have all images equally many sentences, one after another, and can every module broadcast?"""

@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from rimlib import fast
+from rimlib.additions.score_map import score_map_loss
 from rimlib.clipmat import prompt
 from rimlib.clipmat.losses import clipmat_loss
 from rimlib.clipmat.model import CLIPMat
@@ -118,13 +120,26 @@ class Training(Task):
 
     def losses(self, model: CLIPMat, batch: Queries, fabric: Fabric) -> dict[str, torch.Tensor]:
         inputs = batch.batch.on(fabric.device)
-        output = model(inputs["images"], batch.tokens.to(fabric.device), inputs["image_index"])
+        given = inputs["images"], batch.tokens.to(fabric.device), inputs["image_index"]
+        if batch.batch.grounding:
+            return self._grounding_losses(*model.ground(*given), inputs)
+        output = model(*given)
         # The losses are taken in float32.
         with torch.autocast(fabric.device.type, enabled=False):
             unknown = (inputs["trimaps"] == 1).sum().float()
             count = (loop.over_devices(fabric, unknown, "sum") + 1) / fabric.world_size
             weights = self.profile.train.losses
             return clipmat_loss(output, inputs["mattes"], inputs["trimaps"], weights, laplacian_losses, count)
+
+    def _grounding_losses(
+        self, trimap_logits: torch.Tensor, score_map: torch.Tensor | None, inputs: dict[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        """Those of the first steps: to find the entity is most of what is to be learnt, and costs half."""
+        weights = self.profile.train.losses
+        parts = {"ce": F.cross_entropy(trimap_logits, inputs["trimaps"])}
+        if score_map is not None:
+            parts["score_map"] = score_map_loss(score_map.float(), inputs["mattes"])
+        return {"total": torch.stack([getattr(weights, name) * part for name, part in parts.items()]).sum(), **parts}
 
     def scores(self, model: CLIPMat, batch: Queries, fabric: Fabric) -> dict[str, torch.Tensor]:
         """The mean absolute difference, and the share of mattes that are localised: an IoU above one half."""

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from lightning_fabric.strategies import DDPStrategy
 from torch import nn
 
 from rimlib.device import pick_device
@@ -24,7 +25,9 @@ DTYPES = {"bf16-mixed": "bfloat16", "16-mixed": "float16", "32-true": "float32"}
 PRECISIONS = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
 
 
-def launch(device: str | None = None, devices: int = 1, nodes: int = 1, precision: str = "auto") -> Fabric:
+def launch(
+    device: str | None = None, devices: int = 1, nodes: int = 1, precision: str = "auto", unused: bool = False
+) -> Fabric:
     """The devices of a run, started.
 
     Args:
@@ -33,6 +36,7 @@ def launch(device: str | None = None, devices: int = 1, nodes: int = 1, precisio
         nodes: how many machines.
         precision: that matrices are multiplied in: "bf16", "fp16", "fp32", or "auto": bfloat16 where the hardware has
             it.
+        unused: whether some steps leave parameters without a gradient.
 
     Raises:
         RimError: a device that is not there, a precision that it has not.
@@ -54,7 +58,7 @@ def launch(device: str | None = None, devices: int = 1, nodes: int = 1, precisio
         accelerator=chosen.type,
         devices=numbers,
         num_nodes=nodes,
-        strategy="ddp" if several else "auto",
+        strategy=DDPStrategy(find_unused_parameters=unused) if several else "auto",
         precision=PRECISIONS[precision],  # type: ignore[arg-type]
     )
     fabric.launch()

@@ -60,7 +60,8 @@ def fit(
     """
     out = Path(out)
     limits = _budget(task, steps, minutes)
-    fabric = all_devices.launch(device, devices, nodes, task.train.precision)
+    unused = bool(getattr(task.train, "grounding_steps", 0))  # of those steps the details have no gradient
+    fabric = all_devices.launch(device, devices, nodes, task.train.precision, unused)
     with _Alone(out, fabric):
         return _fit(task, out, limits, fabric, resume, progress, tensorboard)
 

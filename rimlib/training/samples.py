@@ -39,6 +39,7 @@ class Sample(NamedTuple):
     texts: list[str]  # k
     mattes: np.ndarray  # uint8 (k, S, S), of each sentence
     trimaps: np.ndarray  # uint8 (k, S, S), 0 background, 1 unknown, 2 foreground
+    grounding: bool = False  # of one of the first steps, in which the details do not learn
 
 
 class Samples(Dataset[Sample]):
@@ -126,25 +127,27 @@ class Samples(Dataset[Sample]):
 
     def __getitem__(self, key: Key) -> Sample:
         """The sample of an image in an epoch. Raises RimError, naming a file that cannot be read."""
-        return self._sample(key.index, np.random.default_rng([self.seed, key.epoch, key.index]))
+        return self._sample(key, np.random.default_rng([self.seed, key.epoch, key.index]))
 
     @staticmethod
     def collate(samples: Sequence[Sample]) -> Batch:
         """A batch of samples of equally many sentences."""
-        names, images, texts, mattes, trimaps = zip(*samples)
+        names, images, texts, mattes, trimaps, grounding = zip(*samples)
         index = np.repeat(np.arange(len(samples)), [len(part) for part in texts])
         arrays = np.stack(images), index, np.concatenate(mattes), np.concatenate(trimaps)
         first, second, *others = map(torch.from_numpy, arrays)
-        return Batch(list(names), first, second, [text for part in texts for text in part], *others)
+        return Batch(list(names), first, second, [text for part in texts for text in part], *others, any(grounding))
 
-    def _sample(self, index: int, rng: np.random.Generator) -> Sample:
-        settings, scene, pixels = self.settings, self.scene(index), self.pixels(index)
+    def _sample(self, key: Key, rng: np.random.Generator) -> Sample:
+        settings, scene, pixels = self.settings, self.scene(key.index), self.pixels(key.index)
+        grounding = key.step < settings.grounding_steps
+        count = settings.grounding_sentences if grounding else settings.sentences
         flipped = rng.random() < settings.flip
         texts: list[str] = []
         entities: list[tuple[int, ...]] = []  # of each sentence
         needed: set[int] = set()  # entities without which one of the sentences could be untrue
         # An image of fewer entities has one of them again, in other words where the entity has them.
-        for which in np.resize(rng.permutation(len(scene.targets))[: settings.sentences], settings.sentences).tolist():
+        for which in np.resize(rng.permutation(len(scene.targets))[:count], count).tolist():
             if scene.no_target and rng.random() < settings.no_target:
                 text, is_keyword = scene.no_target[rng.integers(len(scene.no_target))]
                 texts.append(self._keyword(text, rng) if is_keyword else mirror(text) if flipped else text)
@@ -175,7 +178,8 @@ class Samples(Dataset[Sample]):
         step = -1 if flipped else 1
         image = np.ascontiguousarray(image[:, ::step])
         texts = [normalise(text) for text in texts]  # as a model is asked
-        return Sample(self.image_names[index], image, texts, mattes[..., ::step], trimaps[..., ::step])
+        name = self.image_names[key.index]
+        return Sample(name, image, texts, mattes[..., ::step], trimaps[..., ::step], grounding)
 
     def _union(self, of: Callable[..., np.ndarray], entities: tuple[int, ...], window: Any) -> np.ndarray:
         """The mattes or the trimaps of some entities as one, uint8 (S, S): the largest value of each pixel."""
@@ -222,6 +226,7 @@ class Batch:
         texts: B k sentences.
         mattes: uint8 (B k, S, S).
         trimaps: uint8 (B k, S, S), 0 background, 1 unknown, 2 foreground.
+        grounding: whether the step is one of the first, in which the details do not learn.
     """
 
     names: list[str]
@@ -230,6 +235,7 @@ class Batch:
     texts: list[str]
     mattes: torch.Tensor
     trimaps: torch.Tensor
+    grounding: bool = False
 
     def __len__(self) -> int:
         """The number of images."""

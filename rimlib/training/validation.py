@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 TOGETHER = 8  # images
+LATER = 2**31  # a step after the first ones, which may have other sentences
 
 
 def scores(
@@ -34,7 +35,7 @@ def scores(
     model.eval()
     with torch.no_grad():
         for start in range(0, len(indices), TOGETHER):
-            keys = [Key(0, int(index), 0) for index in indices[start : start + TOGETHER]]
+            keys = [Key(0, int(index), LATER) for index in indices[start : start + TOGETHER]]
             batch = task.collate([task.dataset[key] for key in keys])
             with fabric.autocast():
                 found = task.scores(model, batch, fabric)
