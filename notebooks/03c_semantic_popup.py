@@ -24,7 +24,7 @@
 # :::
 #
 # In the paper: Sec. 4.3; supplement Sec. 3, Eq. 1 to 5; Table 11 for widths, heads and dropout; the row of Table 3 that
-# switches it on {cite:p}`rim`. The code is `rimlib/clipmat/popup.py`, and `score_map.py` for what the paper does not have.
+# switches it on {cite:p}`rim`. The code is `rimlib/clipmat/popup.py`, and `rimlib/additions/` for what the paper does not have.
 
 # %% tags=["parameters"]
 weights: str = "shipped"  # the model: "shipped", or the path of a checkpoint of yours
@@ -48,7 +48,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from rimlib import profile, show
 from rimlib.io import images
 from rimlib.clipmat import CLIPMat, popup
-from rimlib.clipmat import score_map
+from rimlib.additions import score_map
 from rimlib.clipmat.collaboration import collaborate
 from rimlib.clipmat.model import TextFeatures
 from rimlib.clipmat.popup import PlainFusion, TextDrivenPopup
@@ -91,7 +91,7 @@ sentences = [four[expression] for four in seen.expressions]
 features, tokens = encode(seen.image), model.tokenize(sentences)
 text = model.encode_text(tokens)
 every = repeated(features, len(sentences))
-_, embedding = model.score_map(every.tokens, text.sentence) if model.score_map else (None, None)  # see "The score map" below
+_, embedding = model.added(every.tokens, text.sentence)  # see "The score map" below
 popped = model.popup(every.tokens, text.tokens, embedding)  # (M, D', h, w)
 output = model.matte(every, text)
 
@@ -385,6 +385,8 @@ def answer(features, words, whole, flat=False):
         return model.matte(many, TextFeatures(words, whole)).alpha[:, 0].numpy()
     _, scores = model.score_map(many.tokens, whole)  # (M, 1+N, D)
     scores[:, 1:] = scores[:, 1:].mean(1, keepdim=True)
+    if model.coordinates is not None:
+        scores = scores + model.coordinates(many.tokens)
     map_ = model.popup(many.tokens, words, scores)
     detail = model.details(many.details, model.details_text(map_) if model.details_text else None)
     return collaborate(model.semantic(map_).float(), detail.float().sigmoid())[:, 0].numpy()

@@ -337,7 +337,7 @@ sentence = seen.expressions[entity][expression]
 text = model.encode_text(model.tokenize([sentence], truncate=True))
 truth_small = images.resize(seen.mattes[entity], (side, side))
 unknown = trimap_from_alpha(truth_small, model.profile.train.trimap_kernel) == 128
-scores, hint = model.score_map(features.tokens, text.sentence) if model.score_map else (None, None)
+scores, hint = model.added(features.tokens, text.sentence)
 popped = model.popup(features.tokens, text.tokens, hint)
 conditioning = model.details_text(popped) if model.details_text else None  # only then is the details decoder conditioned on it
 

@@ -159,6 +159,7 @@ def test_without_the_post_embedding_context_the_words_are_read_alone():
 
 @pytest.mark.parametrize("on", [True, False])
 def test_training_uses_templates_or_the_bare_keyword(on, make_scenes, tmp_path, monkeypatch):
+    from rimlib.sentences import THE
     from rimlib.training import clipmat, samples
 
     real, drawn, texts = samples.Samples.__getitem__, [], []
@@ -178,7 +179,8 @@ def test_training_uses_templates_or_the_bare_keyword(on, make_scenes, tmp_path, 
     clipmat.train(
         profile, make_scenes(tmp_path / "data", 4), tmp_path / "out", steps=1, weights="random", progress=False
     )
-    assert set(drawn) == {prompt.templates(profile.model)}
+    asked = (THE,) if on else ()  # the form in which the model is asked
+    assert set(drawn) == {(*prompt.templates(profile.model), *asked)}
     assert (set(texts) == {"disc", "box"}) is not on
 
 

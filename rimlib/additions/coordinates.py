@@ -28,7 +28,7 @@ class Coordinates(nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """The embedding (1, 1+N, D) for tokens (B, 1+N, ·), class token first, whose own is 0."""
         size = round((tokens.shape[1] - 1) ** 0.5)
-        return F.pad(self.project(self.places(size).to(tokens.device)), (0, 0, 1, 0))[None]
+        return F.pad(self.project(self.places(size).to(self.project.weight)), (0, 0, 1, 0))[None]
 
     @staticmethod
     def places(size: int) -> torch.Tensor:

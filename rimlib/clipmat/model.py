@@ -176,12 +176,17 @@ class CLIPMat(Pretrained):
         self, visual: torch.Tensor, text: TextFeatures
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """What the text refers to, for image tokens (B, 1+N, Dv): TSP's map, the trimap's logits, the score map."""
-        scores, embedding = self.score_map(visual, text.sentence) if self.score_map else (None, None)
+        scores, added = self.added(visual, text.sentence)
+        popup = self.popup(visual, text.tokens, added, text.padding)  # (B, D', S/16, S/16)
+        return popup, self.semantic(popup).float(), scores  # (B, 3, S, S)
+
+    def added(self, visual: torch.Tensor, sentence: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """The score map, and what is added to TSP's image tokens (B, 1+N, D): its embedding and the coordinates'."""
+        scores, embedding = self.score_map(visual, sentence) if self.score_map else (None, None)
         if self.coordinates is not None:
             places = self.coordinates(visual)  # (1, 1+N, D)
             embedding = places if embedding is None else embedding + places
-        popup = self.popup(visual, text.tokens, embedding, text.padding)  # (B, D', S/16, S/16)
-        return popup, self.semantic(popup).float(), scores  # (B, 3, S, S)
+        return scores, embedding
 
     def matte(self, image: ImageFeatures, text: TextFeatures, image_index: torch.Tensor | None = None) -> Output:
         """One matte for each row of `text`, with the image of the same row, or with that of `image_index`, int64."""

@@ -57,7 +57,9 @@ def train(
     """
     refmatte = training_set(data, profile.train)
     templates, progress = prompt.templates(profile.model), options.get("progress", True)
-    if profile.train.setting == "both":  # such a model is asked for "the dog" (`prediction.prompts`)
+    if (
+        profile.train.setting == "both" and profile.model.pre_context
+    ):  # such a model is asked for "the dog" (`prediction.prompts`)
         templates = (*templates, THE)
     samples = Samples(refmatte, profile.train, profile.model.image_size, profile.seed, templates, progress=progress)
     return fit(Training(profile, samples, weights), out, **options)
