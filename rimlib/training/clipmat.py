@@ -124,7 +124,8 @@ class Training(Task):
         inputs = batch.batch.on(fabric.device)
         given = inputs["images"], batch.tokens.to(fabric.device), inputs["image_index"]
         if batch.batch.grounding:
-            return self._grounding_losses(*model.ground(*given), inputs)
+            trimap_logits, score_map = model.ground(*given)
+            return self._grounding_losses(trimap_logits, score_map, inputs)
         output = model(*given)
         # The losses are taken in float32.
         with torch.autocast(fabric.device.type, enabled=False):

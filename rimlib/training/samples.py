@@ -135,8 +135,9 @@ class Samples(Dataset[Sample]):
         names, images, texts, mattes, trimaps, grounding = zip(*samples)
         index = np.repeat(np.arange(len(samples)), [len(part) for part in texts])
         arrays = np.stack(images), index, np.concatenate(mattes), np.concatenate(trimaps)
-        first, second, *others = map(torch.from_numpy, arrays)
-        return Batch(list(names), first, second, [text for part in texts for text in part], *others, any(grounding))
+        first, second, third, fourth = map(torch.from_numpy, arrays)
+        said = [text for part in texts for text in part]
+        return Batch(list(names), first, second, said, third, fourth, any(grounding))
 
     def _sample(self, key: Key, rng: np.random.Generator) -> Sample:
         settings, scene, pixels = self.settings, self.scene(key.index), self.pixels(key.index)
