@@ -7,7 +7,6 @@ the diagonal. Guo et al. (2017) have both for classifiers; the sigmoid is Platt'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -84,8 +83,8 @@ def reliability(probabilities: Any, right: Any, bins: int = BINS) -> list[dict[s
     values, true = np.asarray(probabilities, np.float64), np.asarray(right, np.float64)
     order = np.argsort(values, kind="stable")
     values, true = values[order], true[order]
-    cuts: Sequence[int] = np.searchsorted(values, values[[len(values) * number // bins for number in range(bins)]])
-    edges = [*dict.fromkeys(int(cut) for cut in cuts), len(values)]
+    cuts = np.searchsorted(values, values[[len(values) * number // bins for number in range(bins)]])
+    edges = [*dict.fromkeys(cuts.tolist()), len(values)]
     return [
         {"count": end - start, "probability": float(values[start:end].mean()), "right": float(true[start:end].mean())}
         for start, end in zip(edges, edges[1:])

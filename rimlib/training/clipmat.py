@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from rimlib.clipmat.losses import clipmat_loss
 from rimlib.clipmat.model import CLIPMat
 from rimlib.clipmat.tokenizer import Tokenizer
 from rimlib.errors import RimError
+from rimlib.fast import FastCLIPMat
 from rimlib.fast.losses import laplacian_losses
 from rimlib.profile import Profile, Train
 from rimlib.refmatte.dataset import RefMatte, training_set
@@ -124,7 +125,7 @@ class Training(Task):
         inputs = batch.batch.on(fabric.device)
         given = inputs["images"], batch.tokens.to(fabric.device), inputs["image_index"]
         if batch.batch.grounding:
-            trimap_logits, score_map = model.ground(*given)
+            trimap_logits, score_map = cast(FastCLIPMat, model).ground(*given)
             return self._grounding_losses(trimap_logits, score_map, inputs)
         output = model(*given)
         # The losses are taken in float32.
