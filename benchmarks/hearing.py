@@ -74,8 +74,8 @@ from rimlib.prediction.predictor import MattingPredictor
 from rimlib.prediction.prompts import CutSentence
 from rimlib.prediction.result import Result
 from rimlib.refmatte.build import build, folder_of, open_pool
+from rimlib.refmatte.claims import Claim, Scene
 from rimlib.refmatte.dataset import RefMatte
-from rimlib.refmatte.expressions import Claim, Scene
 from rimlib.refmatte.format import Target
 from rimlib.refmatte.plan import ScenePlan, scenes
 from rimlib.refmatte.referents import plurals, referents

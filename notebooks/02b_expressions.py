@@ -48,7 +48,9 @@ from rimlib.entities.entity import Entity
 from rimlib.refmatte import composite, expressions, format, layout, plan, referents, statistics
 from rimlib.refmatte import paper_pool
 from rimlib.matting import composition, relations
-from rimlib.refmatte.expressions import Claim, Scene, Wording, realise
+from rimlib.refmatte.claims import Claim, Scene
+from rimlib.refmatte.expressions import Wording
+from rimlib.refmatte.phrases import realise
 from rimlib.refmatte.render import render
 
 pool = starter.load()
@@ -592,7 +594,7 @@ assert sum(ours == text for text, ours in compared) == 7
 # * What a background shows is known as far as a table lists it, and sentences avoid it.
 # * A true sentence may still be odd.
 #
-# Next: [](02c_refmatte) makes a data set of all this. The code: `rimlib.refmatte.expressions`, `rimlib.refmatte.referents`,
+# Next: [](02c_refmatte) makes a data set of all this. The code: `rimlib.refmatte.claims`, `rimlib.refmatte.phrases`, `rimlib.refmatte.expressions`, `rimlib.refmatte.referents`,
 # `rimlib.matting.relations`, `rimlib.entities.synonyms`.
 
 # %% [markdown]

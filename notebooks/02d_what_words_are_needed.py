@@ -59,7 +59,7 @@ from rimlib.io.images import resize
 from rimlib.matting.metrics import localised
 from rimlib.refmatte import composite, plan
 from rimlib.refmatte.build import build
-from rimlib.refmatte.expressions import Claim, Scene
+from rimlib.refmatte.claims import Claim, Scene
 from rimlib.refmatte.layout import Placement
 from rimlib.refmatte.referents import referents
 from rimlib.refmatte.render import render

@@ -11,7 +11,7 @@ from rimlib.errors import RimError
 from rimlib.matting import relations
 from rimlib.profile import load
 from rimlib.refmatte import alike, plan
-from rimlib.refmatte.expressions import Claim, Scene
+from rimlib.refmatte.claims import Claim, Scene
 from rimlib.refmatte.referents import bare_nouns, plurals, referents
 
 POOL = starter.load()

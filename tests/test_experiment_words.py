@@ -20,8 +20,8 @@ from rimlib.experiments.wording import blanked, shuffled, swapped
 from rimlib.matting.relations import RELATIONS
 from rimlib.refmatte import plan
 from rimlib.refmatte.build import build
+from rimlib.refmatte.claims import Claim, Scene
 from rimlib.refmatte.dataset import RefMatte
-from rimlib.refmatte.expressions import Claim, Scene
 from rimlib.refmatte.format import Target
 
 

@@ -9,7 +9,7 @@ from rimlib.entities.synonyms import denotes, nouns
 from rimlib.matting import relations
 from rimlib.profile import load
 from rimlib.refmatte import plan
-from rimlib.refmatte.expressions import Scene
+from rimlib.refmatte.claims import Scene
 from rimlib.refmatte.referents import keyword_is_clear, referents
 
 

@@ -12,7 +12,8 @@ from rimlib.entities import starter, synonyms
 from rimlib.matting import relations
 from rimlib.profile import load
 from rimlib.refmatte import layout, plan
-from rimlib.refmatte.expressions import Scene, generate
+from rimlib.refmatte.claims import Scene
+from rimlib.refmatte.expressions import generate
 
 POOL = starter.load()
 CANVAS = (240, 320)

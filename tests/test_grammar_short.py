@@ -10,7 +10,7 @@ from rimlib.entities import starter, synonyms
 from rimlib.matting import relations
 from rimlib.profile import load
 from rimlib.refmatte import plan
-from rimlib.refmatte.expressions import Scene
+from rimlib.refmatte.claims import Scene
 from rimlib.refmatte.referents import referents
 
 POOL = starter.load()

@@ -9,7 +9,7 @@ from rimlib.entities import starter
 from rimlib.entities.entity import Entity
 from rimlib.profile import load
 from rimlib.refmatte import plan
-from rimlib.refmatte.expressions import Claim, Scene
+from rimlib.refmatte.claims import Claim, Scene
 from rimlib.refmatte.referents import WRONG, can_be_told_apart, referents
 
 LEFT, MIDDLE, RIGHT = (0, 0, 10, 10), (20, 0, 30, 10), (40, 0, 50, 10)

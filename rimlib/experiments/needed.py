@@ -17,7 +17,7 @@ from rimlib.entities.pool import Pool
 from rimlib.matting import relations
 from rimlib.profile import Data
 from rimlib.refmatte import plan
-from rimlib.refmatte.expressions import Claim, Scene
+from rimlib.refmatte.claims import Claim, Scene
 from rimlib.refmatte.plan import ScenePlan
 from rimlib.refmatte.referents import referents
 

@@ -15,8 +15,10 @@ from rimlib.entities.entity import Entity
 from rimlib.entities.synonyms import denotes, nouns
 from rimlib.errors import RimError
 from rimlib.matting import relations
-from rimlib.refmatte.expressions import Scene, Sentence, Wording, absolute, basic, briefly, realise, relative
+from rimlib.refmatte.claims import Scene, Sentence
+from rimlib.refmatte.expressions import Wording, absolute, basic, briefly, relative
 from rimlib.refmatte.layout import Placement
+from rimlib.refmatte.phrases import realise
 
 SAME = 0.5  # of look-alikes, those that are one cut-out several times
 RESIZED = 0.4  # of scenes in a row or a column, those in which some are made smaller

@@ -25,7 +25,7 @@ import webcolors
 
 from rimlib.entities import synonyms
 from rimlib.matting import relations
-from rimlib.refmatte.expressions import ADJECTIVES
+from rimlib.refmatte.phrases import ADJECTIVES
 
 KEYS = ("keyword", "entity_label", "category", "label")  # of a label's row, in this order
 HUMAN = "human"

@@ -20,7 +20,8 @@ from rimlib.matting import relations
 from rimlib.profile import Data
 from rimlib.refmatte import alike, layout
 from rimlib.refmatte import light as lights
-from rimlib.refmatte.expressions import Scene, Sentence, Wording, generate
+from rimlib.refmatte.claims import Scene, Sentence
+from rimlib.refmatte.expressions import Wording, generate
 from rimlib.refmatte.layout import Placement
 from rimlib.refmatte.light import Light
 from rimlib.refmatte.referents import (

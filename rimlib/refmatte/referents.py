@@ -16,18 +16,9 @@ from rimlib.entities.entity import ATTRIBUTES, GENDERS, Entity
 from rimlib.entities.synonyms import denotes, denotes_widely, kind_words, nouns, number, plural
 from rimlib.matting import relations
 from rimlib.matting.relations import RELATIONS
-from rimlib.refmatte.expressions import (
-    PLAIN,
-    Claim,
-    Scene,
-    Sentence,
-    Wording,
-    briefly,
-    describe,
-    generate,
-    is_short,
-    realise,
-)
+from rimlib.refmatte.claims import Claim, Scene, Sentence
+from rimlib.refmatte.expressions import PLAIN, Wording, briefly, describe, generate, is_short
+from rimlib.refmatte.phrases import realise
 
 WRONG = ("stranger", "attribute", "relation", "keyword")  # what is untrue in a sentence that fits nothing
 FAR_APART = 40.0  # CIELAB distance of two colours that cannot be mistaken for each other

@@ -15,8 +15,8 @@ from itertools import chain
 import webcolors
 
 from rimlib.matting import relations
-from rimlib.refmatte.expressions import ADJECTIVES
 from rimlib.refmatte.format import Target
+from rimlib.refmatte.phrases import ADJECTIVES
 
 KINDS = ("basic", "absolute", "relative")
 COLUMNS = ("images", "mattes", "texts", "categories", "attributes", "relations", "length")

@@ -26,7 +26,8 @@ from rimlib.profile import Profile
 from rimlib.refmatte.dataset import RefMatte, training_set
 from rimlib.training import command, loop
 from rimlib.training.fit import fit
-from rimlib.training.samples import Batch, Sample, Samples
+from rimlib.training.sample import Batch, Sample
+from rimlib.training.samples import Samples
 from rimlib.training.task import Task
 
 if TYPE_CHECKING:

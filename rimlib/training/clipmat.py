@@ -36,7 +36,8 @@ from rimlib.refmatte.dataset import RefMatte, training_set
 from rimlib.sentences import THE
 from rimlib.training import command, loop, record
 from rimlib.training.fit import fit
-from rimlib.training.samples import Batch, Sample, Samples
+from rimlib.training.sample import Batch, Sample
+from rimlib.training.samples import Samples
 from rimlib.training.task import Task
 
 if TYPE_CHECKING:

@@ -8,11 +8,9 @@ workers nor of devices matters. Nothing here grows with the pixels of the set, s
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,18 +26,8 @@ from rimlib.sentences import normalise
 from rimlib.training import augment, cache
 from rimlib.training.batches import Key
 from rimlib.training.pixels import Arrays, Files
+from rimlib.training.sample import Batch, Sample
 from rimlib.training.scene import Scene
-
-
-class Sample(NamedTuple):
-    """One image and k sentences of it."""
-
-    name: str  # of the image
-    image: np.ndarray  # uint8 (S, S, 3)
-    texts: list[str]  # k
-    mattes: np.ndarray  # uint8 (k, S, S), of each sentence
-    trimaps: np.ndarray  # uint8 (k, S, S), 0 background, 1 unknown, 2 foreground
-    grounding: bool = False  # of one of the first steps, in which the details do not learn
 
 
 class Samples(Dataset[Sample]):
@@ -214,53 +202,3 @@ class Samples(Dataset[Sample]):
 
     def _keyword(self, keyword: str, rng: np.random.Generator) -> str:
         return self.templates[rng.integers(len(self.templates))].format(keyword=keyword)
-
-
-@dataclass
-class Batch:
-    """One step's samples. Workers hand its tensors over in shared memory; `on` moves them to the model's device.
-
-    Attributes:
-        names: of the images.
-        images: uint8 (B, S, S, 3).
-        image_index: int64 (B k,), the image that each sentence is of.
-        texts: B k sentences.
-        mattes: uint8 (B k, S, S).
-        trimaps: uint8 (B k, S, S), 0 background, 1 unknown, 2 foreground.
-        grounding: whether the step is one of the first, in which the details do not learn.
-    """
-
-    names: list[str]
-    images: torch.Tensor
-    image_index: torch.Tensor
-    texts: list[str]
-    mattes: torch.Tensor
-    trimaps: torch.Tensor
-    grounding: bool = False
-
-    def __len__(self) -> int:
-        """The number of images."""
-        return len(self.names)
-
-    def pin_memory(self) -> Batch:
-        """The batch in memory from which a GPU reads while it computes (`DataLoader` calls it)."""
-        fields = ("images", "image_index", "mattes", "trimaps")
-        return dataclasses.replace(self, **{name: getattr(self, name).pin_memory() for name in fields})
-
-    def on(self, device: str | torch.device) -> dict[str, torch.Tensor]:
-        """The tensors on a device, scaled there: bytes travel faster.
-
-        Returns:
-            images: float32 (B, 3, S, S) in [0, 1], channels last in memory; image_index: int64 (B k,); mattes: float32
-            (B k, 1, S, S) in [0, 1]; trimaps: int64 (B k, S, S).
-        """
-        images, index, mattes, trimaps = (
-            tensor.to(device, non_blocking=True)
-            for tensor in (self.images, self.image_index, self.mattes, self.trimaps)
-        )
-        return {
-            "images": images.permute(0, 3, 1, 2).float() / 255,  # (B, 3, S, S)
-            "image_index": index,
-            "mattes": mattes[:, None].float() / 255,  # (B k, 1, S, S)
-            "trimaps": trimaps.long(),
-        }
