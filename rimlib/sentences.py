@@ -108,7 +108,7 @@ def normalise(sentence: str) -> str:
     >>> normalise("the find of the year"), normalise("cut flowers"), normalise("please")
     ('the find of the year', 'cut flowers', 'please')
     """
-    text = _spelt(sentence)
+    text = _SOMEBODY.sub(lambda match: SOMEBODY[match[0]], _spelt(sentence))
     while True:
         shorter = _CUT_OUT.fullmatch(text)
         rest = shorter[1] if shorter else _CLOSERS.sub("", text[_end_of(_OPENERS, text) :])
@@ -116,7 +116,7 @@ def normalise(sentence: str) -> str:
         if end := _end_of(_DEMONSTRATIVE, rest):
             rest = f"the {rest[end:]}"
         if not rest or rest == text:
-            return _SOMEBODY.sub(lambda match: SOMEBODY[match[0]], text)
+            return text
         text = rest
 
 
