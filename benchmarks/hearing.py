@@ -64,7 +64,6 @@ from rimlib.additions.calibration import KEY
 from rimlib.clipmat.model import CLIPMat
 from rimlib.entities import drawn, rwmini, synonyms
 from rimlib.entities.entity import Entity
-from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.evaluation import calibration, questions
 from rimlib.evaluation.no_target import auc, scored_anew
@@ -73,7 +72,7 @@ from rimlib.matting import metrics, relations
 from rimlib.prediction.predictor import MattingPredictor
 from rimlib.prediction.prompts import CutSentence
 from rimlib.prediction.result import Result
-from rimlib.refmatte.build import build, folder_of, open_pool
+from rimlib.refmatte.build import build, folder_of, pool_of
 from rimlib.refmatte.claims import Claim, Scene
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.format import Target
@@ -113,7 +112,7 @@ class Shots:
 
     def __init__(self, profile: profiles.Profile, root: Path, limit: int | None):
         self.profile, self.root, self.limit = profile, root, limit
-        self.pool = open_pool(profile.data.pool)
+        self.pool = pool_of(profile.data)
         self.wide = bool(profile.data.wider_words)  # as the plan has it
 
     def of(self, split: str, limit: int | None = None) -> Iterator[Shot]:
@@ -121,7 +120,7 @@ class Shots:
         data = RefMatte(self.root, split)
         for plan in islice(self._plan(split), self._limit(limit)):
             truths = [data.matte(f"{plan.name}_{index + 1}") for index in range(len(plan.entities))]
-            yield Shot(plan.name, data.image(plan.name), truths, plan, scene_of(plan, self.pool, self.wide))
+            yield Shot(plan.name, data.image(plan.name), truths, plan, plan.scene(self.pool, self.wide))
 
     def drawn(self, count: int) -> Iterator[Shot]:
         """Scenes of the drawn pool."""
@@ -129,7 +128,7 @@ class Shots:
         settings = dataclasses.replace(self.profile.data, pool="drawn", groups_test=0, extra_test=count)
         for plan in islice(scenes(pool, settings, "seen"), self._limit(None)):
             image, truths = render(pool, plan, canvas)
-            yield Shot(plan.name, image, truths, plan, scene_of(plan, pool, self.wide))
+            yield Shot(plan.name, image, truths, plan, plan.scene(pool, self.wide))
 
     def real(self) -> Iterator[tuple[Shot, list[Target]]]:
         """The photographs of RW-mini, with their targets."""
@@ -208,7 +207,7 @@ def main() -> int:
     model = CLIPMat.load(options.model) if options.model else CLIPMat.shipped(options.profile)
     if options.calibrate:
         with stages("calibrate"):
-            held_out = scored_anew(model, open_pool(profile.data.pool), profile.data)
+            held_out = scored_anew(model, pool_of(profile.data), profile.data)
             model.card[KEY] = calibration.fit(held_out.score, held_out.true).to_dict()
         print(f"{stages.seconds['calibrate']:8.1f} s  calibrate: {model.card[KEY]}", file=sys.stderr, flush=True)
     refiner = "shipped" if options.refiner == "shipped" else None
@@ -452,12 +451,6 @@ PARTS: dict[str, Part] = {
     "people_and_plurals": Part(people_and_plurals, ("seen",)),
     "answers": Part(answers, ("seen", "alike")),
 }
-
-
-def scene_of(plan: ScenePlan, pool: Pool, wide: bool) -> Scene:
-    """What the sentences of a planned scene were made from."""
-    boxes, depths = tuple(place.box for place in plan.placements), tuple(place.depth for place in plan.placements)
-    return Scene(tuple(pool[name] for name in plan.entities), boxes, depths, wide=wide)
 
 
 def scored_of(shot: Shot) -> list[Asked]:

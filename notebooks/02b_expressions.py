@@ -384,11 +384,8 @@ show.table([{"kind": kind, "sentences": count, "such as": examples[kind]}
 
 # %%
 alike_pairs = [
-    (referents.referents(one.claim, stage), index)
+    (referents.referents(one.claim, scene.scene(pool)), index)
     for scene in twins
-    for stage in [Scene(tuple(pool[name] for name in scene.entities),
-                        tuple(place.box for place in scene.placements),
-                        tuple(place.depth for place in scene.placements))]
     for index, four in enumerate(scene.sentences) for one in four]
 
 alone = sum(found == {index} for found, index in alike_pairs)

@@ -254,7 +254,7 @@ def without_attributes(claim):
 short = needed.shortened(data, planned)
 bare = {kind: dict.fromkeys(LEVELS, 0) for kind in ("absolute", "relative")}
 for one in plan.scenes(pool, short, "train"):
-    stage = needed.stage(one, pool, short)
+    stage = one.scene(pool)
     for sentence in (text for some in one.sentences for text in some):
         if sentence.kind in bare:
             claim = without_attributes(sentence.claim)
@@ -353,7 +353,7 @@ bars(list(pairs.values()), list(pairs), "sentences (%)")
 # %%
 first = next(one for one in plan.scenes(pool, data, "alike")
              if len(one.entities) == 3)
-stage = needed.stage(first, pool, data)
+stage = first.scene(pool)
 asked = [(index + 1, sentence) for index, some in enumerate(first.sentences)
          for sentence in some]
 

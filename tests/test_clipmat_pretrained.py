@@ -19,7 +19,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from rimlib import profile as profiles
 from rimlib.clipmat import CLIPMat
-from rimlib.clipmat.pretrained import FORMAT
+from rimlib.clipmat.pretrained import FORMAT, file_of
 from rimlib.errors import RimError
 from rimlib.io import weights
 
@@ -371,6 +371,11 @@ def test_training_goes_on_from_a_trained_model(model, tmp_path):
     path = model.save(tmp_path)
     again = CLIPMat.from_profile(PROFILE, tmp_path).eval()
     assert all(torch.equal(one, other) for one, other in zip(outputs(model), outputs(again)))
+    model.save(tmp_path / "clipmat-best.safetensors")  # as a run with validation has
+    assert file_of(tmp_path) == path
+    model.save_pretrained(tmp_path / "hub")
+    hub = CLIPMat.from_profile(PROFILE, tmp_path / "hub").eval()
+    assert all(torch.equal(one, other) for one, other in zip(outputs(model), outputs(hub)))
     longer = profiles.load("tiny", model__image_size=32, model__coordinates=True, model__popup_layers=2)
     begun = CLIPMat.from_profile(longer, path).eval()
     assert all(

@@ -9,7 +9,6 @@ from rimlib.entities.synonyms import denotes, nouns
 from rimlib.matting import relations
 from rimlib.profile import load
 from rimlib.refmatte import plan
-from rimlib.refmatte.claims import Scene
 from rimlib.refmatte.referents import keyword_is_clear, referents
 
 
@@ -24,14 +23,6 @@ def scenes(pool):
     return plan.plan(pool, settings, "train")
 
 
-def scene_of(pool, planned):
-    return Scene(
-        tuple(pool[name] for name in planned.entities),
-        tuple(place.box for place in planned.placements),
-        tuple(place.depth for place in planned.placements),
-    )
-
-
 def sentences(scenes):
     return [
         (planned, index, sentence)
@@ -43,13 +34,13 @@ def sentences(scenes):
 
 def test_every_sentence_fits_its_own_entity_and_no_other(pool, scenes):
     for planned, index, sentence in sentences(scenes):
-        assert referents(sentence.claim, scene_of(pool, planned)) == {index}, sentence.text
+        assert referents(sentence.claim, planned.scene(pool)) == {index}, sentence.text
 
 
 def test_every_sentence_is_true_when_read_word_by_word(pool, scenes):
     """Reads the text, not the claim: place words against the boxes, colours and nouns against the entity."""
     for planned, index, sentence in sentences(scenes):
-        scene, text = scene_of(pool, planned), sentence.text
+        scene, text = planned.scene(pool), sentence.text
         assert any(re.search(rf"\b{re.escape(noun)}\b", text) for noun in nouns(scene.entities[index]))
         if sentence.kind == "absolute":
             side = re.search(r"\b(left|leftmost|right|rightmost)\b", text)
@@ -86,7 +77,7 @@ def test_keyword_setting_leaves_out_images_with_two_of_a_kind(pool, scenes):
     shares = {True: 0, False: 0}
     for planned in scenes:
         categories = [pool[name].category for name in planned.entities]
-        clear = keyword_is_clear(scene_of(pool, planned))
+        clear = keyword_is_clear(planned.scene(pool))
         assert clear == planned.keyword_clear
         shares[clear] += 1
         if clear:

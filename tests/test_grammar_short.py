@@ -10,7 +10,6 @@ from rimlib.entities import starter, synonyms
 from rimlib.matting import relations
 from rimlib.profile import load
 from rimlib.refmatte import plan
-from rimlib.refmatte.claims import Scene
 from rimlib.refmatte.referents import referents
 
 POOL = starter.load()
@@ -51,8 +50,7 @@ def scenes():
 
 def sentences_of(scenes):
     for one in scenes:
-        boxes, depths = tuple(p.box for p in one.placements), tuple(p.depth for p in one.placements)
-        scene = Scene(tuple(POOL[name] for name in one.entities), boxes, depths, wide=True)
+        scene = one.scene(POOL, wide=True)
         for index, four in enumerate(one.sentences):
             yield from ((scene, index, sentence) for sentence in four)
 

@@ -29,7 +29,7 @@ def shots(hearing):
     pool = drawn.load(size=48)
     settings = dataclasses.replace(SMALL, pool="drawn", groups_test=0, extra_test=12)
     found = [
-        hearing.Shot(plan.name, number, render(pool, plan, (96, 128))[1], plan, hearing.scene_of(plan, pool, False))
+        hearing.Shot(plan.name, number, render(pool, plan, (96, 128))[1], plan, plan.scene(pool))
         for number, plan in enumerate(scenes(pool, settings, "alike"))
     ]
     return SimpleNamespace(of=lambda split, limit=None: iter(found), all=found)

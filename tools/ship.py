@@ -25,7 +25,7 @@ from rimlib.evaluation.evaluate import SPLITS, scores
 from rimlib.evaluation.no_target import no_target_rejection, scored_anew
 from rimlib.io.files import read_json, write_json
 from rimlib.io.weights import CHECKPOINTS, read_tensors, write
-from rimlib.refmatte.build import open_pool
+from rimlib.refmatte.build import pool_of
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.repository import repository
 from rimlib.training import command
@@ -54,7 +54,7 @@ def ship(run: Path, data: Path, name: str) -> dict[str, Any]:
     facts = _facts(record, USE, f"train-{record['profile']}", "weights")
     CLIPMat.load(run).save(path, half=True, **facts)
     model, settings = CLIPMat.load(path), profiles.Profile.from_dict(record["settings"])
-    held_out = scored_anew(model, open_pool(settings.data.pool), settings.data)
+    held_out = scored_anew(model, pool_of(settings.data), settings.data)
     facts[KEY] = calibration.fit(held_out.score, held_out.true).to_dict()
     found = scores(model, data, settings)
     for label, split in SPLITS.items():

@@ -48,6 +48,7 @@ def create_clip(settings: Model, weights: str | Path = "clip") -> tuple[open_cli
     name = settings.backbone
     if str(weights) not in ("clip", "random") and Path(weights).suffix not in archives.ENDINGS:
         wanted = f"'clip' (pretrained), 'random', or a file of a CLIP ({', '.join(archives.ENDINGS)})"
+        wanted += ", or for CLIPMat 'shipped' or the checkpoint of a trained one"
         raise RimError(f"weights {str(weights)!r}: must be {wanted}", setting="weights")
     config, ours = _config(name), (CONFIGS / f"{name}.json").exists()
     tokenizer = Tokenizer(CONFIGS / f"{name}.bpe.txt.gz" if ours else None, settings.text_length)

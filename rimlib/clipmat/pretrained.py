@@ -64,7 +64,7 @@ class Pretrained(
     @classmethod
     def shipped(cls, name: str = "tiny") -> Self:
         """The trained model that comes with the package."""
-        return cls.load(weights.CHECKPOINTS / f"clipmat-{name}.safetensors")
+        return cls.load(shipped_file(name))
 
     @classmethod
     def load(cls, path: str | Path, profile: Profile | None = None) -> Self:
@@ -74,9 +74,7 @@ class Pretrained(
             path: a checkpoint, or the folder that holds it.
             profile: if given, a checkpoint with other model settings is refused.
         """
-        path = Path(path)
-        if path.is_dir():
-            path = path / (FILE if (path / FILE).exists() or not (path / HUB_FILE).exists() else HUB_FILE)
+        path = file_of(path)
         stored, card = _read_header(path)
         if profile is not None and profile.model != stored.model:
             ours, theirs = profile.to_dict()["model"], stored.to_dict()["model"]
@@ -162,12 +160,24 @@ class Pretrained(
         return {"format": FORMAT, "profile": self.profile.to_dict(), "card": card}
 
 
+def shipped_file(name: str = "tiny") -> Path:
+    """The checkpoint of the trained model that comes with the package."""
+    return weights.CHECKPOINTS / f"clipmat-{name}.safetensors"
+
+
+def file_of(path: str | Path) -> Path:
+    """A checkpoint, or that of a folder: `save`'s, or `save_pretrained`'s."""
+    path = Path(path)
+    if path.is_dir():
+        return path / (FILE if (path / FILE).exists() or not (path / HUB_FILE).exists() else HUB_FILE)
+    return path
+
+
 def _trained(name: str | Path) -> Path | None:
     """The checkpoint of a trained model that `weights` names; None for a CLIP's."""
     if name == "shipped":
-        return weights.CHECKPOINTS / "clipmat-tiny.safetensors"
-    path = Path(name)
-    path = path / FILE if path.is_dir() else path
+        return shipped_file()
+    path = file_of(name)
     is_ours = path.suffix == ".safetensors" and path.is_file() and weights.read_header(path).get("format") == FORMAT
     return path if is_ours else None
 

@@ -16,7 +16,7 @@ from rimlib.errors import RimError
 
 BINS = 10
 KEPT = 0.95  # share of the true sentences that a threshold keeps
-STEPS, ENOUGH = 100, 1e-10  # of Newton's method
+TOLERANCE = 1e-8  # of the gradient
 
 
 def fit(scores: Any, right: Any, kept: float = KEPT) -> Calibration:
@@ -36,22 +36,20 @@ def fit(scores: Any, right: Any, kept: float = KEPT) -> Calibration:
     >>> bool(found(0.9) > 0.5 > found(0.6))
     True
     """
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
     values, true = logit(scores), np.asarray(right, bool)
     if true.all() or not true.any():
         raise RimError(f"calibration: {int(true.sum())} of {true.size} sentences are true; both sorts are needed")
     target = np.where(true, (true.sum() + 1) / (true.sum() + 2), 1 / ((~true).sum() + 2))
     columns = np.stack([values, np.ones_like(values)], axis=1)  # (n, 2)
-    weights = np.zeros(2)
-    for _ in range(STEPS):
-        probability = 1 / (1 + np.exp(-columns @ weights))
-        gradient = columns.T @ (probability - target)
-        curvature = columns.T @ (columns * (probability * (1 - probability))[:, None]) + ENOUGH * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        # Far from the minimum a whole step can overshoot; a bounded one goes downhill.
-        weights -= step * min(1.0, 2 / max(np.abs(step).max(), ENOUGH))
-        if np.abs(step).max() < ENOUGH:
-            break
-    scale, offset = weights.tolist()
+
+    def cross_entropy(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        z = columns @ weights
+        return float((np.logaddexp(0, z) - target * z).mean()), columns.T @ (expit(z) - target) / len(z)
+
+    scale, offset = minimize(cross_entropy, np.zeros(2), jac=True, tol=TOLERANCE).x.tolist()
     if not scale > 0:
         raise RimError("calibration: the true sentences have no higher scores than the others; there is no fit")
     unplaced = Calibration(scale, offset, 0.0)

@@ -17,9 +17,9 @@ from rimlib.entities.color import color_distance
 from rimlib.entities.synonyms import indefinite
 from rimlib.matting import relations
 from rimlib.matting.relations import RELATIONS, Box
+from rimlib.refmatte.referents import FAR_APART
 
 KINDS = ("person", "animal", "bird", "vehicle", "instrument", "fruit", "plant", "object")  # the words that are asked by
-FAR_APART = 40.0  # CIELAB distance from which on one colour's name cannot mean the other
 CLEAR = 0.1  # share of an image's longer side by which two centres differ that stand in a clear order
 OTHER_ARTICLES = ("this", "that")
 

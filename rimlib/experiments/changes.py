@@ -22,6 +22,7 @@ from rimlib.io.images import resize
 from rimlib.matting import metrics
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.format import Target
+from rimlib.refmatte.masks import evenly
 
 CHANGES = {
     "as it is": "the sentence",
@@ -60,7 +61,7 @@ def measure(
         Images and entities; `changes`, for each of `CHANGES` what `_summary` gives; and `by_need`, for what decides a
         sentence how often it is localised as it is, where `levels` has it.
     """
-    names = evenly(refmatte.image_names, images)
+    names = evenly(refmatte.image_names, images or len(refmatte.image_names))
     rows: list[dict[str, Any]] = []
     with tqdm(total=len(names), desc="words", unit="image", disable=not progress) as bar:
         for start in range(0, len(names), batch):
@@ -78,17 +79,6 @@ def measure(
             level: _means(some) for level in LEVELS if (some := [row for row in plain if row["level"] == level])
         },
     }
-
-
-def evenly(names: Sequence[str], wanted: int | None) -> list[str]:
-    """So many of some names, at even distances.
-
-    >>> evenly(["a", "b", "c", "d"], 2)
-    ['a', 'c']
-    """
-    if wanted is None or wanted >= len(names):
-        return list(names)
-    return [names[position * len(names) // wanted] for position in range(wanted)]
 
 
 def variants(target: Target, number: int, template: str, seed: int) -> dict[str, str]:

@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Any
 
 from rimlib.entities.pool import Pool
-from rimlib.matting import relations
 from rimlib.profile import Data
 from rimlib.refmatte import plan
 from rimlib.refmatte.claims import Claim, Scene
@@ -53,20 +52,9 @@ def _is_single(claim: Claim, scene: Scene) -> bool:
     return len(referents(claim, scene)) == 1
 
 
-def stage(planned: ScenePlan, pool: Pool, settings: Data) -> Scene:
-    """The scene of a plan of these settings, as claims are tested on it."""
-    return Scene(
-        tuple(pool[name] for name in planned.entities),
-        tuple(place.box for place in planned.placements),
-        tuple(place.depth for place in planned.placements),
-        next(pair for pair in relations.ARRANGEMENTS if "/".join(pair) == planned.relation),
-        wide=bool(settings.wider_words),
-    )
-
-
 def levels_of(planned: ScenePlan, pool: Pool, settings: Data) -> list[list[str]]:
     """For each entity of a planned scene what decides each of its sentences."""
-    scene = stage(planned, pool, settings)
+    scene = planned.scene(pool, bool(settings.wider_words))
     return [[decided_by(sentence.claim, scene) for sentence in some] for some in planned.sentences]
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from rimlib import profile as profiles
 from rimlib.clipmat import prompt
 from rimlib.clipmat.model import CLIPMat
+from rimlib.clipmat.pretrained import file_of, shipped_file
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.experiments import needed, table9
@@ -23,7 +24,6 @@ from rimlib.experiments.changes import Levels
 from rimlib.experiments.changes import measure as measure_model
 from rimlib.experiments.frame import Row, plain_name
 from rimlib.io.files import sha256
-from rimlib.io.weights import CHECKPOINTS
 from rimlib.profile import Profile
 from rimlib.refmatte import manifest, paper_pool, plan, released
 from rimlib.refmatte.build import build, folder_of, pool_of
@@ -31,7 +31,6 @@ from rimlib.refmatte.dataset import RefMatte
 from rimlib.training.record import Record
 
 SPLITS = tuple(split for split in plan.SPLITS if split in ("seen", "alike"))  # of entities that a training has
-SHIPPED = CHECKPOINTS / "clipmat-tiny.safetensors"
 
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
@@ -95,8 +94,7 @@ def _plan(profile: Profile, pool: Pool, splits: tuple[str, ...], scenes: int | N
 
 
 def _model(profile: Profile, pool: Pool, model: CLIPMat, refmatte: RefMatte, options: argparse.Namespace) -> Row:
-    weights = SHIPPED if options.model == "shipped" else Path(options.model)
-    weights = next(iter(sorted(weights.glob("*.safetensors"))), weights) if weights.is_dir() else weights
+    weights = shipped_file() if options.model == "shipped" else file_of(options.model)
     name = plain_name(str(options.model))
     about = {
         "model": name,

@@ -27,10 +27,7 @@ KINDS = {"order": 4, "absolute": 1, "relative": 3, "size": 2, "basic": 1}  # of 
 
 
 class Companions:
-    """Which entities share their words.
-
-    Raises RimError where no two entities of a pool do, and none may be used twice.
-    """
+    """Which entities share their words: of one category, people by gender and age too."""
 
     def __init__(self, entities: Iterable[Entity]):
         self.of: dict[tuple, list[Entity]] = defaultdict(list)
@@ -38,12 +35,14 @@ class Companions:
             self.of[self._words(entity)].append(entity)
 
     @staticmethod
-    def _words(entity: Entity) -> tuple:
-        """People are alike by gender and age."""
-        return (entity.category, entity.gender, entity.age_group) if entity.kind == "person" else (entity.category,)
+    def _words(entity: Entity) -> tuple[str | None, ...]:
+        return entity.category, entity.gender, entity.age_group  # the last two are a person's alone
 
     def choose(self, candidates: Sequence[Entity], size: int, rng: Random) -> list[Entity]:
-        """Two or three look-alikes, or two and another thing, in random order; one may stand there twice."""
+        """Two or three look-alikes, or two and another thing, in random order; one cut-out may stand there twice.
+
+        Raises RimError where another thing is wanted and all candidates share their words.
+        """
         kind = rng.choice(sorted({entity.kind for entity in candidates}))  # people would be five of seven
         first = rng.choice([entity for entity in candidates if entity.kind == kind])
         others = [entity for entity in self.of[self._words(first)] if entity.name != first.name]

@@ -59,12 +59,11 @@ def basic(scene: Scene, index: int, rng: Random, wording: Wording) -> Sentence:
 
 def absolute(scene: Scene, index: int, rng: Random, wording: Wording) -> Sentence:
     """With the place in the image."""
+    name = _place(scene, index)
     if is_short(rng, wording):
-        name = _place(scene, index)
         forms = relations.order_forms(name, 1, len(scene.entities))
         claim = replace(briefly(scene.entities[index], rng, wording), relation=name, phrase=rng.choice(forms), rank=1)
         return realise(claim, "absolute", rng, bare=True)
-    name = _place(scene, index)
     phrase = rng.choice(RELATIONS[name].absolute)
     claim = replace(describe(scene.entities[index], rng, wording), relation=name, phrase=phrase)
     return realise(claim, "absolute", rng)
@@ -96,8 +95,7 @@ def describe(entity: Entity, rng: Random, wording: Wording = PLAIN) -> Claim:
     """A noun and some of the entity's attributes (all of them at an `attribute_rate` of 2 or more)."""
     rate = wording.attribute_rate
     words = nouns(entity)
-    noun = words[0] if rng.random() < 0.4 else rng.choice(words)
-    noun = _wider(noun, entity, rng, wording)
+    noun = _noun(entity, rng, wording)
     names = PERSON_ATTRIBUTES if entity.kind == "person" else THING_ATTRIBUTES
     chosen = [name for name in names if rng.random() < rate * _LIKELIHOOD.get(name, 0.8)]
     if entity.kind == "person":
@@ -113,16 +111,17 @@ def describe(entity: Entity, rng: Random, wording: Wording = PLAIN) -> Claim:
 
 def briefly(entity: Entity, rng: Random, wording: Wording) -> Claim:
     """A noun as people type it: alone, or with a colour or a garment."""
-    words = nouns(entity)
-    noun = _wider(words[0] if rng.random() < 0.4 else rng.choice(words), entity, rng, wording)
+    noun = _noun(entity, rng, wording)
     if rng.random() >= 0.5 * wording.attribute_rate or entity.color in noun.split():
         return Claim(noun, ())
     names = GARMENT if entity.kind == "person" else ("color",)
     return Claim(noun, tuple((name, getattr(entity, name)) for name in names))
 
 
-def _wider(noun: str, entity: Entity, rng: Random, wording: Wording) -> str:
-    """The noun, or in a share of cases a word for its kind."""
+def _noun(entity: Entity, rng: Random, wording: Wording) -> str:
+    """Its category, a synonym, or in a share of cases a word for its kind."""
+    words = nouns(entity)
+    noun = words[0] if rng.random() < 0.4 else rng.choice(words)
     if wording.wider_words and rng.random() < wording.wider_words:
         return rng.choice(kind_words(entity))
     return noun

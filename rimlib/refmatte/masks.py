@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from rimlib.errors import RimError
 from rimlib.io import images
+
+Item = TypeVar("Item")
 
 
 def read(path: Path) -> np.ndarray:
@@ -29,13 +33,14 @@ def read_levels(path: Path) -> np.ndarray:
     return levels
 
 
-def evenly(paths: list[Path], count: int) -> list[Path]:
-    """So many of some paths, from all over the list.
+def evenly(items: Sequence[Item], count: int) -> list[Item]:
+    """So many of some items, at even distances; all where they are fewer.
 
-    >>> [path.name for path in evenly([Path(name) for name in "abcdef"], 3)]
-    ['a', 'c', 'e']
+    >>> evenly("abcdef", 3), evenly("ab", 3)
+    (['a', 'c', 'e'], ['a', 'b'])
     """
-    return paths[:: max(1, -(-len(paths) // count))]
+    count = min(count, len(items))
+    return [items[position * len(items) // count] for position in range(count)]
 
 
 def _check(path: Path, largest: float) -> None:

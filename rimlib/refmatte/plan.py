@@ -66,6 +66,12 @@ class ScenePlan:
     light: Light | None = None  # of a scene with shadows and matched brightness
     several: tuple[tuple[str, tuple[int, ...]], ...] = ()  # words for some of the entities at once, and which
 
+    def scene(self, pool: Pool, wide: bool = False) -> Scene:
+        """What the sentences were made from, and claims are tested on; `wide` where the plan has wider words."""
+        boxes, depths = (tuple(getattr(place, name) for place in self.placements) for name in ("box", "depth"))
+        arrangement = next(pair for pair in relations.ARRANGEMENTS if "/".join(pair) == self.relation)
+        return Scene(tuple(pool[name] for name in self.entities), boxes, depths, arrangement, wide)
+
 
 def plan(pool: Pool, settings: Data, split: str) -> list[ScenePlan]:
     """All scenes of one split, in a list; `scenes` makes them one by one."""

@@ -106,6 +106,10 @@ class Training(Task):
         self.tokenizer = model.tokenizer
         return model
 
+    @property
+    def unused(self) -> bool:
+        return self.profile.train.grounding_steps > 0  # then the details have none
+
     def begin(self, model: CLIPMat, device: torch.device, stages: record.Stages) -> dict[str, Any]:
         texts = some_texts(self.samples.refmatte, self.profile)
         cut = [text for text in texts if model.tokenizer.cut(text)[1]]

@@ -60,8 +60,7 @@ def fit(
     """
     out = Path(out)
     limits = _budget(task, steps, minutes)
-    unused = bool(getattr(task.train, "grounding_steps", 0))  # of those steps the details have no gradient
-    fabric = all_devices.launch(device, devices, nodes, task.train.precision, unused)
+    fabric = all_devices.launch(device, devices, nodes, task.train.precision, task.unused)
     with _Alone(out, fabric):
         return _fit(task, out, limits, fabric, resume, progress, tensorboard)
 

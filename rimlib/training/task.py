@@ -52,6 +52,11 @@ class Task:
         return {**about, "model": self.settings["model"], "train": train}
 
     @property
+    def unused(self) -> bool:
+        """Whether some steps leave parameters without a gradient."""
+        return False
+
+    @property
     def dataset(self) -> Any:
         """Indexed with a `batches.Key`, of the images of `samples`. A copy of it goes to each worker."""
         return self.samples

@@ -71,7 +71,12 @@ class Watch:
         self.count, self.images, self.mark = partial["count"], partial["images"], partial["mark"]
 
     def add(self, losses: dict[str, torch.Tensor], images: int) -> None:
-        """Count a step. The sums stay on the device: to read a number there would wait for it."""
+        """Count a step. The sums stay on the device: to read a number there would wait for it.
+
+        Where the losses have other parts than before, as after the first steps of a run, a row ends.
+        """
+        if self.sums and losses.keys() != self.sums.keys():
+            self.row()
         for name, value in losses.items():
             value = value.detach().float()
             self.sums[name] = self.sums[name] + value if name in self.sums else value
