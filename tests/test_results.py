@@ -116,3 +116,11 @@ def test_the_shipped_weights_score_what_their_card_has(shipped, tmp_path):
         card = CARD["scores"][f"{setting}, seen"]
         assert found["localised"] == pytest.approx(card["localised"], abs=0.1)
         assert found["sad_ratio"] == pytest.approx(card["sad_ratio"], abs=0.08) and found["sad_ratio"] < 0.35
+
+
+def test_the_command_of_the_readme_goes_on_from_the_records_of_the_words():
+    paths = sorted((repository() / "results" / "runs").glob("experiment-words-*.json"))
+    assert {"plan", "shipped-seen", "shipped-alike"} <= {json.loads(path.read_text())["row"] for path in paths}
+    for path in paths:  # of all images and scenes, as without --images and --scenes
+        about = json.loads(path.read_text())["about"]
+        assert about.get("images") is None and about.get("scenes") is None, path.name
