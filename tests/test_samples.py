@@ -271,6 +271,13 @@ def test_a_sentence_that_means_several_has_their_union(make_scenes, tmp_path):
     assert np.array_equal(sample.mattes[0], np.maximum(pixels.matte(0), pixels.matte(1)))
     assert np.array_equal(sample.trimaps[0], np.maximum(pixels.trimap(0), pixels.trimap(1)))
     assert "both discs" not in draw(open_samples(root)).texts
+    for wrong in ([1, 3], [0], ["a"], [], None):
+        write_json(
+            format.several_path(root, "train"), {refmatte.image_names[0]: [{"sentence": "x", "entities": wrong}]}
+        )
+        with pytest.raises(RimError) as error:
+            open_samples(root, several=1.0)[Key(0, 1, 0)]
+        assert error.value.path == str(format.several_path(root, "train"))
 
 
 def test_the_bare_words_of_an_entity_are_its_keywords_too(make_scenes, tmp_path):

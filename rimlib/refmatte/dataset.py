@@ -12,7 +12,7 @@ from rimlib.errors import RimError
 from rimlib.io import files, images
 from rimlib.profile import Train
 from rimlib.refmatte import manifest, masks, released
-from rimlib.refmatte.format import Target, read_no_target, read_several
+from rimlib.refmatte.format import Target, read_no_target, read_several, several_path
 from rimlib.refmatte.labels import Labels, Targets
 from rimlib.refmatte.statistics import Tally, keywords_clear, tally
 
@@ -97,8 +97,19 @@ class RefMatte:
 
     @cached_property
     def several(self) -> dict[str, list[dict]]:
-        """Sentences that mean several entities of their image, by image name; empty where the data set has none."""
-        return read_several(self.root, self.split)
+        """Sentences that mean several entities of their image, by image name; empty where the data set has none.
+
+        Raises RimError for numbers that are not of the image's entities.
+        """
+        found = read_several(self.root, self.split)
+        for name, rows in found.items():
+            there = range(1, self.labels.count(name) + 1) if name in self.labels else ()
+            for row in rows:
+                if not all(number in there for number in row["entities"]):
+                    path, wanted = several_path(self.root, self.split), f"from 1 to {len(there)}"
+                    problem = f"{name!r} has the entities {row['entities']} in {row['sentence']!r}; they are {wanted}"
+                    raise RimError(f"{path}: {problem}", path=path)
+        return found
 
     @cached_property
     def statistics(self) -> Tally:

@@ -155,7 +155,11 @@ def write_labels(root: Path, split: str, scenes: Iterable[ScenePlan], pool: Pool
 
 def read_several(root: Path, split: str) -> dict[str, list[dict]]:
     """The sentences that mean several entities, by image name: {"sentence", "entities"} each, counted from 1."""
-    return _read_sentences(several_path(root, split))
+    path = several_path(root, split)
+    rows = _read_sentences(path)
+    if not all(row.get("entities") and isinstance(row["entities"], list) for many in rows.values() for row in many):
+        raise RimError(f"{path}: expected the numbers of its entities beside each sentence, from 1", path=path)
+    return rows
 
 
 def read_no_target(root: Path, split: str) -> dict[str, list[dict]]:

@@ -54,6 +54,9 @@ class Labels:
     def _numbers(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.image_names)}
 
+    def __contains__(self, image_name: str) -> bool:
+        return image_name in self._numbers
+
     def count(self, image_name: str) -> int:
         """How many entities an image has."""
         return int(self.counts[self._numbers[image_name]])

@@ -14,7 +14,7 @@ from random import Random
 
 from rimlib.entities.entity import Entity
 from rimlib.entities.pool import Pool
-from rimlib.entities.synonyms import metres, nouns, words
+from rimlib.entities.synonyms import kind_words, metres, nouns, words
 from rimlib.errors import RimError
 from rimlib.matting import relations
 from rimlib.profile import Data
@@ -60,9 +60,7 @@ class ScenePlan:
     evaluated: tuple[int, ...]  # which of the four is scored, one for each entity
     keyword_clear: bool  # each category means one entity
     no_target: tuple[Sentence, ...] = ()  # sentences that fit nothing here; `kind` is what is wrong with them
-    nouns: tuple[
-        tuple[str, ...], ...
-    ] = ()  # for each entity the bare words that mean it alone; () where none are noted
+    nouns: tuple[tuple[str, ...], ...] = ()  # of each entity, bare words that mean it alone; () where none are noted
     light: Light | None = None  # of a scene with shadows and matched brightness
     several: tuple[tuple[str, tuple[int, ...]], ...] = ()  # words for some of the entities at once, and which
 
@@ -232,7 +230,9 @@ class _SceneSampler:
 
     def _suits(self, background: str, chosen: list[Entity]) -> bool:
         """Does a background show nothing that an entity's words could mean too, as a bed of flowers does?"""
-        return not any(self.shown[background].intersection(nouns(entity)) for entity in chosen)
+        wide = self.wording.wider_words > 0
+        words = (word for entity in chosen for word in (*nouns(entity), *(kind_words(entity) if wide else ())))
+        return self.shown[background].isdisjoint(words)
 
 
 def _choose(candidates: list[Entity], size: int, mixed: bool, rng: Random) -> list[Entity]:

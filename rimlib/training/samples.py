@@ -152,6 +152,7 @@ class Samples(Dataset[Sample]):
             entities.append((which,))
             keywords = scene.keywords(which)
             if keywords and rng.random() < share:
+                # Of one alone nothing is drawn: data without such words have the samples that they always had.
                 keyword = keywords[rng.integers(len(keywords))] if len(keywords) > 1 else keywords[0]
                 texts.append(self._keyword(keyword, rng))
                 needed.add(which)
