@@ -115,9 +115,6 @@ def test_each_switch_changes_the_models_output(name):
     )
     images, tokens, index, _ = data(one)
     with torch.inference_mode():
-        for model in (one, other):
-            if model.coordinates is not None:  # zero at the start
-                model.coordinates.project.weight.normal_()
         for part in (one, other):
             for key, value in part.named_parameters():
                 if value.ndim > 1 and not key.startswith("backbone."):

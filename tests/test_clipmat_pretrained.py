@@ -376,7 +376,7 @@ def test_training_goes_on_from_a_trained_model(model, tmp_path):
     model.save_pretrained(tmp_path / "hub")
     hub = CLIPMat.from_profile(PROFILE, tmp_path / "hub").eval()
     assert all(torch.equal(one, other) for one, other in zip(outputs(model), outputs(hub)))
-    longer = profiles.load("tiny", model__image_size=32, model__coordinates=True, model__popup_layers=2)
+    longer = profiles.load("tiny", model__image_size=32, model__popup_layers=2)
     begun = CLIPMat.from_profile(longer, path).eval()
     assert all(
         torch.equal(one, other) for one, other in zip(outputs(model), outputs(begun))

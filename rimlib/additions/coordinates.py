@@ -3,6 +3,9 @@
 Not in the paper, and off unless a profile switches it on (`model.coordinates`). A vision transformer's own positions
 are learnt, and from images that are flipped half of the time: an encoder whose pre-training had no use for left and
 right hardly tells them apart, and a sentence that asks for "the left dog" has nothing to hold on to.
+
+The map is random at the start, of the size of the tokens that it is added to, which are normed. Zero at the start, it
+grows no faster than the learning rate lets it: look-alikes were still told apart at chance after 300 steps.
 """
 
 from __future__ import annotations
@@ -11,9 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+SPREAD = 0.7  # of the weights: six features of up to 1 then give some 1 in each channel, as a LayerNorm does
+
 
 class Coordinates(nn.Module):
-    """A linear map of a patch's place, zero at the start, so that a trained model is as it was.
+    """A linear map of a patch's place.
 
     Args:
         width: D of TSP.
@@ -22,7 +27,7 @@ class Coordinates(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.project = nn.Linear(6, width)
-        nn.init.zeros_(self.project.weight)
+        nn.init.normal_(self.project.weight, std=SPREAD)
         nn.init.zeros_(self.project.bias)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:

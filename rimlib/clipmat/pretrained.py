@@ -26,7 +26,7 @@ from rimlib.profile import Profile
 FORMAT = "rimlib-clipmat-1"
 FILE = "clipmat.safetensors"  # of `save`
 POSITIONS = "backbone.visual.positional_embedding"
-NEW = ("coordinates.", "popup.more.")  # modules that change nothing before they are trained
+NEW = ("coordinates.", "popup.more.")  # modules of ours that a trained model may lack
 HUB_FILE, HUB_CONFIG = "model.safetensors", "config.json"  # of `save_pretrained`
 
 
