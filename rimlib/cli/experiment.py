@@ -14,12 +14,16 @@ words: which words of a sentence are needed to find its entity, counted over the
 and which a model goes by, on sentences with their relation words left out or swapped, with their words shuffled, and
 with the noun alone.
 
+listening: what it takes to hear the whole sentence. A row is a training with one setting of the profile changed, on the
+same steps; it is scored on new scenes of what it was trained on, and on look-alikes.
+
 A row is a record, experiment-NAME-PROFILE-ROW.json in the folder --out. A row that has its record is not measured
 again, so a run that was stopped goes on; --fresh measures all anew. --show reads the records alone.
 
   rim experiment words
   rim experiment words --model runs/mine --data data/mine --images 60 --out runs/experiments
   rim experiment words --show --json
+  rim experiment listening --rows recipe no-coordinates
 """
 
 
@@ -28,12 +32,14 @@ def add_command(commands: Commands, add: Add) -> None:
     parser = add(commands, "experiment", _experiment, "run an experiment row by row, or show its records")
     parser.epilog, parser.formatter_class = EPILOG.strip("\n"), argparse.RawDescriptionHelpFormatter
     option = parser.add_argument
-    option("name", metavar="NAME", help="of the experiment: words")
+    option("name", metavar="NAME", help="of the experiment: words or listening")
     option("--profile", help="a profile's name or a YAML file (default: tiny; with --show: all)")
-    option("--data", metavar="DIR", help="the data set (default: that of the profile, which is built)")
-    option("--model", default="shipped", metavar="PATH", help="trained weights, or shipped (default: shipped)")
+    option("--data", metavar="DIR", help="words: the data set (default: that of the profile, which is built)")
+    option("--model", default="shipped", metavar="PATH", help="words: trained weights (default: shipped)")
     option("--images", type=int, metavar="N", help="images that a model is measured on (default: all)")
-    option("--scenes", type=int, metavar="N", help="about so many scenes of each split of a plan (default: all)")
+    option("--scenes", type=int, metavar="N", help="words: about so many scenes of each split of a plan (default: all)")
+    option("--rows", nargs="+", metavar="ROW", help="listening: some of its rows (default: all)")
+    option("--runs", metavar="FOLDER", help="listening: of its trainings (default: runs/experiment-listening)")
     option("--out", metavar="FOLDER", help="of the records (default: results/runs of the repository)")
     option("--fresh", action="store_true", help="measure again what has a record")
     option("--show", action="store_true", help="measure nothing, show the records")

@@ -5,7 +5,8 @@
     rows(options)     its rows, one after the other, checked before the first is measured
     tables(records)   what is shown of its records: for each title the rows of a table
 
-The command is `rim experiment NAME`. `words` is the first.
+The command is `rim experiment NAME`: `words` measures the shipped model, `listening` trains a model for each row
+(`trained`).
 """
 
 from importlib import import_module
@@ -13,7 +14,7 @@ from types import ModuleType
 
 from rimlib.errors import RimError, nearest
 
-_HOMES = {"words": "rimlib.experiments.words"}  # name of an experiment: its module
+_HOMES = {name: f"rimlib.experiments.{name}" for name in ("words", "listening")}  # of each experiment its module
 NAMES = tuple(_HOMES)
 
 
@@ -22,7 +23,7 @@ def get(name: str) -> ModuleType:
 
     >>> get("wrods")
     Traceback (most recent call last):
-    rimlib.errors.RimError: experiment 'wrods' (did you mean words?): must be one of words
+    rimlib.errors.RimError: experiment 'wrods' (did you mean words?): must be one of words, listening
     """
     if name not in _HOMES:
         message = f"experiment {name!r}{nearest(name, NAMES)}: must be one of {', '.join(NAMES)}"

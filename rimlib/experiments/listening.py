@@ -1,0 +1,121 @@
+"""What it takes to hear the whole sentence: the profile's recipe, and one change of it in each row.
+
+Not in the paper. All rows start from the same small CLIP and take the same number of steps. They are scored on the same
+scenes: `seen`, as every model is, and `alike`, whose entities share their words, so that only place, order, size or
+relation tells which is meant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rimlib import profile as profiles
+from rimlib.clipmat import prompt
+from rimlib.clipmat.model import CLIPMat
+from rimlib.errors import RimError, nearest
+from rimlib.evaluation.evaluate import evaluate
+from rimlib.experiments.frame import Row
+from rimlib.experiments.trained import Change, row
+from rimlib.matting import relations
+from rimlib.profile import Profile
+from rimlib.refmatte.build import build, folder_of
+from rimlib.refmatte.dataset import RefMatte
+from rimlib.repository import repository
+from rimlib.training.record import Record
+
+CHANGES = (
+    Change("recipe", (), "the profile as it is"),
+    Change("no-coordinates", ("model.coordinates=false",), "TSP's image tokens do not know their place"),
+    Change("one-round", ("model.popup_layers=0",), "image and words attend once, as in the paper"),
+    Change("no-score-map", ("model.score_map=false",), "as in the paper"),
+    Change("weak-score-map", ("train.losses.score_map=0.5",), "a quarter of its weight"),
+    Change("no-lookalikes", ("data.lookalikes=0",), "only scenes that a noun and a colour mostly decide"),
+    Change("lookalikes-alone", ("data.lookalikes=1",), "all scenes are of look-alikes"),
+    Change("no-negatives", ("train.no_target=0",), "every sentence fits something"),
+    Change("no-grounding-first", ("train.grounding_steps=0",), "the details learn from the first step on"),
+    Change("frozen-words", ("train.lr_text=0",), "the text encoder stays as CLIP has it"),
+    Change("half-rates", ("train.lr=1e-3",), "what is new learns more slowly"),
+    Change("fixed-rates", ("train.schedule=fixed",), "no cosine, as in the paper"),
+    Change("last-weights", ("train.ema=0",), "no average over the last steps"),
+    Change("details-alone", ("model.details_text=false",), "the details decoder is not conditioned on the sentence"),
+    Change("160-pixels", ("model.image_size=160",), "100 image tokens for 64"),
+)
+NAMES = tuple(change.name for change in CHANGES)
+
+
+def rows(options: argparse.Namespace) -> Iterator[Row]:
+    """The rows; a wrong setting or name is refused before the first training.
+
+    Args:
+        options: profile, rows (names of some, or None for all), images (that a model is scored on, None for all) and
+            runs (the folder of the trainings).
+    """
+    base = profiles.load(options.profile or "tiny")
+    if not base.data.lookalikes:
+        what = "must be above 0, for `alike` is what the rows are scored on"
+        raise RimError(f"data.lookalikes 0: {what}", setting="data.lookalikes")
+    for name in options.rows or ():
+        if name not in NAMES:
+            message = f"--rows {name}{nearest(name, NAMES)}: must be some of {', '.join(NAMES)}"
+            raise RimError(message, setting="rows")
+    return _rows(base, options)
+
+
+def _rows(base: Profile, options: argparse.Namespace) -> Iterator[Row]:
+    data = build(base.data, folder_of(base), splits=("train", "seen", "alike"), workers=1)
+    folder = Path(options.runs or repository() / "runs" / "experiment-listening")
+
+    def score(model: CLIPMat) -> dict[str, Any]:
+        return scores(model, base, data, options.images)
+
+    for change in CHANGES:
+        if not options.rows or change.name in options.rows:
+            yield row(change, base, folder, score, data)
+
+
+def scores(model: CLIPMat, profile: Profile, data: str | Path, images: int | None = None) -> dict[str, Any]:
+    """Localised and SAD / empty of `seen` in both settings; of `alike` localised, by relation too, with counts."""
+    template, found = prompt.template(profile), {}
+    for setting in ("keyword", "expression"):
+        metrics = evaluate(model, RefMatte(data, "seen", setting), limit=images, template=template)["metrics"]
+        found[setting] = {key: round(metrics[key], 4) for key in ("localised", "chance", "sad_ratio")}
+    alike = evaluate(model, RefMatte(data, "alike", "expression"), limit=images, every=True, edges=False)["rows"]
+    parts: dict[str, list[bool]] = {"all": []}
+    for one in alike:
+        for part in ("all", *relations_in(one["sentence"])):
+            parts.setdefault(part, []).append(one["localised"])
+    found["alike"] = {
+        part: {"sentences": len(hits), "localised": round(sum(hits) / len(hits), 4)} for part, hits in parts.items()
+    }
+    return found
+
+
+def relations_in(sentence: str) -> list[str]:
+    """The relations that a sentence names by their own word."""
+    return [name for name in relations.RELATIONS if re.search(rf"\b{name}(most)?\b", sentence)]
+
+
+def tables(found: list[Record]) -> dict[str, list[dict[str, Any]]]:
+    """A row for each record, and the look-alikes of each by relation."""
+    order = sorted(found, key=lambda record: (record["profile"], NAMES.index(record["row"])))
+    listening, by_relation = [], []
+    for record in order:
+        metrics, head = record["metrics"], {"profile": record["profile"], "seed": record["seed"], "row": record["row"]}
+        scored = {f"{name} localised": metrics[name]["localised"] for name in ("keyword", "expression")}
+        listening.append(
+            {
+                **head,
+                "changed": ", ".join(record["about"]["changes"]),
+                "steps": record["about"]["steps"],
+                "minutes": round(metrics["training"]["minutes"], 1),
+                "alike localised": metrics["alike"]["all"]["localised"],
+                **scored,
+                "keyword sad_ratio": metrics["keyword"]["sad_ratio"],
+            }
+        )
+        by_relation.append({**head, **{part: row["localised"] for part, row in metrics["alike"].items()}})
+    return {"listening": listening, "alike_by_relation": by_relation}
