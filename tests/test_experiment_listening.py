@@ -34,11 +34,17 @@ def test_rows_are_trained_scored_and_shown(short, tmp_path, capsys):
     run = [*given, "--runs", str(runs), "--rows", "recipe", "no-lookalikes"]
     assert cli.main(run) == 0
     first = json.loads(capsys.readouterr().out)
-    assert {path.name for path in runs.iterdir()} == {"short-recipe", "short-no-lookalikes"}
-    assert [row["row"] for row in first["listening"]] == ["recipe", "no-lookalikes"]
-    assert [row["changed"] for row in first["listening"]] == ["", "data.lookalikes=0"]
+    assert {path.name for path in runs.iterdir()} == {"short-recipe-seed1", "short-no-lookalikes-seed1"}
+    assert [row["change"] for row in first["listening"]] == ["recipe", "no-lookalikes"]
+    assert [row["settings"] for row in first["listening"]] == ["", "data.lookalikes=0"]
     for row in first["listening"]:
-        assert row["steps"] == 2 and row["minutes"] >= 0 and 0 <= row["alike localised"] <= 1
+        assert (
+            row["steps"] == 2
+            and row["seeds"] == 1
+            and row["alike localised ±"] is None
+            and row["minutes"] >= 0
+            and 0 <= row["alike localised"] <= 1
+        )
         assert math.isfinite(row["keyword sad_ratio"])
     records = frame.load("listening", out)
     assert len({record["about"]["scored_on"] for record in records}) == 1, "all on the same scenes"

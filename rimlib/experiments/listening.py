@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError, nearest
 from rimlib.evaluation.evaluate import evaluate
 from rimlib.experiments.frame import Row
-from rimlib.experiments.trained import Change, row
+from rimlib.experiments.trained import Change, over_seeds, row, seeds_of
 from rimlib.matting import relations
 from rimlib.profile import Profile
 from rimlib.refmatte.build import build, folder_of
@@ -51,8 +51,8 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     """The rows; a wrong setting or name is refused before the first training.
 
     Args:
-        options: profile, rows (names of some, or None for all), images (that a model is scored on, None for all) and
-            runs (the folder of the trainings).
+        options: profile, rows (names of some, or None for all), seeds (how many), images (that a model is scored on,
+            None for all) and runs (the folder of the trainings).
     """
     base = profiles.load(options.profile or "tiny")
     if not base.data.lookalikes:
@@ -62,19 +62,20 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
         if name not in NAMES:
             message = f"--rows {name}{nearest(name, NAMES)}: must be some of {', '.join(NAMES)}"
             raise RimError(message, setting="rows")
-    return _rows(base, options)
+    return _rows(base, seeds_of(options.seeds), options)
 
 
-def _rows(base: Profile, options: argparse.Namespace) -> Iterator[Row]:
+def _rows(base: Profile, seeds: Sequence[int], options: argparse.Namespace) -> Iterator[Row]:
     data = build(base.data, folder_of(base), splits=("train", "seen", "alike"), workers=1)
     folder = Path(options.runs or repository() / "runs" / "experiment-listening")
 
     def score(model: CLIPMat) -> dict[str, Any]:
         return scores(model, base, data, options.images)
 
-    for change in CHANGES:
-        if not options.rows or change.name in options.rows:
-            yield row(change, base, folder, score, data)
+    for seed in seeds:
+        for change in CHANGES:
+            if not options.rows or change.name in options.rows:
+                yield row(change, base, seed, folder, score, data)
 
 
 def scores(model: CLIPMat, profile: Profile, data: str | Path, images: int | None = None) -> dict[str, Any]:
@@ -100,22 +101,26 @@ def relations_in(sentence: str) -> list[str]:
 
 
 def tables(found: list[Record]) -> dict[str, list[dict[str, Any]]]:
-    """A row for each record, and the look-alikes of each by relation."""
-    order = sorted(found, key=lambda record: (record["profile"], NAMES.index(record["row"])))
+    """A line for each change, over its seeds, and the look-alikes of each by relation."""
+    order = sorted(found, key=lambda record: (record["profile"], NAMES.index(record["about"]["change"])))
     listening, by_relation = [], []
     for record in order:
-        metrics, head = record["metrics"], {"profile": record["profile"], "seed": record["seed"], "row": record["row"]}
+        metrics, about = record["metrics"], record["about"]
+        head = {"profile": record["profile"], "change": about["change"]}
         scored = {f"{name} localised": metrics[name]["localised"] for name in ("keyword", "expression")}
         listening.append(
             {
                 **head,
-                "changed": ", ".join(record["about"]["changes"]),
-                "steps": record["about"]["steps"],
-                "minutes": round(metrics["training"]["minutes"], 1),
+                "settings": ", ".join(about["changes"]),
+                "steps": about["steps"],
                 "alike localised": metrics["alike"]["all"]["localised"],
                 **scored,
                 "keyword sad_ratio": metrics["keyword"]["sad_ratio"],
+                "minutes": metrics["training"]["minutes"],
             }
         )
         by_relation.append({**head, **{part: row["localised"] for part, row in metrics["alike"].items()}})
-    return {"listening": listening, "alike_by_relation": by_relation}
+    return {
+        "listening": over_seeds(listening, ("profile", "change", "settings", "steps")),
+        "alike_by_relation": over_seeds(by_relation, ("profile", "change")),
+    }
