@@ -17,6 +17,8 @@ with the noun alone.
 listening: what it takes to hear the whole sentence. A row is a training with one setting of the profile changed, on the
 same steps; it is scored on new scenes of what it was trained on, and on look-alikes.
 
+table3, table10: the paper's ablations. A row is a training with modules off, or with CLIP frozen.
+
 A row is a record, experiment-NAME-PROFILE-ROW.json in the folder --out. A row that has its record is not measured
 again, so a run that was stopped goes on; --fresh measures all anew. --show reads the records alone.
 
@@ -32,17 +34,17 @@ def add_command(commands: Commands, add: Add) -> None:
     parser = add(commands, "experiment", _experiment, "run an experiment row by row, or show its records")
     parser.epilog, parser.formatter_class = EPILOG.strip("\n"), argparse.RawDescriptionHelpFormatter
     option = parser.add_argument
-    option("name", metavar="NAME", help="of the experiment: words or listening")
+    option("name", metavar="NAME", help="of the experiment: words, listening, table3 or table10")
     option("--profile", help="a profile's name or a YAML file (default: tiny; with --show: all)")
     option("--data", metavar="DIR", help="words: the data set (default: that of the profile, which is built)")
     option("--model", default="shipped", metavar="PATH", help="words: trained weights (default: shipped)")
     option("--images", type=int, metavar="N", help="images that a model is measured on (default: all)")
     option("--scenes", type=int, metavar="N", help="words: about so many scenes of each split of a plan (default: all)")
-    option("--rows", nargs="+", metavar="ROW", help="listening: some of its rows (default: all)")
+    option("--rows", nargs="+", metavar="ROW", help="of trainings: some of the rows (default: all)")
     option(
-        "--seeds", type=int, default=1, metavar="N", help="listening: trainings of each row, seeds 1 to N (default: 1)"
+        "--seeds", type=int, default=1, metavar="N", help="trainings of each row, seeds 1 to N (default: 1)"
     )
-    option("--runs", metavar="FOLDER", help="listening: of its trainings (default: runs/experiment-listening)")
+    option("--runs", metavar="FOLDER", help="of the trainings (default: runs/experiments)")
     option("--out", metavar="FOLDER", help="of the records (default: results/runs of the repository)")
     option("--fresh", action="store_true", help="measure again what has a record")
     option("--show", action="store_true", help="measure nothing, show the records")

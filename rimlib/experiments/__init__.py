@@ -14,7 +14,9 @@ from types import ModuleType
 
 from rimlib.errors import RimError, nearest
 
-_HOMES = {name: f"rimlib.experiments.{name}" for name in ("words", "listening")}  # of each experiment its module
+_HOMES = {
+    name: f"rimlib.experiments.{name}" for name in ("words", "listening", "table3", "table10")
+}  # of each experiment its module
 NAMES = tuple(_HOMES)
 
 
@@ -23,7 +25,7 @@ def get(name: str) -> ModuleType:
 
     >>> get("wrods")
     Traceback (most recent call last):
-    rimlib.errors.RimError: experiment 'wrods' (did you mean words?): must be one of words, listening
+    rimlib.errors.RimError: experiment 'wrods' (did you mean words?): must be one of words, listening, table3, table10
     """
     if name not in _HOMES:
         message = f"experiment {name!r}{nearest(name, NAMES)}: must be one of {', '.join(NAMES)}"

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rimlib import profile as profiles
 from rimlib.clipmat import prompt
 from rimlib.clipmat.model import CLIPMat
-from rimlib.errors import RimError, nearest
+from rimlib.errors import RimError
 from rimlib.evaluation.evaluate import evaluate
 from rimlib.experiments.frame import Row
-from rimlib.experiments.trained import Change, over_seeds, row, seeds_of
+from rimlib.experiments.trained import Change, over_seeds, rows_of
 from rimlib.matting import relations
 from rimlib.profile import Profile
-from rimlib.refmatte.build import build, folder_of
+from rimlib.refmatte.build import folder_of
 from rimlib.refmatte.dataset import RefMatte
-from rimlib.repository import repository
 from rimlib.training.record import Record
 
 CHANGES = (
@@ -58,24 +57,12 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     if not base.data.lookalikes:
         what = "must be above 0, for `alike` is what the rows are scored on"
         raise RimError(f"data.lookalikes 0: {what}", setting="data.lookalikes")
-    for name in options.rows or ():
-        if name not in NAMES:
-            message = f"--rows {name}{nearest(name, NAMES)}: must be some of {', '.join(NAMES)}"
-            raise RimError(message, setting="rows")
-    return _rows(base, seeds_of(options.seeds), options)
+    folder = folder_of(base)
 
+    def score(model: CLIPMat, profile: Profile) -> dict[str, Any]:
+        return scores(model, profile, folder, options.images)
 
-def _rows(base: Profile, seeds: Sequence[int], options: argparse.Namespace) -> Iterator[Row]:
-    data = build(base.data, folder_of(base), splits=("train", "seen", "alike"), workers=1)
-    folder = Path(options.runs or repository() / "runs" / "experiment-listening")
-
-    def score(model: CLIPMat) -> dict[str, Any]:
-        return scores(model, base, data, options.images)
-
-    for seed in seeds:
-        for change in CHANGES:
-            if not options.rows or change.name in options.rows:
-                yield row(change, base, seed, folder, score, data)
+    return rows_of(CHANGES, base, options, score, splits=("train", "seen", "alike"))
 
 
 def scores(model: CLIPMat, profile: Profile, data: str | Path, images: int | None = None) -> dict[str, Any]:

@@ -1,27 +1,35 @@
 """Rows that are trainings: a profile with some settings changed, trained on the same steps as the others, and scored.
 
-A training that was stopped goes on where it was; its folder is named after the row. Each change is trained with several
-seeds, on the same data; a table has their mean and their sample deviation.
+A training that was stopped goes on where it was. Its folder is named after what is trained, so that two experiments
+that need the same model train it once. Each change is trained with several seeds, on the same data; a table has their
+mean and their sample deviation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import argparse
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from rimlib import profile as profiles
+from rimlib.clipmat import prompt
 from rimlib.clipmat.model import CLIPMat
-from rimlib.errors import RimError
-from rimlib.experiments.frame import Row
+from rimlib.entities import rwmini
+from rimlib.errors import RimError, nearest
+from rimlib.evaluation.evaluate import SCORES, SPLITS, evaluate
+from rimlib.experiments.frame import Row, plain_name
 from rimlib.profile import Profile
 from rimlib.refmatte.build import build, folder_of
 from rimlib.refmatte.dataset import RefMatte
+from rimlib.repository import repository
 from rimlib.training import clipmat as training
+from rimlib.training.record import Record
 
-Score = Callable[[CLIPMat], dict[str, Any]]
+BOTH = ("keyword", "expression")
+Score = Callable[[CLIPMat, Profile], dict[str, Any]]  # of a model and its profile
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,93 @@ class Change:
     name: str
     settings: tuple[str, ...]
     what: str
+
+
+def rows_of(
+    changes: Sequence[Change],
+    base: Profile,
+    options: argparse.Namespace,
+    score: Score,
+    splits: tuple[str, ...] = ("train", "seen", "test"),
+) -> Iterator[Row]:
+    """The rows of an experiment, for each seed all changes; what cannot be used is refused before the first of them.
+
+    Args:
+        changes: of the base's settings.
+        base: the profile that all rows have in common.
+        options: rows (names of some changes, or None for all), seeds (how many) and runs (the folder of the
+            trainings, or None for `runs/experiments` of the repository).
+        score: measures a trained model on the base's data set, whose folder is the base's.
+        splits: of that data set.
+
+    Raises:
+        RimError: an unknown row, no seed, a setting that does not exist.
+    """
+    names = [change.name for change in changes]
+    for name in options.rows or ():
+        if name not in names:
+            message = f"--rows {name}{nearest(name, names)}: must be some of {', '.join(names)}"
+            raise RimError(message, setting="rows")
+    chosen = [change for change in changes if not options.rows or change.name in options.rows]
+    for change in chosen:
+        profiles.with_settings(base, change.settings)
+    seeds, folder = seeds_of(options.seeds), Path(options.runs or repository() / "runs" / "experiments")
+
+    def every() -> Iterator[Row]:
+        data = build(base.data, folder_of(base), splits=splits, workers=1)
+        for seed in seeds:
+            for change in chosen:
+                yield row(change, base, seed, folder, score, data)
+
+    return every()
+
+
+def on_sets(model: CLIPMat, profile: Profile, data: Path, images: int | None = None) -> dict[str, Any]:
+    """The scores of the paper's tables: of both settings on scenes of seen and of unseen entities, and of RW-mini.
+
+    Args:
+        model: the trained model.
+        profile: its own, whose template it is asked in.
+        data: the folder of a data set with the splits `seen` and `test`.
+        images: of each set, the first so many; all if None.
+    """
+    sets = {
+        f"{setting}, {label}": RefMatte(data, split, setting) for label, split in SPLITS.items() for setting in BOTH
+    }
+    sets["expression, RW-mini"] = RefMatte(rwmini.FOLDER, "rw100", "expression")
+    found = {}
+    for name, refmatte in sets.items():
+        template = prompt.template(profile)
+        metrics = evaluate(model, refmatte, limit=images, template=template, profile=profile)["metrics"]
+        found[name] = {key: round(metrics[key], 4) for key in SCORES}
+    return {"sets": found}
+
+
+def table_of(
+    found: list[Record], changes: Sequence[Change], keys: Sequence[str], sets: str = ""
+) -> list[dict[str, Any]]:
+    """A line for each change and each of the sets that were scored, over the seeds, in the changes' order.
+
+    Args:
+        found: the records of an experiment.
+        changes: those of the experiment.
+        keys: of `SCORES`, the columns.
+        sets: only those whose name begins so.
+    """
+    names = [change.name for change in changes]
+    lines = [
+        {
+            **{"profile": record["profile"], "row": record["about"]["change"], "scored on": name},
+            "settings": ", ".join(record["about"]["changes"]),
+            "steps": record["about"]["steps"],
+            **{key: scores[key] for key in keys},
+            "minutes": record["metrics"]["training"]["minutes"],
+        }
+        for record in sorted(found, key=lambda record: names.index(record["about"]["change"]))
+        for name, scores in record["metrics"]["sets"].items()
+        if name.startswith(sets)
+    ]
+    return over_seeds(lines, ("profile", "row", "scored on", "settings", "steps"))
 
 
 def row(change: Change, base: Profile, seed: int, folder: Path, score: Score, scored_on: Path) -> Row:
@@ -55,6 +150,7 @@ def row(change: Change, base: Profile, seed: int, folder: Path, score: Score, sc
     """
     profile = replace(profiles.with_settings(base, change.settings), seed=seed)
     name = f"{change.name}-seed{seed}"
+    run_name = "-".join([base.name, *(plain_name(text.replace(".", "-")) for text in change.settings), f"seed{seed}"])
     about = {
         "change": change.name,
         "changes": list(change.settings),
@@ -69,9 +165,9 @@ def row(change: Change, base: Profile, seed: int, folder: Path, score: Score, sc
         with stages("data"):
             data = build(profile.data, folder_of(profile), workers=1)
         with stages("training"):
-            run = training.train(profile, data, folder / f"{base.name}-{name}")
+            run = training.train(profile, data, folder / run_name)
         with stages("scoring"):
-            found = score(CLIPMat.load(folder / f"{base.name}-{name}"))
+            found = score(CLIPMat.load(folder / run_name), profile)
         return {"training": run["metrics"], **found}
 
     return Row(name, profile, about, measure, device="cpu")

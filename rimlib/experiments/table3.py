@@ -1,0 +1,47 @@
+"""The paper's Table 3: which module helps, switched on one after the other.
+
+Paper: Sec. 5.3, Table 3, in the keyword setting. What takes a module's place where it is off, which the paper leaves
+open, is in `evaluation.ablation`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from rimlib import profile as profiles
+from rimlib.experiments.frame import Row
+from rimlib.experiments.trained import Change, on_sets, rows_of, table_of
+from rimlib.refmatte.build import folder_of
+from rimlib.training.record import Record
+
+MODULES = {"TSP": "tsp", "MDE": "mde", "Pre-CP": "pre_context", "Post-CP": "post_context"}  # the table's columns
+
+
+def _row(*there: str) -> Change:
+    off = tuple(f"model.{setting}=false" for module, setting in MODULES.items() if module not in there)
+    name = "-".join(there).lower() if off else "all"
+    return Change(name or "none", off, ", ".join(there) or "none of them")
+
+
+CHANGES = (
+    _row(),
+    _row("TSP"),
+    _row("TSP", "MDE"),
+    _row("TSP", "MDE", "Pre-CP"),
+    _row("TSP", "MDE", "Post-CP"),
+    _row("TSP", "MDE", "Pre-CP", "Post-CP"),
+)
+
+
+def rows(options: argparse.Namespace) -> Iterator[Row]:
+    """The rows, as `trained.rows_of` has them."""
+    base = profiles.load(options.profile or "tiny")
+    return rows_of(CHANGES, base, options, partial(on_sets, data=folder_of(base), images=options.images))
+
+
+def tables(found: list[Record]) -> dict[str, list[dict[str, Any]]]:
+    """The table, on scenes of seen and of unseen entities."""
+    return {"table_3": table_of(found, CHANGES, ("sad", "mse", "mad", "localised", "sad_ratio"), "keyword")}
