@@ -41,9 +41,7 @@ def add_command(commands: Commands, add: Add) -> None:
     option("--images", type=int, metavar="N", help="images that a model is measured on (default: all)")
     option("--scenes", type=int, metavar="N", help="words: about so many scenes of each split of a plan (default: all)")
     option("--rows", nargs="+", metavar="ROW", help="of trainings: some of the rows (default: all)")
-    option(
-        "--seeds", type=int, default=1, metavar="N", help="trainings of each row, seeds 1 to N (default: 1)"
-    )
+    option("--seeds", type=int, default=1, metavar="N", help="trainings of each row, seeds 1 to N (default: 1)")
     option("--runs", metavar="FOLDER", help="of the trainings (default: runs/experiments)")
     option("--out", metavar="FOLDER", help="of the records (default: results/runs of the repository)")
     option("--fresh", action="store_true", help="measure again what has a record")
