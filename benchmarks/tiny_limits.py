@@ -32,9 +32,10 @@ from rimlib.evaluation.evaluate import evaluate
 from rimlib.evaluation.stream import predict
 from rimlib.io.images import resize
 from rimlib.matting import metrics
-from rimlib.refmatte.build import build, folder_of, render
+from rimlib.refmatte.build import build, folder_of
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.plan import plan
+from rimlib.refmatte.render import render
 from rimlib.training import record
 
 DRAWN_SCENES = 24
