@@ -116,3 +116,19 @@ def make_released():
         return root
 
     return make
+
+
+@pytest.fixture
+def short(tmp_path, monkeypatch):
+    """The file of a profile that is trained and scored in seconds, and whose data go to a folder of the test."""
+    path = tmp_path / "short.yaml"
+    path.write_text("""
+base: tiny
+name: short
+data: {height: 96, width: 128, groups_train: 1, images_per_group_train: 4, extra_train: 4, groups_test: 1,
+       images_per_group_test: 2, extra_test: 2}
+model: {image_size: 32}
+train: {steps: 2, images: 2}
+""")
+    monkeypatch.setattr("rimlib.refmatte.build.repository", lambda: tmp_path)
+    return path

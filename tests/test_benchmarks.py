@@ -18,4 +18,4 @@ def test_a_program_finds_what_it_imports(path, monkeypatch):
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, name, module)
     spec.loader.exec_module(module)
-    assert module.__doc__ and (callable(getattr(module, "main", None)) or path.stem.startswith("_"))
+    assert module.__doc__ and callable(module.main)

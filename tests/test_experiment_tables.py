@@ -4,29 +4,13 @@ import json
 import math
 
 import pytest
+import torch
 
 from rimlib import cli, experiments
 from rimlib import profile as profiles
-from rimlib.experiments import frame, table3, table10
+from rimlib.clipmat.model import CLIPMat
+from rimlib.experiments import frame, table3
 from rimlib.experiments.trained import over_seeds
-
-PROFILE = """
-base: tiny
-name: short
-data: {height: 96, width: 128, groups_train: 1, images_per_group_train: 3, extra_train: 3, groups_test: 1,
-       images_per_group_test: 2, extra_test: 1}
-model: {image_size: 32}
-train: {steps: 2, images: 2}
-"""
-
-
-@pytest.fixture
-def short(tmp_path, monkeypatch):
-    """A profile whose rows take seconds, and whose data go to a folder of the test."""
-    path = tmp_path / "short.yaml"
-    path.write_text(PROFILE)
-    monkeypatch.setattr("rimlib.refmatte.build.repository", lambda: tmp_path)
-    return path
 
 
 def test_two_tables_train_the_model_that_both_have_once(short, tmp_path, capsys):
@@ -65,9 +49,20 @@ def test_table_3_has_the_papers_rows():
     assert profiles.with_settings(base, table3.CHANGES[-1].settings) == base
 
 
-def test_table_10_freezes_what_it_names():
-    frozen = profiles.with_settings(profiles.load("tiny"), table10.CHANGES[0].settings).train
-    assert frozen.lr_image == frozen.lr_text == 0 < frozen.lr
+def test_table_10_freezes_clip_and_begins_where_it_says(short, tmp_path, monkeypatch):
+    monkeypatch.setattr("rimlib.experiments.trained.on_sets", lambda *given, **named: {"sets": {}})
+    given = ["experiment", "table10", "--profile", str(short), "--out", str(tmp_path / "records")]
+    assert cli.main([*given, "--runs", str(tmp_path / "runs")]) == 0
+    clip = CLIPMat.from_profile(profiles.load(short)).state_dict()
+    moved = {}
+    for name in ("short-train-lr-image-0-train-lr-text-0", "short", "short-random"):
+        there = CLIPMat.load(tmp_path / "runs" / f"{name}-seed1").state_dict()
+        learnt = [key for key in clip if not key.startswith("backbone.") and key.endswith("weight")]
+        assert any(not torch.equal(there[key], clip[key]) for key in learnt), "what is new learns"
+        towers = [key for key in clip if key.startswith("backbone.")]
+        moved[name] = max(float((there[key] - clip[key]).abs().max()) for key in towers)
+    frozen, learning, random = moved.values()
+    assert frozen == 0 < learning < 0.1 < random
 
 
 def test_a_mean_is_over_seeds_and_a_deviation_is_the_samples():
@@ -83,4 +78,6 @@ def test_rows_and_seeds_that_do_not_exist_are_refused_first(name, tmp_path, caps
     given = ["experiment", name, "--profile", "tiny-lookalikes", "--out", str(tmp_path / "out")]
     assert cli.main([*given, "--rows", "nothing"]) == 2 and "--rows nothing" in capsys.readouterr().err
     assert cli.main([*given, "--seeds", "0"]) == 2 and "--seeds 0" in capsys.readouterr().err
+    assert cli.main([*given, "--images", "0"]) == 2 and "--images 0" in capsys.readouterr().err
+    assert cli.main([*given, "--data", str(tmp_path)]) == 2 and "--data: the experiment" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -72,9 +72,11 @@ def test_records_are_shown_of_one_profile_and_of_this_version(tmp_path):
     [
         (("wrods",), "experiment 'wrods' (did you mean words?): must be one of words"),
         (("words", "--profile", "tinny"), "tinny"),
-        (("listening", "--profile", "paper-b16"), "data.lookalikes 0: must be above 0"),
-        (("listening", "--profile", "tiny-lookalikes", "--seeds", "0"), "--seeds 0: must be 1 or more"),
-        (("listening", "--profile", "tiny-lookalikes", "--rows", "recip"), "--rows recip (did you mean recipe?)"),
+        (
+            ("words", "--seeds", "3"),
+            "--seeds: the experiment words has no such option; it has --data, --model, --scenes",
+        ),
+        (("listening", "--rows", "recip"), "--rows recip (did you mean recipe?)"),
         (("words", "--images", "0"), "--images 0: must be 1 or more"),
         (("words", "--scenes", "-1"), "--scenes -1: must be 1 or more"),
         (("words", "--data", "{tmp}"), "no refmatte_<split>_label.json here"),

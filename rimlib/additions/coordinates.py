@@ -5,7 +5,7 @@ are learnt, and from images that are flipped half of the time: an encoder whose 
 right hardly tells them apart, and a sentence that asks for "the left dog" has nothing to hold on to.
 
 The map is random at the start, of the size of the tokens that it is added to, which are normed. Zero at the start, it
-grows no faster than the learning rate lets it: look-alikes were still told apart at chance after 300 steps.
+grows no faster than the learning rate lets it, and for long the tokens are hardly told apart by their place.
 """
 
 from __future__ import annotations

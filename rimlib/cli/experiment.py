@@ -37,11 +37,11 @@ def add_command(commands: Commands, add: Add) -> None:
     option("name", metavar="NAME", help="of the experiment: words, listening, table3 or table10")
     option("--profile", help="a profile's name or a YAML file (default: tiny; with --show: all)")
     option("--data", metavar="DIR", help="words: the data set (default: that of the profile, which is built)")
-    option("--model", default="shipped", metavar="PATH", help="words: trained weights (default: shipped)")
+    option("--model", metavar="PATH", help="words: trained weights (default: shipped)")
     option("--images", type=int, metavar="N", help="images that a model is measured on (default: all)")
     option("--scenes", type=int, metavar="N", help="words: about so many scenes of each split of a plan (default: all)")
     option("--rows", nargs="+", metavar="ROW", help="of trainings: some of the rows (default: all)")
-    option("--seeds", type=int, default=1, metavar="N", help="trainings of each row, seeds 1 to N (default: 1)")
+    option("--seeds", type=int, metavar="N", help="of trainings: so many of each row, seeds 1 to N (default: 1)")
     option("--runs", metavar="FOLDER", help="of the trainings (default: runs/experiments)")
     option("--out", metavar="FOLDER", help="of the records (default: results/runs of the repository)")
     option("--fresh", action="store_true", help="measure again what has a record")
@@ -51,9 +51,14 @@ def add_command(commands: Commands, add: Add) -> None:
 
 def _experiment(options: argparse.Namespace) -> None:
     from rimlib import experiments, profile
+    from rimlib.errors import RimError
     from rimlib.experiments import frame
 
     experiment = experiments.get(options.name)
+    for given in ("data", "model", "scenes", "rows", "seeds", "runs"):
+        if getattr(options, given) is not None and given not in experiment.OPTIONS:
+            has = ", ".join(f"--{one}" for one in experiment.OPTIONS)
+            raise RimError(f"--{given}: the experiment {options.name} has no such option; it has {has}", setting=given)
     folder = Path(options.out) if options.out else frame.folder_of_records()
     if options.show:
         name = None if options.profile is None else profile.load(options.profile).name

@@ -129,12 +129,15 @@ def _scored(scoring: Scoring, names: list[str], total: int, progress: bool) -> I
         scoring.model.train(was_training)
 
 
-def scores(model: Any, data: str | Path, profile: Profile, progress: bool = False) -> dict[str, dict]:
+def scores(
+    model: Any, data: str | Path, profile: Profile, progress: bool = False, limit: int | None = None
+) -> dict[str, dict]:
     """The `SCORES` of a method in both settings and on both `SPLITS` of a data set, by both names.
 
-    `profile` is the model's, or that whose template and band are used.
+    `profile` is the model's, or that whose template and band are used; `limit` the first so many images of each.
     """
-    given: dict[str, Any] = {"template": prompt.template(profile), "profile": profile, "progress": progress}
+    given: dict[str, Any] = {"template": prompt.template(profile), "profile": profile}
+    given |= {"progress": progress, "limit": limit}
     found = {}
     for label, split in SPLITS.items():
         for setting in ("keyword", "expression"):

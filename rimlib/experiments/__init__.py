@@ -1,11 +1,13 @@
 """Experiments that anybody can run again: each is a list of rows, and each row is a record.
 
-`frame` runs the rows that have no record yet, and reads those that have; an experiment is a module with two functions:
+`frame` runs the rows that have no record yet, and reads those that have; an experiment is a module with two functions
+and the names of the options that it has beside those of all experiments:
 
+    OPTIONS           of `rim experiment`, that it reads
     rows(options)     its rows, one after the other, checked before the first is measured
     tables(records)   what is shown of its records: for each title the rows of a table
 
-The command is `rim experiment NAME`: `words` measures the shipped model, `listening` trains a model for each row
+The command is `rim experiment NAME`: `words` measures the shipped model, the others train a model for each row
 (`trained`).
 """
 
@@ -14,10 +16,7 @@ from types import ModuleType
 
 from rimlib.errors import RimError, nearest
 
-_HOMES = {
-    name: f"rimlib.experiments.{name}" for name in ("words", "listening", "table3", "table10")
-}  # of each experiment its module
-NAMES = tuple(_HOMES)
+NAMES = ("words", "listening", "table3", "table10")  # each is a module of this package
 
 
 def get(name: str) -> ModuleType:
@@ -27,7 +26,7 @@ def get(name: str) -> ModuleType:
     Traceback (most recent call last):
     rimlib.errors.RimError: experiment 'wrods' (did you mean words?): must be one of words, listening, table3, table10
     """
-    if name not in _HOMES:
+    if name not in NAMES:
         message = f"experiment {name!r}{nearest(name, NAMES)}: must be one of {', '.join(NAMES)}"
         raise RimError(message, setting="experiment")
-    return import_module(_HOMES[name])
+    return import_module(f"rimlib.experiments.{name}")

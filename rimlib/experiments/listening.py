@@ -1,14 +1,14 @@
-"""What it takes to hear the whole sentence: the profile's recipe, and one change of it in each row.
+"""What it takes to go by the whole sentence: a recipe, and one change of it in each row.
 
-Not in the paper. All rows start from the same small CLIP and take the same number of steps. They are scored on the same
-scenes: `seen`, as every model is, and `alike`, whose entities share their words, so that only place, order, size or
-relation tells which is meant.
+Not in the paper. The recipe is `RECIPE` on top of the profile. All rows start from the same small CLIP and take the
+same number of steps; those about the share of look-alikes have data of their own. They are scored on the same scenes:
+`seen`, as every model is, and `alike`, whose entities share their words, so that only place, order, size or relation
+tells which is meant.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,27 @@ from typing import Any
 from rimlib import profile as profiles
 from rimlib.clipmat import prompt
 from rimlib.clipmat.model import CLIPMat
-from rimlib.errors import RimError
 from rimlib.evaluation.evaluate import evaluate
 from rimlib.experiments.frame import Row
-from rimlib.experiments.trained import Change, over_seeds, rows_of
-from rimlib.matting import relations
+from rimlib.experiments.trained import OPTIONS, Change, over_seeds, rows_of
 from rimlib.profile import Profile
 from rimlib.refmatte.build import folder_of
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.training.record import Record
 
+__all__ = ["OPTIONS", "rows", "tables"]
+
+RECIPE = (
+    "data.lookalikes=0.4",
+    "model.coordinates=true",
+    "model.popup_layers=2",
+    "train.grounding_steps=800",
+    "train.lr=2e-3",
+    "train.lr_text=1e-3",
+)
 CHANGES = (
-    Change("recipe", (), "the profile as it is"),
-    Change("no-coordinates", ("model.coordinates=false",), "TSP's image tokens do not know their place"),
+    Change("recipe", (), "all of it"),
+    Change("no-coordinates", ("model.coordinates=false",), "TSP's image tokens are without their place"),
     Change("one-round", ("model.popup_layers=0",), "image and words attend once, as in the paper"),
     Change("no-score-map", ("model.score_map=false",), "as in the paper"),
     Change("weak-score-map", ("train.losses.score_map=0.5",), "a quarter of its weight"),
@@ -53,10 +61,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
         options: profile, rows (names of some, or None for all), seeds (how many), images (that a model is scored on,
             None for all) and runs (the folder of the trainings).
     """
-    base = profiles.load(options.profile or "tiny")
-    if not base.data.lookalikes:
-        what = "must be above 0, for `alike` is what the rows are scored on"
-        raise RimError(f"data.lookalikes 0: {what}", setting="data.lookalikes")
+    base = profiles.with_settings(profiles.load(options.profile or "tiny"), RECIPE)
     folder = folder_of(base)
 
     def score(model: CLIPMat, profile: Profile) -> dict[str, Any]:
@@ -66,31 +71,23 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
 
 
 def scores(model: CLIPMat, profile: Profile, data: str | Path, images: int | None = None) -> dict[str, Any]:
-    """Localised and SAD / empty of `seen` in both settings; of `alike` localised, by relation too, with counts."""
+    """Localised and SAD / empty of `seen` in both settings; of `alike` localised, by arrangement too, with counts."""
     template, found = prompt.template(profile), {}
     for setting in ("keyword", "expression"):
         metrics = evaluate(model, RefMatte(data, "seen", setting), limit=images, template=template)["metrics"]
         found[setting] = {key: round(metrics[key], 4) for key in ("localised", "chance", "sad_ratio")}
-    alike = evaluate(model, RefMatte(data, "alike", "expression"), limit=images, every=True, edges=False)["rows"]
-    parts: dict[str, list[bool]] = {"all": []}
-    for one in alike:
-        for part in ("all", *relations_in(one["sentence"])):
-            parts.setdefault(part, []).append(one["localised"])
+    alike = evaluate(model, RefMatte(data, "alike", "expression"), limit=images, every=True, edges=False)["metrics"]
     found["alike"] = {
-        part: {"sentences": len(hits), "localised": round(sum(hits) / len(hits), 4)} for part, hits in parts.items()
+        part: {"sentences": row["entities"], "localised": round(row["localised"], 4)}
+        for part, row in {"all": alike, **alike["by_relation"]}.items()
     }
     return found
 
 
-def relations_in(sentence: str) -> list[str]:
-    """The relations that a sentence names by their own word."""
-    return [name for name in relations.RELATIONS if re.search(rf"\b{name}(most)?\b", sentence)]
-
-
 def tables(found: list[Record]) -> dict[str, list[dict[str, Any]]]:
-    """A line for each change, over its seeds, and the look-alikes of each by relation."""
+    """A line for each change, over its seeds, and the look-alikes of each by their arrangement in the scene."""
     order = sorted(found, key=lambda record: (record["profile"], NAMES.index(record["about"]["change"])))
-    listening, by_relation = [], []
+    listening, by_arrangement = [], []
     for record in order:
         metrics, about = record["metrics"], record["about"]
         head = {"profile": record["profile"], "change": about["change"]}
@@ -106,8 +103,8 @@ def tables(found: list[Record]) -> dict[str, list[dict[str, Any]]]:
                 "minutes": metrics["training"]["minutes"],
             }
         )
-        by_relation.append({**head, **{part: row["localised"] for part, row in metrics["alike"].items()}})
+        by_arrangement.append({**head, **{part: row["localised"] for part, row in metrics["alike"].items()}})
     return {
         "listening": over_seeds(listening, ("profile", "change", "settings", "steps")),
-        "alike_by_relation": over_seeds(by_relation, ("profile", "change")),
+        "alike_by_arrangement": over_seeds(by_arrangement, ("profile", "change")),
     }

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
-from rimlib import profile as profiles
 from rimlib.experiments.frame import Row
-from rimlib.experiments.trained import Change, on_sets, rows_of, table_of
-from rimlib.refmatte.build import folder_of
+from rimlib.experiments.trained import OPTIONS, Change, rows_on_sets, table_of
 from rimlib.training.record import Record
+
+__all__ = ["OPTIONS", "rows", "tables"]
 
 MODULES = {"TSP": "tsp", "MDE": "mde", "Pre-CP": "pre_context", "Post-CP": "post_context"}  # the table's columns
 
@@ -38,8 +37,7 @@ CHANGES = (
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
     """The rows, as `trained.rows_of` has them."""
-    base = profiles.load(options.profile or "tiny")
-    return rows_of(CHANGES, base, options, partial(on_sets, data=folder_of(base), images=options.images))
+    return rows_on_sets(CHANGES, options)
 
 
 def tables(found: list[Record]) -> dict[str, list[dict[str, Any]]]:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from rimlib import profile as profiles
-from rimlib.clipmat import prompt
 from rimlib.clipmat.model import CLIPMat
 from rimlib.entities import rwmini
 from rimlib.errors import RimError, nearest
-from rimlib.evaluation.evaluate import SCORES, SPLITS, evaluate
+from rimlib.evaluation.evaluate import SCORES, evaluate, scores
 from rimlib.experiments.frame import Row, plain_name
 from rimlib.profile import Profile
 from rimlib.refmatte.build import build, folder_of
@@ -28,7 +28,7 @@ from rimlib.repository import repository
 from rimlib.training import clipmat as training
 from rimlib.training.record import Record
 
-BOTH = ("keyword", "expression")
+OPTIONS = ("rows", "seeds", "runs")  # of an experiment whose rows are trainings
 Score = Callable[[CLIPMat, Profile], dict[str, Any]]  # of a model and its profile
 
 
@@ -40,11 +40,13 @@ class Change:
         name: of the row.
         settings: as `rim train --set` takes them, "model.coordinates=false"; (): nothing.
         what: it is, in words.
+        weights: what the training starts from, see `CLIPMat.from_profile`.
     """
 
     name: str
     settings: tuple[str, ...]
     what: str
+    weights: str = "clip"
 
 
 def rows_of(
@@ -59,14 +61,18 @@ def rows_of(
     Args:
         changes: of the base's settings.
         base: the profile that all rows have in common.
-        options: rows (names of some changes, or None for all), seeds (how many) and runs (the folder of the
-            trainings, or None for `runs/experiments` of the repository).
+        options: rows (names of some changes, or None for all), seeds (how many, or None for one), images (that a model
+            is scored on, or None for all), runs (the folder of the trainings, or None for `runs/experiments` of the
+            repository) and fresh (train again what is trained).
         score: measures a trained model on the base's data set, whose folder is the base's.
         splits: of that data set.
 
     Raises:
-        RimError: an unknown row, no seed, a setting that does not exist.
+        RimError: an unknown row, no seed, no image, a setting that does not exist.
     """
+    for name, number in (("seeds", options.seeds), ("images", options.images)):
+        if number is not None and number < 1:
+            raise RimError(f"--{name} {number}: must be 1 or more", setting=name)
     names = [change.name for change in changes]
     for name in options.rows or ():
         if name not in names:
@@ -75,15 +81,21 @@ def rows_of(
     chosen = [change for change in changes if not options.rows or change.name in options.rows]
     for change in chosen:
         profiles.with_settings(base, change.settings)
-    seeds, folder = seeds_of(options.seeds), Path(options.runs or repository() / "runs" / "experiments")
+    folder = Path(options.runs or repository() / "runs" / "experiments")
 
     def every() -> Iterator[Row]:
         data = build(base.data, folder_of(base), splits=splits, workers=1)
-        for seed in seeds:
+        for seed in range(1, (options.seeds or 1) + 1):
             for change in chosen:
-                yield row(change, base, seed, folder, score, data)
+                yield row(change, base, seed, folder, score, data, not options.fresh)
 
     return every()
+
+
+def rows_on_sets(changes: Sequence[Change], options: argparse.Namespace) -> Iterator[Row]:
+    """The rows of one of the paper's tables: of the profile `options.profile`, scored by `on_sets`."""
+    base = profiles.load(options.profile or "tiny")
+    return rows_of(changes, base, options, partial(on_sets, data=folder_of(base), images=options.images))
 
 
 def on_sets(model: CLIPMat, profile: Profile, data: Path, images: int | None = None) -> dict[str, Any]:
@@ -95,16 +107,9 @@ def on_sets(model: CLIPMat, profile: Profile, data: Path, images: int | None = N
         data: the folder of a data set with the splits `seen` and `test`.
         images: of each set, the first so many; all if None.
     """
-    sets = {
-        f"{setting}, {label}": RefMatte(data, split, setting) for label, split in SPLITS.items() for setting in BOTH
-    }
-    sets["expression, RW-mini"] = RefMatte(rwmini.FOLDER, "rw100", "expression")
-    found = {}
-    for name, refmatte in sets.items():
-        template = prompt.template(profile)
-        metrics = evaluate(model, refmatte, limit=images, template=template, profile=profile)["metrics"]
-        found[name] = {key: round(metrics[key], 4) for key in SCORES}
-    return {"sets": found}
+    real = evaluate(model, RefMatte(rwmini.FOLDER, "rw100", "expression"), limit=images, profile=profile)["metrics"]
+    found = {"expression, RW-mini": {key: round(real[key], 4) for key in SCORES}}
+    return {"sets": scores(model, data, profile, limit=images) | found}
 
 
 def table_of(
@@ -124,17 +129,19 @@ def table_of(
             **{"profile": record["profile"], "row": record["about"]["change"], "scored on": name},
             "settings": ", ".join(record["about"]["changes"]),
             "steps": record["about"]["steps"],
-            **{key: scores[key] for key in keys},
+            **{key: scored[key] for key in keys},
             "minutes": record["metrics"]["training"]["minutes"],
         }
         for record in sorted(found, key=lambda record: names.index(record["about"]["change"]))
-        for name, scores in record["metrics"]["sets"].items()
+        for name, scored in record["metrics"]["sets"].items()
         if name.startswith(sets)
     ]
     return over_seeds(lines, ("profile", "row", "scored on", "settings", "steps"))
 
 
-def row(change: Change, base: Profile, seed: int, folder: Path, score: Score, scored_on: Path) -> Row:
+def row(
+    change: Change, base: Profile, seed: int, folder: Path, score: Score, scored_on: Path, resume: bool = True
+) -> Row:
     """The row of a change, with a seed.
 
     Args:
@@ -144,17 +151,20 @@ def row(change: Change, base: Profile, seed: int, folder: Path, score: Score, sc
         folder: of the trainings; each has one of its own in it.
         score: measures the trained model.
         scored_on: the data set that `score` looks at.
+        resume: go on from an interrupted training, and keep one that is complete.
 
     Raises:
         RimError: a setting that does not exist, or a value out of its range.
     """
     profile = replace(profiles.with_settings(base, change.settings), seed=seed)
     name = f"{change.name}-seed{seed}"
-    run_name = "-".join([base.name, *(plain_name(text.replace(".", "-")) for text in change.settings), f"seed{seed}"])
+    changed = [plain_name(text.replace(".", "-")) for text in change.settings]
+    run_name = "-".join([base.name, *([] if change.weights == "clip" else [change.weights]), *changed, f"seed{seed}"])
     about = {
         "change": change.name,
         "changes": list(change.settings),
         "what": change.what,
+        "weights": change.weights,
         "steps": profile.train.steps,
         "images": profile.train.images,
         "data": asdict(profile.data),
@@ -165,19 +175,12 @@ def row(change: Change, base: Profile, seed: int, folder: Path, score: Score, sc
         with stages("data"):
             data = build(profile.data, folder_of(profile), workers=1)
         with stages("training"):
-            run = training.train(profile, data, folder / run_name)
+            run = training.train(profile, data, folder / run_name, change.weights, resume=resume)
         with stages("scoring"):
             found = score(CLIPMat.load(folder / run_name), profile)
         return {"training": run["metrics"], **found}
 
     return Row(name, profile, about, measure, device="cpu")
-
-
-def seeds_of(count: int) -> range:
-    """The seeds of so many trainings: 1, 2, … Raises RimError for none."""
-    if count < 1:
-        raise RimError(f"--seeds {count}: must be 1 or more", setting="seeds")
-    return range(1, count + 1)
 
 
 def over_seeds(rows: Iterable[dict[str, Any]], by: Sequence[str]) -> list[dict[str, Any]]:

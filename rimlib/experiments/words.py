@@ -30,6 +30,7 @@ from rimlib.refmatte.build import build, folder_of, pool_of
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.training.record import Record
 
+OPTIONS = ("data", "model", "scenes")
 SPLITS = tuple(split for split in plan.SPLITS if split in ("seen", "alike"))  # of entities that a training has
 
 
@@ -38,7 +39,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
 
     Args:
         options: profile, data (a folder, or None for the profile's own, which is built), model (a path or `shipped`),
-            images (of a model's row) and scenes (of a plan's), None for all.
+            images (of a model's row) and scenes (of a plan's), None for all; model may be None for `shipped`.
     """
     profile = profiles.load(options.profile or "tiny")
     for name in ("images", "scenes"):
@@ -46,8 +47,12 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
             raise RimError(f"--{name} {value}: must be 1 or more", setting=name)
     if options.data is not None:
         _splits_of(options.data)
-    model = CLIPMat.shipped() if options.model == "shipped" else CLIPMat.load(options.model)
+    model = CLIPMat.shipped() if _is_shipped(options) else CLIPMat.load(options.model)
     return _rows(profile, model, options)
+
+
+def _is_shipped(options: argparse.Namespace) -> bool:
+    return options.model in (None, "shipped")
 
 
 def _rows(profile: Profile, model: CLIPMat, options: argparse.Namespace) -> Iterator[Row]:
@@ -94,8 +99,8 @@ def _plan(profile: Profile, pool: Pool, splits: tuple[str, ...], scenes: int | N
 
 
 def _model(profile: Profile, pool: Pool, model: CLIPMat, refmatte: RefMatte, options: argparse.Namespace) -> Row:
-    weights = shipped_file() if options.model == "shipped" else file_of(options.model)
-    name = plain_name(str(options.model))
+    weights = shipped_file() if _is_shipped(options) else file_of(options.model)
+    name = plain_name(str(options.model or "shipped"))
     about = {
         "model": name,
         "weights": sha256(weights),
