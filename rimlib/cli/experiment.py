@@ -14,10 +14,10 @@ words: which words of a sentence are needed to find its entity, counted over the
 and which a model goes by, on sentences with their relation words left out or swapped, with their words shuffled, and
 with the noun alone.
 
-listening: what it takes to hear the whole sentence. A row is a training with one setting of the profile changed, on the
+listening: what it takes to go by the whole sentence. A row is a training with one setting of a recipe changed, on the
 same steps; it is scored on new scenes of what it was trained on, and on look-alikes.
 
-table3, table10: the paper's ablations. A row is a training with modules off, or with CLIP frozen.
+table3, table10: the paper's ablations. A row is a training with modules off, or with CLIP frozen or from random weights.
 
 A row is a record, experiment-NAME-PROFILE-ROW.json in the folder --out. A row that has its record is not measured
 again, so a run that was stopped goes on; --fresh measures all anew. --show reads the records alone.
