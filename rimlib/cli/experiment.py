@@ -17,7 +17,7 @@ with the noun alone.
 listening: what it takes to go by the whole sentence. A row is a training with one setting of a recipe changed, on the
 same steps; it is scored on new scenes of what it was trained on, and on look-alikes.
 
-table3, table10: the paper's ablations. A row is a training with modules off, or with CLIP frozen or from random weights.
+table3, table10: the paper's ablations. A row is a training with modules off, or with CLIP frozen or random.
 
 A row is a record, experiment-NAME-PROFILE-ROW.json in the folder --out. A row that has its record is not measured
 again, so a run that was stopped goes on; --fresh measures all anew. --show reads the records alone.
