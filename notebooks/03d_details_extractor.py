@@ -338,7 +338,7 @@ text = model.encode_text(model.tokenize([sentence], truncate=True))
 truth_small = images.resize(seen.mattes[entity], (side, side))
 unknown = trimap_from_alpha(truth_small, model.profile.train.trimap_kernel) == 128
 scores, hint = model.added(features.tokens, text.sentence)
-popped = model.popup(features.tokens, text.tokens, hint)
+popped = model.popup(features.tokens, text.tokens, hint, text.padding)
 conditioning = model.details_text(popped) if model.details_text else None  # only then is the details decoder conditioned on it
 
 

@@ -188,7 +188,7 @@ print("unknown, share of all pixels:", ", ".join(f"kernel {width}: {100 * share:
 # %%
 repeated = features.tokens.expand(len(sentences), -1, -1)  # (M, 1+N, D_v)
 _, embedding = model.added(repeated, words.sentence)
-popped = model.popup(repeated, words.tokens, embedding)  # (M, D', h, w)
+popped = model.popup(repeated, words.tokens, embedding, words.padding)  # (M, D', h, w)
 
 # %% mystnb={"figure": {"name": "clipmat-seen", "caption": "What each decoder is given. Above the pop-up map, for each sentence another one, in common colours; below MDE's four levels, which are the same for every sentence."}, "image": {"alt": "Above the image and a coarse coloured map for each sentence. Below four coloured maps, from coarse to fine, in the last of which the image can be recognised.", "width": "100%"}}
 levels = {f"level {level}, {map_.shape[2]} x {map_.shape[3]}": show.colors(map_, (side, side))[0]

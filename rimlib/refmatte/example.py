@@ -36,9 +36,9 @@ def example(
 ) -> Example:
     """Scene `number` of a plan of loose scenes, outside groups.
 
-    `split` is `seen` (training's cut-outs in new scenes), `test` (cut-outs that training has not) or `train`; `pool`
-    the shipped one if None; `canvas` (height, width) in pixels. Raises RimError for an unknown split, or a number
-    below 0.
+    `split` is `seen` (training's cut-outs in new scenes), `alike` (the same, of look-alikes; half of the sentences are
+    short forms), `test` (cut-outs that training has not) or `train`; `pool` the shipped one if None; `canvas` (height,
+    width) in pixels. Raises RimError for an unknown split, or a number below 0.
 
     >>> example(2).keywords
     ('otter', 'violin')
@@ -48,7 +48,14 @@ def example(
     pool = open_pool("starter") if pool is None else pool
     many, (height, width) = number + 1, canvas
     settings = Data(
-        height=height, width=width, groups_train=0, groups_test=0, extra_train=many, extra_test=many, seed=seed
+        height=height,
+        width=width,
+        groups_train=0,
+        groups_test=0,
+        extra_train=many,
+        extra_test=many,
+        short_forms=0.5 if split == "alike" else 0.0,
+        seed=seed,
     )
     scene = plan(pool, settings, split)[number]
     image, mattes = render(pool, scene, canvas)
