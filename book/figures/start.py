@@ -1,28 +1,26 @@
-"""Draw `start.png`, the picture at the top of the README: a scene, a sentence, its matte, and another background."""
+"""Draw `start.png`, the figure at the top of the README: look-alikes, a sentence about each of two, and their mattes."""
 
 from pathlib import Path
 
 from rimlib import show
-from rimlib.demo import examples
 from rimlib.entities import starter
 from rimlib.matting.composition import fit_background
 from rimlib.prediction.predictor import MattingPredictor
+from rimlib.refmatte.example import example
 
-SCENE, SENTENCE, PLACE = 0, 1, "bg-beach-malibu"
+SCENE, SENTENCES, PLACE = 14, ("the left dolphin", "the right dolphin"), "bg-beach-malibu"
 
 
 def main() -> None:
     pool = starter.load()
-    example = examples(pool)[SCENE]
-    sentence = example.sentences[SENTENCE]
+    image = example(SCENE, "alike").image
     predictor = MattingPredictor.shipped()
-    predictor.set_image(example.image)
-    alpha = predictor.predict(sentence).alpha
-    names = [background.name for background in pool.backgrounds]
-    place = fit_background(pool.background(PLACE if PLACE in names else names[0]), alpha.shape)
+    predictor.set_image(image)
+    alphas = [predictor.predict(sentence).alpha for sentence in SENTENCES]
+    place = fit_background(pool.background(PLACE), alphas[0].shape)
     figure = show.grid(
-        [example.image, alpha, show.over(example.image, alpha), show.over(example.image, alpha, place)],
-        ["a picture", f"“{sentence}”", "cut out", "in another place"],
+        [image, *(show.over(image, alpha) for alpha in alphas), show.over(image, alphas[-1], place)],
+        ["an image", *(f"“{sentence}”" for sentence in SENTENCES), "in another place"],
     )
     figure.savefig(Path(__file__).with_suffix(".png"), dpi=100, bbox_inches="tight")
 
