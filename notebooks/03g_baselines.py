@@ -18,7 +18,7 @@
 # | Device | any processor; no accelerator is used |
 # | Memory | 2 GB |
 # | Minutes | about 1, on one core |
-# | Inputs | the shipped photographs, the shipped CLIP and CLIPMat, the records and images of two training runs in `results/` |
+# | Inputs | the shipped photographs, the shipped CLIP and CLIPMat, the records of three training runs and a picture in `results/` |
 # | Outputs | none, only what you see |
 # :::
 #
@@ -49,7 +49,6 @@ from rimlib.evaluation import cost
 from rimlib.baselines.grounded import Grounded
 from rimlib.baselines.mdetr import Detections
 from rimlib.baselines.baseline import MatteLogits, normalise
-from rimlib.clipmat.model import CLIPMat
 from rimlib.matting import metrics
 from rimlib.refmatte.example import example
 from rimlib.repository import repository
@@ -66,9 +65,9 @@ index = torch.zeros(len(sentences), dtype=torch.int64)  # all sentences are abou
 # %% [markdown]
 # ## One sentence, three mattes
 #
-# First what comes out: the same scenes and sentences, to small versions of CLIPMat and of the paper's two baselines. The baselines are from recorded
-# training runs, whose scores stand further below; CLIPMat is the shipped one, which was trained for longer. `book/figures/baselines.py` drew the
-# picture.
+# First what comes out: the same scenes and sentences, to small versions of CLIPMat and of the paper's two baselines. All three are from recorded
+# training runs, whose scores stand further below. CLIPMat's is the run before the shipped model, which went on from it. `book/figures/baselines.py`
+# drew the picture.
 
 # %% mystnb={"figure": {"name": "baselines-answers", "caption": "Four scenes that training has not seen, the lowest of photographs that it has not seen either. From left: image and sentence, the truth, CLIPMat, CLIPSeg, MDETR, each in size tiny."}, "image": {"alt": "Four rows of five pictures. CLIPMat's mattes have sharp outlines of the right thing; CLIPSeg's are grey clouds about the right place; MDETR's have outlines of every thing in the image at once.", "width": "100%"}}
 answers = images.read_image(results / "figures" / "baselines.png")
@@ -359,16 +358,15 @@ show.table([{"method": name, "needs boxes": boxes_, "words come in by": words_, 
 # ## Scores
 #
 # This is not yet a comparison. The rows below are single runs in size tiny, scored on the same new scenes, but they differ in more than the
-# method: in the number of steps and in the start. CLIPMat's is the shipped model, from the run that made it. The tiny CLIPSeg stands on the same small CLIP, frozen. The
-# tiny MDETR starts from nothing at all, for its towers have no small pretrained version. Each has one seed. (The machine was shared with other work, so
-# minutes mean less than steps.)
+# method: in the number of steps and in the start. CLIPMat's is the run before the shipped model: it saw the same data as the two baselines, where the
+# shipped model had more ([](04_train) has all of its runs). The tiny CLIPSeg stands on the same small CLIP, frozen. The tiny MDETR starts from nothing
+# at all, for its towers have no small pretrained version. Each has one seed. (The machine was shared with other work, so minutes mean less than
+# steps.)
 
 # %%
 record_of = {"CLIPMat": "train-tiny-long", "CLIPSeg": "baseline-clipseg-tiny", "MDETR": "baseline-mdetr-tiny"}
 runs = {name: json.loads((results / "runs" / f"{file}.json").read_text()) for name, file in record_of.items()}
-shipped = CLIPMat.shipped().card
-assert (shipped["git"], shipped["metrics"]["steps"]) == (runs["CLIPMat"]["git"], runs["CLIPMat"]["metrics"]["steps"]), "another run's scores"
-scores = {name: shipped["scores"] if name == "CLIPMat" else run["scores"] for name, run in runs.items()}
+scores = {name: run["scores"] for name, run in runs.items()}
 show.table([{"run": name, "scenes": run["data"]["images"], "data set": run["data"]["fingerprint"][:8], "steps": run["metrics"]["steps"],
              "minutes": run["metrics"]["minutes"], "start": run["weights"], "seed": run["seed"]} for name, run in runs.items()], digits=0)
 
@@ -380,8 +378,7 @@ show.table([{"tiny: 128 px, scenes of 240 × 320": name, "scored on": what, "mat
 # %% [markdown]
 # *Localised* is the share of mattes whose IoU with the truth is above a half; *chance* is a perfect matte of a random thing of the scene. *SAD /
 # empty* above 1 is worse than an empty matte: both baselines are, in every row, and both localise less than chance. So they have failed to learn the
-# task in these runs, and nothing follows about the methods. A comparison needs the same data and as many steps for all, several seeds, and baselines
-# that work.
+# task in these runs, and nothing follows about the methods. A comparison needs as many steps for all, several seeds, and baselines that work.
 #
 # The paper's own rows, each after 50 epochs of RefMatte:
 
@@ -443,6 +440,7 @@ edge = (mask[1:, 1:] != mask[:-1, 1:]) | (mask[1:, 1:] != mask[1:, :-1])
 assert (trimap[1:, 1:][edge] == 128).all(), "all of the edge is unknown"
 large = np.kron(mask, np.ones((3, 3), bool))
 assert (vitmatte.automatic_trimap(large)[1::3, 1::3] == trimap).mean() > 0.98, "an image three times as large has the same trimap"
+assert len({run["data"]["fingerprint"] for run in runs.values()}) == 1, "the three runs had the same data"
 assert np.diff(missed, axis=1).max() < 1e-6 and np.diff(unknown, axis=1).min() > -1e-6, "a wider band misses less, and leaves more unknown"
 
 # %% [markdown]
