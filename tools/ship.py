@@ -2,6 +2,7 @@
 
 python -m tools.ship --run runs/tiny-long --data data/tiny-long-… --name tiny
 python -m tools.ship --refiner runs/refine --data data/tiny-…
+python -m tools.ship --refiner-again --data data/tiny-…      # the shipped one, scored after a new CLIPMat
 python -m tools.ship --clip runs/clip
 python -m tools.ship --baseline runs/clipseg --data data/tiny-…      # ships nothing: its record, with its scores
 """
@@ -35,6 +36,8 @@ USE_REFINER = (
     "As the last stage after any model here; trained on scenes of 240 x 320 pixels of a few hundred small cut-outs, "
     "it finds little beyond them."
 )
+RESULTS = ("scores", "ratios", "scored_after")  # of a refiner
+REFINER = CHECKPOINTS / "refiner-tiny.safetensors"
 LICENCE = "MIT (weights); the training images keep their own licences, see rimlib/starter/CREDITS.md"
 
 
@@ -68,15 +71,26 @@ def ship(run: Path, data: Path, name: str) -> dict[str, Any]:
 def ship_refiner(run: Path, data: Path) -> dict[str, Any]:
     """The same of a folder that `rim refine` filled; it is scored after the shipped CLIPMat. Returns the ratios."""
     record = read_json(run / "refine.json")
-    path = CHECKPOINTS / "refiner-tiny.safetensors"
     facts: dict[str, Any] = {"profile": "tiny", **_facts(record, USE_REFINER, "refine-tiny", "parameters")}
-    Refiner.load(run).save(path, **facts)
-    refiner, model = Refiner.load(path), CLIPMat.shipped()
+    Refiner.load(run).save(REFINER, **facts)
+    return _score_refiner(data, record, facts)
+
+
+def score_refiner_again(data: Path) -> dict[str, Any]:
+    """The shipped refiner, scored after the CLIPMat that ships now, for its card and its record. Returns the ratios."""
+    record = read_json(repository() / "results" / "runs" / "refine-tiny.json")
+    facts = {key: value for key, value in Refiner.load(REFINER).card.items() if key not in RESULTS}
+    return _score_refiner(data, record, facts)
+
+
+def _score_refiner(data: Path, record: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    refiner, model = Refiner.load(REFINER), CLIPMat.shipped()
     found = {
         label: refining.scores(refiner, model, RefMatte(data, split), progress=True) for label, split in SPLITS.items()
     }
-    results: dict[str, Any] = {"scores": found, "ratios": refining.ratios(found)}
-    refiner.save(path, **facts, **results)
+    after = {key: model.card[key] for key in ("record", "git")}
+    results: dict[str, Any] = {"scores": found, "ratios": refining.ratios(found), "scored_after": after}
+    refiner.save(REFINER, **facts, **results)
     _keep("refine-tiny", {**record, **results})
     return results["ratios"]
 
@@ -124,18 +138,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--run", type=Path, help="folder of a training run of CLIPMat")
     what.add_argument("--refiner", type=Path, help="folder of a training run of the refiner")
+    what.add_argument(
+        "--refiner-again", action="store_true", help="score the shipped refiner after the shipped CLIPMat"
+    )
     what.add_argument("--clip", type=Path, help="folder of a pre-training run")
     what.add_argument("--baseline", type=Path, help="folder of a training run of a baseline")
     parser.add_argument("--data", type=Path, help="data set to score on (all but --clip)")
     parser.add_argument("--name", default="tiny", help="the shipped model's name (with --run)")
     options = parser.parse_args(arguments)
-    run = options.run or options.refiner or options.clip or options.baseline
+    run = options.run or options.refiner or options.clip or options.baseline or REFINER.parent
     if not options.clip and not options.data:
         parser.error("--data is needed, to score on")
 
     def work() -> dict[str, Any]:
         if options.run:
             return ship(run, options.data, options.name)
+        if options.refiner_again:
+            return score_refiner_again(options.data)
         if options.refiner:
             return ship_refiner(run, options.data)
         return ship_clip(run) if options.clip else keep_baseline(run, options.data)
