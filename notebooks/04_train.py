@@ -20,14 +20,14 @@
 #
 # From photographs of single things to a model that mattes what a sentence names: this chapter makes the data, trains, scores and shows.
 # With a RefMatte of your own it trains on that; {doc}`../real_refmatte` has the same as commands, for the paper's size.
-# With `quick` it trains for one minute only, to see that training starts; with `shipped`, as on the book's pages, what is then shown (losses, scores,
-# mattes) is one recorded run of the same profile, the one that made the shipped model.
+# With `quick` it trains for a minute or two only, to see that training starts; with `shipped`, as on the book's pages, what is then shown (losses,
+# scores, mattes) is one recorded run of the same profile, the last of the three that made the shipped model.
 #
 # :::{admonition} This chapter
 # :class: note
 # - **Device:** any; found by itself. With the `tiny` profile two CPU cores are enough.
 # - **Memory:** 3 GB with `tiny`.
-# - **Minutes:** about 20 with `tiny` on two cores, of which 14 are training; 3 with `quick`.
+# - **Minutes:** about 20 with `tiny` on two cores, of which 14 are training; 3 to 5 with `quick`.
 # - **Inputs:** the shipped pool of cut-outs and the shipped small CLIP; or a RefMatte of yours, and OpenAI's CLIP.
 # - **Outputs:** a data set under `data/`, a checkpoint, a run record and images of mattes under `runs/`.
 # - **In the paper:** Sec. 5.1 and supplement Sec. 4.1.
@@ -137,7 +137,9 @@ show.grid(
 # - **EMA**, an exponential moving average: after each step the stored weights move by a small share (two thousandths) towards the trained ones. The last steps' noise
 #   averages out, as it would if the rate fell further.
 # - **Warm-up and cosine**: the rates rise over the first steps and then fall along half a cosine, so that a run has a length that it must be given beforehand.
-# - **A bound on the gradient**, some sentences that fit nothing, and two sentences of each image, which is encoded once.
+# - **A bound on the gradient**, some sentences that fit nothing, and several sentences of each image, which is encoded once.
+# - **Grounding steps**, where a profile has them (`train.grounding_steps`): in the first steps only the trimap and the score map learn, and the details
+#   extractor rests. To find the entity is most of what is to be learnt, and a step without the details costs about half.
 #
 # In both: **bf16**, bfloat16, a number of 16 bits with float32's range and three decimal digits. Matrices are multiplied in it where the hardware can, and what is kept for the
 # backward pass takes half of the memory; weights, their updates and the losses stay in float32. The paper does not say what it computed in. The page {doc}`../protocol` has every setting.
@@ -161,10 +163,11 @@ keys = next(iter(Batches(len(samples), settings.train.images, settings.seed)))
 # %% mystnb={"figure": {"caption": "Four samples of a step: image, trimap (grey is unknown), matte, and the words. An empty matte belongs to a sentence that fits nothing.", "name": "fig-train-step"}, "image": {"alt": "Four rows of three square pictures: a composed photograph, the trimap of one entity with a grey band at its edge, and its matte.", "width": "80%"}}
 panels, titles = [], []
 drawn = [samples[key] for key in keys]
-full, empty = ([sample for sample in drawn if sample.mattes[0].any() == wanted] for wanted in (True, False))
-for sample in [*full[:3], *empty[:1]]:
-    panels += [sample.image, sample.trimaps[0] / 2.0, sample.mattes[0] / 255.0]
-    titles += [sample.texts[0], "trimap", "matte"]
+full = [(sample, 0) for sample in drawn if sample.mattes[0].any()]
+empty = [(sample, which) for sample in drawn for which, matte in enumerate(sample.mattes) if not matte.any()]
+for sample, which in [*full[:3], *empty[:1]]:
+    panels += [sample.image, sample.trimaps[which] / 2.0, sample.mattes[which] / 255.0]
+    titles += [sample.texts[which], "trimap", "matte"]
 show.grid(panels, titles, columns=3);
 
 # %% [markdown]
@@ -179,7 +182,8 @@ from rimlib.matting.relations import mirror
 def sample_of(key, flip):
     """A sample with one sentence, an expression where there is one."""
     changed = dataclasses.replace(
-        settings.train, flip=flip, sentences=1, no_target=0.0, setting="both", keyword_share=0.0, noise=0.0, crops=()
+        settings.train, flip=flip, sentences=1, grounding_steps=0, no_target=0.0, several=0.0,
+        setting="both", keyword_share=0.0, noise=0.0, crops=(),
     )
     other = Samples(samples.refmatte, changed, samples.size, samples.seed, samples.templates, where="never")
     return other[key]
@@ -202,6 +206,9 @@ show.grid(
 # As in the paper, the image encoder, the text encoder and the new parts have learning rates of their own.
 # Ctrl-C is safe: the same command goes on where it stopped. While it runs, `logs/` in the run's folder has a CSV file and TensorBoard's curves.
 # A notebook has one device; on several, give the command to a terminal: `rim train --devices 2`.
+#
+# The run here starts from CLIP, whatever its profile. With `quick` it ends after sixty steps, and where the profile begins with more grounding steps
+# than that, all of them are such: then its log has the losses of trimap and score map alone, and its details extractor is still as random as it began.
 
 # %%
 from rimlib.training.clipmat import train
@@ -214,6 +221,7 @@ show.table(
         {
             "steps": record["metrics"]["steps"],
             "minutes": record["metrics"]["minutes"],
+            "of them grounding": min(settings.train.grounding_steps, record["metrics"]["steps"]),
             "images a second": record["metrics"].get("images_per_second", 0.0),
             "device": (
                 record["device"]
@@ -266,11 +274,44 @@ show.table(
 )
 
 # %% [markdown]
-# The paper's training and this one:
+# ## Three runs, one model
+#
+# The shipped model was not trained in one go. Each of its three runs starts from the weights that the one before it left (`rim train --weights`), and is
+# about what that one could not do. In the first lines of a run's profile stands the command.
+#
+# - `tiny-long` begins with the small CLIP. It learns what things are and where their edges are. In its scenes a noun and a colour are nearly always enough
+#   ([](02d_what_words_are_needed)), so nothing makes it read the rest of a sentence.
+# - `tiny-lookalikes` has scenes of *look-alikes*: things of one kind, which only the place, the order or the size tells apart. All its steps are grounding
+#   steps. The parts that `tiny-long` had not, coordinates and further rounds ([](03c_semantic_popup)), begin at random here.
+# - `tiny-192` goes on with the same data on larger images: a thing has more patches, and a small difference in place or size is easier to see. After some
+#   grounding steps the details extractor learns again, for the features that it works on have changed.
+
+# %%
+runs = [records.read(repository() / "results" / "runs" / f"train-{name}.json", profiles.load(name))
+        for name in ("tiny-long", "tiny-lookalikes", "tiny-192")]
+rows = []
+for run, start in zip(runs, ("the small CLIP", *(run["profile"] for run in runs))):
+    data, learning = run["settings"]["data"], run["settings"]["train"]
+    rows.append({"run": run["profile"], "goes on from": start, "image size": run["settings"]["model"]["image_size"],
+                 "scenes of look-alikes": f"{data.get('lookalikes', 0):.0%}",
+                 "sentences of an image": learning["sentences"], "of which fit nothing": f"{learning['no_target']:.0%}",
+                 "steps": run["metrics"]["steps"], "of them grounding": learning.get("grounding_steps", 0),
+                 "minutes": run["metrics"]["minutes"]})
+show.table(rows, digits=0)
+
+# %%
+minutes = sum(run["metrics"]["minutes"] for run in runs)
+steps_of_all = sum(run["metrics"]["steps"] for run in runs)
+print(f"together {steps_of_all} steps in {minutes:.0f} minutes, on {runs[-1]['machine']['cores']} cores")
+
+# %% [markdown]
+# ## The paper's training and this one
 
 # %%
 ours = settings.train
 augmentation = {"light": "flips; a little light, noise and blur", "rssn": "the same"}[ours.augmentation]
+clip = "the small CLIP of this book" if settings.model.backbone == "rim-tiny" else "CLIP"
+starts = {"clip": clip, "random": "random", "shipped": "the shipped model of that time"}
 show.table(
     [
         {"": what, "the paper, ViT-B/16 (Sec. 5.1, S4.1)": paper, f"here, profile {settings.name}": here}
@@ -281,6 +322,7 @@ show.table(
             ("images in a step", "12 (ViT-L/14: 4)", str(ours.images)),
             ("sentences of an image", "1", str(ours.sentences)),
             ("of which fit nothing", "none", f"{ours.no_target:.0%}"),
+            ("steps without the details", "none", f"the first {ours.grounding_steps}" if ours.grounding_steps else "none"),
             ("image size", "512", str(settings.model.image_size)),
             ("augmentation", "flips, windows, noise, blurred backgrounds", augmentation),
             ("optimiser", "Adam", {"adamw": "AdamW", "adam": "Adam"}[ours.optimizer]),
@@ -291,7 +333,7 @@ show.table(
             ("bound on the gradient", "not mentioned", f"{ours.clip_norm:g}" if ours.clip_norm else "none"),
             ("average of the weights", "not mentioned", f"{ours.ema:g} a step" if ours.ema else "none"),
             ("precision", "not mentioned", shown["dtype"]),
-            ("start of the encoders", "OpenAI's CLIP", "the small CLIP of this book" if settings.model.backbone == "rim-tiny" else shown["weights"]),
+            ("start of the encoders", "OpenAI's CLIP", starts.get(shown["weights"], f"the run {shown['weights']}")),
         )
     ]
 )
@@ -313,24 +355,31 @@ show.table(
     digits=1,
 )
 
-# %% mystnb={"figure": {"caption": "The losses of the run that is shown, each the mean of ten steps, of a hundred in a long run: cross-entropy of the trimap (ce), the four matting losses, and that of the score map.", "name": "fig-train-losses"}, "image": {"alt": "A line chart of six losses against training steps; all fall, steeply at first.", "width": "100%"}}
-parts = [
-    part
-    for part in shown["log"][-1]
-    if part not in ("step", "seconds", "images_per_second", "total")
-]
-together = 10 if len(shown["log"]) >= 50 else 1  # rows of ten steps each
-smooth = [
-    {key: sum(row[key] for row in rows) / len(rows) for key in ("step", *parts)}
-    for rows in (
-        shown["log"][start : start + together]
-        for start in range(0, len(shown["log"]), together)
-    )
-]
-show.curves(smooth, "step", parts, ylabel="loss");
+# %% mystnb={"figure": {"caption": "The losses of the run that is shown, each the mean of ten steps, of a hundred in a long run: cross-entropy of the trimap (ce), that of the score map, and the four matting losses. Dotted: the end of the grounding steps, where the profile has such; only from there on are there matting losses.", "name": "fig-train-losses"}, "image": {"alt": "A line chart of the losses of a training against its steps. Two of them run from the start; the four of the matte begin where a dotted line stands.", "width": "100%"}}
+log = shown["log"]
+parts = [part for part in dict.fromkeys(part for row in log for part in row)  # the first rows may have only some
+         if part not in ("step", "seconds", "images_per_second", "total")]
+together = 10 if len(log) >= 50 else 1  # rows of ten steps each
+smooth = []
+for group in (log[start : start + together] for start in range(0, len(log), together)):
+    means = {part: [row[part] for row in group if part in row] for part in parts}
+    smooth.append({"step": np.mean([row["step"] for row in group]),
+                   **{part: np.mean(values) if values else np.nan for part, values in means.items()}})
+grounding = shown["settings"]["train"].get("grounding_steps", 0)
+
+
+def with_grounding(figure):
+    """A dotted line in a chart over the steps, where grounding ends."""
+    if 0 < grounding < shown["metrics"]["steps"]:
+        figure.axes[0].axvline(grounding, color="black", linestyle=":", linewidth=1)
+
+
+with_grounding(show.curves(smooth, "step", parts, ylabel="loss"))
 
 # %% [markdown]
-# What to expect at each step: the loss falls steeply in the first hundredth of a long run, when the model learns that most of an image is background, and slowly from then on.
+# What to expect at each step depends on the start. From CLIP the loss falls steeply in the first hundredth of a long run, when the model learns that most of
+# an image is background, and slowly from then on. A run that goes on from a trained model begins low. The *total* is the weighted sum of the losses that
+# are there: after the grounding steps it has four more, so it can only be compared with rows on the same side of the dotted line.
 
 # %%
 places = sorted({int(share * (len(shown["log"]) - 1)) for share in (0.0, 0.01, 0.1, 0.5, 1.0)})
@@ -340,7 +389,7 @@ show.table(
             "step": row["step"],
             "share of the run": f"{row['step'] / shown['metrics']['steps']:.1%}",
             "minutes": row["seconds"] / 60,
-            **{part: row[part] for part in ("total", *parts)},
+            **{part: row.get(part, "") for part in ("total", *parts)},
         }
         for row in (shown["log"][place] for place in places)
     ]
@@ -349,13 +398,17 @@ show.table(
 # %% [markdown]
 # A loss does not say whether the right entity is found. That is looked at while the training runs, on images that are kept out of it: the share of their mattes that are
 # *localised*, with an IoU above one half. The curve is that of the run that is shown, or where its record has no such rows, as those of earlier versions, of the short run above. In the
-# first steps nothing is found: the mattes are empty, with the error of empty mattes. Only when the loss has fallen steeply do the first entities appear.
+# first steps from CLIP nothing is found: the mattes are empty, with the error of empty mattes. Only when the loss has fallen steeply do the first entities
+# appear. In grounding steps the mattes are watched as well, made with details that rest while the features below them change; only after the dotted line does
+# the MAD show what the model can do.
 
-# %% mystnb={"figure": {"caption": "Localisation and the mean absolute error on images that were kept out of the training, over its steps.", "name": "fig-train-validation"}, "image": {"alt": "A line chart of the share of localised mattes and of the mean absolute difference against training steps.", "width": "80%"}}
+# %% mystnb={"figure": {"caption": "Localisation and the mean absolute error (MAD) on images that were kept out of the training, over its steps.", "name": "fig-train-validation"}, "image": {"alt": "A line chart of the share of localised mattes and of the mean absolute difference against training steps.", "width": "80%"}}
 watched = shown if shown.get("validation") else record
 if rows := watched["validation"]:
     curve = [{"step": row["step"], "localised": row["validation_localised"], "MAD": row["validation_mad"]} for row in rows]
-    show.curves(curve, "step", ["localised", "MAD"], ylabel="on validation images")
+    figure = show.curves(curve, "step", ["localised", "MAD"], ylabel="on validation images")
+    if watched is shown:
+        with_grounding(figure)
 
 # %% [markdown]
 # ## Scores
@@ -394,12 +447,14 @@ records.write(
 
 # %%
 shown_scores = model.card["scores"] if shipped else scores
+before = runs[0]["scores"] if shipped else {}  # of tiny-long, on the same scenes
 show.table(
     [
         {
             "setting, entities": name,
             "mattes": row["entities"],
             "localised": row["localised"],
+            **({"localised after tiny-long": before[name]["localised"]} if shipped else {}),
             "chance": row["chance"],
             "mean IoU": row["iou"],
             "SAD": row["sad"],
@@ -411,8 +466,19 @@ show.table(
 )
 
 # %% [markdown]
-# The shipped model finds entities that training has shown in about 85 of 100 new scenes. Of entities that it has never seen it finds a third or
-# less, which is below chance.
+# In words:
+
+# %%
+for name, row in shown_scores.items():
+    if "sad_ratio" in row:
+        than = "more" if row["localised"] > row["chance"] else "fewer"
+        found, chance = 100 * row["localised"], 100 * row["chance"]
+        print(f"{name}: {found:.0f} of 100 mattes localised, {than} than the {chance:.0f} of chance")
+
+# %% [markdown]
+# *Seen* are new scenes of entities that training has shown. The harder question is about the entities that it has not: a few hundred cut-outs are little
+# to learn from what any sentence means. In the scenes of this table nearly every entity has a noun of its own; how often the model goes by the rest of the
+# sentence is counted in [](05_evaluate).
 
 # %% [markdown]
 # ## Mattes
@@ -449,17 +515,20 @@ figure.savefig(run_folder / "mattes.png", dpi=110)
 # %% tags=["check"]
 assert (run_folder / "clipmat.safetensors").stat().st_size > 100_000
 assert (run_folder / "train.json").exists() and (run_folder / "mattes.png").exists()
-log = record["log"]
-if len(log) > 1:
-    first, last = log[0]["total"], log[-1]["total"]
+if len(record["log"]) > 1:  # of the total, grounding steps have only a part
+    first, last = record["log"][0]["ce"], record["log"][-1]["ce"]
     assert last < first, f"the loss did not fall: {first} to {last}"
 assert pair[1].texts[0] == mirror(pair[0].texts[0]), "a flip mirrors the words"
 assert (pair[1].mattes == pair[0].mattes[..., ::-1]).all(), "a flip mirrors image and matte"
 assert not validation or record["validation"][-1]["step"] == record["metrics"]["steps"]
 if not own:
     assert record["seconds"]["data"] < 0.2 * sum(record["seconds"].values()), "training waited for its data"
-    assert all(row["sad_ratio"] < 1.2 for row in scores.values()), "worse than an empty matte by far"
+    if record["metrics"]["steps"] > settings.train.grounding_steps:  # else the details are random
+        assert all(row["sad_ratio"] < 1.2 for row in scores.values()), "worse than an empty matte by far"
 if shipped:
+    assert [run["weights"] == "clip" for run in runs] == [True, False, False], "a chain of runs that begins with CLIP"
+    assert runs[-1]["git"] == shown["git"] and runs[-1]["metrics"] == shown["metrics"], "the shipped model is the last run's"
+    assert [run["settings"]["data"].get("lookalikes", 0) > 0 for run in runs] == [False, True, True]
     for setting in ("keyword, seen", "expression, seen"):
         row = shown_scores[setting]
         assert row["localised"] > row["chance"] and row["sad_ratio"] < 0.5, setting
@@ -471,7 +540,8 @@ if shipped:
 # - One command takes photographs through composition, sentences, training and scoring; each stage leaves files that the next one reads.
 # - A step sees images as squares, trimaps and mattes of what their sentences name, and half of all that mirrored, words included.
 # - The paper's recipe is short: Adam, fixed rates, 50 epochs. EMA, cosine and the bound on the gradient are ours, and stay out of `paper-*`.
-# - Finding the right entity and drawing its edge are two abilities, so they are scored apart.
+# - Finding the right entity and drawing its edge are two abilities, so they are scored apart. They may be trained apart too: first grounding, then details.
+# - A trained model can go on learning what its first data did not ask for. The shipped one is the work of three runs.
 
 # %% [markdown]
 # ## Exercises

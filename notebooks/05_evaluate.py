@@ -25,7 +25,7 @@
 # :class: note
 # - **Device:** any.
 # - **Memory:** 2 GB.
-# - **Minutes:** 2 on two CPU cores.
+# - **Minutes:** 4 on two CPU cores.
 # - **Inputs:** the shipped checkpoint and pool, or a checkpoint and a RefMatte of yours; the records of recorded runs under `results/runs/`.
 # - **Outputs:** tables and figures.
 # - **In the paper:** Sec. 5, supplement Sec. 4; Tables 2, 6 and 9.
@@ -36,6 +36,8 @@ profile: str = "tiny"  # settings of the run that is scored
 model: str = ""  # path of a checkpoint; empty means the shipped one
 data: str = ""  # a RefMatte of your own, used as it is; or where the profile's is made; empty means data/ of the repository
 limit: int = 0  # score the first so many images; 0 means all
+pair: int = 10  # a scene of look-alikes, from 0, that is asked about live …
+sides: str = "left, right"  # … by these sides
 
 # %%
 from rimlib import profile as profiles
@@ -156,8 +158,8 @@ show.table(
 )
 
 # %% [markdown]
-# The paper's numbers for scale. Beside the shipped model's they are of another data set (images of about 1.75 megapixels, where ours have 0.08) and of a model with 26 times the
-# parameters, so that no row above can be held against a row below; MSE and MAD do not depend on the size of the image, SAD does.
+# The paper's numbers for scale. Beside the shipped model's they are of another data set (images of about 1.75 megapixels, where ours have 0.08) and of a far larger
+# model, so that no row above can be held against a row below; MSE and MAD do not depend on the size of the image, SAD does.
 
 # %%
 show.table(
@@ -217,8 +219,9 @@ show.table(
 )
 
 # %% [markdown]
-# The shipped model is right for 86 % of each kind: absolute 0.863, basic 0.865, relative 0.864 in its record. A place or a neighbour in the sentence
-# changes nothing. It goes by noun and colour, which sentences of all kinds have; the relation is not used.
+# What follows from such rows? Not whether places and relations are read. In scenes of this sort a noun and a colour, which sentences of all kinds have,
+# single out nearly every entity ([](02d_what_words_are_needed)): a model that skips the rest of the sentence has the same score in each row. The section
+# after the next table has scenes in which that is not so.
 
 # %%
 show.table(
@@ -238,18 +241,117 @@ show.table(
 )
 
 # %% [markdown]
+# ## Does it go by the whole sentence?
+#
+# To see that, one needs scenes of **look-alikes**: two or three things that share every word but their place, their order, their size, or what they stand
+# in front of. A model that goes by noun and colour can then only guess. *Chance* is what a perfect matte of one of them at random would have; who gives half
+# of each, or all of them at once, is below it.
+#
+# Two models have answered the same sentences: the shipped one, and the one *before*, which learnt from scenes without look-alikes and from which the shipped
+# one went on ([](04_train)). The numbers are from their records, made by `benchmarks/hearing.py`.
+
+# %%
+from rimlib.io import files
+from rimlib.repository import repository
+
+records = repository() / "results" / "runs"
+hearing = {
+    name: files.read_json(records / f"hearing-tiny-{which}.json")["metrics"]
+    for name, which in (("before", "without-lookalikes"), ("shipped", "shipped"))
+}
+questions = [  # what is asked, and where its numbers stand
+    ("on the left", "lookalikes", "left"),
+    ("on the right", "lookalikes", "right"),
+    ("at the top", "lookalikes", "top"),
+    ("at the bottom", "lookalikes", "bottom"),
+    ("in front", "lookalikes", "front"),
+    ("behind", "lookalikes", "behind"),
+    ("the larger", "lookalikes", "larger"),
+    ("the smaller", "lookalikes", "smaller"),
+    ("of three alike", "three", "all"),
+    ("second from a side", "three", "second"),
+    ("word swapped", "swap", "gives_the_other"),
+    ("both right", "swap", "both"),
+]
+
+
+def answered(which, part, key):
+    """The share of a record that is right, in per cent; a question that was never put has none."""
+    share = hearing[which][part][key]
+    return float("nan") if share is None else 100 * share
+
+
+show.table(
+    [
+        {
+            "which of the look-alikes": asked,
+            "sentences": hearing["shipped"]["counts"][part][key],
+            "chance (%)": 100 * hearing["shipped"]["chance"][part][key],
+            "before: localised (%)": answered("before", part, key),
+            "shipped: localised (%)": answered("shipped", part, key),
+        }
+        for asked, part, key in (("all", "lookalikes", "all"), *questions)
+    ],
+    digits=0,
+)
+
+# %% [markdown]
+# The last two rows are about two look-alikes and a pair of sentences that differ in one word, *left* and *right*, *larger* and *smaller*. *Word
+# swapped*: where the first sentence has got its entity, does the second get the other one? Whoever does not read the word gives the same matte twice.
+# *Both right*: are both of a pair right? (Only pairs whose first sentence is right count in *word swapped*, so its number of sentences is the shipped model's.)
+
+# %% mystnb={"figure": {"caption": "Sentences about look-alikes: mattes that are localised, by the model before and by the shipped one. The line across each pair of bars is chance, a perfect matte of one of the look-alikes at random.", "name": "fig-whole-sentence"}, "image": {"alt": "Twelve pairs of bars, one for each question about look-alikes, such as on the left, at the top, the larger. A short line across each pair is chance. The bars of the model before all end below the lines.", "width": "100%"}}
+import textwrap
+
+import matplotlib.pyplot as plt
+
+figure, axis = plt.subplots(figsize=(show.WIDTH, 3.4))
+for shift, which, color in ((-0.2, "before", show.PALETTE[4]), (0.2, "shipped", show.PALETTE[0])):
+    values = [answered(which, part, key) for _, part, key in questions]
+    axis.bar([place + shift for place in range(len(questions))], values, 0.38, color=color, label=which)
+for place, (_, part, key) in enumerate(questions):
+    chance = 100 * hearing["shipped"]["chance"][part][key]
+    label = "" if place else "chance"  # once in the legend
+    axis.hlines(chance, place - 0.45, place + 0.45, color=show.PALETTE[5], linewidth=2, label=label)
+names = ["\n".join(textwrap.wrap(asked, 9)) for asked, *_ in questions]
+axis.set_xticks(range(len(questions)), names, fontsize=9)
+axis.set(ylabel="localised (%)", ylim=(0, 100))
+axis.spines[["top", "right"]].set_visible(False)
+axis.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
+figure.tight_layout()
+
+# %% [markdown]
+# Live, one such scene and the same sentence twice, with another side:
+
+# %% mystnb={"figure": {"caption": "Two things of one kind, and the mattes of two sentences that differ in one word.", "name": "fig-two-sides"}, "image": {"alt": "A composed photograph with two things of one kind, and beside it two mattes, each under its sentence.", "width": "100%"}}
+from rimlib.prediction.predictor import MattingPredictor
+from rimlib.refmatte.example import example
+
+alike = example(pair, "alike")
+predictor = MattingPredictor(clipmat, threshold=0)
+predictor.set_image(alike.image)
+asked = [f"the {alike.keywords[0]} on the {side}" for side in sides.split(", ")]
+mattes = [predictor.predict(sentence).alpha for sentence in asked]
+overlaps = [[metrics.iou(matte, true) for true in alike.mattes] for matte in mattes]
+titles = [
+    f"{sentence}: IoU {' and '.join(f'{value:.2f}' for value in row)}"
+    for sentence, row in zip(asked, overlaps)
+]
+show.grid([alike.image, *mattes], ["the image", *titles]);
+
+# %% [markdown]
+# The two numbers above a matte are its IoU with the one thing and with the other. One scene proves nothing; the table above has hundreds.
+#
 # ## The best and the worst
 #
 # Rows are sorted by SAD against the empty matte's; these stand at a tenth, at the middle, at nine tenths and at the very end.
 
 # %% mystnb={"figure": {"caption": "Four places of the ranking, expression setting, first split (here: known entities in new scenes). From left: the image with the sentence, the truth, the trimap, the matte.", "name": "fig-ranking"}, "image": {"alt": "Four rows of four pictures, from a matte close to the truth in the first row to a wrong one in the last.", "width": "100%"}}
-from rimlib.prediction.predictor import MattingPredictor
-
 ranked = sorted(
     (row for row in runs[first, "expression"]["rows"]),
     key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6),
 )
-predictor, panels, titles = MattingPredictor(clipmat, threshold=0), [], []
+panels, titles = [], []
 for share in (0.1, 0.5, 0.9, 1.0):
     row = ranked[min(len(ranked) - 1, int(share * len(ranked)))]
     predictor.set_image(reader.image(row["image"]))
@@ -266,7 +368,7 @@ show.grid(panels, titles, columns=4);
 # %% [markdown]
 # ## Sentences that fit nothing
 #
-# Not every sentence has an answer in its image. The engine writes such sentences on purpose (see {doc}`02b_expressions`), a tenth of those in training were of
+# Not every sentence has an answer in its image. The engine writes such sentences on purpose (see {doc}`02b_expressions`), some of those in training were of
 # this sort, and the right matte for them is an empty one. The model's score is its confidence; a sentence below one half is rejected. The *true-positive rate* is the share of the true
 # sentences that are not, the *true-negative rate* that of the others that are. *AUC* is how often a
 # true sentence gets a higher score than one that fits nothing: 0.5 is a coin.
@@ -305,8 +407,77 @@ show.table(
 
 # %% [markdown]
 # A *stranger* is not in the image at all, nor is a *keyword* of this kind; an *attribute* is a wrong colour or garment on an entity that is there; a *relation* puts it on the wrong side.
-# Of known entities, the shipped model rejects 42 % of the sentences that fit nothing, but only 2 % of those that are wrong by their relation alone: it
-# finds the thing that is named, whatever place the sentence gives.
+# Wrong relations are a test of their own: the thing that is named is there, and only its side is wrong. With a threshold at which 95 of 100 true sentences are
+# kept, the two models of above reject of the sentences that fit nothing, in per cent:
+
+# %%
+show.table(
+    [
+        {
+            "model": which,
+            "all that fit nothing": 100 * found["refused"],
+            "wrong about the side alone": 100 * found["refused_wrong_side"],
+            "true sentences kept": 100 * found["kept"],
+            "AUC": f"{found['auc']:.2f}",
+        }
+        for which, found in hearing.items()
+    ],
+    digits=0,
+)
+
+# %% [markdown]
+# **Is a score a probability?** A model is *calibrated* if of all sentences to which it gives 0.8, eight in ten do fit something. A high score alone does not
+# promise that: a network may order sentences well and be too sure of all of them. The shipped model's card therefore has a *calibration*, two numbers that map its
+# score to such a probability, fitted on scenes that neither the training nor this table has (`rimlib.evaluation.calibration`).
+#
+# The *reliability diagram* shows whether it holds. Sentences are sorted by their probability and cut into groups of equal counts; each group is a point. On
+# the diagonal it is right as often as its probability promises; below it, it is too sure.
+
+# %% mystnb={"figure": {"caption": "Reliability: the probability that a model gives to sentences, and the share of them that fits something, in groups of equal counts. Dotted: perfectly calibrated.", "name": "fig-reliability"}, "image": {"alt": "A square diagram with a dotted diagonal and two lines of points, one for each model, from the lower left to the upper right.", "width": "60%"}}
+figure, axis = plt.subplots(figsize=(show.WIDTH * 0.6, show.WIDTH * 0.5))
+axis.plot([0, 1], [0, 1], color="black", linestyle=":", linewidth=1)
+for which, marker, color in (("before", "s", show.PALETTE[4]), ("shipped", "o", show.PALETTE[0])):
+    groups = hearing[which]["reliability"]
+    across, up = ([group[key] for group in groups] for key in ("probability", "right"))
+    axis.plot(across, up, marker=marker, color=color, label=which)
+axis.set(xlabel="probability that the model gives", ylabel="share that fits something", xlim=(0, 1), ylim=(0, 1))
+axis.spines[["top", "right"]].set_visible(False)
+axis.legend(frameon=False)
+figure.tight_layout()
+
+# %%
+for which, found in hearing.items():
+    off, count = 100 * found["calibration_error"], found["counts"]["calibration_error"]
+    print(f"{which}: {off:.1f} percentage points from the diagonal on average ({count} sentences)")
+
+# %% [markdown]
+# With the probability comes an **answer** (`Result.answer`). *Nothing*: the probability is below the threshold of the card. *Ambiguous*: a sentence that means
+# one thing, but a matte of several separate parts of like size, as for "the dog" where there are two. *Yes*: all others. How often each is the right one:
+
+# %%
+cases = [
+    ("fits nothing in its image", "nothing", "nothing"),
+    ("true, things that differ", "yes", "yes_seen"),
+    ("true, look-alikes", "yes", "yes_alike"),
+    ("the bare noun of look-alikes", "ambiguous", "ambiguous"),
+]
+show.table(
+    [
+        {
+            "sentence": what,
+            "right answer": right,
+            "sentences": hearing["shipped"]["counts"]["answers"][key],
+            "before: given (%)": 100 * hearing["before"]["answers"][key],
+            "shipped: given (%)": 100 * hearing["shipped"]["answers"][key],
+        }
+        for what, right, key in cases
+    ],
+    digits=0,
+)
+
+# %% [markdown]
+# The model before had no calibration in its card, and without one no answer is *ambiguous*. An answer is about the sentence, not about the matte: a *yes* may
+# come with the matte of the wrong thing.
 #
 # ## Real photographs
 #
@@ -332,10 +503,23 @@ show.table(
 )
 
 # %% [markdown]
-# The shipped model fails on photographs. It localises 2 of 35 mattes, where a random choice among the entities would be right for 43 of 100, and its error is
-# larger than that of empty mattes (1.08 times). On a photograph of your own, expect a wrong matte.
+# In words, and the same photographs asked by kind and place ("the animal on the left"), from the records:
 
-# %% mystnb={"figure": {"caption": "Real photographs, the best and the worst by SAD against the empty matte's. The two best are the only two that were localised. From left: the image with the sentence, the truth, the matte.", "name": "fig-real"}, "image": {"alt": "Four rows of a photograph, its hand-made matte and the model's matte; in the last rows they have little in common.", "width": "100%"}}
+# %%
+row = found_real["metrics"]
+right = sum(row["localised"] for row in found_real["rows"])
+random = row["chance"] * row["entities"]
+print(f"{right} of {row['entities']} mattes are localised; a random choice of the entity would have {random:.0f}.")
+print(f"The error is {row['sad_ratio']:.2f} times that of empty mattes.")
+for which, found in hearing.items():
+    share, chance = answered(which, "real_by_kind", "all"), 100 * found["chance"]["real_by_kind"]["all"]
+    count = found["counts"]["real_by_kind"]["all"]
+    print(f"{which}, asked by kind and place: {share:.0f} % of {count}, chance {chance:.0f} %")
+
+# %% [markdown]
+# As long as that is no more than chance, expect a wrong matte on a photograph of your own.
+
+# %% mystnb={"figure": {"caption": "Real photographs, the two best and the two worst mattes by SAD against the empty matte's. From left: the image with the sentence, the truth, the matte.", "name": "fig-real"}, "image": {"alt": "Four rows of a photograph, its hand-made matte and the model's matte; the last two rows are the model's worst.", "width": "100%"}}
 order = sorted(found_real["rows"], key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6))
 panels, titles = [], []
 for row in (*order[:2], *order[-2:]):
@@ -345,7 +529,7 @@ for row in (*order[:2], *order[-2:]):
         real.matte(row["mask_id"]),
         predictor.predict(row["sentence"]).alpha,
     ]
-    titles += [row["sentence"], "truth", f"matte, SAD {row['sad']:.0f}"]
+    titles += [row["sentence"], "truth", f"matte, SAD {row['sad']:.0f}, IoU {row['iou']:.2f}"]
 show.grid(panels, titles, columns=3);
 
 # %% [markdown]
@@ -402,12 +586,17 @@ show.table(
 )
 
 # %% [markdown]
-# The shipped model fails here too: 8 of 57 mattes are localised, below chance's 24, and in its
-# record the error of all together is 1.28 times that of empty mattes.
-# Of glass, nets, cobwebs, bubbles and pompoms it localises none; of smoke one. The error in the band is given for localised mattes only: inside a
-# matte of the wrong thing nothing follows about edges.
+# The error in the band is given for localised mattes only: inside a matte of the wrong thing nothing follows about edges.
 
-# %% mystnb={"figure": {"caption": "Drawn scenes with exactly known mattes: image, truth, matte. Of each category the scene in the middle of the ranking by SAD against the empty matte's.", "name": "fig-drawn"}, "image": {"alt": "Four rows of three pictures: a drawn scene, its exact matte, and the matte that the model found, which is mostly empty or of something else.", "width": "100%"}}
+# %%
+right = sum(row["localised"] for row in band)
+error = sum(row["sad"] for row in band) / sum(row["sad_empty"] for row in band)
+some = {row["category"] for row in band if row["localised"]}
+none = [category for category in categories if category not in some]
+print(f"{right} of {len(band)} mattes are localised; the error of all together is {error:.2f} times that of empty mattes.")
+print(f"None is localised of: {', '.join(none) or '(there is no such category)'}.")
+
+# %% mystnb={"figure": {"caption": "Drawn scenes with exactly known mattes: image, truth, matte. Of each category the scene in the middle of the ranking by SAD against the empty matte's.", "name": "fig-drawn"}, "image": {"alt": "Four rows of three pictures: a drawn scene, its exact matte, and the matte that the model found.", "width": "100%"}}
 def middle(rows):
     return sorted(rows, key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6))[len(rows) // 2]
 
@@ -435,10 +624,7 @@ show.grid(
 # from 0 or 1.
 
 # %%
-from rimlib.io import files
-from rimlib.repository import repository
-
-limits = files.read_json(repository() / "results" / "runs" / "shipped-tiny-limits.json")["metrics"]
+limits = files.read_json(records / "shipped-tiny-limits.json")["metrics"]
 soft = limits["soft"]
 show.table(
     [
@@ -452,7 +638,15 @@ show.table(
 )
 
 # %% [markdown]
-# The model's soft values are better than its own mask, and worse than a perfectly placed mask. Thin strands need an error well below the last row.
+# The model's soft values are better than its own mask. Whether they are better than a *perfectly placed* mask too is the harder question:
+
+# %%
+ratio = soft["matte"] / soft["binary_truth"]
+verdict = "better" if ratio < 1 else "not better"
+print(f"the matte's error is {ratio:.2f} times that of a perfectly placed mask: {verdict}")
+
+# %% [markdown]
+# Thin strands need an error well below the last row of the table.
 
 # %% [markdown]
 # ## Check
@@ -475,17 +669,45 @@ if not own and not model:
     assert known["localised"] > known["chance"], "the shipped model must beat chance on entities of its training"
     assert known["sad_ratio"] < 1
     assert rejection["seen"]["auc"] > 0.5, "a true sentence must get a higher score more often than one that fits nothing"
+
+# %% [markdown]
+# The two records: the same sentences for both models, and what the section on the whole sentence claims.
+
+# %% tags=["check"]
+before, after = hearing["before"], hearing["shipped"]
+assert after["counts"]["lookalikes"] == before["counts"]["lookalikes"]
+assert after["counts"]["lookalikes"]["all"] > 1000
+chance = after["chance"]["lookalikes"]["all"]
+below = [before[part][key] < before["chance"][part][key] for _, part, key in questions]
+assert all(below), "without look-alikes in training, below chance"
+assert after["lookalikes"]["all"] > chance + 0.05, "of look-alikes the right one is found more often than at random"
+for name in ("left", "right"):
+    assert after["lookalikes"][name] > after["chance"]["lookalikes"][name], name
+assert after["swap"]["gives_the_other"] > 0.5 and after["swap"]["both"] > 0.25, "a swapped word gives the other one"
+for part, key in (("lookalikes", "all"), ("swap", "gives_the_other"), ("swap", "both"), ("three", "all"), ("three", "second")):
+    assert after[part][key] > before[part][key], f"{part}, {key}: not better than the model before"
+for key in ("refused", "refused_wrong_side"):
+    assert after[key] > before[key], f"{key}: not better than the model before"
+for found in hearing.values():  # the printed error is that of the diagram
+    groups = found["reliability"]
+    distance = sum(group["count"] * abs(group["probability"] - group["right"]) for group in groups)
+    assert abs(distance / sum(group["count"] for group in groups) - found["calibration_error"]) < 0.002
+assert after["calibration_error"] < 0.15
+assert after["answers"]["ambiguous"] > 0 == before["answers"]["ambiguous"]
+
+# %% tags=["check"]
 if settings.name == "tiny" and not (own or model or limit):  # what the text claims of the shipped model
-    photographs = limits["photographs"]
-    assert sum(row["localised"] for row in found_real["rows"]) == photographs["found"] == 2
-    assert found_real["metrics"]["entities"] == photographs["entities"] == 35
+    photographs = limits["photographs"]  # found live as in the record, but for one matte that is just at the limit
+    assert abs(sum(row["localised"] for row in found_real["rows"]) - photographs["found"]) <= 1
+    assert found_real["metrics"]["entities"] == photographs["entities"]
     assert abs(found_real["metrics"]["sad_ratio"] - photographs["sad_ratio"]) < 0.005
-    assert sum(row["localised"] for row in band) == limits["drawn"]["all"]["found"] == 8
+    assert abs(sum(row["localised"] for row in band) - limits["drawn"]["all"]["found"]) <= 1
+    assert len(band) == limits["drawn"]["all"]["entities"]
     for kind, recorded in limits["sentences"].items():  # which has both lengths of the relative ones together
         rows = [row for name, row in by_sentence.items() if name.startswith(kind)]
         found = sum(row["localised"] * row["entities"] for row in rows) / sum(row["entities"] for row in rows)
         assert abs(found - recorded["localised"]) < 0.005, kind
-    assert soft["matte_cut"] > soft["matte"] > soft["binary_truth"]
+    assert soft["matte_cut"] > soft["matte"]
 
 # %% [markdown]
 # ## Summary
@@ -493,10 +715,13 @@ if settings.name == "tiny" and not (own or model or limit):  # what the text cla
 # - An error has a name and a definition, and numbers of one name may differ by factors.
 # - The error of a matte is made of two parts: the wrong entity, which costs everything, and the edge, which costs little. They are reported apart.
 # - A sentence that fits nothing should get an empty matte; how often it does is a score of its own.
-# - Entities that training has shown are found in new scenes. Those it has never seen, photographs and drawn things are found less often than by chance,
-#   and on photographs and drawn things the error is larger than an empty matte's.
-# - The shipped model does not use relations: sentences with a place or a neighbour are answered as often as those without, and false relations are accepted.
-# - Where the truth is soft, its error is larger than that of a perfectly placed binary mask.
+# - Entities that training has shown are found in new scenes, more often than by chance. For those that it has never seen, for photographs and for drawn things
+#   the tables have how often, beside chance: a few hundred cut-outs teach little about the rest of the world.
+# - Only scenes of look-alikes show whether the whole sentence is read. There the shipped model finds the right one more often than chance and than the model before
+#   it, and gives the other one in more than half of the cases when *left* and *right*, or another such word, is swapped.
+# - A calibrated score is a probability, and a reliability diagram shows whether it is. The answer *yes*, *nothing* or *ambiguous* comes from it and from the
+#   matte's parts.
+# - Where the truth is soft, a matte must be compared with a perfectly placed binary mask, not with its own.
 # - Whether a sentence singles out its entity decides what a score on it means.
 
 # %% [markdown]
