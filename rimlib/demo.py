@@ -21,6 +21,7 @@ import numpy as np
 from rimlib import show
 from rimlib.errors import RimError, require
 from rimlib.io import images
+from rimlib.prediction.answer import AMBIGUOUS
 
 if TYPE_CHECKING:
     from rimlib.entities.pool import Pool
@@ -28,8 +29,16 @@ if TYPE_CHECKING:
     from rimlib.prediction.result import Result
 
 LONGER_SIDE = 1024  # pixels; a larger upload is made smaller, since four images of that size go to the browser
-# Seed, split and number in its plan; those of `test` hold entities that training never saw.
-SCENES = ((8, "seen", 2), (12, "seen", 0), (2, "seen", 0), (10, "seen", 0), (8, "test", 0), (3, "test", 2))
+# Seed, split and number in its plan; `alike` is of look-alikes, and `test` holds entities that training never saw.
+SCENES = (
+    (8, "seen", 2),
+    (12, "seen", 0),
+    (2, "seen", 0),
+    (10, "seen", 0),
+    (1, "alike", 14),
+    (8, "test", 0),
+    (3, "test", 2),
+)
 COLOR = "one colour"
 VIEWS = ("image", "matte", "cut-out", "in another place")
 
@@ -48,7 +57,8 @@ def examples(
 ) -> list[Example]:
     """Scenes composed from a pool by the engine of RefMatte, each with a keyword and a description for every entity.
 
-    scenes: (seed, split, number) of each, see `refmatte.plan`; canvas: (height, width) in pixels.
+    Look-alikes have their two shortest sentences instead, which give a place, an order or a size. scenes: (seed, split,
+    number) of each, see `refmatte.plan`; canvas: (height, width) in pixels.
     """
     from rimlib.profile import Data
     from rimlib.refmatte.plan import plan
@@ -56,10 +66,14 @@ def examples(
 
     found = []
     for seed, split, number in scenes:
-        settings = Data(height=canvas[0], width=canvas[1], groups_test=0, extra_test=number + 1, seed=seed)
+        alike, (height, width) = split == "alike", canvas
+        forms = 0.5 if alike else 0.0
+        settings = Data(height=height, width=width, groups_test=0, extra_test=number + 1, short_forms=forms, seed=seed)
         scene = plan(pool, settings, split)[number]
         keywords = [pool[name].category for name in scene.entities]
-        descriptions = [four[0].text for four in scene.sentences]
+        texts = [[sentence.text for sentence in four] for four in scene.sentences]
+        shortest = [sorted(dict.fromkeys(four), key=len)[:2] for four in texts]
+        descriptions = [text for four in shortest for text in four] if alike else [four[0] for four in texts]
         title = ", ".join(keywords) + (" (not in the training data)" if split == "test" else "")
         sentences = (*(keywords if scene.keyword_clear else ()), *descriptions)
         found.append(Example(title, render(pool, scene, canvas)[0], sentences))
@@ -163,7 +177,7 @@ class Demo:
         self.scene_box = widgets.Dropdown(options=scenes, description="Image", layout=layout(width="430px"))
         self.upload_box = widgets.FileUpload(accept="image/*", multiple=False, description="your own")
         self.sentence_box = widgets.Text(
-            description="Sentence", placeholder="the brown dog, then Enter", continuous_update=False, layout=wide
+            description="Sentence", placeholder="the left dog, then Enter", continuous_update=False, layout=wide
         )
         self.predict_button = widgets.Button(description="cut out", button_style="primary")
         self.example_buttons = widgets.HBox(layout=layout(flex_flow="row wrap"))
@@ -264,7 +278,10 @@ def _summary(result: Result) -> str:
     covered = float(result.alpha.mean())
     if covered < 0.001:
         return f"nothing in this image seems to fit; the matte is empty, score {result.score:.2f}"
-    return f"{100 * covered:.0f} % of the image, score {result.score:.2f}"
+    found = f"{100 * covered:.0f} % of the image, score {result.score:.2f}"
+    if result.answer == AMBIGUOUS:
+        return f"{found}; it has several parts: if you mean one of them, give its side, order or size"
+    return found
 
 
 def _decode(name: str, content: bytes) -> np.ndarray:

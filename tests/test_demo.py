@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rimlib.demo import LONGER_SIDE, Demo, Example, examples
+from rimlib.demo import LONGER_SIDE, SCENES, Demo, Example, examples
 from rimlib.entities import drawn
 from rimlib.errors import RimError
 from rimlib.prediction.result import Result
@@ -143,6 +143,16 @@ def test_nothing_found_is_reported(demo):
     assert "nothing" in demo.message.value and not demo.error
 
 
+def test_a_matte_of_several_parts_comes_with_advice(demo):
+    alpha = np.ones((24, 32), np.float32)
+    demo.predictor.predict = lambda sentence: Result(alpha, 1.0, np.uint8(alpha * 255), answer="ambiguous")
+    demo.predict("the dog")
+    assert "give its side, order or size" in demo.message.value and "100 % of the image" in demo.message.value
+    demo.predictor.predict = lambda sentence: Result(alpha, 1.0, np.uint8(alpha * 255))
+    demo.predict("the left dog")
+    assert "several parts" not in demo.message.value
+
+
 def test_an_upload_replaces_the_image(demo):
     image = np.full((30, 50, 3), (10, 200, 30), np.uint8)
     send(demo, "green.png", png(image))
@@ -220,3 +230,16 @@ def test_examples_come_from_the_pool():
     assert example.image.shape == (64, 80, 3)
     assert example.sentences and all(sentence.strip() for sentence in example.sentences)
     assert all(category in pool.categories() for category in example.name.split(", "))
+
+
+def test_examples_of_look_alikes_give_a_place_an_order_or_a_size():
+    from rimlib.entities import starter
+    from rimlib.experiments.wording import blanked
+    from rimlib.refmatte.example import example
+
+    (found,) = examples(starter.load(), [scene for scene in SCENES if scene[1] == "alike"])
+    truth = example(14, "alike")
+    assert (found.image == truth.image).all() and len(set(truth.keywords)) == 1
+    assert len(found.sentences) == 2 * len(truth.keywords)
+    for number, sentence in enumerate(found.sentences):
+        assert sentence in truth.expressions[number // 2] and blanked(sentence) != sentence
