@@ -271,7 +271,7 @@ names = ("from CLIP", "from the image", "both")
 r2 = {where: {name: [explained(level, branch, fit, test, where == "unknown region") for level in range(4)]
               for branch, name in enumerate(names)} for where in ("whole image", "unknown region")}
 
-# %% mystnb={"figure": {"name": "details-probe", "caption": "How much of alpha can be read off each pixel's features by one linear map. Left over the whole image: CLIP's features separate things from background. Right in the unknown region: CLIP's explain less the finer the level, the image's more; together they explain most."}, "image": {"alt": "Two line charts over levels 4 to 1. Left the line from CLIP lies above that from the image. Right the line from CLIP falls, that from the image rises and crosses it, and the line of both is above.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "details-probe", "caption": "How much of alpha can be read off each pixel's features by one linear map. Left over the whole image: CLIP's features separate things from background. Right in the unknown region: the finer the level, the more the image's explain beside CLIP's; together they explain most."}, "image": {"alt": "Two line charts over levels 4 to 1. Left the line from CLIP begins far above that from the image. Right the line from CLIP loses its lead over that from the image towards level 1, and the line of both is above.", "width": "100%"}}
 figure, axes = plt.subplots(1, 2, figsize=(show.WIDTH, 2.6), sharey=True)
 for axis, (where, lines) in zip(axes, r2.items()):
     for (name, values), color, marker in zip(lines.items(), show.PALETTE, "os^"):
@@ -354,7 +354,7 @@ def detail(grey_at=(), flat_tokens=False):
 cases = {"all of it": detail(), **{f"no image at level {level}": detail((level,)) for level in levels},
          "no image at any": detail(tuple(levels)), "the same tokens everywhere": detail(flat_tokens=True)}
 
-# %% mystnb={"figure": {"name": "details-without", "caption": "The details decoder's output with and without the image; last, with the image and with tokens that are the same everywhere, in MDE and in the pop-up's map. Only the part near the edge of the thing is ever used."}, "image": {"alt": "The scene and seven grey maps. Without the image at level 4, 3 or 2 the output changes little. Without it at level 1 the background turns white and the edges dissolve, and without it at any level only soft blots are left. With flat tokens the output is still sharp, with more specks on the ground.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "details-without", "caption": "The details decoder's output with and without the image; last, with the image and with tokens that are the same everywhere, in MDE and in the pop-up's map. Only the part near the edge of the thing is ever used."}, "image": {"alt": "The scene and seven grey maps. Without the image at level 4, 3 or 2 the outlines stay; without it at level 1 the edges dissolve, and without it at any level only soft blots are left. With flat tokens the output is still sharp.", "width": "100%"}}
 show.grid([images.resize(seen.image, (side, side)), *cases.values()], [f"“{sentence}”", *cases], columns=4);
 
 # %%
@@ -363,10 +363,10 @@ show.table([{"the details decoder gets": name,
              "mean error there": float(np.abs(map_ - truth_small)[unknown].mean())} for name, map_ in cases.items()])
 
 # %% [markdown]
-# The first row is the model as it is. The finest level carries nearly all of it. The tokens, which reach this decoder
-# through MDE and in this model through the pop-up's map too (the setting `details_text`), matter less *here*: what this small
-# model's decoder draws is the outline of whatever looks like a thing, the other entity's too. Which outline is meant is decided by
-# the trimap ([](03e_clipmat)).
+# The first row is the model as it is. The finest level counts most. The tokens reach this decoder
+# through MDE and in this model through the pop-up's map too (the setting `details_text`). Do they say which thing is meant? Look at
+# the other entity in the first map: if its outline is drawn too, this decoder draws whatever looks like a thing, and which outline is
+# meant is decided by the trimap ([](03e_clipmat)).
 #
 # This is no ablation, for a model that had been trained without a level would have learned to do without it. The paper's
 # ablation switches MDE off as a whole. What then stands in for it is a choice of ours, `details.PlainSkip`, which
@@ -567,12 +567,12 @@ if paper_profile == "paper-b16":
     assert 0.7 < cost["MDE: convolutions of Eq. 9"] / cost["CLIP's image encoder"] < 0.8
 if (weights, split) == ("shipped", "seen"):
     whole, fine = r2["whole image"], r2["unknown region"]
-    assert all(one > other for one, other in zip(whole["from CLIP"], whole["from the image"]))
-    assert fine["from CLIP"][0] > fine["from the image"][0]
-    assert fine["from CLIP"][3] < fine["from the image"][3] < fine["both"][3]
+    assert whole["from CLIP"][0] > whole["from the image"][0] + 0.2
+    ahead = [one - other for one, other in zip(fine["from CLIP"], fine["from the image"])]
+    assert ahead[0] > ahead[3] and fine["both"][3] > max(fine["from CLIP"][3], fine["from the image"][3])
 if (weights, split, scene, entity) == ("shipped", "seen", 4, 1):
     lost = {name: np.abs(map_ - cases["all of it"])[unknown].mean() for name, map_ in cases.items()}
-    assert lost["no image at level 1"] > 2 * max(lost[f"no image at level {level}"] for level in (4, 3, 2))
+    assert lost["no image at level 1"] > max(lost[f"no image at level {level}"] for level in (4, 3, 2))
 
 # %% [markdown]
 # ## Summary

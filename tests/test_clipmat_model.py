@@ -278,12 +278,11 @@ def test_each_step_can_be_exported():
         return features.tokens, *features.details
 
     def encode_text(model, tokens):
-        features = model.encode_text(tokens)
-        return features.tokens, features.sentence
+        return tuple(part for part in vars(model.encode_text(tokens)).values() if part is not None)
 
-    def matte(model, tokens, level4, level3, level2, level1, words, sentence):
+    def matte(model, tokens, level4, level3, level2, level1, *text):  # of the text the padding too, where it is masked
         details = [level4, level3, level2, level1]
-        return tuple(model.matte(ImageFeatures(tokens, [], details), TextFeatures(words, sentence)))
+        return tuple(model.matte(ImageFeatures(tokens, [], details), TextFeatures(*text)))
 
     inputs = {encode_image: (image,), encode_text: (tokens,)}
     with torch.no_grad():

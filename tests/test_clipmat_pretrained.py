@@ -114,7 +114,7 @@ def test_half_precision_is_half_the_size_and_near(model, tmp_path):
 
 def test_the_shipped_model_is_read_and_half_precision_keeps_it_to_the_bit(tmp_path):
     shipped = CLIPMat.shipped()  # stored in float16
-    assert shipped.profile.name == "tiny-long" and "licence" in shipped.card and not shipped.training
+    assert shipped.profile.model.backbone == "rim-tiny" and "licence" in shipped.card and not shipped.training
     scalars = {name: value for name, value in shipped.state_dict().items() if not value.ndim}
     assert scalars["score_map.scale"].dtype == torch.float32
     again = CLIPMat.load(shipped.save(tmp_path / "again", half=True))
@@ -386,5 +386,8 @@ def test_training_goes_on_from_a_trained_model(model, tmp_path):
     with pytest.raises(RimError, match="popup_width|shape") as error:
         CLIPMat.from_profile(profiles.load("tiny", model__image_size=32, model__popup_width=64), path)
     assert error.value.path == str(path)
-    shipped = CLIPMat.from_profile(profiles.load("tiny", model__coordinates=True), "shipped").state_dict()
-    assert all(torch.equal(shipped[name], tensor) for name, tensor in CLIPMat.shipped().state_dict().items())
+    shipped = CLIPMat.shipped()
+    more = replace(shipped.profile.model, coordinates=True, popup_layers=shipped.profile.model.popup_layers + 1)
+    onward = CLIPMat.from_profile(replace(shipped.profile, model=more), "shipped").state_dict()
+    assert all(torch.equal(onward[name], tensor) for name, tensor in shipped.state_dict().items())
+    assert len(onward) > len(shipped.state_dict())

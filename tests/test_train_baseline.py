@@ -222,12 +222,14 @@ def test_a_trained_baseline_is_scored_on_both_splits_and_its_record_has_the_scor
 def test_clipmat_alone_and_behind_the_interface_score_the_same(scenes):
     refmatte = RefMatte(scenes, split="test")
     ours = baselines.get("clipmat", "tiny")
-    assert ours.name == "clipmat" and isinstance(ours, CLIPMatMethod) and ours.image_size == 128
+    assert ours.name == "clipmat" and isinstance(ours, CLIPMatMethod)
+    side = ours.image_size
+    assert side == ours.model.image_size
     assert evaluate(ours, refmatte)["rows"] == evaluate(ours.model, refmatte)["rows"]
     image, sentence = refmatte.image(refmatte.image_names[0]), "the red disc"
     alone = ours.mattes(image, [sentence])[0]
     with torch.no_grad():
-        small = torch.from_numpy(resize(image, (128, 128))).permute(2, 0, 1)[None].float() / 255
+        small = torch.from_numpy(resize(image, (side, side))).permute(2, 0, 1)[None].float() / 255
         expected = ours.model(small, ours.model.tokenize([sentence])).alpha[0, 0].numpy()
     assert not ours.training and not ours.model.training
     assert np.abs(alone - np.clip(resize(expected, alone.shape), 0, 1)).max() < 1e-4
