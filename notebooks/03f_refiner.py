@@ -87,7 +87,7 @@ inside = soft[zoom:, zoom:] - soft[:-zoom, zoom:] - soft[zoom:, :-zoom] + soft[:
 top, left = np.unravel_index(inside.argmax(), inside.shape)
 close = np.s_[top:top + zoom, left:left + zoom]
 
-# %% mystnb={"figure": {"name": "refiner-before-after", "caption": "The image, CLIPMat's matte enlarged, the same refined, and the truth; below, the window with the finest edge."}, "image": {"alt": "Two rows of four. Above a scene and three mattes of one entity in it; below the same enlarged around an edge: blurred in CLIPMat's matte, sharp in the refined one.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "refiner-before-after", "caption": "The image, CLIPMat's matte enlarged, the same refined, and the truth; below, the window with the finest edge."}, "image": {"alt": "Two rows of four. Above a scene and three mattes of one entity in it; below the same enlarged around an edge, which the refined matte has sharper than CLIPMat's.", "width": "100%"}}
 mattes = [enlarged, refined, truth]
 titles = ["CLIPMat, enlarged", "refined", "the truth"]
 show.grid([image, *mattes, image[close], *(matte[close] for matte in mattes)], [sentence, *titles, "the window", *titles], columns=4);
@@ -98,6 +98,8 @@ show.table([{"matte": name, "SAD (thousands)": row["sad"], "SAD at the edge": ro
             for name, row in zip(titles[:2], map(score, mattes))])
 
 # %% [markdown]
+# The first row is CLIPMat's, the second the refined one. (The shipped refiner was trained behind a coarser model, of which more below.)
+#
 # The paper calls this stage optional and says little of it: P3M's network, "modifying the input from a single image to the image with a
 # coarse map", trained on RefMatte. It stands behind *any* model, since it needs no more than a coarse matte; and it can be no better
 # than that matte is about *what* is meant. Where CLIPMat chose the wrong dog, the refiner gives the wrong dog a fine edge; and what a
@@ -246,10 +248,13 @@ show.table([{"image": f"{size[1]} × {size[0]}", "steps": ", ".join(f"{width} ×
 
 # %% [markdown]
 # What if a matte comes already upsampled, as most programs give it? It has no more details than before. `own_size` halves it as long as its
-# edges survive that, and refining begins there.
+# edges survive that, and refining begins there. A matte with hard steps keeps its size: halving
+# it would cost something.
 
 # %%
-print("the truth", truth.shape, "is of", own_size(truth), "· the enlarged matte", enlarged.shape, "is of", own_size(enlarged))
+shrunk = images.resize(images.resize(truth, (72, 96)), truth.shape)  # to an eighth, and back
+show.table([{"matte": name, "pixels": f"{matte.shape[1]} x {matte.shape[0]}", "own size": "{1} x {0}".format(*own_size(matte))}
+            for name, matte in {"the truth": truth, "the truth, from 96 x 72 pixels": shrunk, "CLIPMat's, enlarged": enlarged}.items()])
 
 # %%
 show.source(pyramid.refine_step)
@@ -349,6 +354,7 @@ show.table([{"ours, tiny data set, 0.08 megapixels": f"{text}, {split_name}", "m
 assert count(fourth) - count(published) == 64 * 7 * 7 and count(published) == 38_965_060, "it is P3M's network"
 fresh = Refiner.from_profile(profiles.load("tiny")).eval()
 assert np.abs(fresh.refine(image, enlarged) - images.resize(images.resize(enlarged, own_size(enlarged)), truth.shape)).mean() < 0.01, "an untrained one changes next to nothing"
+assert own_size(truth) == truth.shape and own_size(shrunk) < truth.shape
 assert steps((960, 1280), (128, 128)) == [(240, 320), (480, 640), (960, 1280)]
 
 # %%
