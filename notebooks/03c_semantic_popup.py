@@ -403,9 +403,9 @@ show.table([{"patch": patch, **{f"receives, {name}": float(amount[number]) for n
 # With $x$ among a patch's numbers, a bar at 0.6 finds the left dog alone. Without it both dogs receive the same, and
 # whatever comes later can find both or none.
 #
-# So a patch must know where it is. CLIP's encoder has positions, but the small CLIP's are nearly the same to the left and to
-# the right (chapter [](03a_clip_features)), since nothing in its training asked for a side. The shipped model gives the
-# pop-up's image tokens their **coordinates**: a linear map of $x$, $y$, their signs and their squares is added to
+# So a patch must know where it is. The encoder has positions, but those that it learns are much alike to the left and to
+# the right (chapter [](03a_clip_features)): images are flipped in training, and few sentences need a side. The shipped model
+# gives the pop-up's image tokens their **coordinates**: a linear map of $x$, $y$, their signs and their squares is added to
 # $x'_v$ (`model.coordinates`, not in the paper).
 #
 # A place alone is not enough where both dogs stand in the left half. Then a dog must be compared with the other dog, as in
