@@ -26,7 +26,7 @@
 # %% tags=["parameters"]
 weights: str = "shipped"  # the model: "shipped", or the path of a checkpoint of yours
 seed: int = 2  # which scene is composed
-twins: int = 14  # which scene of look-alikes
+twins: int = 15  # which scene of look-alikes
 my_image: str = ""  # an image of your own; empty: the scene again
 my_sentence: str = "the mailbox"  # what to find in it
 
@@ -152,7 +152,7 @@ show.grid([*(one.alpha for one in found), *true_mattes], [*others, *keywords], c
 # %%
 alike = example(twins, "alike")
 noun = alike.keywords[0]
-about = [f"the left {noun}", f"the second {noun} from the left", f"the right {noun}"][: len(alike.keywords)]
+about = [f"the {side} {noun}" for side in (("left", "right") if len(alike.keywords) == 2 else ("left", "middle", "right"))]
 predictor.set_image(alike.image)
 chosen = [one.alpha for one in predictor.predict_many(about)]
 

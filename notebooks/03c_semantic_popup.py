@@ -32,8 +32,8 @@ split: str = "seen"  # photographs of the scene: "seen" (training had them, in o
 scene: int = 19  # which scene of that split, from 0
 entity: int = 1  # which of its entities we follow, from 0
 expression: int = 3  # which of its four expressions is used: 0 basic, 1 absolute, 2 and 3 relative
-twins: int = 14  # a scene of look-alikes, from 0 …
-sides: str = "left, middle, right"  # … and what its sentences name
+twins: int = 31  # a scene of look-alikes, from 0 …
+sides: str = "left, right"  # … and what its sentences name
 probes: int = 12  # further scenes of each kind, where something is measured
 
 # %%
@@ -526,7 +526,7 @@ show.table([{"exchanged": what, **{f"{place}: {title}": value for name, place in
 # In ordinary scenes a noun is mostly enough, and in most of the others the colour:
 
 # %%
-planned = {name: plan.plan(pool_of(some), some, "train") for name in ("tiny-long", "tiny-192")
+planned = {name: plan.plan(pool_of(some), some, "train") for name in ("tiny-long", "tiny-192-long")
            for some in [profile.load(name, data__groups_train=4, data__extra_train=200).data]}
 for name, scenes_of_it in planned.items():
     print(f"{name}: {100 * np.mean([one.keyword_clear for one in scenes_of_it]):.0f} % of {len(scenes_of_it)} training scenes have no keyword twice")

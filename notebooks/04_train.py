@@ -274,9 +274,9 @@ show.table(
 )
 
 # %% [markdown]
-# ## Three runs, one model
+# ## Four runs, one model
 #
-# The shipped model was not trained in one go. Each of its three runs starts from the weights that the one before it left (`rim train --weights`), and is
+# The shipped model was not trained in one go. Each of its four runs starts from the weights that the one before it left (`rim train --weights`), and is
 # about what that one could not do. In the first lines of a run's profile stands the command.
 #
 # - `tiny-long` begins with the small CLIP. It learns what things are and where their edges are. In its scenes a noun and a colour are nearly always enough
@@ -285,10 +285,12 @@ show.table(
 #   steps. The parts that `tiny-long` had not, coordinates and further rounds ([](03c_semantic_popup)), begin at random here.
 # - `tiny-192` goes on with the same data on larger images: a thing has more patches, and a small difference in place or size is easier to see. After some
 #   grounding steps the details extractor learns again, for the features that it works on have changed.
+# - `tiny-192-long` does the same once more, with what the one before it was scored lowest on: more keywords, more things in front of others, more sentences
+#   that fit nothing.
 
 # %%
 runs = [records.read(repository() / "results" / "runs" / f"train-{name}.json", profiles.load(name))
-        for name in ("tiny-long", "tiny-lookalikes", "tiny-192")]
+        for name in ("tiny-long", "tiny-lookalikes", "tiny-192", "tiny-192-long")]
 rows = []
 for run, start in zip(runs, ("the small CLIP", *(run["profile"] for run in runs))):
     data, learning = run["settings"]["data"], run["settings"]["train"]
@@ -541,7 +543,7 @@ if shipped:
 # - A step sees images as squares, trimaps and mattes of what their sentences name, and half of all that mirrored, words included.
 # - The paper's recipe is short: Adam, fixed rates, 50 epochs. EMA, cosine and the bound on the gradient are ours, and stay out of `paper-*`.
 # - Finding the right entity and drawing its edge are two abilities, so they are scored apart. They may be trained apart too: first grounding, then details.
-# - A trained model can go on learning what its first data did not ask for. The shipped one is the work of three runs.
+# - A trained model can go on learning what its first data did not ask for. The shipped one is the work of four runs.
 
 # %% [markdown]
 # ## Exercises

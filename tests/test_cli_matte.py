@@ -319,7 +319,7 @@ def stored(folder, tensors=None, change=lambda tensors: None, **about):
     """A checkpoint like the shipped one, changed."""
     tensors = load_file(CHECKPOINTS / "clipmat-tiny.safetensors") if tensors is None else tensors
     change(tensors)
-    header = {"format": FORMAT, "profile": profiles.load("tiny").to_dict(), "card": {}} | about
+    header = {"format": FORMAT, "profile": PROFILE.to_dict(), "card": {}} | about
     save_file(tensors, folder / "mine.safetensors", metadata={"rimlib": json.dumps(header)})
 
 
@@ -329,6 +329,7 @@ class Intruder:
 
 
 CHECKPOINT = (CHECKPOINTS / "clipmat-tiny.safetensors").read_bytes
+PROFILE = profiles.Profile.from_dict(json.loads((CHECKPOINTS / "clipmat-tiny.json").read_text())["profile"])
 WRONG = {  # name: (how mine.safetensors is made, a word of the message)
     "cut in half": (
         lambda folder: (folder / "mine.safetensors").write_bytes(CHECKPOINT()[: len(CHECKPOINT()) // 2]),
@@ -361,7 +362,7 @@ WRONG = {  # name: (how mine.safetensors is made, a word of the message)
         "shape",
     ),
     "another profile": (
-        lambda folder: stored(folder, profile=profiles.load("tiny", model__popup_width=64).to_dict()),
+        lambda folder: stored(folder, profile=profiles.with_settings(PROFILE, ["model.popup_width=64"]).to_dict()),
         "shape",
     ),
 }

@@ -8,7 +8,7 @@ from rimlib.matting.composition import fit_background
 from rimlib.prediction.predictor import MattingPredictor
 from rimlib.refmatte.example import example
 
-SCENE, SENTENCES, PLACE = 14, ("the left dolphin", "the right dolphin"), "bg-beach-malibu"
+SCENE, SENTENCES, PLACE = 20, ("the left ball", "the right ball"), "bg-beach-malibu"
 
 
 def main() -> None:
