@@ -21,7 +21,7 @@
 # From photographs of single things to a model that mattes what a sentence names: this chapter makes the data, trains, scores and shows.
 # With a RefMatte of your own it trains on that; {doc}`../real_refmatte` has the same as commands, for the paper's size.
 # With `quick` it trains for a minute or two only, to see that training starts; with `shipped`, as on the book's pages, what is then shown (losses,
-# scores, mattes) is one recorded run of the same profile, the last of the three that made the shipped model.
+# scores, mattes) is one recorded run of the same profile, the last of the four that made the shipped model.
 #
 # :::{admonition} This chapter
 # :class: note
