@@ -27,7 +27,7 @@ drawn at random would have. Progress goes to stderr; the last line of stdout is 
                         `refused_as_set`, `kept_as_set`: at the threshold that the model has
     auc                 how often a true sentence has a higher score than one that fits nothing
     calibration_error   expected calibration error of the score as the probability that the sentence fits something:
-                        10 groups of equal counts; `calibration_error_if_fitted`: that of a sigmoid fitted on every
+                        10 groups of equal counts; `calibration_error_if_fitted`: that of a map fitted on every
                         other scene and measured on the rest, and the other way round
     rewritten           `seen`: a sentence with other punctuation, case, quotes, opener, article: the share of forms
                         whose matte has an IoU of at least 0.9 with that of the sentence itself; by form in

@@ -62,7 +62,7 @@ def scene():
 @pytest.fixture
 def calibrated(shipped, monkeypatch):
     """A predictor of the shipped model with a calibration in its card."""
-    known = Calibration(scale=0.5, offset=-0.3, threshold=0.4)
+    known = Calibration(low=0.5, high=0.5, offset=-0.3, threshold=0.4)
     monkeypatch.setattr(shipped, "card", {**shipped.card, "calibration": known.to_dict()})
     return known, MattingPredictor(shipped, device="cpu", refiner=None)
 

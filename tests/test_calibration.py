@@ -3,45 +3,52 @@
 import numpy as np
 import pytest
 
-from rimlib.additions.calibration import Calibration, logit
+from rimlib.additions.calibration import Calibration, columns
 from rimlib.errors import RimError
 from rimlib.evaluation import calibration
 
 
-def drawn(scale, offset, count=4000, seed=0):
-    """Scores, and for each whether it is true, by a known sigmoid."""
+def drawn(low, high, offset, count=4000, seed=0):
+    """Scores, and for each whether it is true, by a known map."""
     rng = np.random.default_rng(seed)
     scores = rng.uniform(0.02, 0.98, count)
-    return scores, rng.uniform(size=count) < Calibration(scale, offset, 0.5)(scores)
+    return scores, rng.uniform(size=count) < Calibration(low, high, offset, 0.5)(scores)
 
 
-@pytest.mark.parametrize("scale, offset", [(0.5, -1.0), (2.0, 0.3), (1.0, 0.0)])
-def test_the_sigmoid_that_made_the_answers_is_found_again(scale, offset):
-    found = calibration.fit(*drawn(scale, offset))
-    assert found.scale == pytest.approx(scale, rel=0.1) and found.offset == pytest.approx(offset, abs=0.12)
+@pytest.mark.parametrize("low, high, offset", [(0.5, 0.5, -1.0), (2.0, 2.0, 0.3), (0.3, 1.5, -1.0), (1.0, 0.0, 0.5)])
+def test_the_map_that_made_the_answers_is_found_again(low, high, offset):
+    found = calibration.fit(*drawn(low, high, offset, count=20000))
+    assert [found.low, found.high, found.offset] == pytest.approx([low, high, offset], abs=0.3)
 
 
 def test_the_fit_is_the_minimum_of_the_cross_entropy():
-    scores, right = drawn(0.7, 0.4, 200)
+    scores, right = drawn(0.7, 0.9, 0.4, 200)
     found = calibration.fit(scores, right)
     target = np.where(right, (right.sum() + 1) / (right.sum() + 2), 1 / ((~right).sum() + 2))
 
-    def loss(scale, offset):
-        p = Calibration(scale, offset, 0.5)(scores)
+    def loss(numbers):
+        p = Calibration(*numbers, 0.5)(scores)
         return -(target * np.log(p) + (1 - target) * np.log(1 - p)).sum()
 
-    best = loss(found.scale, found.offset)
-    for scale, offset in ((0.01, 0), (-0.01, 0), (0, 0.01), (0, -0.01)):
-        assert best < loss(found.scale + scale, found.offset + offset)
+    at = np.array([found.low, found.high, found.offset])
+    for step in 0.01 * np.concatenate([np.eye(3), -np.eye(3)]):
+        assert loss(at) < loss(at + step)
+
+
+def test_two_slopes_fit_where_one_is_too_flat():
+    scores = np.concatenate([np.full(300, 1e-3), np.random.default_rng(0).uniform(0.8, 0.99, 700)])
+    right = np.random.default_rng(1).uniform(size=1000) < Calibration(0.1, 1.8, -4.5, 0.5)(scores)
+    found = calibration.fit(scores, right)
+    assert calibration.expected_error(found(scores), right) < 0.04 and found.high > 5 * found.low
 
 
 def test_groups_that_do_not_overlap_have_a_finite_fit():
     found = calibration.fit([0.0, 0.2, 0.8, 1.0], [False, False, True, True])
-    assert np.isfinite([found.scale, found.offset]).all() and found(1.0) > 0.5 > found(0.0)
+    assert np.isfinite([found.low, found.high, found.offset]).all() and found(1.0) > 0.5 > found(0.0)
 
 
 def test_the_order_of_sentences_stays():
-    scores, right = drawn(0.5, -1.0)
+    scores, right = drawn(0.5, 0.5, -1.0)
     found = calibration.fit(scores, right)
     assert (np.argsort(found(scores)) == np.argsort(scores)).all()
 
@@ -67,13 +74,13 @@ def test_the_threshold_is_the_largest_that_keeps_the_share(count):
 
 
 def test_the_threshold_belongs_to_the_true_sentences():
-    scores, right = drawn(1.5, 0.0)
+    scores, right = drawn(1.5, 1.5, 0.0)
     found = calibration.fit(scores, right, kept=0.9)
     assert (found(scores)[right] >= found.threshold).mean() == pytest.approx(0.9, abs=0.002)
 
 
 def test_a_calibrated_score_has_a_small_error_and_a_sure_one_a_large_one():
-    scores, right = drawn(0.3, 0.0)
+    scores, right = drawn(0.3, 0.3, 0.0)
     assert calibration.expected_error(scores, right) > 0.15
     assert calibration.expected_error(calibration.fit(scores, right)(scores), right) < 0.03
 
@@ -94,18 +101,24 @@ def test_groups_hold_all_and_are_about_equal():
     assert sum(counts) == 103 and len(counts) == 10 and set(counts) <= {10, 11}
 
 
-def test_logits_are_finite_at_the_ends():
-    assert np.isfinite(logit([0.0, 1.0])).all()
+def test_logarithms_are_finite_at_the_ends():
+    assert np.isfinite(columns([0.0, 1.0])).all()
 
 
 def test_a_card_gives_back_its_calibration():
-    known = Calibration(0.7, -0.2, 0.4)
+    known = Calibration(0.7, 0.9, -0.2, 0.4)
     assert Calibration.of({"calibration": known.to_dict()}) == known and Calibration.of({}) is None
 
 
 @pytest.mark.parametrize(
     "given",
-    [{"scale": 1}, {"scale": -1, "offset": 0, "threshold": 0.5}, [1, 2], {"scale": 1, "offset": 0, "threshold": 2}],
+    [
+        {"low": 1},
+        {"low": -1, "high": 1, "offset": 0, "threshold": 0.5},
+        {"low": 0, "high": 0, "offset": 0, "threshold": 0.5},
+        {"low": 1, "high": 1, "offset": 0, "threshold": 2},
+        [1, 2],
+    ],
 )
 def test_a_card_that_cannot_be_used_is_refused(given):
     with pytest.raises(RimError) as caught:

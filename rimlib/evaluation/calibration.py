@@ -2,7 +2,7 @@
 
 Not in the paper. `fit` makes probabilities of a model's scores, by sentences that no training has seen, true ones and
 such that fit nothing; `reliability` has the rows of a reliability diagram, `expected_error` their mean distance from
-the diagonal. Guo et al. (2017) have both for classifiers; the sigmoid is Platt's (1999), on the score's logit.
+the diagonal. Guo et al. (2017) have both for classifiers; the map is that of Kull et al. (2017).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rimlib.additions.calibration import Calibration, logit
+from rimlib.additions.calibration import Calibration, columns
 from rimlib.errors import RimError
 
 BINS = 10
@@ -20,9 +20,9 @@ TOLERANCE = 1e-8  # of the gradient
 
 
 def fit(scores: Any, right: Any, kept: float = KEPT) -> Calibration:
-    """The sigmoid under which held-out sentences are most probable, and the threshold that keeps most true ones.
+    """The map under which held-out sentences are most probable, and the threshold that keeps most true ones.
 
-    Targets are Platt's, a little inside 0 and 1, so that two groups that do not overlap have a finite fit too.
+    Targets are Platt's (1999), a little inside 0 and 1, so that two groups that do not overlap have a finite fit too.
 
     Args:
         scores: of a model, in [0, 1], one for each sentence.
@@ -39,21 +39,21 @@ def fit(scores: Any, right: Any, kept: float = KEPT) -> Calibration:
     from scipy.optimize import minimize
     from scipy.special import expit
 
-    values, true = logit(scores), np.asarray(right, bool)
+    values, true = columns(scores), np.asarray(right, bool)  # (n, 3)
     if true.all() or not true.any():
         raise RimError(f"calibration: {int(true.sum())} of {true.size} sentences are true; both sorts are needed")
     target = np.where(true, (true.sum() + 1) / (true.sum() + 2), 1 / ((~true).sum() + 2))
-    columns = np.stack([values, np.ones_like(values)], axis=1)  # (n, 2)
 
     def cross_entropy(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        z = columns @ weights
-        return float((np.logaddexp(0, z) - target * z).mean()), columns.T @ (expit(z) - target) / len(z)
+        z = values @ weights
+        return float((np.logaddexp(0, z) - target * z).mean()), values.T @ (expit(z) - target) / len(z)
 
-    scale, offset = minimize(cross_entropy, np.zeros(2), jac=True, tol=TOLERANCE).x.tolist()
-    if not scale > 0:
+    bounds = [(0, None), (0, None), (None, None)]
+    low, high, offset = minimize(cross_entropy, np.zeros(3), jac=True, bounds=bounds, tol=TOLERANCE).x.tolist()
+    if not low + high > 0:
         raise RimError("calibration: the true sentences have no higher scores than the others; there is no fit")
-    unplaced = Calibration(scale, offset, 0.0)
-    return Calibration(scale, offset, threshold(unplaced(scores)[true], kept))
+    unplaced = Calibration(low, high, offset, 0.0)
+    return Calibration(low, high, offset, threshold(unplaced(scores)[true], kept))
 
 
 def threshold(true: Any, kept: float = KEPT) -> float:
