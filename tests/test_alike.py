@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from random import Random
 
+import numpy as np
 import pytest
 
 from rimlib.entities import starter, synonyms
@@ -12,7 +13,10 @@ from rimlib.matting import relations
 from rimlib.profile import load
 from rimlib.refmatte import alike, plan
 from rimlib.refmatte.claims import Claim, Scene
+from rimlib.refmatte.composite import hidden_share
+from rimlib.refmatte.layout import Placement
 from rimlib.refmatte.referents import bare_nouns, plurals, referents
+from rimlib.refmatte.render import render
 
 POOL = starter.load()
 OURS = {"data__short_forms": 0.4, "data__wider_words": 0.15, "data__groups_test": 20, "data__extra_test": 60}
@@ -122,3 +126,20 @@ def test_a_pool_without_anything_beside_the_two_is_refused():
 def test_mirrored_words_of_a_short_form():
     assert relations.mirror("the second dog from the left") == "the second dog from the right"
     assert relations.mirror("leftmost cup") == "rightmost cup"
+
+
+def test_of_two_look_alikes_one_sees_which_is_in_front(scenes):
+    deep = [replace(one, light=None) for one in scenes if one.relation == "front/behind"]
+    assert len(deep) > 10
+    for one in deep:
+        near, far = one.placements
+        assert near.depth > far.depth
+        turned = replace(one, placements=(near, far._replace(depth=near.depth + 1)))
+        hidden, whole = (render(POOL, scene, (240, 320))[1][1].sum() for scene in (one, turned))
+        assert alike.HIDDEN[0] - 0.02 < 1 - hidden / whole < alike.HIDDEN[1] + 0.02
+
+
+def test_the_hidden_share_by_hand():
+    square = np.ones((4, 4), np.float32)
+    two = [Placement(0, 0, 4, 4, depth=0), Placement(2, 0, 4, 2, depth=1)]
+    assert hidden_share([square, square], two, [False, True]) == pytest.approx(4 / 16)

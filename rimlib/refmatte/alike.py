@@ -21,9 +21,10 @@ from rimlib.refmatte.layout import Placement
 from rimlib.refmatte.phrases import realise
 
 SAME = 0.5  # of look-alikes, those that are one cut-out several times
-RESIZED = 0.4  # of scenes in a row or a column, those in which some are made smaller
+HIDDEN = (0.08, 0.5)  # share of the far one's matte that the nearer one hides, so that one sees which is which
+RESIZED = 0.6  # of scenes in a row or a column, those in which some are made smaller
 SHRINK = (0.5, 0.75)  # … to so much of their height and width
-KINDS = {"order": 4, "absolute": 1, "relative": 3, "size": 2, "basic": 1}  # of sentences, how often each is tried
+KINDS = {"order": 4, "absolute": 1, "relative": 3, "size": 3, "basic": 1}  # of sentences, how often each is tried
 
 
 class Companions:

@@ -8,6 +8,8 @@ The work is done on premultiplied layers (`rimlib.matting.composition`), inside 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -82,6 +84,24 @@ def matte_on_canvas(alpha: np.ndarray, place: Placement, canvas: tuple[int, int]
     whole = np.zeros(canvas, np.uint8)
     whole[_window(place)] = cv2.convertScaleAbs(alpha, alpha=1 / 257)
     return whole
+
+
+def hidden_share(alphas: Sequence[np.ndarray], placements: Sequence[Placement], mirrored: Sequence[bool]) -> float:
+    """The share of the far one's matte that the nearer of two entities hides.
+
+    Args:
+        alphas: float32 (h, w) in [0, 1] of the two cut-outs.
+        placements: box and depth of each.
+        mirrored: which of them is flipped from left to right first.
+    """
+    drawn = []
+    for alpha, place, flip in zip(alphas, placements, mirrored):
+        small = cv2.resize(alpha, (place.width, place.height), interpolation=cv2.INTER_AREA)
+        drawn.append((place, (np.clip(small[:, ::-1] if flip else small, 0, 1) * FULL).astype(np.uint16)))
+    (far, matte), (near, cover) = sorted(drawn, key=lambda item: item[0].depth)
+    alone = matte.sum(dtype=np.float64)
+    _hide(matte, far, cover, near)
+    return float(1 - matte.sum(dtype=np.float64) / max(alone, 1.0))
 
 
 def _hide(matte: np.ndarray, place: Placement, alpha: np.ndarray, front: Placement) -> None:

@@ -8,7 +8,7 @@ some more scenes draw from all entities at random. `build` renders a plan.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -21,6 +21,7 @@ from rimlib.profile import Data
 from rimlib.refmatte import alike, layout
 from rimlib.refmatte import light as lights
 from rimlib.refmatte.claims import Scene, Sentence
+from rimlib.refmatte.composite import hidden_share
 from rimlib.refmatte.expressions import Wording, generate
 from rimlib.refmatte.layout import Placement
 from rimlib.refmatte.light import Light
@@ -188,6 +189,8 @@ class _SceneSampler:
             placements = tuple(layout.place(sizes, arrangement, canvas, rng, lengths, settings.enlarge))
             if lookalikes and arrangement != ("front", "behind"):
                 placements = alike.resize_some(placements, rng)
+            elif lookalikes and not self._shows_depth(chosen, placements, mirrored):
+                continue
             boxes, depths = tuple(place.box for place in placements), tuple(place.depth for place in placements)
             scene = Scene(tuple(chosen), boxes, depths, arrangement, wide=bool(settings.wider_words))
             sentences = tuple(tuple(self._sentences(scene, index, rng, lookalikes)) for index in range(size))
@@ -227,6 +230,15 @@ class _SceneSampler:
         if lookalikes:
             return generate_unique(scene, index, rng, self.wording, draw=alike.generate)
         return (generate_unique if self.settings.unique else generate)(scene, index, rng, self.wording)
+
+    def _shows_depth(self, chosen: list[Entity], placements: Sequence[Placement], mirrored: Sequence[bool]) -> bool:
+        """Can one see which of two look-alikes is in front? Boxes and ellipses may overlap where no pixel does.
+
+        Only look-alikes need it: elsewhere a noun or an attribute tells them apart, and no pixel is read for a plan.
+        """
+        alphas = [self.pool.cutout(entity.name)[1] for entity in chosen]
+        least, most = alike.HIDDEN
+        return least <= hidden_share(alphas, placements, mirrored) <= most
 
     def _suits(self, background: str, chosen: list[Entity]) -> bool:
         """Does a background show nothing that an entity's words could mean too, as a bed of flowers does?"""
