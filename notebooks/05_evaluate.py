@@ -369,7 +369,7 @@ show.grid(panels, titles, columns=4);
 # ## Sentences that fit nothing
 #
 # Not every sentence has an answer in its image. The engine writes such sentences on purpose (see {doc}`02b_expressions`), some of those in training were of
-# this sort, and the right matte for them is an empty one. The model's score is its confidence; a sentence below one half is rejected. The *true-positive rate* is the share of the true
+# this sort, and the right matte for them is an empty one. The model's score is its confidence; a sentence below the model's threshold is rejected. A calibrated model has its own threshold, which keeps 95 of 100 true sentences that no training saw; any other rejects below one half. The *true-positive rate* is the share of the true
 # sentences that are not, the *true-negative rate* that of the others that are. *AUC* is how often a
 # true sentence gets a higher score than one that fits nothing: 0.5 is a coin.
 

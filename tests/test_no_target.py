@@ -7,6 +7,7 @@ import pytest
 import torch
 from small import SMALL
 
+from rimlib.additions.calibration import Calibration
 from rimlib.clipmat.model import Output
 from rimlib.entities import drawn
 from rimlib.errors import RimError
@@ -61,6 +62,15 @@ def test_rates_of_true_and_of_no_target_sentences(refmatte):
     kinds = ("stranger", "keyword", "relation")
     assert [found[f"true_negative_rate_{kind}"] for kind in kinds] == [1, 1, 0]
     assert found["auc"] == pytest.approx(1 - 1 / 6)  # the believed one ties with every true one
+
+
+def test_a_calibrated_model_rejects_by_its_own_threshold(refmatte):
+    model = Knows()
+    raw = no_target_rejection(model, refmatte)
+    model.card = {"calibration": Calibration(low=1.0, high=1.0, offset=-9.0, threshold=0.5).to_dict()}
+    found = no_target_rejection(model, refmatte)
+    assert raw["true_positive_rate"] == 1 and found["true_positive_rate"] == 0
+    assert found["true_negative_rate"] == 1 and found["auc"] == pytest.approx(raw["auc"])
 
 
 def test_keywords_are_put_into_the_template(refmatte, monkeypatch):

@@ -58,7 +58,7 @@ def ship(run: Path, data: Path, name: str) -> dict[str, Any]:
     CLIPMat.load(run).save(path, half=True, **facts)
     model, settings = CLIPMat.load(path), profiles.Profile.from_dict(record["settings"])
     held_out = scored_anew(model, pool_of(settings.data), settings.data)
-    facts[KEY] = calibration.fit(held_out.score, held_out.true).to_dict()
+    facts[KEY] = model.card[KEY] = calibration.fit(held_out.score, held_out.true).to_dict()
     found = scores(model, data, settings)
     for label, split in SPLITS.items():
         row = no_target_rejection(model, RefMatte(data, split), template=prompt.template(model.profile))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from rimlib.additions.calibration import Calibration
 from rimlib.clipmat.collaboration import THRESHOLD
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
@@ -112,7 +113,8 @@ def no_target_rejection(model: Any, refmatte: RefMatte, *given: Any, **options: 
 
     Returns:
         fitting, no_target: how many sentences of each; auc: how often a true sentence has the higher score of a pair,
-        ties half; true_positive_rate: share of the true ones whose score is at least the threshold;
+        ties half; true_positive_rate: share of the true ones whose score is at least the model's threshold, which is
+        that of its calibration (`additions.calibration`), or `collaboration.THRESHOLD`;
         true_negative_rate: share of the others whose score is below it, also for each kind as
         `true_negative_rate_<wrong>`; empty: share of the others whose matte is empty.
 
@@ -120,15 +122,18 @@ def no_target_rejection(model: Any, refmatte: RefMatte, *given: Any, **options: 
         RimError: the data has no such sentence.
     """
     found = scored(model, refmatte, *given, **options)
-    true, other = found.score[found.true], found.score[~found.true]
+    calibration, score, threshold = Calibration.of(getattr(model, "card", {})), found.score, THRESHOLD
+    if calibration:
+        score, threshold = calibration(score), calibration.threshold
+    true, other = score[found.true], score[~found.true]
     kinds = np.unique(found.kind[~found.true]).tolist()
-    rejected = {name: float((found.score[found.kind == name] < THRESHOLD).mean()) for name in kinds}
+    rejected = {name: float((score[found.kind == name] < threshold).mean()) for name in kinds}
     return {
         "fitting": len(true),
         "no_target": len(other),
         "auc": auc(true, other),
-        "true_positive_rate": float((true >= THRESHOLD).mean()),
-        "true_negative_rate": float((other < THRESHOLD).mean()),
+        "true_positive_rate": float((true >= threshold).mean()),
+        "true_negative_rate": float((other < threshold).mean()),
         "empty": float((found.covered[~found.true] < EMPTY).mean()),
         **{f"true_negative_rate_{name}": rate for name, rate in rejected.items()},
     }
