@@ -51,7 +51,7 @@ from matplotlib.patches import Rectangle
 from rimlib import CLIPMat, RefMatte, profile, show
 from rimlib.entities import starter
 from rimlib.evaluation.stream import predict
-from rimlib.experiments import changes, frame, needed, table9, words
+from rimlib.experiments import changes, frame, needed, paper_table9, words
 
 # %%
 from rimlib.experiments.wording import blanked, shuffled, swapped
@@ -312,10 +312,10 @@ Markdown(
 
 # %%
 show.table([{"data": row["data"], "kind": row["kind"], "SAD": row["sad"],
-             "to basic": row["to_basic"]} for row in table9.rows()], digits=2)
+             "to basic": row["to_basic"]} for row in paper_table9.rows()], digits=2)
 
 # %%
-found = table9.findings()
+found = paper_table9.findings()
 Markdown(
     "* RefMatte: both relative forms have the lowest errors. But they are "
     "two forms of one claim, *the red dog left of the cat* and *the dog "

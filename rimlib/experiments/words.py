@@ -2,7 +2,7 @@
 
 Two kinds of rows. `plan` counts sentences of a whole plan by what decides them (`needed`), of the paper's numbers and
 of a profile. `<model>-<split>` has how often a model finds the entities of changed sentences (`changes`). Beside both
-stands the paper's Table 9 (`table9`), from which the paper concludes that relations help.
+stands the paper's Table 9 (`paper_table9`), from which the paper concludes that relations help.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rimlib.clipmat.model import CLIPMat
 from rimlib.clipmat.pretrained import file_of, shipped_file
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
-from rimlib.experiments import needed, table9
+from rimlib.experiments import needed, paper_table9
 from rimlib.experiments.changes import Levels
 from rimlib.experiments.changes import measure as measure_model
 from rimlib.experiments.frame import Row, plain_name
@@ -157,5 +157,5 @@ def tables(found: list[Record]) -> dict[str, list[dict[str, Any]]]:
         "models": models,
         "models_by_kind": by_kind,
         "models_by_need": by_need,
-        "table_9": table9.rows(),
+        "table_9": paper_table9.rows(),
     }
