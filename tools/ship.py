@@ -47,7 +47,7 @@ def ship(run: Path, data: Path, name: str) -> dict[str, Any]:
     Args:
         run: a folder that `rim train` filled.
         data: the data set whose `seen` and `test` splits it is scored on.
-        name: of the shipped model.
+        name: of the shipped model, and of the profile in whose scenes its score is calibrated.
 
     Returns:
         The scores.
@@ -57,7 +57,8 @@ def ship(run: Path, data: Path, name: str) -> dict[str, Any]:
     facts = _facts(record, USE, f"train-{record['profile']}", "weights")
     CLIPMat.load(run).save(path, half=True, **facts)
     model, settings = CLIPMat.load(path), profiles.Profile.from_dict(record["settings"])
-    held_out = scored_anew(model, pool_of(settings.data), settings.data)
+    plain = profiles.load(name).data  # in a training's own scenes a place decides more often than elsewhere
+    held_out = scored_anew(model, pool_of(plain), plain)
     facts[KEY] = model.card[KEY] = calibration.fit(held_out.score, held_out.true).to_dict()
     found = scores(model, data, settings)
     for label, split in SPLITS.items():
