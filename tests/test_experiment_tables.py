@@ -73,7 +73,7 @@ def test_a_mean_is_over_seeds_and_a_deviation_is_the_samples():
     assert line["other"] is None
 
 
-@pytest.mark.parametrize("name", [name for name in experiments.NAMES if name != "words"])
+@pytest.mark.parametrize("name", [name for name in experiments.NAMES if "rows" in experiments.get(name).OPTIONS])
 def test_rows_and_seeds_that_do_not_exist_are_refused_first(name, tmp_path, capsys):
     given = ["experiment", name, "--profile", "tiny-lookalikes", "--out", str(tmp_path / "out")]
     assert cli.main([*given, "--rows", "nothing"]) == 2 and "--rows nothing" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rimlib.cli.output import Add, Commands
+from rimlib.experiments import NAMES
 
 EPILOG = """
 words: which words of a sentence are needed to find its entity, counted over the plans of the paper and of the profile;
@@ -16,6 +17,9 @@ with the noun alone.
 
 listening: what it takes to go by the whole sentence. A row is a training with one setting of a recipe changed, on the
 same steps; it is scored on new scenes of what it was trained on, and on look-alikes.
+
+table8, table9: the paper's tables of what a model is asked with, the eight forms of a keyword and the kinds of
+sentences, each with an interval; the shipped model's, or --model's.
 
 table3, table10: the paper's ablations. A row is a training with modules off, or with CLIP frozen or random.
 
@@ -34,10 +38,10 @@ def add_command(commands: Commands, add: Add) -> None:
     parser = add(commands, "experiment", _experiment, "run an experiment row by row, or show its records")
     parser.epilog, parser.formatter_class = EPILOG.strip("\n"), argparse.RawDescriptionHelpFormatter
     option = parser.add_argument
-    option("name", metavar="NAME", help="of the experiment: words, listening, table3 or table10")
+    option("name", metavar="NAME", help=f"of the experiment: {', '.join(NAMES)}")
     option("--profile", help="a profile's name or a YAML file (default: tiny; with --show: all)")
-    option("--data", metavar="DIR", help="words: the data set (default: that of the profile, which is built)")
-    option("--model", metavar="PATH", help="words: trained weights (default: shipped)")
+    option("--data", metavar="DIR", help="of a model: the data set (default: the profile's, which is built)")
+    option("--model", metavar="PATH", help="of a model: trained weights (default: shipped)")
     option("--images", type=int, metavar="N", help="images that a model is measured on (default: all)")
     option("--scenes", type=int, metavar="N", help="words: about so many scenes of each split of a plan (default: all)")
     option("--rows", nargs="+", metavar="ROW", help="of trainings: some of the rows (default: all)")

@@ -1,4 +1,6 @@
-"""Cost of a method at the paper's sizes: parameters, and multiplications for one image of 512 x 512 and one sentence.
+"""Cost of a method: parameters, and multiplications for one image and one sentence.
+
+`costs` is at the paper's sizes, 512 x 512 pixels; `of_model` of any model at its own.
 
 Counted, not estimated: the networks are built and run on torch's meta device, which follows shapes through every
 operation and computes nothing. Convolutions and products of matrices count, attention's among them; norms and resizing
@@ -7,6 +9,7 @@ do not. CLIPMat is counted as the paper writes it; `rimlib.fast` needs fewer pro
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -32,6 +35,11 @@ class Cost(NamedTuple):
     parameters: int
     macs: int  # multiplications, each with its addition
     learning: int  # parameters that training changes; none of a pipeline's
+
+    @property
+    def gflops(self) -> float:
+        """Billions of multiplications and additions."""
+        return round(2 * self.macs / 1e9, 3)
 
 
 class _AllSet(TorchDispatchMode):
@@ -64,6 +72,23 @@ def measure(network: nn.Module, run: Callable[[], object]) -> Cost:
     return Cost(sum(value.numel() for value in network.parameters()), macs, learning)
 
 
+def of_model(model: Any) -> Cost:
+    """Cost of a CLIPMat, a CLIPSeg or an MDETR as it is, for one image of its own size and one sentence.
+
+    >>> of_model(CLIPMat.from_profile(profiles.load("tiny"), "random")).macs > 1e8
+    True
+    """
+    network = copy.deepcopy(getattr(model, "model", model)).to("meta")  # a `CLIPMatMethod` has its CLIPMat there
+    return measure(*_part(network, network.image_size))
+
+
+def of_refiner(refiner: nn.Module, height: int, width: int) -> Cost:
+    """Cost of a refiner, for one image of a size."""
+    network = copy.deepcopy(refiner).to("meta")
+    sides = [side + -side % 32 for side in (height, width)]
+    return measure(network, lambda: network(_meta(1, 3, *sides), _meta(1, 1, *sides)))
+
+
 Part = tuple[nn.Module, Callable[[], object]]
 
 
@@ -71,28 +96,33 @@ def _meta(*shape: int) -> torch.Tensor:
     return torch.ones(shape, device="meta")
 
 
-TOKENS, IMAGE = torch.ones(1, WORDS, dtype=torch.int64, device="meta"), _meta(1, 3, SIDE, SIDE)
+TOKENS = torch.ones(1, WORDS, dtype=torch.int64, device="meta")
+
+
+def _part(model: Any, side: int = SIDE) -> Part:
+    """A model on the meta device, and its call for an image of `side` and a sentence."""
+    image = _meta(1, 3, side, side)
+    if isinstance(model, MDETR):
+        padding = torch.zeros(1, WORDS, dtype=torch.bool, device="meta")
+        return model, lambda: model.forward_tokens(image, TOKENS, padding).alpha
+    return model, lambda: getattr(model, "forward_tokens", model)(image, TOKENS)
 
 
 def _clipmat() -> Part:
     with torch.device("meta"):
-        model = CLIPMat.from_profile(profiles.load("paper-b16"), "random")
-    return model, lambda: model(IMAGE, TOKENS)
+        return _part(CLIPMat.from_profile(profiles.load("paper-b16"), "random"))
 
 
 def _clipseg() -> Part:
     from transformers import CLIPSegForImageSegmentation
 
     with torch.device("meta"):
-        model = clipseg.CLIPSeg(CLIPSegForImageSegmentation(clipseg.config("paper")))
-    return model, lambda: model.forward_tokens(IMAGE, TOKENS)
+        return _part(clipseg.CLIPSeg(CLIPSegForImageSegmentation(clipseg.config("paper"))))
 
 
 def _mdetr() -> Part:
     with torch.device("meta"):
-        model = MDETR("paper", *mdetr_weights.towers("paper"))
-    padding = torch.zeros(1, WORDS, dtype=torch.bool, device="meta")
-    return model, lambda: model.forward_tokens(IMAGE, TOKENS, padding).alpha
+        return _part(MDETR("paper", *mdetr_weights.towers("paper")))
 
 
 def _detector() -> Part:

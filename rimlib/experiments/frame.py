@@ -23,6 +23,8 @@ from rimlib.repository import repository
 from rimlib.training import record as records
 from rimlib.training.record import Record, Stages
 
+SHARED = ("scored_on", "steps", "images", "refiner")  # of `about`, what all rows of a table agree in
+
 
 @dataclass(frozen=True)
 class Row:
@@ -97,7 +99,8 @@ def load(experiment: str, folder: Path, profile: str | None = None) -> list[Reco
     """All records of an experiment in a folder, by name; of one profile, if it is named.
 
     Raises:
-        RimError: there is none, or one that is no such record or of another version of rimlib.
+        RimError: there is none, or one that is no such record, of another version of rimlib, or of other data, steps
+            or images than those of the same profile beside it.
     """
     paths = sorted(folder.glob(f"experiment-{experiment}-*.json")) if folder.is_dir() else []
     found = [read(path, experiment) for path in paths]
@@ -105,12 +108,28 @@ def load(experiment: str, folder: Path, profile: str | None = None) -> list[Reco
         if (version := record["about"].get("version")) != rimlib.__version__:
             what = f"a record of rimlib {version}, this is {rimlib.__version__}"
             raise RimError(f"{path}: {what}; measure it anew: rim experiment {experiment} --fresh", path=path)
+    _of_one_table(paths, found)
     found = [record for record in found if profile in (None, record["profile"])]
     if not found:
         of = "" if profile is None else f" of profile {profile}"
         hint = f"rim experiment {experiment} makes them"
         raise RimError(f"{folder}: no record of the experiment {experiment}{of} here; {hint}", path=folder)
     return found
+
+
+def _of_one_table(paths: list[Path], found: list[Record]) -> None:
+    """Raise RimError where two records of one profile cannot stand in one table; the later one is named."""
+    seen: dict[tuple[str, str], tuple[Any, Path]] = {}
+    for path, record in zip(paths, found):
+        about = record["about"]
+        shared = {name: about[name] for name in SHARED if name in about}
+        if (data := about.get("data", {})).keys() >= {"split", "fingerprint"}:
+            shared[f"data of {data['split']}"] = data["fingerprint"]
+        for name, value in shared.items():
+            other, where = seen.setdefault((record["profile"], name), (value, path))
+            if other != value:
+                what = f"{name} is {value!r} there and {other!r} in {where.name}: they cannot stand in one table"
+                raise RimError(f"{path}: {what}; delete one, or keep them in two folders", path=path, setting=name)
 
 
 def read(path: Path, experiment: str) -> Record:

@@ -15,15 +15,13 @@ from typing import Any
 
 from rimlib import profile as profiles
 from rimlib.clipmat import prompt
-from rimlib.clipmat.model import CLIPMat
-from rimlib.clipmat.pretrained import file_of, shipped_file
 from rimlib.entities.pool import Pool
 from rimlib.errors import RimError
 from rimlib.experiments import needed, paper_table9
 from rimlib.experiments.changes import Levels
 from rimlib.experiments.changes import measure as measure_model
-from rimlib.experiments.frame import Row, plain_name
-from rimlib.io.files import sha256
+from rimlib.experiments.frame import Row
+from rimlib.experiments.measured import Subject
 from rimlib.profile import Profile
 from rimlib.refmatte import manifest, paper_pool, plan, released
 from rimlib.refmatte.build import build, folder_of, pool_of
@@ -47,15 +45,10 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
             raise RimError(f"--{name} {value}: must be 1 or more", setting=name)
     if options.data is not None:
         _splits_of(options.data)
-    model = CLIPMat.shipped() if _is_shipped(options) else CLIPMat.load(options.model)
-    return _rows(profile, model, options)
+    return _rows(profile, Subject.of(options), options)
 
 
-def _is_shipped(options: argparse.Namespace) -> bool:
-    return options.model in (None, "shipped")
-
-
-def _rows(profile: Profile, model: CLIPMat, options: argparse.Namespace) -> Iterator[Row]:
+def _rows(profile: Profile, subject: Subject, options: argparse.Namespace) -> Iterator[Row]:
     paper = replace(profiles.load("paper-b16"), data=paper_pool.settings())
     yield _plan(paper, paper_pool.pool(), ("train", "test"), options.scenes)  # the paper has no other split
     if profile.name == paper.name:
@@ -64,7 +57,7 @@ def _rows(profile: Profile, model: CLIPMat, options: argparse.Namespace) -> Iter
     yield _plan(profile, pool, plan.splits_of(profile.data), options.scenes)
     data = options.data or build(profile.data, folder_of(profile), splits=SPLITS, workers=1)
     for split in _splits_of(data):
-        yield _model(profile, pool, model, RefMatte(data, split), options)
+        yield _model(profile, pool, subject, RefMatte(data, split), options.images)
 
 
 def _splits_of(data: str | Path) -> list[str]:
@@ -98,25 +91,23 @@ def _plan(profile: Profile, pool: Pool, splits: tuple[str, ...], scenes: int | N
     return Row("plan", profile, about, measure)
 
 
-def _model(profile: Profile, pool: Pool, model: CLIPMat, refmatte: RefMatte, options: argparse.Namespace) -> Row:
-    weights = shipped_file() if _is_shipped(options) else file_of(options.model)
-    name = plain_name(str(options.model or "shipped"))
+def _model(profile: Profile, pool: Pool, subject: Subject, refmatte: RefMatte, images: int | None) -> Row:
     about = {
-        "model": name,
-        "weights": sha256(weights),
+        "model": subject.name,
+        "weights": subject.weights,
         "data": {"fingerprint": refmatte.fingerprint, "split": refmatte.split},
-        "images": options.images,
+        "images": images,
     }
 
     def measure(stages: Any) -> dict[str, Any]:
         with stages("plan"):
             levels = _levels(profile, pool, refmatte)
         with stages("model"):
-            given = {"images": options.images, "seed": profile.seed, "batch": profile.evaluate.batch}
-            template = prompt.template(model.profile or profile)
-            return measure_model(model, refmatte, template, levels=levels, progress=True, **given)
+            given: dict[str, Any] = {"images": images, "seed": profile.seed, "batch": profile.evaluate.batch}
+            template = prompt.template(subject.model.profile or profile)
+            return measure_model(subject.model, refmatte, template, levels=levels, progress=True, **given)
 
-    return Row(f"{name}-{refmatte.split}", profile, about, measure, device="cpu")
+    return Row(f"{subject.name}-{refmatte.split}", profile, about, measure, device="cpu")
 
 
 def _levels(profile: Profile, pool: Pool, refmatte: RefMatte) -> Levels:
