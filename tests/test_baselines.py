@@ -90,7 +90,7 @@ def test_settings_that_do_not_exist_are_refused():
             baselines.get(name, "huge", "random")
     with pytest.raises(RimError, match="multiple of 16"):
         CLIPSeg.from_settings("tiny", "random", image_size=100)
-    with pytest.raises(RimError, match="'towers', 'random' or a .safetensors"):
+    with pytest.raises(RimError, match="'clip', 'random' or a .safetensors"):
         baselines.get("mdetr", "tiny", "somebody/mdetr")
     with pytest.raises(RimError, match="not trained here"):
         baselines.get("grounded", "tiny", "mine.safetensors")

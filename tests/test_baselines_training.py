@@ -6,7 +6,7 @@ import torch
 from rimlib import baselines
 from rimlib.baselines import matching, mdetr_weights
 from rimlib.baselines.clipseg import CLIPSeg
-from rimlib.baselines.mdetr import MDETR
+from rimlib.baselines.mdetr import ENCODERS, MDETR
 
 SENTENCES = ["the red disc", "a box", "the thing on the left", "lower right ball"]
 
@@ -79,7 +79,7 @@ def test_mdetr_learns_four_samples():
 def test_mdetrs_frozen_towers_stay_as_they_are_and_do_not_drop_out():
     torch.manual_seed(0)
     trunk, text, words = mdetr_weights.towers("tiny")
-    model = MDETR("tiny", trunk, text, words, frozen=True).train()
+    model = MDETR("tiny", trunk, text, words, frozen=ENCODERS).train()
     assert model.fusion.training and not model.text_encoder.training and not model.trunk.training
     before = {name: value.clone() for name, value in model.state_dict().items()}
     images, mattes = four_samples(64)
@@ -98,6 +98,34 @@ def test_mdetrs_frozen_towers_stay_as_they_are_and_do_not_drop_out():
         "attention_map",
         "mask_head",
     }
+
+
+def test_the_small_mdetr_reads_by_the_frozen_text_encoder_of_our_clip(tmp_path):
+    """The same vectors as the CLIP's own code gives, after a step too, and in a file that was stored."""
+    from types import SimpleNamespace
+
+    from rimlib.clipmat.clip_weights import create_clip
+
+    settings = SimpleNamespace(backbone="rim-tiny", image_size=128, text_length=77)
+    clip, tokenizer = create_clip(settings, "clip")
+    with torch.no_grad():
+        ids = tokenizer(SENTENCES)
+        x = clip.token_embedding(ids) + clip.positional_embedding
+        expected = clip.ln_final(clip.transformer(x, attn_mask=clip.attn_mask))
+    model = MDETR.from_settings("tiny", "clip", image_size=64).train()
+    images, mattes = four_samples(64)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.1)
+    model.loss(model(images, SENTENCES), mattes)["total"].backward()
+    before = model.trunk["layer1"][0].conv1.weight.clone()
+    optimizer.step()
+    assert not torch.equal(model.trunk["layer1"][0].conv1.weight, before), "the image encoder learns"
+    again = MDETR.from_settings("tiny", str(model.save(tmp_path / "mdetr.safetensors")))
+    assert again.frozen == ["text_encoder"]
+    tokens, padding = again.tokenizer(SENTENCES)
+    with torch.no_grad():
+        found = again.text_encoder(tokens, attention_mask=(~padding).long()).last_hidden_state
+    assert torch.equal(tokens[~padding], ids[:, : tokens.shape[1]][~padding])
+    assert torch.allclose(found[~padding], expected[:, : tokens.shape[1]][~padding], atol=1e-4)
 
 
 @pytest.mark.parametrize("name", baselines.TRAINABLE)

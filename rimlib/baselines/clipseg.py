@@ -95,8 +95,7 @@ class CLIPSeg(TrainableMethod):
         if stored:
             model.load(stored)
         elif weights == "clip":
-            settings: Any = SimpleNamespace(backbone=CLIPS[size], image_size=CLIP_SIZE[size], text_length=LENGTH)
-            model.net.clip.load_state_dict(rename_towers(create_clip(settings, "clip")[0].state_dict()))
+            model.net.clip.load_state_dict(pretrained_towers(size))
             with torch.no_grad():
                 for reduce in model.net.decoder.reduces:
                     reduce.weight *= REDUCE_SCALE[size]
@@ -154,6 +153,12 @@ def reset(decoder: nn.Module) -> None:
     for module in decoder.modules():
         if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
             module.reset_parameters()
+
+
+def pretrained_towers(size: str) -> dict[str, torch.Tensor]:
+    """The tensors of a pretrained CLIP under transformers' names: of the small one that ships, or of OpenAI's."""
+    settings: Any = SimpleNamespace(backbone=CLIPS[size], image_size=CLIP_SIZE[size], text_length=LENGTH)
+    return rename_towers(create_clip(settings, "clip")[0].state_dict())
 
 
 def rename_towers(clip: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -15,6 +15,7 @@ masks take 1.3 M more.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -38,6 +39,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 QUERIES = {"paper": 100, "tiny": 10}
 IMAGE_SIZE = {"paper": 512, "tiny": 128}
+ENCODERS = ("trunk", "text_encoder")
 
 
 @dataclass
@@ -89,10 +91,10 @@ class MDETR(TrainableMethod):
     Args:
         size: "tiny" or "paper".
         trunk: a ResNet.
-        text_encoder: a RoBERTa.
+        text_encoder: a RoBERTa, or CLIP's.
         tokenizer: of the text encoder.
-        frozen: whether these two are not trained, as in the paper; None: those of the paper's size. (The tiny ones are
-            not pretrained, and so are trained.)
+        frozen: those of `ENCODERS` that are not trained; None: both of the paper's size, as there, and none of tiny,
+            which is not pretrained.
         image_size: S, a multiple of 32.
     """
 
@@ -104,7 +106,7 @@ class MDETR(TrainableMethod):
         trunk: nn.Module,
         text_encoder: Any,
         tokenizer: LocalTokenizer | HubTokenizer,
-        frozen: bool | None = None,
+        frozen: Sequence[str] | None = None,
         image_size: int | None = None,
     ):
         super().__init__()
@@ -113,7 +115,7 @@ class MDETR(TrainableMethod):
         self.image_size = image_size or IMAGE_SIZE[size]
         if self.image_size % 32:
             raise RimError(f"image_size {self.image_size} of mdetr: must be a multiple of 32", setting="image_size")
-        self.frozen = size == "paper" if frozen is None else frozen
+        self.frozen = list((ENCODERS if size == "paper" else ()) if frozen is None else frozen)
         self.tokenizer = tokenizer
         channels = [128, 256, 512] if size == "tiny" else [512, 1024, 2048]
         self.trunk = IntermediateLayerGetter(trunk, {f"layer{number}": str(number) for number in (1, 2, 3, 4)})
@@ -130,9 +132,8 @@ class MDETR(TrainableMethod):
         )
         self.attention_map = AttentionMap(width, heads)
         self.mask_head = SmallConv(width, heads, (channels[1], channels[0], channels[0] // 2))
-        if self.frozen:
-            self.trunk.requires_grad_(False)
-            self.text_encoder.requires_grad_(False)
+        for encoder in self.frozen:
+            getattr(self, encoder).requires_grad_(False)
         kind = "local" if isinstance(tokenizer, LocalTokenizer) else "hub"
         self.about = {"size": size, "image_size": self.image_size, "tokenizer": kind, "frozen": self.frozen}
 
@@ -142,25 +143,30 @@ class MDETR(TrainableMethod):
 
         Args:
             size: "tiny" or "paper".
-            weights: "towers" for a pretrained ResNet-101 and RoBERTa with a fresh transformer (for training), "random",
-                or a .safetensors file, of `save` or of MDETR's own weights. None stands for the public ones, which are
-                a pickle: the error explains how to convert them.
+            weights: for training with a fresh transformer "towers", a pretrained ResNet-101 and RoBERTa, or of size
+                tiny "clip", the text encoder of the small CLIP that ships, frozen; "random"; or a .safetensors file, of
+                `save` or of MDETR's own weights. None stands for the public ones, which are a pickle: the error
+                explains how to convert them.
             image_size: S.
 
         Raises:
             RimError: no such size or weights.
         """
         check_size(cls.name, size)
+        if size == "tiny" and weights in (None, "towers"):
+            raise no_public_weights(cls.name, "weights='clip' (our CLIP's text encoder) or ")
         if weights is None:
-            raise no_public_weights(cls.name) if size == "tiny" else RimError(mdetr_weights.PICKLED, setting="weights")
+            raise RimError(mdetr_weights.PICKLED, setting="weights")
         if weights == "random":
             return cls(size, *mdetr_weights.towers(size), image_size=image_size).eval()
+        if size == "tiny" and weights == "clip":
+            parts = mdetr_weights.towers(size, pretrained_text=True)
+            return cls(size, *parts, frozen=["text_encoder"], image_size=image_size).eval()
         if weights == "towers":
-            if size == "tiny":
-                raise no_public_weights(cls.name)
             return cls(size, *mdetr_weights.pretrained_towers(), image_size=image_size).eval()
         if not str(weights).endswith(".safetensors"):
-            message = f"weights {weights!r} of mdetr: must be 'towers', 'random' or a .safetensors file"
+            known = "'clip'" if size == "tiny" else "'towers'"
+            message = f"weights {weights!r} of mdetr: must be {known}, 'random' or a .safetensors file"
             raise RimError(message, setting="weights")
         public = mdetr_weights.is_public(weights)
         about: dict[str, Any] = {"tokenizer": "hub"} if public else read_header(weights, cls.name, size)
@@ -177,9 +183,8 @@ class MDETR(TrainableMethod):
     def train(self, mode: bool = True) -> MDETR:
         """Frozen encoders stay in evaluation mode: RoBERTa has a dropout of its own."""
         super().train(mode)
-        if self.frozen:
-            self.trunk.eval()
-            self.text_encoder.eval()
+        for encoder in self.frozen:
+            getattr(self, encoder).eval()
         return self
 
     def forward(
@@ -193,8 +198,9 @@ class MDETR(TrainableMethod):
         self, images: torch.Tensor, tokens: torch.Tensor, padding: torch.Tensor, image_index: torch.Tensor | None = None
     ) -> Detections:
         """The same with token ids, int64 (B, L), and bool (B, L), True where there is no token."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+        with self._grad("trunk"):
             levels = list(self.trunk(normalise(images)).values())  # at S/4, S/8, S/16 and h
+        with self._grad("text_encoder"):
             text = self.text_encoder(tokens, attention_mask=(~padding).long()).last_hidden_state  # (B, L, Dt)
         if image_index is not None:
             levels = [level[image_index] for level in levels]
@@ -207,6 +213,9 @@ class MDETR(TrainableMethod):
         logits, boxes, targets = self.kind(states), self.box(states).sigmoid(), token_targets(padding)
         side = images.shape[-1]
         return Detections(self, logits, boxes, targets, states[-1], memory, projected, levels[2::-1], side)
+
+    def _grad(self, encoder: str) -> Any:
+        return torch.set_grad_enabled(torch.is_grad_enabled() and encoder not in self.frozen)
 
     def masks(self, found: Detections, rows: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """Logits of masks, (M, 1, S, S), one for each row of the batch and query, both int64 (M,)."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from rimlib.baselines import clipseg
 from rimlib.baselines.tokenizers import HubTokenizer, LocalTokenizer
 from rimlib.errors import RimError, require
 from rimlib.io import hub
@@ -45,24 +46,24 @@ DECODER = {"cross_attn_image": "cross_attn", "norm3": "norm2", "norm4": "norm3"}
 UNUSED = ("pooler.", "position_ids", "contrastive_align_projection", "num_batches_tracked")
 
 
-def towers(size: str) -> tuple[nn.Module, Any, LocalTokenizer]:
-    """ResNet, RoBERTa and a tokenizer, with random weights: ResNet-101 and RoBERTa-base, or small ones of our own."""
+def towers(size: str, pretrained_text: bool = False) -> tuple[nn.Module, Any, LocalTokenizer]:
+    """ResNet, text encoder and tokenizer, with random weights.
+
+    Of size paper these are ResNet-101 and RoBERTa-base. Of size tiny they are a small ResNet and the text encoder of
+    our small CLIP, on which the other methods of that size stand too; `pretrained_text` gives it the weights that ship.
+    """
     transformers = require("transformers", "baselines")
+    if size == "tiny":
+        settings = transformers.CLIPTextConfig(**clipseg.config(size).text_config.to_dict())
+        text: Any = transformers.CLIPTextModel(settings)
+        if pretrained_text:
+            stored = clipseg.pretrained_towers(size)
+            names = {name: f"text_model.{name.removeprefix('text_model.')}" for name in text.state_dict()}
+            text.load_state_dict({name: stored[theirs] for name, theirs in names.items()})
+        return resnet(size), text, LocalTokenizer(size)
     tokenizer = LocalTokenizer(size, pad=1)
-    if size == "paper":
-        sizes = {"vocab_size": 50265, "max_position_embeddings": 514, "layer_norm_eps": 1e-5}
-    else:
-        sizes = dict(
-            vocab_size=tokenizer.vocab_size,
-            hidden_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            intermediate_size=128,
-            max_position_embeddings=80,
-            hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-        )
-    config = transformers.RobertaConfig(type_vocab_size=1, **sizes)
+    sizes = {"vocab_size": 50265, "max_position_embeddings": 514, "layer_norm_eps": 1e-5, "type_vocab_size": 1}
+    config = transformers.RobertaConfig(**sizes)
     return resnet(size), transformers.RobertaModel(config, add_pooling_layer=False), tokenizer
 
 

@@ -1,4 +1,4 @@
-"""Token ids for a text encoder of the RoBERTa kind, by its own tokenizer or by one that ships with rimlib."""
+"""Token ids for MDETR's text encoder, by its own tokenizer or by one that ships with rimlib."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from rimlib.io import hub
 
 
 class LocalTokenizer:
-    """The tokenizer of our small CLIP, or of CLIP, with ids shifted past that of the padding.
+    """The tokenizer of our small CLIP, or of CLIP.
 
     Args:
         size: "tiny" for the small vocabulary that ships with rimlib, "paper" for CLIP's.
-        pad: id of the padding.
+        pad: id of the padding, past which the others are shifted, as in RoBERTa; None: the ids are CLIP's own.
         length: most tokens of a sentence, start and end included; a longer one is cut.
     """
 
-    def __init__(self, size: str, pad: int, length: int = 77):
+    def __init__(self, size: str, pad: int | None = None, length: int = 77):
         self._tokenizer = Tokenizer(CONFIGS / "rim-tiny.bpe.txt.gz" if size == "tiny" else None, length)
-        self.pad = pad
-        self.vocab_size = self._tokenizer.vocab_size + pad + 1
+        self.pad, self.shift = pad or 0, 0 if pad is None else pad + 1
+        self.vocab_size = self._tokenizer.vocab_size + self.shift
 
     def __call__(self, sentences: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids, int64 (B, L), and the padding, bool (B, L), True where there is no token; L is the longest's."""
@@ -29,7 +29,7 @@ class LocalTokenizer:
         ends = tokens.argmax(dim=1)  # the end of text has the largest id
         padding = torch.arange(tokens.shape[1])[None] > ends[:, None]
         longest = int(ends.max()) + 1
-        return (tokens + self.pad + 1).masked_fill(padding, self.pad)[:, :longest], padding[:, :longest]
+        return (tokens + self.shift).masked_fill(padding, self.pad)[:, :longest], padding[:, :longest]
 
 
 class HubTokenizer:

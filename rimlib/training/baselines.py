@@ -2,7 +2,8 @@
 
 Paper: Sec. 5.1, S4.1: CLIPSeg and MDETR start from weights that were trained for segmentation, their encoders are
 frozen, everything learns at 1e-4 with Adam in batches of 32 and 8. That is size `paper`. Size `tiny` takes batches and
-the schedule of CLIPMat's own tiny run; its CLIPSeg stands on the same small CLIP, its MDETR starts from random weights.
+the schedule of CLIPMat's own tiny run. Its CLIPSeg stands on the same small CLIP, its MDETR on the text encoder of
+that, and both leave it frozen; MDETR's image encoder, of which there are no such weights, learns from random ones.
 
     python -m rimlib.training.baselines --baseline clipseg --size tiny --data DATA --out run
 """
@@ -21,6 +22,7 @@ from rimlib import baselines
 from rimlib import profile as profiles
 from rimlib.baselines.baseline import TrainableMethod
 from rimlib.baselines.clipmat import PROFILES
+from rimlib.baselines.clipseg import CLIPS
 from rimlib.errors import RimError
 from rimlib.profile import Profile
 from rimlib.refmatte.dataset import RefMatte, training_set
@@ -32,8 +34,6 @@ from rimlib.training.task import Task
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-WEIGHTS = {"clipseg": "clip", "mdetr": "random"}  # where the tiny ones start
 
 
 def train_baseline(
@@ -54,8 +54,8 @@ def train_baseline(
         size: "tiny" or "paper".
         data: the folder of a RefMatte data set, or a `RefMatte`.
         out: folder of the run.
-        weights: where it starts, as its `from_settings` takes it (None: the tiny CLIPSeg on the shipped CLIP, the tiny
-            MDETR from random weights, those of size paper from the public ones).
+        weights: where it starts, as its `from_settings` takes it (None: the tiny ones from the CLIP that ships, those
+            of size paper from the public ones).
         image_size: S (None: CLIPMat's).
         setting: "both", "expression" or "keyword" (None: the profile's; Paper: Table 2 has a training for each).
         changes: of the profile's settings, such as "train.images=8".
@@ -67,7 +67,21 @@ def train_baseline(
     profile = profiles.with_settings(with_changes(profiles.load(PROFILES[size]), baseline), changes)
     if setting is not None:
         profile = profiles.in_setting(profile, setting)
-    weights = weights or (WEIGHTS[baseline] if size == "tiny" else None)
+    return train(baseline, profile, data, out, weights, image_size, **options)
+
+
+def train(
+    baseline: str,
+    profile: Profile,
+    data: str | Path | RefMatte,
+    out: str | Path,
+    weights: str | None = None,
+    image_size: int | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """The same of a profile that has the baseline's changes; its size is that of the profile's backbone."""
+    size = size_of(profile)
+    weights = weights or ("clip" if size == "tiny" else None)
     torch.manual_seed(profile.seed)  # of the fresh layers
     method = baselines.get(baseline, size, weights, image_size=image_size or profile.model.image_size)
     refmatte = training_set(data, profile.train)
@@ -75,6 +89,11 @@ def train_baseline(
     templates, progress = (profile.evaluate.template,), options.get("progress", True)
     samples = Samples(refmatte, profile.train, method.image_size, profile.seed, templates, progress=progress)
     return fit(Training(profile, samples, method, weights or "public"), out, **options)
+
+
+def size_of(profile: Profile) -> str:
+    """The size of the baselines that stand beside a profile's CLIPMat."""
+    return "tiny" if profile.model.backbone == CLIPS["tiny"] else "paper"
 
 
 def with_changes(profile: Profile, baseline: str) -> Profile:
@@ -120,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = command.command("train-baseline", "Train a method that CLIPMat is compared with.")
     parser.add_argument("--baseline", required=True, choices=baselines.TRAINABLE)
     parser.add_argument("--size", default="tiny", choices=tuple(PROFILES))
-    parser.add_argument("--weights", help="random, clip (CLIPSeg), towers (MDETR), a hub name or a file")
+    parser.add_argument("--weights", help="random, clip, towers (MDETR of size paper), a hub name or a file")
     parser.add_argument("--setting", choices=profiles.SETTINGS, help="what it learns (the profile's)")
     parser.add_argument("--image-size", type=int, help="pixels (CLIPMat's)")
     return command.run_training(train_baseline, parser, arguments)
