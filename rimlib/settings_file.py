@@ -141,11 +141,17 @@ def _parse(text: str, where: str, path: Path | None = None) -> Any:
 
 @functools.cache
 def _loader() -> type:
-    """YAML's safe loader, for which 1e-4 is a number too (YAML 1.1 wants 1.0e-4)."""
+    """YAML's safe loader, for which 1e-4 is a number too (YAML 1.1 wants 1.0e-4), and two equal names an error."""
     import yaml
 
     class Loader(yaml.SafeLoader):
-        pass
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            names = set()
+            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+                if key.value in names:
+                    raise yaml.MarkedYAMLError(problem=f"{key.value!r} is there twice", problem_mark=key.start_mark)
+                names.add(key.value)
+            return super().construct_mapping(node, deep)
 
     Loader.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")

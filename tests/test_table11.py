@@ -6,14 +6,15 @@ import json
 import pytest
 import torch
 
-from rimlib import profile
+from rimlib import printed, profile
 from rimlib.clipmat.model import CLIPMat
 from rimlib.evaluation import table11
+from rimlib.experiments import table11 as layers
 
 
 @pytest.fixture(scope="module")
 def model():
-    return table11._empty_model("paper-b16")
+    return table11.empty_model("paper-b16")
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,23 @@ def test_every_size_is_the_tables(table):
     assert sizes["CLIP text encoder", "T_1"] == (77, 512)
     assert sizes["MDE, level 2", "norm_img"] == (384, 128, 128) and sizes["MDE, level 2", "out"] == (192, 128, 128)
     assert sizes["Details decoder", "D_1"] == (32, 512, 512)
+
+
+def test_the_printed_sizes_are_those_of_the_claims(table):
+    claims = printed.tables()["table11"]
+    sizes = {(row.part, row.block): row.table for row in table}
+    for part, row in claims.labels:
+        there = [claims.numbers.get((part, row, f"size {place}")) for place in (1, 2, 3)]
+        assert part == "MDE" or tuple(int(number.value) for number in there if number) == sizes[part, row], (part, row)
+
+
+def test_the_layers_numbers_are_read_off_the_modules(table, model):
+    found = layers.layers(model, table)
+    assert found["CLIP text encoder, T_1"].items() >= {"of_keywords": 22, "size_1": 77, "heads": 8, "times": 12}.items()
+    assert found["CLIP image encoder, conv1"].items() >= {"kernel": 16, "stride": 16, "width": 768}.items()
+    assert found["TSP, cross_attn"].items() >= {"heads": 4, "width": 256, "dropout": 0.1}.items()
+    assert found["Details decoder, D_3"].items() >= {"kernel": 3, "stride": 1, "times": 2, "upsample": 2}.items()
+    assert found["MDE, norm_img"]["size_1"] == 384 and "size_2" not in found["MDE, norm_img"], "a formula of the level"
 
 
 def test_parameters_are_those_of_published_clip_and_of_the_table(table, model):
@@ -56,7 +74,7 @@ def test_words_name_rows_and_what_is_built(table, model):
 
 
 def test_another_backbone_is_wider_and_that_is_explained():
-    large = table11._empty_model("paper-l14")
+    large = table11.empty_model("paper-l14")
     large.backbone.visual.transformer.resblocks = large.backbone.visual.transformer.resblocks[::6]  # 4 of 24: seconds
     table = table11.rows(model=large)
     wider = {(row.part, row.block): row for row in table if row.differs_in_size}

@@ -21,6 +21,8 @@ same steps; it is scored on new scenes of what it was trained on, and on look-al
 table8, table9: the paper's tables of what a model is asked with, the eight forms of a keyword and the kinds of
 sentences, each with an interval; the shipped model's, or --model's.
 
+table5, table11: what of the paper can be had to the digit, RefMatte's counts and the layers of CLIPMat, at its sizes.
+
 table3, table10: the paper's ablations. A row is a training with modules off, or with CLIP frozen or random.
 
 A row is a record, experiment-NAME-PROFILE-ROW.json in the folder --out. A row that has its record is not measured
@@ -61,7 +63,7 @@ def _experiment(options: argparse.Namespace) -> None:
     experiment = experiments.get(options.name)
     for given in ("data", "model", "scenes", "rows", "seeds", "runs"):
         if getattr(options, given) is not None and given not in experiment.OPTIONS:
-            has = ", ".join(f"--{one}" for one in experiment.OPTIONS)
+            has = ", ".join(f"--{one}" for one in experiment.OPTIONS) or "none"
             raise RimError(f"--{given}: the experiment {options.name} has no such option; it has {has}", setting=given)
     folder = Path(options.out) if options.out else frame.folder_of_records()
     if options.show:

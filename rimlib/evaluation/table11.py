@@ -24,8 +24,10 @@ import torch
 from torch import nn
 
 from rimlib import profile as profiles
+from rimlib.clipmat.attention import SelfAttention
 from rimlib.clipmat.details import DetailsExtractor
 from rimlib.clipmat.model import CLIPMat
+from rimlib.clipmat.popup import Attention
 
 PAPER = {"L": 77, "Dt": 512, "1+N": 1025, "Dv": 768, "Dv/2": 384}  # the sizes that the table prints, of ViT-B/16
 
@@ -88,7 +90,7 @@ class Probe(NamedTuple):
 
 def rows(profile_name: str = "paper-b16", model: CLIPMat | None = None) -> list[Row]:
     """The table's rows for a paper profile, or for a literal `CLIPMat` that is built already."""
-    model = _empty_model(profile_name) if model is None else model
+    model = empty_model(profile_name) if model is None else model
     width = model.backbone.image_width  # only the backbone's widths may be others than `PAPER`'s
     own = {**PAPER, "Dt": model.backbone.text_width, "Dv": width, "Dv/2": width // 2}
     blocks = list(_blocks(model))
@@ -98,6 +100,45 @@ def rows(profile_name: str = "paper-b16", model: CLIPMat | None = None) -> list[
         reason = f"the table is of ViT-B/16; here {_backbone(model)}" if size == expected != printed else ""
         table.append(Row(part, block, printed, size, _count(holders), reason, KNOWN_DIFFERENCES.get((part, block), "")))
     return table
+
+
+def empty_model(profile_name: str) -> CLIPMat:
+    """The profile's model, its weights not initialised: sizes do not depend on them, and drawing them takes seconds."""
+    with torch.device("meta"):
+        model = CLIPMat.from_profile(profiles.load(profile_name), "random")
+    return model.to_empty(device="cpu").eval()
+
+
+def layer_numbers(model: CLIPMat) -> list[dict[str, float]]:
+    """What the table's last column prints of each row, as `model` has it: kernel, width, stride, heads, dropout, times.
+
+    Read off the modules themselves, for the rows of `rows`. A linear layer on tokens is a 1x1 convolution. `times` is
+    the number of convolutions or of transformer blocks, `upsample` the factor of what follows.
+    """
+    return [_numbers_of(holders, probe.module) for *_, holders, probe in _blocks(model)]
+
+
+def _numbers_of(holders: Iterable[nn.Module | nn.Parameter], after: nn.Module) -> dict[str, float]:
+    modules = [module for holder in holders if isinstance(holder, nn.Module) for module in holder.modules()]
+    convolutions = [module for module in modules if isinstance(module, nn.Conv2d)]
+    linears = [module for module in modules if isinstance(module, nn.Linear)]
+    attentions = [module for module in modules if isinstance(module, (SelfAttention, Attention))]
+    found: dict[str, float] = {}
+    if attentions:
+        first = attentions[0]
+        inside = isinstance(first, SelfAttention)
+        found = {"width": first.out_proj.out_features if inside else first.query.out_features}
+        found |= {"heads": first.num_heads if inside else first.heads, "times": len(attentions)}
+        found |= {} if inside else {"dropout": first.dropout.p}
+    elif convolutions:
+        last = convolutions[-1]
+        found = {"kernel": last.kernel_size[0], "width": last.out_channels, "stride": last.stride[0]}
+        found["times"] = len(convolutions)
+    elif linears:
+        found = {"kernel": 1, "width": linears[-1].out_features, "stride": 1, "times": 1}
+    if isinstance(after, nn.Upsample):
+        found["upsample"] = int(after.scale_factor)  # type: ignore[arg-type]
+    return found
 
 
 def summary(table: list[Row]) -> dict[str, int]:
@@ -110,13 +151,6 @@ def summary(table: list[Row]) -> dict[str, int]:
         "unexplained": sum(not row.is_known for row in table),
         "parameters": sum(row.parameters for row in table),
     }
-
-
-def _empty_model(profile_name: str) -> CLIPMat:
-    """The profile's model, its weights not initialised: sizes do not depend on them, and drawing them takes seconds."""
-    with torch.device("meta"):
-        model = CLIPMat.from_profile(profiles.load(profile_name), "random")
-    return model.to_empty(device="cpu").eval()
 
 
 def _blocks(model: CLIPMat) -> Iterable[tuple]:

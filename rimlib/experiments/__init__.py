@@ -16,7 +16,7 @@ from types import ModuleType
 
 from rimlib.errors import RimError, nearest
 
-NAMES = ("words", "table3", "table8", "table9", "table10", "listening")  # each is a module of this package
+NAMES = ("words", "table3", "table5", "table8", "table9", "table10", "table11", "listening")  # modules of this package
 
 
 def get(name: str) -> ModuleType:

@@ -5,7 +5,7 @@ A record holds what was run (settings, seed, command), on what (data, source, ve
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,17 +87,25 @@ def read(path: str | Path, profile: Profile) -> Record:
         RimError: it is one of other settings; the first in which they differ is named.
     """
     record = read_json(path)
-    recorded, wanted = flat(record.get("settings") or {}), flat(profile.to_dict())
-    recorded = {name: value for name, value in flat(Profile().to_dict()).items() if name in wanted} | recorded
-    ours = {name: value for name, value in wanted.items() if name.split(".")[0] not in OTHERS}
-    theirs = {name: value for name, value in recorded.items() if name.split(".")[0] not in OTHERS}
-    if (changed := difference(theirs, ours)) is not None:
+    if (changed := changed_since(record, profile)) is not None:
         name, there, here = changed
         what = f"{path}: not a run of profile {profile.name} as it is now"
         raise RimError(
             f"{what}: {name} is {there!r} there and {here!r} here; record such a run anew", path=path, setting=name
         )
     return record
+
+
+def changed_since(record: Record, profile: Profile, others: Sequence[str] = OTHERS) -> tuple[str, Any, Any] | None:
+    """The first setting of a record that is another one in `profile`, as `difference` has it.
+
+    A setting that is newer than the record had its default then; the sections `others` are left out.
+    """
+    recorded, wanted = flat(record.get("settings") or {}), flat(profile.to_dict())
+    recorded = {name: value for name, value in flat(Profile().to_dict()).items() if name in wanted} | recorded
+    ours = {name: value for name, value in wanted.items() if name.split(".")[0] not in others}
+    theirs = {name: value for name, value in recorded.items() if name.split(".")[0] not in others}
+    return difference(theirs, ours)
 
 
 def difference(there: Record, here: Record) -> tuple[str, Any, Any] | None:
