@@ -101,12 +101,13 @@ def _reasons(found: Iterable[Result]) -> Iterator[str]:
     for result in found:
         by_reason[result.state, result.why].append(result)
     yield "\n" * bool(by_reason)
-    for (state, why), some in by_reason.items():
-        rows = dict.fromkeys("/".join(filter(None, (one.number.part, one.number.row))) for one in some)
-        columns = dict.fromkeys(one.number.column.name for one in some)
-        where = f"{', '.join(rows)}: " if len(rows) <= 3 else ""
-        where += f"{', '.join(columns)}: " if len(columns) <= 2 and len(rows) <= 3 else ""
-        yield f"* {where}{state}, {why} ({len(some)} number{'s' * (len(some) > 1)})\n"
+    for (state, why), those in by_reason.items():
+        rows = dict.fromkeys("/".join(filter(None, (one.number.part, one.number.row))) for one in those)
+        columns = dict.fromkeys(one.number.column.name for one in those)
+        where = "".join(
+            f"{', '.join(some)}: " for some in (rows if len(rows) <= 3 else {}, columns) if 0 < len(some) <= 3
+        )
+        yield f"* {where}{state}, {why} ({len(those)} number{'s' * (len(those) > 1)})\n"
 
 
 def _table(head: list[str], rows: list[list[str]], texts: int = 1) -> str:

@@ -113,7 +113,8 @@ def ratio(one: Measured, other: Measured) -> Ratio | None:
         half = math.hypot(*(math.log(high / low) / 2 for low, high in (one.between, other.between)))
     else:
         return None
-    return Ratio(*(math.exp(mean(logs) + shift) for shift in (0, -half, half)), len(logs))
+    value, low, high = (math.exp(mean(logs) + shift) for shift in (0, -half, half))
+    return Ratio(value, low, high, len(logs))
 
 
 def judge(theirs: float, ours: Ratio, noise: float) -> tuple[str, str]:

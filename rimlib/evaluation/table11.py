@@ -122,14 +122,16 @@ def _numbers_of(holders: Iterable[nn.Module | nn.Parameter], after: nn.Module) -
     modules = [module for holder in holders if isinstance(holder, nn.Module) for module in holder.modules()]
     convolutions = [module for module in modules if isinstance(module, nn.Conv2d)]
     linears = [module for module in modules if isinstance(module, nn.Linear)]
-    attentions = [module for module in modules if isinstance(module, (SelfAttention, Attention))]
+    encoders = [module for module in modules if isinstance(module, SelfAttention)]
+    attentions = [module for module in modules if isinstance(module, Attention)]
     found: dict[str, float] = {}
-    if attentions:
+    if encoders:
+        width, heads = encoders[0].in_proj_weight.shape[1], encoders[0].num_heads
+        found = {"width": width, "heads": heads, "times": len(encoders)}
+    elif attentions:
         first = attentions[0]
-        inside = isinstance(first, SelfAttention)
-        found = {"width": first.out_proj.out_features if inside else first.query.out_features}
-        found |= {"heads": first.num_heads if inside else first.heads, "times": len(attentions)}
-        found |= {} if inside else {"dropout": first.dropout.p}
+        found = {"width": first.query.out_features, "heads": first.heads, "times": len(attentions)}
+        found["dropout"] = first.dropout.p
     elif convolutions:
         last = convolutions[-1]
         found = {"kernel": last.kernel_size[0], "width": last.out_channels, "stride": last.stride[0]}

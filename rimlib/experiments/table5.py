@@ -30,7 +30,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     about = {"engine": plan.VERSION, "pool": pool.fingerprint(), "settings": asdict(data)}
 
     def measure(stages: Any) -> dict[str, Any]:
-        sets = {}
+        sets: dict[str, dict[str, Any]] = {}
         for split in ("train", "test"):
             with stages(split):
                 scenes = plan.scenes(pool, data, split)
