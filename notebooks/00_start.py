@@ -187,7 +187,7 @@ show.table(rows)
 #
 # Change `my_sentence`, and `my_image` to the path of a photograph of your own, in the parameters cell; or write into the cell
 # below. The model was trained on the kinds of things that the shipped photographs show (chapter [](01_entities)). If a word fits several
-# things, add a side, an order or a size: *the left dog*, *the second dog from the left*, *the smaller dog*. A sentence about something
+# things, add a side or an order: *the left dog*, *the second dog from the left*. A sentence about something
 # that is not there should get an empty matte and a low score. How often does it? The card of the shipped model has this:
 
 # %%

@@ -45,8 +45,8 @@ from rimlib.repository import repository
 # * **Image**: a scene composed from the shipped photographs, or *your own*. One scene holds things that look alike; the last scenes hold things
 #   that the model has never seen.
 # * **Sentence**: type it and press Enter, or press one of the examples below it. A word is enough: *tiger*. Capitals,
-#   punctuation, quotes, the article and a *please* make no difference. If the word fits more than one thing, say which one by its side, its order
-#   or its size: *the left dog*, *the second dog from the left*, *the smaller dog*. A colour or a garment helps too.
+#   punctuation, quotes, the article and a *please* make no difference. If the word fits more than one thing, say which one by its side or its
+#   order: *the left dog*, *the second dog from the left*. A colour or a garment helps too.
 # * **New place**: one colour, or one of the shipped backgrounds.
 #
 # The image is encoded when it is chosen; a sentence then takes only the rest of the model, and a new place takes none of it.
@@ -174,7 +174,7 @@ demo.choose(0)  # so that the page above stands as it began
 before, now, chance = heard["without-lookalikes"], heard["shipped"], heard["chance"]
 assert now["lookalikes"]["all"] > max(before["lookalikes"]["all"], chance["lookalikes"]["all"]) + 0.05
 assert now["swap"]["gives_the_other"] > max(before["swap"]["gives_the_other"], chance["swap"]["gives_the_other"])
-assert all(now["lookalikes"][name] > chance["lookalikes"][name] for name in ("left", "right", "smaller", "larger"))
+assert all(now["lookalikes"][name] > chance["lookalikes"][name] for name in ("left", "right", "top", "bottom"))
 assert now["three"]["second"] > chance["three"]["second"], "second from the left"
 assert now["refused_wrong_side"] > before["refused_wrong_side"]
 
@@ -182,7 +182,7 @@ assert now["refused_wrong_side"] > before["refused_wrong_side"]
 # ## Summary
 #
 # * One image, many sentences: the image is encoded once.
-# * If a word fits several things, a side, an order or a size decides between them.
+# * If a word fits several things, a side or an order decides between them.
 # * A page of ipywidgets' own controls is enough; what it does can be called without it.
 # * A matte is an image like any other: keep it, or put the thing in another place.
 
