@@ -31,7 +31,7 @@
 # :::
 #
 # In the paper: all tables, Sec. 4.3 and 5.1, supplement Sec. 4 {cite:p}`rim`. The tables are read by `rimlib/printed.py`; the page
-# [](../claims) has each number with what became of it here.
+# {doc}`../claims` has each number with what became of it here.
 
 # %% tags=["parameters"]
 slack: float = 0.03  # share by which the mean sizes of images may differ
@@ -411,7 +411,7 @@ show.table(rows)
 # %% [markdown]
 # It is the sample deviation, with $n - 1$. The last column is the more important one: another seed changes the error of the same method by
 # about a hundredth with keywords, and by more than a twelfth with expressions. An order of two rows that are closer than that may be one of
-# seeds. So our page [](../claims) does not take it for an order.
+# seeds. So our page {doc}`../claims` does not take it for an order.
 #
 # ## The headline and the kinds of sentences
 #
@@ -631,7 +631,7 @@ print(f"{len(findings)} places, {len(found)} pairs of errors, {len(sums)} sums")
 # * RW100's headline is of one fixed sentence for each entity, not of all sentences.
 # * A reason that a paper gives for a table is a claim too. Table 9's order does not show that relations were read.
 #
-# Before: [](07_demo). What became of each number here: [](../claims). The paper's settings, one by one: [](../protocol).
+# Before: [](07_demo). What became of each number here: {doc}`../claims`. The paper's settings, one by one: {doc}`../protocol`.
 #
 # ## Exercises
 #
