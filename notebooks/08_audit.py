@@ -389,7 +389,7 @@ assert (paper.lr, paper.lr_image, paper.lr_text) == tuple(list(TEXT.values())[-4
 # which:
 
 # %%
-seeds, bars, rows = TABLES["table7"], TABLES["table7_bars"], []
+seeds, bars, rows = TABLES["table7"], TABLES["table7_error_bars"], []
 for part in seeds.parts:
     values = list(seeds.values("SAD", part).values())
     average, deviation = (

@@ -24,7 +24,7 @@ COLUMN = {"key": str, "digits": int, "unit": str}
 TABLE = {  # what a table may have, and as what
     **{"title": str, "where": str, "columns": list, "labels": list, "rows": dict, "parts": dict, "exact": bool},
     **{"experiment": (str, type(None)), "profile": str, "row": str, "set": str, "against": dict, "setting": str},
-    **{"not_attempted": dict, "notes": str},
+    **{"not_attempted": dict, "notes": str, "name": str, "refined": dict},
 }
 PART = {"rows": dict, "set": str}
 KINDS = {
@@ -102,7 +102,7 @@ class Table:
     def values(self, column: str, part: str = "") -> dict[str, float]:
         """The numbers of a column, by row.
 
-        >>> tables()["table9"].values("SAD", "RW100")["FREE"]
+        >>> tables()["table9"].values("SAD", "RW100")["free"]
         157.34
         """
         return {
@@ -133,11 +133,11 @@ class Table:
 
     def record_row(self, part: str, row: str) -> str:
         """The row of the experiment that a row of the table is."""
-        return _filled(self.about.get("row", "{row}"), part, row)
+        return _filled(self.about.get("row", "{row}"), part, self.about.get("refined", {}).get(row, row))
 
     def record_set(self, part: str, row: str) -> str:
         """The set of the record's metrics that a row of the table is scored on."""
-        return _filled(self.sets[part], part, row)
+        return _filled(self.sets[part], part, row) + (", refined" if row in self.about.get("refined", {}) else "")
 
     def against(self, part: str, row: str) -> tuple[str, str] | None:
         """Part and row that a row is compared with; None: itself, the others are compared with it."""
@@ -240,7 +240,8 @@ def _cells(cells: Any, labels: list[str], columns: list[Column], where: str) -> 
 def _names(table: Table, where: str) -> None:
     """Refuse names of rows and columns that the table does not have."""
     rows = {row for _, row in table.labels}
-    for key, known in (("against", {*rows, "*"}), ("not_attempted", {*rows, *table.columns, "*"})):
+    known_names = {"against": {*rows, "*"}, "not_attempted": {*rows, *table.columns, "*"}, "refined": rows}
+    for key, known in known_names.items():
         for name in table.about.get(key, {}):
             if name not in known:
                 raise RimError(f"{where}, {key}: {name!r}{nearest(str(name), known)}: no row or column of the table")

@@ -1,9 +1,9 @@
 """The records that speak to the paper's numbers, and those that no longer may.
 
 What a record is held to: rimlib's version; the settings of its profile and row as they are now; of a plan, the engine
-and the pool; of the shipped model, the weights. All records of an experiment must be of the same data (`frame.load`).
-Not held: the code itself. Its hash stands in each record, but it changes with every comment, and a record would not
-outlive a day.
+and the pool; of the shipped model and the shipped refiner, the weights. All records of an experiment must be of one data
+set (`frame.load`). Not held: the code itself. Its hash stands in each record, but it changes with every comment, and a
+record would not outlive a day.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rimlib.clipmat.pretrained import shipped_file
 from rimlib.errors import RimError
 from rimlib.experiments import frame
 from rimlib.io.files import read_json, sha256
+from rimlib.io.weights import CHECKPOINTS
 from rimlib.profile import Profile
 from rimlib.refmatte import paper_pool, plan
 from rimlib.refmatte.build import pool_of
@@ -40,7 +41,10 @@ class Evidence:
 
     def of(self, experiment: str | None, profile: str) -> list[Record]:
         """The records of an experiment with a profile; [] where there is none."""
-        return [record for record in self.records.get(experiment or "", ()) if record["profile"] == profile]
+        if experiment not in experiments.NAMES:
+            return []
+        name = getattr(experiments.get(experiment), "RECORDS", experiment)  # those of another one, read anew
+        return [record for record in self.records.get(name, ()) if record["profile"] == profile]
 
 
 def load(folder: Path) -> Evidence:
@@ -75,15 +79,19 @@ def why_stale(record: Record) -> str:
         now = _profile_of(record)
     except RimError as error:
         return str(error)
-    sections = tuple(name for name in records.OTHERS if name not in about.get("sections", ()))
-    if (changed := records.changed_since(record, now, sections)) is not None:
+    others = tuple(
+        name for name in records.OTHERS if name != "baselines" or about.get("method", "clipmat") == "clipmat"
+    )
+    if (changed := records.changed_since(record, now, others)) is not None:
         name, there, here = changed
         return f"{name} is {there!r} there and {here!r} in the profile {now.name} now"
     here = {}
     if "engine" in about:
         here = {"engine": plan.VERSION, "pool": _fingerprint(now.data.pool)}
     if about.get("model") == "shipped" and "weights" in about:
-        here["weights"] = _shipped()
+        here["weights"] = _hash(shipped_file())
+    if "refiner" in about:
+        here["refiner"] = _hash(CHECKPOINTS / "refiner-tiny.safetensors")
     for name, value in here.items():
         if about.get(name) != value:
             return f"{name} is {about.get(name)!r} there and {value!r} now"
@@ -111,8 +119,8 @@ def _fingerprint(pool: str) -> str:
 
 
 @cache
-def _shipped() -> str:
-    return sha256(shipped_file())
+def _hash(path: Path) -> str:
+    return sha256(path)
 
 
 def _of_training(path: Path) -> str:

@@ -231,6 +231,6 @@ def _sets(record: Record) -> dict[str, dict[str, Any]]:
 
 def noise() -> dict[str, float]:
     """The paper's deviation over its seeds by their mean, by setting (Paper: Table 7)."""
-    bars = printed.tables()["table7_bars"]
+    bars = printed.tables()["table7_error_bars"]
     values = {part: [bars.number("all", column, part).value for column in bars.columns] for part in bars.parts}
     return {part: deviation / average for part, (average, deviation) in values.items()}

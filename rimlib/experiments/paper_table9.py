@@ -8,13 +8,15 @@ from typing import Any
 
 from rimlib.experiments import paper
 
+DATA = {"expression": "RefMatte test", "RW100": "RefMatte-RW100"}
+
 
 def rows() -> list[dict[str, Any]]:
     """The table, a row for each data set and kind of sentence, with the ratio to the basic sentence's error."""
     basic = {row["scored on"]: row["sad"] for row in paper.table(9) if row["kind"] == "basic"}
     return [
         {
-            "data": row["scored on"],
+            "data": DATA[row["scored on"]],
             "kind": row["kind"],
             "sad": row["sad"],
             "to_basic": round(row["sad"] / basic[row["scored on"]], 3),
@@ -32,10 +34,7 @@ def findings() -> dict[str, float]:
     >>> findings()["short_to_long"] > findings()["basic_to_long"]
     True
     """
-    here, real = (
-        {row["kind"]: row["sad"] for row in paper.table(9) if row["scored on"] == data}
-        for data in ("RefMatte test", "RefMatte-RW100")
-    )
+    here, real = ({row["kind"]: row["sad"] for row in paper.table(9) if row["scored on"] == data} for data in DATA)
     differences = {
         "basic_to_absolute": here["basic"] - here["absolute"],
         "basic_to_short": here["basic"] - here["relative-short"],
