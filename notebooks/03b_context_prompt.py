@@ -46,6 +46,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from rimlib import profile, show
 from rimlib.io import images
+from rimlib.printed import tables
 from rimlib.clipmat import CLIPMat, attention, backbone, prompt
 from rimlib.clipmat.clip_weights import create_clip
 from rimlib.clipmat.tokenizer import Tokenizer
@@ -219,9 +220,7 @@ printed = ["{keyword}", "a photo of a {keyword}", "a photo of a {keyword}", "an 
            "the foreground of the {keyword}", "the mask of the {keyword}", "the alpha matte of the {keyword}",
            "to extract the {keyword}"]
 # Supplement, Table 8: SAD, ViT-B/16, RefMatte test, keyword setting
-table8 = {"{keyword}": 9.95, "a photo of a {keyword}": 9.91, "a photograph of a {keyword}": 9.82, "an image of a {keyword}": 9.84,
-          "the foreground of the {keyword}": 9.87, "the mask of the {keyword}": 9.90, "the alpha matte of the {keyword}": 10.01,
-          "to extract {keyword}": 9.88}
+table8 = tables()["table8"].values("SAD")
 twice = [template for template, count in Counter(printed).items() if count > 1]
 show.table([{"template": template, "times in the printed list": printed.count(template),
              "row in Table 8": "yes" if template in table8 else "", "in our bag": "yes" if template in prompt.TEMPLATES else ""}
@@ -322,7 +321,8 @@ show.table([{"template": template, "in the bag": "yes" if template in prompt.TEM
 # from three seeds, keyword setting:
 
 # %%
-seeds = {"keyword": (9.91, 9.82, 10.06)}  # Supplement, Table 7: SAD of three seeds, RefMatte test; template "a photo of a"
+# Supplement, Table 7: SAD of three seeds, RefMatte test; template "a photo of a"
+seeds = {"keyword": list(tables()["table7"].values("SAD", "keyword").values())}
 deviation = {"three seeds, one template": np.std(seeds["keyword"], ddof=1),
              "eight templates, one seed": np.std(list(table8.values()), ddof=1)}
 show.table([{"the paper's SAD varies over": name, "standard deviation": float(value)} for name, value in deviation.items()])
@@ -482,7 +482,9 @@ show.table([{"context vectors": name, column: error, "the mattes move by (SAD)":
 
 # %%
 # The paper's Table 3: SAD with TSP and MDE
-table3 = {(False, False): 14.55, (True, False): 11.48, (False, True): 12.96, (True, True): 9.91}
+rows = {(False, False): "tsp-mde", (True, False): "tsp-mde-pre-cp",
+        (False, True): "tsp-mde-post-cp", (True, True): "all"}
+table3 = {on: tables()["table3"].values("SAD")[row] for on, row in rows.items()}
 show.table([{"templates (Pre-CP)": "yes" if pre else "", "learned context (Post-CP)": "yes" if post else "",
              "SAD, the paper's Table 3 (ViT-B/16, RefMatte test, keyword, 1.75 megapixels)": f"{error:.2f}"}
             for (pre, post), error in table3.items()])

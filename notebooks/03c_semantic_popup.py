@@ -49,6 +49,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rimlib import profile, show
 from rimlib.io import images
+from rimlib.printed import tables
 from rimlib.clipmat import CLIPMat, popup
 from rimlib.additions import coordinates, score_map
 from rimlib.clipmat.collaboration import collaborate
@@ -573,7 +574,9 @@ show.table([*(row_of(part, lambda made, _, part=part: f"{made[part] / 1e6:,.1f}"
 # What is it worth? The paper's Table 3, keyword setting, first without and then with TSP, both without MDE and CP:
 
 # %%
-table3 = {False: (22.88, 0.0097, 0.0131), True: (18.28, 0.0068, 0.0105)}  # the paper's Table 3, rows 1 and 2
+columns = ("SAD", "MSE", "MAD")
+table3 = {on: [tables()["table3"].number(row, column).value for column in columns]
+          for on, row in ((False, "none"), (True, "tsp"))}
 scale = "CLIPMat ViT-B/16 (RefMatte test, keyword, about 1.75 megapixels)"
 show.table([{"TSP": "yes" if on else "", f"SAD, {scale}": f"{sad:.2f}", "MSE": mse, "MAD": mad}
             for on, (sad, mse, mad) in table3.items()], digits=4)

@@ -1,7 +1,7 @@
 """The records that speak to the paper's numbers, and those that no longer may.
 
 What a record is held to: rimlib's version; the settings of its profile and row as they are now; of a plan, the engine
-and the pool; of the shipped model and the shipped refiner, the weights. All records of an experiment must be of one data
+and the pool; of the shipped model and refiner, the weights. All records of an experiment must be of one data
 set (`frame.load`). Not held: the code itself. Its hash stands in each record, but it changes with every comment, and a
 record would not outlive a day.
 """
