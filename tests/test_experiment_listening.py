@@ -14,7 +14,10 @@ def test_rows_are_trained_scored_and_shown(short, tmp_path, capsys):
     run = [*given, "--runs", str(runs), "--rows", "recipe", "no-lookalikes"]
     assert cli.main(run) == 0
     first = json.loads(capsys.readouterr().out)
-    assert {path.name for path in runs.iterdir()} == {"short-seed1", "short-data-lookalikes-0-seed1"}
+    assert {path.name for path in runs.iterdir()} == {
+        "short-listening-seed1",
+        "short-listening-data-lookalikes-0-seed1",
+    }
     assert [row["change"] for row in first["listening"]] == ["recipe", "no-lookalikes"]
     assert [row["settings"] for row in first["listening"]] == ["", "data.lookalikes=0"]
     for row in first["listening"]:

@@ -1,6 +1,7 @@
 """`rim experiment`: rows are records, measured once; records of something else are refused by name."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -97,3 +98,71 @@ def test_each_experiment_has_rows_and_tables():
     for name in experiments.NAMES:
         module = experiments.get(name)
         assert callable(module.rows) and callable(module.tables)
+
+
+@pytest.fixture
+def three(monkeypatch):
+    """Three experiments in place of all: two of one row each, and one that shows the first one's record."""
+    begun = []
+
+    def experiment(name, options=(), **more):
+        def measure(stages):
+            begun.append(name)
+            if name == three.broken:
+                raise KeyboardInterrupt
+            return {"value": name}
+
+        def rows(given):
+            if given.images == 0:
+                raise RimError("--images 0: must be 1 or more", setting="images")
+            return iter([row("one", {"images": given.images}, measure)])
+
+        return SimpleNamespace(
+            OPTIONS=options, rows=rows, tables=lambda found: {name: [one["metrics"] for one in found]}, **more
+        )
+
+    modules = {
+        "words": experiment("words"),
+        "table2": experiment("table2", ("seeds", "runs")),
+        "table6": experiment("table6", ("seeds", "runs"), RECORDS="table2"),
+    }
+    monkeypatch.setattr(experiments, "NAMES", tuple(modules))
+    monkeypatch.setattr(experiments, "get", modules.__getitem__)
+    three = SimpleNamespace(begun=begun, broken=None)
+    return three
+
+
+def shown(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_all_are_run_one_after_the_other_and_what_two_share_is_measured_once(three, tmp_path, capsys):
+    given = ["experiment", "all", "--seeds", "3", "--out", str(tmp_path), "--json"]
+    three.broken = "table2"
+    assert cli.main(given) == 130 and three.begun == ["words", "table2"]
+    assert [line["experiment"] for line in shown(capsys)] == ["words"], "what was measured is shown"
+    three.broken = None
+    assert cli.main(given) == 0 and three.begun == ["words", "table2", "table2"]
+    lines = shown(capsys)
+    assert [line["experiment"] for line in lines] == ["words", "table2", "table6"]
+    assert lines[2] == {"experiment": "table6", "table6": [{"value": "table2"}]}
+    assert cli.main(["experiment", "all", "--show", "--out", str(tmp_path), "--json"]) == 0 and shown(capsys) == lines
+    assert len(list(tmp_path.iterdir())) == 2
+    assert cli.main(["experiment", "table6", "--out", str(tmp_path), "--json"]) == 0 and shown(capsys) == lines[2:]
+
+
+def test_what_all_cannot_use_is_refused_before_the_first_row(three, tmp_path, capsys):
+    for given, words in (
+        (["--rows", "one"], "--rows: the experiment all has no such option; it has --seeds, --runs"),
+        (["--images", "0"], "--images 0: must be 1 or more"),
+    ):
+        assert cli.main(["experiment", "all", "--out", str(tmp_path), *given]) == 2
+        err = capsys.readouterr().err
+        assert words in err and err.count("\n") == 1 and not three.begun
+
+
+def test_experiments_without_a_record_are_left_out_where_all_are_shown(three, tmp_path, capsys):
+    assert cli.main(["experiment", "words", "--out", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert cli.main(["experiment", "all", "--show", "--out", str(tmp_path), "--json"]) == 0
+    assert [line["experiment"] for line in shown(capsys)] == ["words"]

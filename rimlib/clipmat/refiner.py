@@ -69,7 +69,7 @@ class Refiner(nn.Module):
     @classmethod
     def shipped(cls) -> Refiner:
         """The trained one that comes with the package."""
-        return cls.load(CHECKPOINTS / "refiner-tiny.safetensors")
+        return cls.load(shipped_file())
 
     @classmethod
     def load(cls, path: str | Path) -> Refiner:
@@ -136,6 +136,11 @@ class Refiner(nn.Module):
         coarse = torch.from_numpy(np.pad(alpha, more, mode="edge")).to(device)
         output = self(images.permute(2, 0, 1)[None].float() / 255, coarse[None, None])
         return output.alpha[0, 0, :height, :width].cpu().numpy()
+
+
+def shipped_file() -> Path:
+    """The weights of the trained refiner that comes with the package."""
+    return CHECKPOINTS / "refiner-tiny.safetensors"
 
 
 def trimap_of(coarse: torch.Tensor, reach: int = 4) -> torch.Tensor:

@@ -23,8 +23,10 @@ from rimlib.matting.trimap import kernel_for
 from rimlib.profile import Profile
 from rimlib.refmatte.dataset import RefMatte
 
+REFINED = "refined"
 SPLITS = {"seen": "seen", "unseen": "test"}  # known entities in new scenes, unknown ones: splits of the data set
-SCORES = ("entities", "localised", "chance", "iou", "sad", "sad_in_band", "mse", "mad", "sad_e", "sad_ratio")
+ERRORS = ("sad", "mse", "mad", "sad_e", "mse_e", "mad_e")  # Paper: Tables 6 to 10
+SCORES = ("entities", "localised", "chance", "iou", *ERRORS, "sad_in_band", "sad_ratio")
 
 
 def evaluate(
@@ -136,13 +138,26 @@ def scores(
 
     `profile` is the model's, or that whose template and band are used; `limit` the first so many images of each.
     """
-    given: dict[str, Any] = {"template": prompt.template(profile), "profile": profile}
-    given |= {"progress": progress, "limit": limit}
+    sets = sets_of(data, ("keyword", "expression"))
+    return scores_on(sets, model, profile, progress=progress, limit=limit)
+
+
+def sets_of(data: str | Path, settings: Sequence[str]) -> dict[str, RefMatte]:
+    """Both `SPLITS` of a data set in some settings, by both names: "keyword, seen"."""
+    return {f"{one}, {label}": RefMatte(data, split, one) for label, split in SPLITS.items() for one in settings}
+
+
+def scores_on(sets: dict[str, RefMatte], model: Any, profile: Profile, **given: Any) -> dict[str, dict[str, float]]:
+    """The `SCORES` of a method on some data sets, by name; after a refiner too, as "NAME, refined".
+
+    `given` are further arguments of `evaluate`; see also `scores`.
+    """
     found = {}
-    for label, split in SPLITS.items():
-        for setting in ("keyword", "expression"):
-            row = evaluate(model, RefMatte(data, split, setting), **given)["metrics"]
-            found[f"{setting}, {label}"] = {key: round(row[key], 4) for key in SCORES}
+    for name, refmatte in sets.items():
+        row = evaluate(model, refmatte, template=prompt.template(profile), profile=profile, **given)["metrics"]
+        found[name] = {key: round(row[key], 4) for key in SCORES}
+        if "refined" in row:
+            found[f"{name}, {REFINED}"] = {key: round(row["refined"][key], 4) for key in SCORES}
     return found
 
 

@@ -95,8 +95,8 @@ def run(experiment: str, rows: Iterable[Row], folder: Path, fresh: bool = False)
     return found
 
 
-def load(experiment: str, folder: Path, profile: str | None = None) -> list[Record]:
-    """All records of an experiment in a folder, by name; of one profile, if it is named.
+def load(experiment: str, folder: Path, profile: str | None = None, empty: bool = False) -> list[Record]:
+    """All records of an experiment in a folder, by name; of one profile, if it is named; `empty`: there may be none.
 
     Raises:
         RimError: there is none, or one that is no such record, of another version of rimlib, or of other data, steps
@@ -110,7 +110,7 @@ def load(experiment: str, folder: Path, profile: str | None = None) -> list[Reco
             raise RimError(f"{path}: {what}; measure it anew: rim experiment {experiment} --fresh", path=path)
     _of_one_table(paths, found)
     found = [record for record in found if profile in (None, record["profile"])]
-    if not found:
+    if not found and not empty:
         of = "" if profile is None else f" of profile {profile}"
         hint = f"rim experiment {experiment} makes them"
         raise RimError(f"{folder}: no record of the experiment {experiment}{of} here; {hint}", path=folder)

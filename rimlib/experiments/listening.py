@@ -18,7 +18,8 @@ from rimlib.clipmat import prompt
 from rimlib.clipmat.model import CLIPMat
 from rimlib.evaluation.evaluate import evaluate
 from rimlib.experiments.frame import Row
-from rimlib.experiments.trained import OPTIONS, Change, over_seeds, rows_of
+from rimlib.experiments.seeds import MADE, made_of, over_seeds
+from rimlib.experiments.trained import OPTIONS, Change, Plan
 from rimlib.profile import Profile
 from rimlib.refmatte.build import folder_of
 from rimlib.refmatte.dataset import RefMatte
@@ -67,7 +68,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     def score(model: CLIPMat, profile: Profile) -> dict[str, Any]:
         return scores(model, profile, folder, options.images)
 
-    return rows_of(CHANGES, base, options, score, splits=("train", "seen", "alike"))
+    return Plan(base, score, options, splits=("train", "seen", "alike"), recipe="listening").rows(CHANGES)
 
 
 def scores(model: CLIPMat, profile: Profile, data: str | Path, images: int | None = None) -> dict[str, Any]:
@@ -95,8 +96,7 @@ def tables(found: list[Record]) -> dict[str, list[dict[str, Any]]]:
         listening.append(
             {
                 **head,
-                "settings": ", ".join(about["changes"]),
-                "steps": about["steps"],
+                **made_of(record),
                 "alike localised": metrics["alike"]["all"]["localised"],
                 **scored,
                 "keyword sad_ratio": metrics["keyword"]["sad_ratio"],
@@ -105,6 +105,6 @@ def tables(found: list[Record]) -> dict[str, list[dict[str, Any]]]:
         )
         by_arrangement.append({**head, **{part: row["localised"] for part, row in metrics["alike"].items()}})
     return {
-        "listening": over_seeds(listening, ("profile", "change", "settings", "steps")),
+        "listening": over_seeds(listening, ("profile", "change", *MADE)),
         "alike_by_arrangement": over_seeds(by_arrangement, ("profile", "change")),
     }

@@ -19,7 +19,7 @@ from rimlib.clipmat.pretrained import file_of, shipped_file
 from rimlib.entities import rwmini
 from rimlib.errors import RimError
 from rimlib.evaluation import cost
-from rimlib.evaluation.evaluate import SPLITS, evaluate
+from rimlib.evaluation.evaluate import ERRORS, SPLITS, evaluate
 from rimlib.experiments.frame import Row, plain_name
 from rimlib.io.files import sha256
 from rimlib.profile import Profile
@@ -29,7 +29,6 @@ from rimlib.refmatte.dataset import RefMatte
 from rimlib.training.record import Record
 
 OPTIONS = ("data", "model")
-ERRORS = ("sad", "mse", "mad", "sad_e", "mse_e", "mad_e")  # Paper: Tables 6 to 10
 INTERVALS = ("sad", "localised")
 SETS = {**SPLITS, "photographs": "rw100"}  # by what a table calls them: splits of a data set
 REAL = "RW-mini"  # what ships with the package

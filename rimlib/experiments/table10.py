@@ -11,8 +11,10 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
+from rimlib.evaluation.evaluate import ERRORS
+from rimlib.experiments import paper, seeds
 from rimlib.experiments.frame import Row
-from rimlib.experiments.trained import OPTIONS, Change, rows_on_sets, table_of
+from rimlib.experiments.trained import OPTIONS, Change, rows_on_sets
 from rimlib.training.record import Record
 
 __all__ = ["OPTIONS", "rows", "tables"]
@@ -25,10 +27,14 @@ CHANGES = (
 
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
-    """The rows, as `trained.rows_of` has them."""
+    """The rows, as `trained.rows_on_sets` has them."""
     return rows_on_sets(CHANGES, options)
 
 
 def tables(found: list[Record]) -> dict[str, list[dict[str, Any]]]:
-    """The table, on scenes of seen and of unseen entities."""
-    return {"table_10": table_of(found, CHANGES, ("sad", "mse", "mad", "localised", "sad_ratio"), "keyword")}
+    """The table, on scenes of seen and of unseen entities, the model that learns all by each row, and the paper's."""
+    return {
+        "table_10": seeds.table_of(found, CHANGES, (*ERRORS, "localised", "sad_ratio"), "keyword"),
+        "ratios": seeds.ratios(found, CHANGES, "all", "keyword"),
+        "the_paper": list(paper.table(10)),
+    }

@@ -20,13 +20,14 @@ from rimlib.training.record import Record
 
 OPTIONS: tuple[str, ...] = ()
 PROFILES = {"expression": "paper-b16", "keyword": "paper-b16-keyword"}
+PROFILE = PROFILES["expression"]
 
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
     """The one row. Raises RimError for another profile: the table is of the paper's sizes."""
-    name = options.profile or PROFILES["expression"]
-    if name != PROFILES["expression"]:
-        raise RimError(f"--profile {name}: must be {PROFILES['expression']}, the paper's sizes", setting="profile")
+    name = options.profile or PROFILE
+    if name != PROFILE:
+        raise RimError(f"--profile {name}: must be {PROFILE}, the paper's sizes", setting="profile")
     profile = profiles.load(name)
 
     def measure(stages: Any) -> dict[str, Any]:
