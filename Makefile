@@ -13,10 +13,10 @@ STARTED := $(shell date +%s)
 CLOCK    = echo "$$(( $$(date +%s) - $(STARTED) )) s altogether"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check lab demo book lock clean
+.PHONY: help setup train experiments test check lab demo book lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  settings: PROFILE=$(PROFILE) PYTHON=$(PYTHON) VENV=$(VENV)"
 
 setup: $(STAMP) ## install the exact versions of requirements.lock into .venv (once; minutes)
@@ -42,6 +42,10 @@ $(STAMP): requirements.lock pyproject.toml
 train: $(STAMP) ## train the model of PROFILE and write its record under runs/
 	@"$(BIN)/python" -m course run 04_train --profile "$(PROFILE)" -o "runs/notebooks/04_train-$(PROFILE).ipynb"
 	@echo "make train: $$($(CLOCK))"
+
+experiments: $(STAMP) ## run every experiment with three seeds, each row a record in results/runs (a night or more; it can be stopped)
+	@"$(BIN)/rim" experiment all --profile "$(PROFILE)" --seeds 3
+	@echo "make experiments: $$($(CLOCK))"
 
 test: $(STAMP) ## run every test, the notebooks, the book and the browser included
 	@"$(BIN)/python" -m pytest --durations=15 $(PYTEST)

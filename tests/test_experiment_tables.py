@@ -17,6 +17,24 @@ from rimlib.io.files import sha256
 from rimlib.settings import flat
 
 
+def test_a_run_that_is_killed_in_a_row_loses_no_training(short, tmp_path, capsys, monkeypatch):
+    def killed(*given, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rimlib.experiments.trained.scores_on", killed)
+    given = ["experiment", "table3", "--profile", str(short), "--rows", "all", "--seeds", "2,3"]
+    given += ["--out", str(tmp_path / "records"), "--runs", str(tmp_path / "runs")]
+    assert cli.main(given) == 130 and capsys.readouterr().err.splitlines()[-1].startswith("stopped;")
+    weights = tmp_path / "runs" / "short-seed2" / "clipmat.safetensors"
+    before = weights.stat().st_mtime_ns
+    assert not (tmp_path / "records").exists()
+    monkeypatch.setattr("rimlib.experiments.trained.scores_on", lambda *given, **more: {})
+    assert cli.main(given) == 0 and weights.stat().st_mtime_ns == before
+    assert {path.name for path in (tmp_path / "records").iterdir()} == {
+        f"experiment-table3-short-all-seed{seed}.json" for seed in (2, 3)
+    }
+
+
 def test_two_tables_train_the_model_that_both_have_once(short, tmp_path, capsys):
     out, runs = tmp_path / "records", tmp_path / "runs"
     given = ["--profile", str(short), "--out", str(out), "--images", "2", "--json"]

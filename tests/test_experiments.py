@@ -63,16 +63,33 @@ def test_records_are_shown_of_one_profile_and_of_this_version(tmp_path):
     path.write_text(json.dumps({**record, "about": {"version": "0.0.1"}}))
     with pytest.raises(RimError, match=r"tiny-one.json: a record of rimlib 0.0.1"):
         frame.load("words", tmp_path)
+    path.write_text(json.dumps(record)[:99])
+    with pytest.raises(RimError, match=r"tiny-one.json"):
+        frame.load("words", tmp_path)
     path.write_text(json.dumps({**record, "metrics": None}))
     with pytest.raises(RimError, match=r"tiny-one.json: no record of the experiment words"):
         frame.load("words", tmp_path)
+
+
+@pytest.mark.parametrize("part", [{"scored_on": "0"}, {"steps": 2}, {"refiner": "0"}])
+def test_rows_of_other_data_steps_or_weights_do_not_stand_in_one_table(part, tmp_path):
+    about = {"scored_on": "1", "steps": 1, "refiner": "1"}
+    for name, more in (("one", {}), ("two", part)):
+        frame.run("table2", [row(name, about | more, lambda stages: {"value": 1})], tmp_path)
+    ((key, value),) = part.items()
+    with pytest.raises(RimError, match=f"tiny-two.json: {key} is {value!r} there and .* in .*tiny-one.json") as caught:
+        frame.load("table2", tmp_path)
+    assert str(caught.value.path).endswith("tiny-two.json") and len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize(
     "given, words",
     [
         (("wrods",), "experiment 'wrods' (did you mean words?): must be one of words"),
+        (("table12",), "experiment 'table12' (did you mean table2?): must be one of words, table2"),
         (("words", "--profile", "tinny"), "tinny"),
+        (("table2", "--rows", "clipsag"), "--rows clipsag (did you mean clipseg?)"),
+        *((("table2", "--seeds", text), f"--seeds {text}: must be how many") for text in ("0", "three", "1,x", "2,2")),
         (
             ("words", "--seeds", "3"),
             "--seeds: the experiment words has no such option; it has --data, --model, --scenes",
@@ -140,7 +157,9 @@ def test_all_are_run_one_after_the_other_and_what_two_share_is_measured_once(thr
     given = ["experiment", "all", "--seeds", "3", "--out", str(tmp_path), "--json"]
     three.broken = "table2"
     assert cli.main(given) == 130 and three.begun == ["words", "table2"]
-    assert [line["experiment"] for line in shown(capsys)] == ["words"], "what was measured is shown"
+    out, err = capsys.readouterr()
+    assert json.loads(out)["experiment"] == "words", "what was measured is shown"
+    assert err.splitlines()[-1] == "stopped; the same command goes on from there"
     three.broken = None
     assert cli.main(given) == 0 and three.begun == ["words", "table2", "table2"]
     lines = shown(capsys)

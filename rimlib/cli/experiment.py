@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -61,7 +62,7 @@ def add_command(commands: Commands, add: Add) -> None:
     option("--images", type=int, metavar="N", help="images that a model is measured on (default: all)")
     option("--scenes", type=int, metavar="N", help="words: about so many scenes of each split of a plan (default: all)")
     option("--rows", nargs="+", metavar="ROW", help="of trainings: some of the rows (default: all)")
-    option("--seeds", type=int, metavar="N", help="of trainings: so many of each row, seeds 1 to N (default: 1)")
+    option("--seeds", metavar="N", help="of trainings: seeds 1 to N of each row (default: 1), or a list such as 2,3")
     option("--runs", metavar="FOLDER", help="of the trainings (default: runs/experiments)")
     option("--out", metavar="FOLDER", help="of the records (default: results/runs of the repository)")
     option("--fresh", action="store_true", help="measure again what has a record")
@@ -69,7 +70,16 @@ def add_command(commands: Commands, add: Add) -> None:
     option("--json", action="store_true", help="as JSON, a line for each experiment")
 
 
-def _experiment(options: argparse.Namespace) -> None:
+def _experiment(options: argparse.Namespace) -> int:
+    try:
+        _run(options)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from there", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
     from rimlib import profile
     from rimlib.experiments import frame
 

@@ -86,7 +86,7 @@ class Plan:
     Attributes:
         base: the profile that they change.
         score: measures a trained model.
-        options: rows (names of some changes, or None for all), seeds (how many, or None for one), images (that a model
+        options: rows (names of some changes, or None for all), seeds (see `seeds_of`), images (that a model
             is scored on, or None for all), runs (the folder of the trainings, or None for `runs/experiments` of the
             repository) and fresh (train again what is trained).
         splits: of the base's data set, which is what `score` looks at.
@@ -107,10 +107,9 @@ class Plan:
         Raises:
             RimError: an unknown row, no seed, no image, a setting that does not exist.
         """
-        options = self.options
-        for name, number in (("seeds", options.seeds), ("images", options.images)):
-            if number is not None and number < 1:
-                raise RimError(f"--{name} {number}: must be 1 or more", setting=name)
+        options, seeds = self.options, seeds_of(self.options.seeds)
+        if options.images is not None and options.images < 1:
+            raise RimError(f"--images {options.images}: must be 1 or more", setting="images")
         names = [change.name for change in changes]
         for name in options.rows or ():
             if name not in names:
@@ -119,12 +118,12 @@ class Plan:
         chosen = [change for change in changes if not options.rows or change.name in options.rows]
         for change in chosen:
             change.profile(self.base, seed=1)
-        return self._rows(chosen)
+        return self._rows(chosen, seeds)
 
-    def _rows(self, changes: Sequence[Change]) -> Iterator[Row]:
+    def _rows(self, changes: Sequence[Change], seeds: Sequence[int]) -> Iterator[Row]:
         data = build(self.base.data, folder_of(self.base), splits=self.splits, workers=1)
         scored_on = RefMatte(data, "train").fingerprint
-        for seed in range(1, (self.options.seeds or 1) + 1):
+        for seed in seeds:
             for change in changes:
                 yield self._row(change, seed, scored_on)
 
@@ -164,6 +163,19 @@ class Plan:
         if self.refiner:
             found["refiner_gflops"] = cost.of_refiner(Refiner.shipped(), data.height, data.width).gflops
         return found
+
+
+def seeds_of(text: str | None) -> list[int]:
+    """Seeds as a command line names them: how many, from 1 on, or a list of them. Raises RimError.
+
+    >>> seeds_of("3"), seeds_of("2,5"), seeds_of(None)
+    ([1, 2, 3], [2, 5], [1])
+    """
+    parts = (text or "1").split(",")
+    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts) or len({*parts}) < len(parts):
+        message = f"--seeds {text}: must be how many, 1 or more, or a list of seeds such as 2,3"
+        raise RimError(message, setting="seeds")
+    return [int(part) for part in parts] if len(parts) > 1 else list(range(1, int(parts[0]) + 1))
 
 
 def rows_on_sets(changes: Sequence[Change], options: argparse.Namespace, refiner: bool = False) -> Iterator[Row]:
