@@ -528,9 +528,9 @@ if not own:
     if record["metrics"]["steps"] > settings.train.grounding_steps:  # else the details are random
         assert all(row["sad_ratio"] < 1.2 for row in scores.values()), "worse than an empty matte by far"
 if shipped:
-    assert [run["weights"] == "clip" for run in runs] == [True, False, False], "a chain of runs that begins with CLIP"
+    assert [run["weights"] == "clip" for run in runs] == [True, False, False, False], "a chain that begins with CLIP"
     assert runs[-1]["git"] == shown["git"] and runs[-1]["metrics"] == shown["metrics"], "the shipped model is the last run's"
-    assert [run["settings"]["data"].get("lookalikes", 0) > 0 for run in runs] == [False, True, True]
+    assert [run["settings"]["data"].get("lookalikes", 0) > 0 for run in runs] == [False, True, True, True]
     for setting in ("keyword, seen", "expression, seen"):
         row = shown_scores[setting]
         assert row["localised"] > row["chance"] and row["sad_ratio"] < 0.5, setting
