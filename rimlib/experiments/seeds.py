@@ -12,6 +12,7 @@ from rimlib.training.record import Record
 
 SCORED = ("sad", "mse", "mad", "localised", "sad_ratio")  # columns of most tables
 MADE = ("settings", "data", "steps", "GFLOPs")
+MOST = 4  # settings that a line names
 
 
 def table_of(
@@ -43,7 +44,7 @@ def made_of(record: Record, refined: bool = False) -> dict[str, Any]:
     about, metrics = record["about"], record["metrics"]
     data, spent = metrics["data"], metrics["cost"]
     return {
-        "settings": ", ".join(about["changes"]),
+        "settings": ", ".join(about["changes"]) if len(about["changes"]) <= MOST else about["what"],
         "data": f"{data['images']:,} images ({data['fingerprint'][:8]})",
         "steps": about["steps"],
         "GFLOPs": round(spent["gflops"] + (spent["refiner_gflops"] if refined else 0), 3),

@@ -46,7 +46,7 @@ class Change:
         name: of the row.
         settings: as `rim train --set` takes them, "model.coordinates=false"; (): nothing.
         what: it is, in words.
-        weights: what the training starts from, see `CLIPMat.from_profile`.
+        weights: what a CLIPMat starts from, see `CLIPMat.from_profile`.
         method: what is trained: "clipmat", or one of `baselines.TRAINABLE`, which starts where `train-baseline` does
             and has what the profile's `baselines` change.
     """
@@ -61,6 +61,10 @@ class Change:
         """The profile that is trained."""
         profile = replace(profiles.with_settings(base, self.settings), seed=seed)
         return profile if self.method == "clipmat" else baseline_training.with_changes(profile, self.method)
+
+    def start(self, profile: Profile) -> str:
+        """What its training starts from."""
+        return self.weights if self.method == "clipmat" else baseline_training.weights_of(profile) or "public"
 
     def folder(self, base: Profile, seed: int, recipe: str = "") -> str:
         """The name of its training's folder; `recipe` names what the base has beside its profile."""
@@ -134,7 +138,7 @@ class Plan:
             "changes": list(change.settings),
             "what": change.what,
             "method": change.method,
-            "weights": change.weights,
+            "weights": change.start(trained),
             "steps": trained.train.steps,
             "batch": trained.train.images,
             "data": asdict(trained.data),

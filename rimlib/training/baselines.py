@@ -81,7 +81,7 @@ def train(
 ) -> dict[str, Any]:
     """The same of a profile that has the baseline's changes; its size is that of the profile's backbone."""
     size = size_of(profile)
-    weights = weights or ("clip" if size == "tiny" else None)
+    weights = weights or weights_of(profile)
     torch.manual_seed(profile.seed)  # of the fresh layers
     method = baselines.get(baseline, size, weights, image_size=image_size or profile.model.image_size)
     refmatte = training_set(data, profile.train)
@@ -94,6 +94,11 @@ def train(
 def size_of(profile: Profile) -> str:
     """The size of the baselines that stand beside a profile's CLIPMat."""
     return "tiny" if profile.model.backbone == CLIPS["tiny"] else "paper"
+
+
+def weights_of(profile: Profile) -> str | None:
+    """Where they start, as `from_settings` takes it: the CLIP that ships, or None for the public weights."""
+    return "clip" if size_of(profile) == "tiny" else None
 
 
 def with_changes(profile: Profile, baseline: str) -> Profile:
