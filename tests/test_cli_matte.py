@@ -166,12 +166,7 @@ def photos(tmp_path, scene):
 def test_a_folder_with_a_broken_file(rim, photos, tmp_path):
     status, out, err = rim(photos, "the human", "otter", "-o", tmp_path / "out")
     assert status == 1 and len(out) == 4 and all("score 0." in line for line in out)
-    assert sorted(os.listdir(tmp_path / "out")) == [
-        "a-otter.png",
-        "a-the-human.png",
-        "c-otter.png",
-        "c-the-human.png",
-    ]
+    assert sorted(os.listdir(tmp_path / "out")) == ["a-otter.png", "a-the-human.png", "c-otter.png", "c-the-human.png"]
     assert "3/3" in "".join(err) and "image" in "".join(err), "a progress bar"
     assert err[-2] == "1 of 3 images could not be used:" and err[-1].startswith(
         f"{photos / 'broken.png'}: is broken or cut off"

@@ -1,4 +1,4 @@
-"""Draw `start.png`, the figure at the top of the README: look-alikes, a sentence about each of two, and their mattes."""
+"""Draw `start.png`, at the top of the README: look-alikes, a sentence about each of two, and their mattes."""
 
 from pathlib import Path
 
