@@ -237,8 +237,9 @@ def test_examples_of_look_alikes_give_a_place_an_order_or_a_size():
     from rimlib.experiments.wording import blanked
     from rimlib.refmatte.example import example
 
-    (found,) = examples(starter.load(), [scene for scene in SCENES if scene[1] == "alike"])
-    truth = example(9, "alike")
+    scenes = [scene for scene in SCENES if scene[1] == "alike"]
+    (found,) = examples(starter.load(), scenes)
+    truth = example(scenes[0][2], "alike")
     assert (found.image == truth.image).all() and len(set(truth.keywords)) == 1
     assert len(found.sentences) == 2 * len(truth.keywords)
     for number, sentence in enumerate(found.sentences):
