@@ -311,8 +311,8 @@ for shift, which, color in ((-0.2, "before", show.PALETTE[4]), (0.2, "shipped", 
     axis.bar([place + shift for place in range(len(questions))], values, 0.38, color=color, label=which)
 for place, (_, part, key) in enumerate(questions):
     chance = 100 * hearing["shipped"]["chance"][part][key]
-    label = "" if place else "chance"  # once in the legend
-    axis.hlines(chance, place - 0.45, place + 0.45, color=show.PALETTE[5], linewidth=2, label=label)
+    legend = "" if place else "chance"  # once in the legend
+    axis.hlines(chance, place - 0.45, place + 0.45, color=show.PALETTE[5], linewidth=2, label=legend)
 names = ["\n".join(textwrap.wrap(asked, 9)) for asked, *_ in questions]
 axis.set_xticks(range(len(questions)), names, fontsize=9)
 axis.set(ylabel="localised (%)", ylim=(0, 100))

@@ -9,7 +9,7 @@ import pytest
 
 from rimlib import profile
 from rimlib.errors import RimError
-from rimlib.io.weights import CHECKPOINTS
+from rimlib.repository import repository
 
 
 def test_tiny_is_whole_and_survives_a_round_trip():
@@ -181,7 +181,7 @@ def test_numbers_may_be_written_as_people_write_them(tmp_path):
 
 def test_the_headers_of_older_runs_load():
     """They have minutes in place of steps, and nothing of the refiner and the baselines."""
-    old = json.loads((CHECKPOINTS / "clipmat-tiny.json").read_text())["profile"]
+    old = json.loads((repository() / "results" / "runs" / "train-tiny-long.json").read_text())["settings"]
     assert "refiner" not in old and "steps" not in old["clip"]
     found = profile.Profile.from_dict(old)
     assert found.train.steps == 5200 and found.clip.minutes == 14 and found.refiner == profile.Refiner()
