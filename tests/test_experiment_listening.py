@@ -15,6 +15,7 @@ def test_rows_are_trained_scored_and_shown(short, tmp_path, capsys):
     assert cli.main(run) == 0
     first = json.loads(capsys.readouterr().out)
     assert {path.name for path in runs.iterdir()} == {
+        "short-seed1",  # which both go on from
         "short-listening-seed1",
         "short-listening-data-lookalikes-0-seed1",
     }
@@ -22,16 +23,19 @@ def test_rows_are_trained_scored_and_shown(short, tmp_path, capsys):
     assert [row["settings"] for row in first["listening"]] == ["", "data.lookalikes=0"]
     for row in first["listening"]:
         assert (
-            row["steps"] == 2
+            row["steps"] == 1
             and row["seeds"] == 1
             and row["alike localised ±"] is None
             and row["minutes"] >= 0
             and 0 <= row["alike localised"] <= 1
         )
         assert math.isfinite(row["keyword sad_ratio"])
+    trained = {path.parent.name: json.loads(path.read_text())["weights"] for path in runs.rglob("train.json")}
+    assert trained.pop("short-seed1") == "clip" and all("short-seed1" in str(start) for start in trained.values())
     records = frame.load("listening", out)
+    assert all(record["about"]["first"] == {"profile": "short", "steps": 2} for record in records)
     assert len({record["about"]["scored_on"] for record in records}) == 1, "all on the same scenes"
-    assert {record["settings"]["data"]["lookalikes"] for record in records} == {0.4, 0.0}
+    assert {record["settings"]["data"]["lookalikes"] for record in records} == {0.6, 0.0}
     parts = first["alike_by_arrangement"][0]
     assert parts["all"] == first["listening"][0]["alike localised"]
     assert {name for name in parts if "/" in name and "±" not in name} <= {"left/right", "top/bottom", "front/behind"}
@@ -41,7 +45,8 @@ def test_rows_are_trained_scored_and_shown(short, tmp_path, capsys):
 
 
 def test_every_change_is_one_of_the_recipe():
-    base = profiles.with_settings(profiles.load("tiny"), listening.RECIPE)
+    base = listening.recipe(profiles.load("tiny"))
+    assert (base.train.steps, base.train.grounding_steps) == (800, 600)
     for change in listening.CHANGES:
         changed = profiles.with_settings(base, change.settings)
         assert (changed == base) == (change.name == "recipe"), change.name

@@ -74,10 +74,12 @@ class Change:
         own = [self.method] * (self.method != "clipmat") + [self.weights] * (self.weights != "clip")
         return "-".join(filter(None, [base.name, recipe, *own, changes, f"seed{seed}"]))
 
-    def train(self, profile: Profile, data: Path, out: Path, resume: bool) -> tuple[Record, Any]:
-        """The record of its training, and the trained model."""
+    def train(
+        self, profile: Profile, data: Path, out: Path, resume: bool, weights: str | Path = ""
+    ) -> tuple[Record, Any]:
+        """The record of its training, and the trained model. `weights`: for a CLIPMat, in place of its own."""
         if self.method == "clipmat":
-            return training.train(profile, data, out, self.weights, resume=resume), CLIPMat.load(out)
+            return training.train(profile, data, out, weights or self.weights, resume=resume), CLIPMat.load(out)
         record = baseline_training.train(self.method, profile, data, out, resume=resume)
         size, weights = baseline_training.size_of(profile), out / f"{self.method}.safetensors"
         return record, baselines.get(self.method, size, str(weights))
@@ -96,6 +98,8 @@ class Plan:
         splits: of the base's data set, which is what `score` looks at.
         refiner: whether the shipped refiner is scored too.
         recipe: names what the base has beside its profile, "" for nothing.
+        first: the profile of a training that all rows go on from, on its own data; None for none. The experiments that
+            need a model of it share it, as all their trainings.
     """
 
     base: Profile
@@ -104,6 +108,7 @@ class Plan:
     splits: tuple[str, ...] = ("train", "seen", "test")
     refiner: bool = False
     recipe: str = ""
+    first: Profile | None = None
 
     def rows(self, changes: Sequence[Change]) -> Iterator[Row]:
         """For each seed a row of each change; what cannot be used is refused before the first of them.
@@ -139,6 +144,7 @@ class Plan:
             "what": change.what,
             "method": change.method,
             "weights": change.start(trained),
+            **({"first": {"profile": self.first.name, "steps": self.first.train.steps}} if self.first else {}),
             "steps": trained.train.steps,
             "batch": trained.train.images,
             "data": asdict(trained.data),
@@ -148,11 +154,13 @@ class Plan:
         }
 
         def measure(stages: Any) -> dict[str, Any]:
+            with stages("first"):
+                weights = self._first(seed, folder)
             with stages("data"):
                 data = build(trained.data, folder_of(trained), workers=1)
             with stages("training"):
                 out = folder / change.folder(self.base, seed, self.recipe)
-                run, model = change.train(trained, data, out, resume=not self.options.fresh)
+                run, model = change.train(trained, data, out, resume=not self.options.fresh, weights=weights)
             with stages("scoring"):
                 found = self.score(model, trained)
             return {"training": run["metrics"], "data": run["data"], "cost": self._cost(model), **found}
@@ -160,6 +168,15 @@ class Plan:
         # The record has the settings as the profile gives them; those of a baseline are a section of it.
         own = replace(profiles.with_settings(self.base, change.settings), seed=seed)
         return Row(f"{change.name}-seed{seed}", own, about, measure, device="cpu")
+
+    def _first(self, seed: int, folder: Path) -> str | Path:
+        """The folder of the training that all go on from; "" where there is none. It is kept where it is complete."""
+        if self.first is None:
+            return ""
+        plain, profile = Change("first", (), "the profile as it is"), replace(self.first, seed=seed)
+        out = folder / plain.folder(self.first, seed)
+        plain.train(profile, build(profile.data, folder_of(profile), workers=1), out, resume=True)
+        return out
 
     def _cost(self, model: Any) -> dict[str, Any]:
         own, data = cost.of_model(model), self.base.data
