@@ -56,10 +56,15 @@ def launch(tmp_path, out, *starter, devices=1, accumulate=1, stop_at=0):
     script.write_text(TASK.format(tests=str(TESTS)))
     words = [str(script), str(tmp_path / out), str(devices), str(accumulate), str(stop_at)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [sys.executable, *starter, *words], env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    return done
+    command = [sys.executable, *starter, *words]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, **pipes) as started:
+        try:
+            printed, errors = started.communicate(timeout=300)
+        except subprocess.TimeoutExpired:
+            started.terminate()  # not kill: torchrun ends its workers only where it can
+            raise
+    return subprocess.CompletedProcess(command, started.returncode, printed, errors)
 
 
 def weights(folder):
