@@ -50,3 +50,8 @@ def test_every_change_is_one_of_the_recipe():
     for change in listening.CHANGES:
         changed = profiles.with_settings(base, change.settings)
         assert (changed == base) == (change.name == "recipe"), change.name
+
+
+def test_a_profile_without_steps_is_refused(capsys, tmp_path):
+    given = ["experiment", "listening", "--profile", "paper-b16", "--out", str(tmp_path / "out")]
+    assert cli.main(given) == 2 and "paper-b16: train.steps is null" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from typing import Any
 from rimlib import profile as profiles
 from rimlib.clipmat import prompt
 from rimlib.clipmat.model import CLIPMat
+from rimlib.errors import RimError
 from rimlib.evaluation.evaluate import evaluate
 from rimlib.experiments.frame import Row
 from rimlib.experiments.seeds import MADE, made_of, over_seeds
@@ -77,7 +78,13 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
 
 
 def recipe(first: Profile) -> Profile:
-    """A profile with the recipe on top, and the steps that are added to its own training."""
+    """A profile with the recipe on top, and the steps that are added to its own training.
+
+    Raises RimError where the profile counts epochs or minutes: all rows take the same steps.
+    """
+    if first.train.steps is None:
+        message = f"profile {first.name}: train.steps is null; this experiment needs a number of steps, such as 1500"
+        raise RimError(message, setting="train.steps")
     steps = max(1, round(STEPS * first.train.steps))
     added = (f"train.steps={steps}", f"train.grounding_steps={max(1, round(GROUNDING * steps))}")
     return profiles.with_settings(first, RECIPE + added)
