@@ -5,6 +5,7 @@ import math
 
 from rimlib import cli
 from rimlib import profile as profiles
+from rimlib.claims import evidence
 from rimlib.experiments import frame, listening
 
 
@@ -45,11 +46,21 @@ def test_rows_are_trained_scored_and_shown(short, tmp_path, capsys):
 
 
 def test_every_change_is_one_of_the_recipe():
-    base = listening.recipe(profiles.load("tiny"))
+    base = listening.base_of(profiles.load("tiny"))
     assert (base.train.steps, base.train.grounding_steps) == (800, 600)
     for change in listening.CHANGES:
         changed = profiles.with_settings(base, change.settings)
         assert (changed == base) == (change.name == "recipe"), change.name
+
+
+def test_a_record_of_the_recipe_is_not_stale_and_one_of_other_steps_is():
+    row = listening.CHANGES[1]
+    trained = profiles.with_settings(listening.base_of(profiles.load("tiny")), row.settings)
+    about = {"changes": list(row.settings)}
+    record = {"experiment": "listening", "profile": "tiny", "seed": 1, "settings": trained.to_dict(), "about": about}
+    assert evidence.why_stale(record) == ""
+    record["settings"]["train"]["steps"] = 1500
+    assert "train.steps is 1500 there and 800" in evidence.why_stale(record)
 
 
 def test_a_profile_without_steps_is_refused(capsys, tmp_path):

@@ -101,8 +101,8 @@ def why_stale(record: Record) -> str:
 def _profile_of(record: Record) -> Profile:
     """The profile that a record's row would have now. Raises RimError where it, or a setting, is no longer there."""
     about = record["about"]
-    recipe = getattr(experiments.get(record["experiment"]), "RECIPE", ())
-    base = profiles.with_settings(profiles.load(record["profile"]), recipe)
+    base = profiles.load(record["profile"])
+    base = getattr(experiments.get(record["experiment"]), "base_of", lambda first: first)(base)
     if _of_paper_pool(record):
         base = replace(base, data=paper_pool.settings())
     return replace(profiles.with_settings(base, about.get("changes", ())), seed=record["seed"])

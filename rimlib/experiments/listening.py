@@ -68,7 +68,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
             None for all) and runs (the folder of the trainings).
     """
     first = profiles.load(options.profile or "tiny")
-    base = recipe(first)
+    base = base_of(first)
     folder = folder_of(base)
 
     def score(model: CLIPMat, profile: Profile) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     return Plan(base, score, options, splits=("train", "seen", "alike"), recipe="listening", first=first).rows(CHANGES)
 
 
-def recipe(first: Profile) -> Profile:
+def base_of(first: Profile) -> Profile:
     """A profile with the recipe on top, and the steps that are added to its own training.
 
     Raises RimError where the profile counts epochs or minutes: all rows take the same steps.
