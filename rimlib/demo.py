@@ -60,23 +60,16 @@ def examples(
     Look-alikes have their two shortest sentences instead, which give a place, an order or a size. scenes: (seed, split,
     number) of each, see `refmatte.plan`; canvas: (height, width) in pixels.
     """
-    from rimlib.profile import Data
-    from rimlib.refmatte.plan import plan
-    from rimlib.refmatte.render import render
+    from rimlib.refmatte.example import example
 
     found = []
     for seed, split, number in scenes:
-        alike, (height, width) = split == "alike", canvas
-        forms = 0.5 if alike else 0.0
-        settings = Data(height=height, width=width, groups_test=0, extra_test=number + 1, short_forms=forms, seed=seed)
-        scene = plan(pool, settings, split)[number]
-        keywords = [pool[name].category for name in scene.entities]
-        texts = [[sentence.text for sentence in four] for four in scene.sentences]
-        shortest = [sorted(dict.fromkeys(four), key=len)[:2] for four in texts]
-        descriptions = [text for four in shortest for text in four] if alike else [four[0] for four in texts]
-        title = ", ".join(keywords) + (" (not in the training data)" if split == "test" else "")
-        sentences = (*(keywords if scene.keyword_clear else ()), *descriptions)
-        found.append(Example(title, render(pool, scene, canvas)[0], sentences))
+        scene = example(number, split, pool, canvas, seed)
+        if split == "alike":
+            sentences = [text for four in scene.expressions for text in sorted(dict.fromkeys(four), key=len)[:2]]
+        else:
+            sentences = [*(scene.keywords if scene.clear else ()), *(four[0] for four in scene.expressions)]
+        found.append(Example(scene.title, scene.image, tuple(sentences)))
     return found
 
 
@@ -280,7 +273,7 @@ def _summary(result: Result) -> str:
         return f"nothing in this image seems to fit; the matte is empty, score {result.score:.2f}"
     found = f"{100 * covered:.0f} % of the image, score {result.score:.2f}"
     if result.answer == AMBIGUOUS:
-        return f"{found}; it has several parts: if you mean one of them, give its side, order or size"
+        return f"{found}; it has several parts: if you mean one of them, give its side or order"
     return found
 
 

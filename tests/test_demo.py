@@ -147,7 +147,7 @@ def test_a_matte_of_several_parts_comes_with_advice(demo):
     alpha = np.ones((24, 32), np.float32)
     demo.predictor.predict = lambda sentence: Result(alpha, 1.0, np.uint8(alpha * 255), answer="ambiguous")
     demo.predict("the dog")
-    assert "give its side, order or size" in demo.message.value and "100 % of the image" in demo.message.value
+    assert "give its side or order" in demo.message.value and "100 % of the image" in demo.message.value
     demo.predictor.predict = lambda sentence: Result(alpha, 1.0, np.uint8(alpha * 255))
     demo.predict("the left dog")
     assert "several parts" not in demo.message.value

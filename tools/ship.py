@@ -19,7 +19,7 @@ from rimlib.additions.calibration import KEY
 from rimlib.baselines.clipmat import PROFILES
 from rimlib.clipmat import prompt
 from rimlib.clipmat.model import CLIPMat
-from rimlib.clipmat.refiner import Refiner
+from rimlib.clipmat.refiner import Refiner, shipped_file
 from rimlib.evaluation import calibration
 from rimlib.evaluation import refiner as refining
 from rimlib.evaluation.evaluate import SPLITS, scores
@@ -37,7 +37,7 @@ USE_REFINER = (
     "it finds little beyond them."
 )
 RESULTS = ("scores", "ratios", "scored_after")  # of a refiner
-REFINER = CHECKPOINTS / "refiner-tiny.safetensors"
+REFINER = shipped_file()
 LICENCE = "MIT (weights); the training images keep their own licences, see rimlib/starter/CREDITS.md"
 
 

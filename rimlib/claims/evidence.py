@@ -15,11 +15,11 @@ from typing import Any
 
 from rimlib import experiments
 from rimlib import profile as profiles
+from rimlib.clipmat import refiner
 from rimlib.clipmat.pretrained import shipped_file
 from rimlib.errors import RimError
 from rimlib.experiments import frame
 from rimlib.io.files import read_json, sha256
-from rimlib.io.weights import CHECKPOINTS
 from rimlib.profile import Profile
 from rimlib.refmatte import paper_pool, plan
 from rimlib.refmatte.build import pool_of
@@ -91,7 +91,7 @@ def why_stale(record: Record) -> str:
     if about.get("model") == "shipped" and "weights" in about:
         here["weights"] = _hash(shipped_file())
     if "refiner" in about:
-        here["refiner"] = _hash(CHECKPOINTS / "refiner-tiny.safetensors")
+        here["refiner"] = _hash(refiner.shipped_file())
     for name, value in here.items():
         if about.get(name) != value:
             return f"{name} is {about.get(name)!r} there and {value!r} now"
