@@ -1,6 +1,7 @@
 """The build: the same bytes however it is made or stopped, nothing outside its folder, and no half data sets."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -118,7 +119,7 @@ def test_another_plan_is_refused_and_nothing_is_changed(pool, root, monkeypatch)
         with pytest.raises(RimError, match="another plan") as caught:
             build.build(settings, root, pool=of, progress=False)
         assert caught.value.path == str(root)
-    monkeypatch.setattr(plan, "VERSION", plan.VERSION + 1)
+    monkeypatch.setattr(plan, "version", lambda settings: 7)
     with pytest.raises(RimError, match="version of the engine"):  # same settings, same pool
         build.build(SMALL, root, pool=pool, progress=False)
     assert bytes_of(root) == before
@@ -136,6 +137,18 @@ def test_folders_of_the_first_version_are_still_accepted(pool, root, tmp_path):
     build.build(SMALL, old, pool=pool, progress=False)
     images = {path: data for path, data in bytes_of(root).items() if "/" in path}
     assert {path: data for path, data in bytes_of(old).items() if "/" in path} == images
+
+
+def test_look_alikes_of_an_older_engine_are_refused(pool, root, tmp_path):
+    """Their folder may be complete, so that nothing of it would be planned again."""
+    old = shutil.copytree(root, tmp_path / "old")
+    stamp = files.read_json(old / "plan.json")
+    assert stamp["engine"] == 1, "one without look-alikes is not touched by it"
+    alike = replace(SMALL, lookalikes=0.5)
+    stamp["settings"] = hashlib.sha256(repr(alike).encode()).hexdigest()
+    files.write_json(old / "plan.json", stamp)
+    with pytest.raises(RimError, match="another version of the engine"):
+        build.build(alike, old, pool=pool, progress=False)
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_an_order_within_the_papers_noise_is_none():
 
 def test_counts_are_reproduced_to_the_digit_or_differ(tmp_path):
     profile = replace(profiles.load("paper-b16"), data=paper_pool.settings())
-    about = {"engine": plan.VERSION, "pool": paper_pool.pool().fingerprint()}
+    about = {"engine": plan.version(paper_pool.settings()), "pool": paper_pool.pool().fingerprint()}
     counts = {"images": 45000, "mattes": 112561, "texts": 450244, "categories": 230, "length": 16.861}
     write(tmp_path, "table5", "plan", profile, about, {"sets": {"expression, train": counts}})
     found = state_of(tmp_path, "table1")

@@ -157,7 +157,7 @@ def test_an_unknown_split_is_refused(pool):
 
 
 def test_a_change_of_the_engine_raises_its_version(tmp_path):
-    """A finished data set is recognised by pool, settings and `plan.VERSION`, so another plan needs another version."""
+    """A finished data set is recognised by pool, settings and `plan.version`, so another plan needs another version."""
     person = dict(kind="person", category="human", gender="female", age_group="adult", clothes="shirt")
     entities = [Entity(f"p{number}", color=color, **person) for number, color in enumerate(("red", "blue", "white"))]
     entities += [Entity("fox", "animal", "fox", "sienna"), Entity("owl", "animal", "owl", "gray")]
@@ -168,4 +168,13 @@ def test_a_change_of_the_engine_raises_its_version(tmp_path):
     settings = changed(SMALL, groups_train=3, images_per_group_train=20, extra_train=10, no_target=1)
     made = RenderPlan(tmp_path, "train", settings, pool).write(progress=False)
     known = {"scenes": 70, "plan": "89cee708e4bfa21998a80913625b001ac79113783f79425a4632f8c8ffd3012d"}
-    assert (plan.VERSION, made) == (1, known), "the engine draws another plan: raise plan.VERSION"
+    assert (plan.version(settings), made) == (1, known), "the engine draws another plan: raise plan.version"
+
+
+def test_a_change_of_the_look_alikes_raises_its_version_too(tmp_path):
+    pool, alike = starter.load(), changed(SMALL, lookalikes=1.0, groups_train=0, extra_train=30)
+    few = [entity.name for entity in pool.of(split="train") if entity.category in ("ball", "lamp", "otter", "violin")]
+    few_backgrounds = [item.name for item in pool.backgrounds_of("train")[:3]]
+    made = RenderPlan(tmp_path, "train", alike, pool.only(few, few_backgrounds)).write(progress=False)
+    known = {"scenes": 30, "plan": "8aa2b8aed0ac41c65e63e4dfafc99b760180d67692c5f16e0690cc785c19d94a"}
+    assert (plan.version(alike), made) == (2, known), "the engine draws another plan: raise plan.version"

@@ -87,7 +87,7 @@ def why_stale(record: Record) -> str:
         return f"{name} is {there!r} there and {here!r} in the profile {now.name} now"
     here = {}
     if "engine" in about:
-        here = {"engine": plan.VERSION, "pool": _fingerprint(now.data.pool)}
+        here = {"engine": plan.version(now.data), "pool": _fingerprint(now.data.pool)}
     if about.get("model") == "shipped" and "weights" in about:
         here["weights"] = _hash(shipped_file())
     if "refiner" in about:

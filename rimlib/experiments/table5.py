@@ -27,7 +27,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     if name != PROFILE:
         raise RimError(f"--profile {name}: must be {PROFILE}, the paper's sizes", setting="profile")
     pool, data = paper_pool.pool(), paper_pool.settings()
-    about = {"engine": plan.VERSION, "pool": pool.fingerprint(), "settings": asdict(data)}
+    about = {"engine": plan.version(data), "pool": pool.fingerprint(), "settings": asdict(data)}
 
     def measure(stages: Any) -> dict[str, Any]:
         sets: dict[str, dict[str, Any]] = {}

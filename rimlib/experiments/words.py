@@ -74,7 +74,7 @@ def _splits_of(data: str | Path) -> list[str]:
 
 def _plan(profile: Profile, pool: Pool, splits: tuple[str, ...], scenes: int | None) -> Row:
     about = {
-        "engine": plan.VERSION,
+        "engine": plan.version(profile.data),
         "pool": pool.fingerprint(),
         "settings": asdict(profile.data),
         "splits": list(splits),

@@ -135,7 +135,7 @@ def _note_categories(pool: Pool) -> None:
 def _begin(root: Path, settings: Data, pool: Pool, splits: tuple[str, ...]) -> dict:
     """`plan.json`, made or compared: pool, settings and version of the engine decide every plan."""
     made_from = {
-        "engine": planning.VERSION,
+        "engine": planning.version(settings),
         "pool": pool.fingerprint(),
         "settings": hashlib.sha256(repr(settings).encode()).hexdigest(),
     }
