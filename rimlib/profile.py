@@ -146,6 +146,7 @@ class Changes:
     steps: Size | None = None
     lr: Positive | None = None
     clip_norm: Positive | None = None
+    alpha: NotNegative = 0.0  # the weight of the matte's mean absolute error beside the method's own loss (ours)
 
 
 @section("baselines")

@@ -11,9 +11,11 @@ from rimlib import profile as profiles
 from rimlib.clipmat.model import CLIPMat
 from rimlib.clipmat.refiner import shipped_file
 from rimlib.evaluation.evaluate import ERRORS
-from rimlib.experiments import frame, paper, recipe, table2, table3, table7
+from rimlib.experiments import frame, paper, recipe, table2, table3, table7, tuning
 from rimlib.experiments.seeds import over_seeds
 from rimlib.io.files import sha256
+from rimlib.refmatte.build import folder_of
+from rimlib.refmatte.dataset import RefMatte
 from rimlib.settings import flat
 
 
@@ -96,6 +98,30 @@ def test_tables_2_6_and_7_are_of_one_training_of_each_method(short, tmp_path, ca
     ]
     record = frame.load("table2", out)[0]
     assert record["about"]["refiner"] == sha256(shipped_file())
+
+
+def test_a_trial_changes_one_thing_and_is_scored_on_scenes_of_its_own(short, tmp_path, capsys):
+    out, runs = tmp_path / "records", tmp_path / "runs"
+    given = ["experiment", "tuning", "--profile", str(short), "--out", str(out), "--images", "2", "--json"]
+    assert cli.main([*given, "--runs", str(runs), "--rows", "clipseg-start", "clipseg-alpha"]) == 0
+    start, alpha = (row for row in json.loads(capsys.readouterr().out)["tuning"] if row["scored on"] == "keyword, seen")
+    assert (start["row"], alpha["row"], start["steps"]) == ("clipseg-start", "clipseg-alpha", 1)
+    trainings = [json.loads(path.read_text()) for path in sorted(runs.glob("*/train.json"))]
+    parts = {run["settings"]["model"]["alpha"]: run["log"][-1] for run in trainings}
+    assert set(parts) == {0.0, 1.0}
+    assert "alpha" not in parts[0.0] and parts[1.0]["total"] == pytest.approx(
+        parts[1.0]["cross_entropy"] + parts[1.0]["alpha"], rel=1e-4
+    )
+    base = tuning.base_of(profiles.load(str(short)))
+    table, own = RefMatte(folder_of(base), "seen"), tuning.sets_of(base)["keyword, seen"]
+    assert table.fingerprint != own.fingerprint
+
+
+def test_each_baseline_has_as_many_trials_as_the_recipe_has_parts():
+    for method in ("clipseg", "mdetr"):
+        mine = [change for change in tuning.CHANGES if change.method == method]
+        assert len(mine) - 1 == len(recipe.PARTS)
+        assert len({change.settings for change in mine}) == len(mine)
 
 
 def record_of(change, seed, sad, ratio, profile="tiny"):

@@ -36,6 +36,8 @@ table3, table10: the paper's ablations. A row is a training with modules off, or
 
 recipe: a row is a training in which a part of our recipe is the paper's, or all of it.
 
+tuning: how the settings of CLIPSeg and MDETR were found, a trial in each row.
+
 all: one after the other; what two of them need is trained once.
 
 A row is a record, experiment-NAME-PROFILE-ROW.json in the folder --out. A row that has its record is not measured

@@ -104,7 +104,7 @@ def weights_of(profile: Profile) -> str | None:
 def with_changes(profile: Profile, baseline: str) -> Profile:
     """The profile with what `baselines` of it changes in `train` for one of them."""
     changes = dataclasses.asdict(getattr(profile.baselines, baseline))
-    changes = {name: value for name, value in changes.items() if value is not None}
+    changes = {name: value for name, value in changes.items() if value is not None and name != "alpha"}
     changes |= {"epochs": None} if "steps" in changes else {}
     return dataclasses.replace(profile, train=dataclasses.replace(profile.train, **changes))
 
@@ -115,13 +115,14 @@ class Training(Task):
     def __init__(self, profile: Profile, samples: Samples, method: TrainableMethod, weights: str):
         super().__init__(profile, samples, profile.train, weights)
         self.method, self.name = method, method.name
+        self.alpha: float = getattr(profile.baselines, method.name).alpha
 
     @property
     def settings(self) -> dict[str, Any]:
         """As of CLIPMat, with the baseline's own sizes in place of its; how the data were made is no setting here."""
         whole = self.profile.to_dict()
         kept = {name: whole[name] for name in ("name", "seed", "train", "evaluate")}
-        return {**kept, "model": {"baseline": self.name, **self.method.about}}
+        return {**kept, "model": {"baseline": self.name, "alpha": self.alpha, **self.method.about}}
 
     def build(self) -> TrainableMethod:
         return self.method
@@ -133,7 +134,12 @@ class Training(Task):
     def losses(self, method: Any, batch: Batch, fabric: Fabric) -> dict[str, torch.Tensor]:
         # The loss in the autocast too: MDETR makes its masks there.
         inputs = batch.on(fabric.device)
-        return method.loss(method(inputs["images"], batch.texts, inputs["image_index"]), inputs["mattes"])
+        prediction, mattes = method(inputs["images"], batch.texts, inputs["image_index"]), inputs["mattes"]
+        losses = method.loss(prediction, mattes)
+        if self.alpha:
+            losses["alpha"] = (prediction.alpha - mattes).abs().mean()
+            losses["total"] = losses["total"] + self.alpha * losses["alpha"]
+        return losses
 
     def store(self, method: TrainableMethod, path: Path, budget: loop.Budget, metrics: dict[str, Any]) -> None:
         method.save(path)
