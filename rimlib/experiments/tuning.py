@@ -25,7 +25,7 @@ from rimlib.training.record import Record
 
 __all__ = ["OPTIONS", "rows", "tables"]
 
-START = {"clipseg": ("baselines.clipseg.lr=1e-3", "baselines.clipseg.alpha=0")}
+START: dict[str, tuple[str, ...]] = {"clipseg": ("baselines.clipseg.lr=1e-3", "baselines.clipseg.alpha=0")}
 START["mdetr"] = ("baselines.mdetr.lr=4e-4", "baselines.mdetr.alpha=0", "baselines.mdetr.clip_norm=0.1")
 WEAK, STRONG = {"clipseg": 1, "mdetr": 10}, {"clipseg": 4, "mdetr": 40}  # MDETR's own losses are ten times as large
 
