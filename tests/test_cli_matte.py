@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from rimlib import cli
 from rimlib import profile as profiles
-from rimlib.cli.matte import paths_of
+from rimlib.cli.targets import paths_of
 from rimlib.clipmat.model import CLIPMat
 from rimlib.clipmat.pretrained import FORMAT
 from rimlib.errors import RimError

@@ -7,7 +7,7 @@ import pytest
 
 from rimlib import baselines, cli
 from rimlib import profile as profiles
-from rimlib.cli.matte import paths_of
+from rimlib.cli.targets import paths_of
 from rimlib.clipmat.model import CLIPMat
 from rimlib.device import pick_device
 from rimlib.errors import RimError, require

@@ -1,0 +1,125 @@
+"""The arguments of `rim matte` told apart, and the names of the files that it writes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from rimlib.errors import RimError
+
+ENDINGS = {  # of the files that may be written, and what the name of one that the command chooses ends with
+    "matte": (".png",),
+    "cut-out": (".png", ".webp", ".tif", ".tiff"),
+    "composite": (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"),
+}
+LONGEST = 240  # bytes of a name before its number and ending; file systems take 255
+SUFFIX = {"matte": "", "cut-out": "-cutout", "composite": "-composite"}
+
+
+def split_arguments(given: list[str]) -> tuple[list[str], list[str]]:
+    """Images and sentences, see `rim matte --help`."""
+    from rimlib.prediction.folder import ENDINGS as READ
+
+    def is_image(number: int) -> bool:
+        name = given[number]
+        return Path(name).suffix.lower() in READ or (number + 1 < len(given) and os.path.exists(name))
+
+    count = 1
+    while count < len(given) and is_image(count):
+        count += 1
+    if count == len(given):
+        message = f'{given[-1]}: no sentence after it; write what to cut out, such as "the brown dog"'
+        raise RimError(message, setting="sentence")
+    return given[:count], given[count:]
+
+
+def paths_of(
+    images: Iterable[str | Path],
+    sentences: list[str],
+    out: str | Path | None = None,
+    kind: str = "matte",
+    several: bool = False,
+) -> dict[tuple[int, int], Path]:
+    """The file of each image and sentence, by their numbers.
+
+    Args:
+        images: their paths.
+        sentences: of which the names of files are made.
+        out: a file for one result; a folder (made if needed) for more; None for the working directory.
+        kind: of `ENDINGS`.
+        several: a batch, which needs a folder.
+
+    Raises:
+        RimError: `out` cannot hold what is made.
+
+    No two share a file: the second gets a number.
+
+    >>> [str(path) for path in paths_of(["pets.jpg"], ["the cat", "The cat!"], "mattes").values()]
+    ['mattes/pets-the-cat.png', 'mattes/pets-the-cat-2.png']
+    """
+    images = list(images)
+    if several and out is None:
+        raise RimError(
+            f"{len(images)} images: --out must name a folder for the results, such as -o mattes", setting="out"
+        )
+    if out is not None and _names_a_file(out):
+        ending, expected = Path(out).suffix, ", ".join(ENDINGS[kind])
+        if ending.lower() not in ENDINGS[kind]:
+            raise RimError(
+                f"{out}: a {kind} cannot be stored with the ending {ending!r}; expected {expected}", path=out
+            )
+        if several or len(sentences) > 1:
+            count = f"{len(images)} images" if several else f"{len(sentences)} sentences"
+            raise RimError(f"{out}: one file for {count}; name a folder instead", path=out)
+        return {(0, 0): Path(out)}
+    paths: dict[tuple[int, int], Path] = {}
+    taken: set[Path] = set()
+    for number, image in enumerate(images):
+        for place, sentence in enumerate(sentences):
+            words = re.sub(r"[^\w]+", "-", sentence.lower()).strip("-")[:60] or "matte"
+            rest = f"-{_shortened(words, 90)}{SUFFIX[kind]}"
+            name = _shortened(Path(image).stem, LONGEST - len(os.fsencode(rest))) + rest
+            names = itertools.chain([name], (f"{name}-{count}" for count in itertools.count(2)))
+            candidates = (Path(out or ".") / f"{name}.png" for name in names)
+            paths[number, place] = next(path for path in candidates if path not in taken)
+            taken.add(paths[number, place])
+    return paths
+
+
+def check_not_among_the_images(folders: Iterable[str], out: str | None) -> None:
+    """A folder that is read is not written to: the next call would take the results for images."""
+    for folder in folders:
+        if out is not None and os.path.isdir(out) and os.path.samefile(folder, out):
+            raise RimError(f"{out}: is a folder of images of this command; name another by -o", path=out)
+
+
+def check_not_overwritten(read: Iterable[str | Path], written: Iterable[Path]) -> None:
+    """No file that is read is written to, whichever name or link leads to it."""
+
+    def identity(path: str | Path) -> tuple[int, int] | None:
+        try:
+            found = os.stat(path)
+        except (OSError, ValueError):
+            return None
+        return found.st_dev, found.st_ino
+
+    inputs = {identity(path) for path in read} - {None}
+    for path in written:
+        if identity(path) in inputs:
+            raise RimError(f"{path}: an input of this command would be overwritten; name another file by -o", path=path)
+
+
+def _names_a_file(out: str | Path) -> bool:
+    """Whether the name has an ending, such as .png; `Set.01` has none, and what ends in a slash is a folder."""
+    has_ending = re.fullmatch(r"\.[A-Za-z]\w*", Path(out).suffix) is not None
+    return has_ending and not str(out).endswith(("/", os.sep)) and not os.path.isdir(out)
+
+
+def _shortened(name: str, limit: int) -> str:
+    """A name, or as many of its characters as `limit` bytes hold."""
+    encoded = os.fsencode(name)
+    return name if len(encoded) <= limit else encoded[:limit].decode(sys.getfilesystemencoding(), "ignore")
