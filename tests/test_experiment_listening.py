@@ -47,7 +47,7 @@ def test_rows_are_trained_scored_and_shown(short, tmp_path, capsys):
 
 def test_every_change_is_one_of_the_recipe():
     base = listening.base_of(profiles.load("tiny"))
-    assert (base.train.steps, base.train.grounding_steps) == (800, 600)
+    assert (base.train.steps, base.train.grounding_steps) == (400, 300)
     for change in listening.CHANGES:
         changed = profiles.with_settings(base, change.settings)
         assert (changed == base) == (change.name == "recipe"), change.name
@@ -60,7 +60,7 @@ def test_a_record_of_the_recipe_is_not_stale_and_one_of_other_steps_is():
     record = {"experiment": "listening", "profile": "tiny", "seed": 1, "settings": trained.to_dict(), "about": about}
     assert evidence.why_stale(record) == ""
     record["settings"]["train"]["steps"] = 1500
-    assert "train.steps is 1500 there and 800" in evidence.why_stale(record)
+    assert "train.steps is 1500 there and 400" in evidence.why_stale(record)
 
 
 def test_a_profile_without_steps_is_refused(capsys, tmp_path):
