@@ -1,0 +1,81 @@
+"""`parse`: an English sentence becomes a `Question`, by the grammar of `grammar.lark`."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from rimlib import sentences
+from rimlib.errors import RimError
+from rimlib.understanding.meaning import Meaningless, read
+from rimlib.understanding.question import Phrase, Question
+
+if TYPE_CHECKING:
+    from lark import Lark
+
+LONGEST = 400  # letters; no phrase for one thing is longer
+ENGLISH = "sentences are read as English; this one goes to the engine whole"
+WHOLE = "the grammar has no reading for the sentence; it goes to the engine whole"
+_FOREIGN = re.compile(
+    r"\b(?:der|das|dem|den|ein|eine|einen|einem|und|links|rechts|auf|mit|neben|hinter|vor|von|große|kleine|linke|rechte"
+    r"|linken|rechten|le|les|une|des|du|gauche|droite|avec|derrière|devant|à|sur|el|los|las|una|del|izquierda|derecha"
+    r"|con|detrás|junto|il|lo|gli|della|sinistra|destra)\b"
+)
+
+
+def parse(sentence: str) -> Question:
+    """What a sentence asks for.
+
+    A sentence that the grammar has no reading for is not `understood`: its target is the whole normalised sentence.
+    Raises RimError for what is no text, and for a text without a letter or a figure.
+
+    >>> question = parse("Cut out the second cup from the right.")
+    >>> question.target.text, question.conditions[0].name, question.conditions[0].rank
+    ('cup', 'right', 2)
+    >>> parse("il gatto a sinistra").understood
+    False
+    """
+    typed = sentences.clean(sentence)
+    if not any(sign.isalnum() for sign in typed[: 10 * LONGEST]):
+        raise RimError(
+            f'sentence: no word in "{sentences.short(typed, 20)}"; write what to cut out, such as "the brown dog"',
+            setting="sentence",
+        )
+    if len(typed) > LONGEST:
+        return _whole(typed, typed, f"the sentence has {len(typed):,} letters; no more than {LONGEST} are read")
+    text = sentences.normalise(typed)
+    if is_foreign(text):
+        return _whole(typed, text, ENGLISH)
+    from lark.exceptions import UnexpectedInput
+
+    try:
+        return read(_grammar().parse(text), typed)
+    except (UnexpectedInput, Meaningless):
+        return _whole(typed, text, WHOLE)
+
+
+def is_foreign(text: str) -> bool:
+    """Is a normalised sentence not English, by its letters or by two of the small words of its neighbours?
+
+    >>> [is_foreign(text) for text in ("the café", "der hund links", "le chien à gauche", "собака", "左边的狗")]
+    [False, True, True, True, True]
+    """
+    letters = [sign for sign in text if sign.isalpha()]
+    other = sum(not unicodedata.name(sign, "").startswith("LATIN") for sign in letters)
+    small = len(_FOREIGN.findall(text))
+    return 2 * other > len(letters) or small >= 2 or (small == 1 and len(text.split()) <= 2)
+
+
+def _whole(typed: str, text: str, note: str) -> Question:
+    return Question(typed, False, Phrase(text, text=text), count=None, notes=(note,))
+
+
+@cache
+def _grammar() -> Lark:
+    from lark import Lark  # 40 ms, which `import rimlib` need not take
+
+    rules = files("rimlib.understanding").joinpath("grammar.lark").read_text(encoding="utf-8")
+    return Lark(rules, parser="lalr", lexer="contextual")

@@ -1,0 +1,136 @@
+"""What the words of the grammar mean: sides, sizes, ordinals, numbers and relations; and nouns in the singular."""
+
+from __future__ import annotations
+
+import re
+
+from rimlib.matting.relations import RELATIONS
+
+OBJECT = "object"  # what an engine is asked for where a sentence has a pronoun: "the left one"
+
+SIDES = {  # the first of these words that is in a side gives its name
+    **{"top left": "top left", "upper left": "top left", "bottom left": "bottom left", "lower left": "bottom left"},
+    **{"top right": "top right", "upper right": "top right"},
+    **{"bottom right": "bottom right", "lower right": "bottom right"},
+    **{"left": "left", "right": "right", "middle": "middle", "center": "middle", "centre": "middle"},
+    **{"central": "middle", "top": "top", "upper": "top", "highest": "top"},
+    **{"bottom": "bottom", "lower": "bottom", "lowest": "bottom"},
+    **{"foreground": "front", "background": "behind", "front": "front", "back": "behind", "rear": "behind"},
+    "hind": "behind",
+}
+SIZES = {
+    **dict.fromkeys(("big", "large", "huge", "bigger", "larger", "biggest", "largest"), "larger"),
+    **dict.fromkeys(("small", "little", "tiny", "smaller", "smallest", "tiniest"), "smaller"),
+    **dict.fromkeys(("tall", "taller", "tallest"), "taller"),
+    **dict.fromkeys(("short", "shorter", "shortest"), "shorter"),
+}
+PLAIN_SIZES = frozenset("big large huge small little tiny tall short".split())
+NUMBERS = {word: number for number, word in enumerate("two three four five six seven eight nine ten".split(), 2)}
+ORDINALS = {
+    word: number
+    for number, word in enumerate("first second third fourth fifth sixth seventh eighth ninth tenth".split(), 1)
+}
+NEXT_TO_LAST = ("second last", "second to last", "penultimate")
+PREPOSITIONS = {
+    **dict.fromkeys(("on", "onto", "upon"), "on"),
+    **dict.fromkeys(("above", "over"), "top"),
+    **dict.fromkeys(("below", "beneath", "under", "underneath"), "bottom"),
+    "behind": "behind",
+    **dict.fromkeys(("in", "into", "inside", "inside of", "within"), "inside"),
+}  # all others mean `near`
+
+PARTS = frozenset(
+    """tail head ear eye face hair leg arm hand foot paw nose mouth wing beak horn mane fur neck back chest belly hoof
+    tongue tooth finger beard trunk antler shell fin snout muzzle wheel tyre tire door window roof handle lid leaf petal
+    stem branch root seat screen keyboard button spout rim edge top bottom front side corner middle shadow""".split()
+)
+GARMENTS = frozenset(
+    """shirt t-shirt tshirt tee dress coat jacket hat cap suit trousers pants jeans shorts skirt sweater jumper hoodie
+    jersey uniform costume top blouse vest gown scarf tie boots shoes sneakers socks gloves glasses sunglasses goggles
+    helmet apron robe bikini swimsuit outfit clothes kimono sari pyjamas pajamas overalls raincoat cardigan tuxedo kilt
+    leggings sweatshirt beanie hood mask armour armor veil""".split()
+)
+# Things of the world around, which no engine is asked to tell apart: what lies "on the grass" is not looked for there.
+_IRREGULAR = {
+    **{"people": "person", "men": "man", "women": "woman", "children": "child", "mice": "mouse", "geese": "goose"},
+    **{"feet": "foot", "teeth": "tooth", "knives": "knife", "leaves": "leaf", "loaves": "loaf", "scarves": "scarf"},
+    **{"wolves": "wolf", "shelves": "shelf", "halves": "half", "calves": "calf", "wives": "wife", "lives": "life"},
+    **{"oxen": "ox", "cacti": "cactus", "fungi": "fungus", "candelabra": "candelabrum", "snowmen": "snowman"},
+    **{"policemen": "policeman", "firemen": "fireman", "fishermen": "fisherman", "gentlemen": "gentleman"},
+    **{"policewomen": "policewoman", "lice": "louse", "woodlice": "woodlouse", "loaves of bread": "loaf of bread"},
+    **{"ties": "tie", "pies": "pie", "movies": "movie", "cookies": "cookie", "zombies": "zombie", "selfies": "selfie"},
+    **{"horses": "horse", "houses": "house", "vases": "vase", "roses": "rose", "noses": "nose", "purses": "purse"},
+    **{"mooses": "moose", "shoes": "shoe", "toes": "toe", "axes": "axe", "canoes": "canoe", "suitcases": "suitcase"},
+    **{"briefcases": "briefcase", "cases": "case", "bases": "base", "hoses": "hose", "blouses": "blouse"},
+    **{"hearses": "hearse", "nurses": "nurse", "mangooses": "mongoose", "tortoises": "tortoise", "brownies": "brownie"},
+    **{"headaches": "headache", "caches": "cache", "avalanches": "avalanche", "moustaches": "moustache"},
+}
+# One thing with the ending of a plural, or a pair that is one: "the left scissors" is one of them.
+_SINGULAR = frozenset(
+    """bus glass dress grass gas lens iris canvas walrus cactus octopus platypus hippopotamus rhinoceros chess tennis
+    scissors glasses jeans trousers pants shorts binoculars goggles sunglasses headphones earphones pliers tweezers
+    tongs pyjamas clothes species series albatross mattress compass cross boss class mess press princess actress
+    waitress hostess abacus asparagus citrus bass brass harness cutlass atlas christmas moss fungus virus pancreas
+    crocus hibiscus lotus eucalyptus always his this us news physics barracks stairs""".split()
+)
+
+
+def side(words: str) -> str:
+    """The relation that a side's words name: "far left" is `left`, "upper right-hand" is `top right`.
+
+    >>> [side(words) for words in ("far left", "top-left", "hindmost", "centre", "uppermost")]
+    ['left', 'top left', 'behind', 'middle', 'top']
+    """
+    plain = words.replace("-", " ")
+    return next(name for word, name in SIDES.items() if word in plain)
+
+
+def opposite(name: str) -> str:
+    """Of a side or a size.
+
+    >>> opposite("left"), opposite("taller"), opposite("top left"), opposite("middle")
+    ('right', 'shorter', 'bottom right', '')
+    """
+    if name in ("taller", "shorter"):
+        return "shorter" if name == "taller" else "taller"
+    if " " in name:
+        return " ".join(RELATIONS[word].opposite for word in name.split())
+    return RELATIONS[name].opposite if name in RELATIONS else ""
+
+
+def rank(words: str) -> int:
+    """The number of an ordinal: "third" and "3rd" are 3, "last" is -1.
+
+    >>> [rank(words) for words in ("second", "3rd", "last", "second to last")]
+    [2, 3, -1, -2]
+    """
+    plain = words.replace("-", " ")
+    if plain in NEXT_TO_LAST:
+        return -2
+    if plain == "last":
+        return -1
+    return ORDINALS.get(plain) or int(re.sub(r"\D", "", plain))
+
+
+def singular(noun: str) -> tuple[str, bool]:
+    """A noun in the singular, and whether it was a plural; of a noun with "of" what stands before it is counted.
+
+    >>> singular("wine glasses"), singular("cups of tea"), singular("bus"), singular("women"), singular("cherries")
+    (('wine glass', True), ('cup of tea', True), ('bus', False), ('woman', True), ('cherry', True))
+    """
+    head, of, rest = noun.partition(" of ")
+    before, space, word = head.rpartition(" ")
+    one = _IRREGULAR.get(word) or _one(word)
+    if word == "glasses" and before:  # "wine glasses"; alone it is a pair of them
+        one = "glass"
+    return before + space + one + of + rest, one != word
+
+
+def _one(word: str) -> str:
+    if word in _SINGULAR or not word.endswith("s") or word.endswith(("ss", "us", "is")) or len(word) < 4:
+        return word
+    if word.endswith("ies"):
+        return word[:-3] + "y"
+    if re.search(r"(?:x|ch|sh|ss|zz|[iu]s|to|go)es$", word):
+        return word[:-2]
+    return word[:-1]
