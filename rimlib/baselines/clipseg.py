@@ -101,6 +101,13 @@ class CLIPSeg(TrainableMethod):
                     reduce.weight *= REDUCE_SCALE[size]
         return model.eval()
 
+    @classmethod
+    def of(cls, net: Any) -> CLIPSeg:
+        """CLIPSeg of transformers' network with trained weights, public or of this repository's small CLIP."""
+        words = net.config.text_config.vocab_size
+        size = "tiny" if words == Tokenizer(CONFIGS / "rim-tiny.bpe.txt.gz", LENGTH).vocab_size else "paper"
+        return cls(net, size, PUBLIC_SIZE if size == "paper" else None).eval()
+
     def forward(
         self, images: torch.Tensor, sentences: list[str], image_index: torch.Tensor | None = None
     ) -> MatteLogits:
@@ -111,15 +118,24 @@ class CLIPSeg(TrainableMethod):
         self, images: torch.Tensor, tokens: torch.Tensor, image_index: torch.Tensor | None = None
     ) -> MatteLogits:
         """The same with token ids, int64 (B, L)."""
+        activations = self.activations(images)
+        if image_index is not None:
+            activations = [activation[image_index] for activation in activations]
+        return self.decode(activations, tokens, images.shape[2])
+
+    def activations(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """What the decoder takes of images, each (B, 1+N, Dv): an image is encoded once for all its sentences."""
         with torch.no_grad():
             states = self.net.clip.vision_model(pixel_values=normalise(images), output_hidden_states=True).hidden_states
-            # The first hidden state is the embedding, so block i's output is number i + 1.
-            activations = [states[block + 1] for block in self.net.extract_layers]  # each (B, 1+N, Dv)
-            if image_index is not None:
-                activations = [activation[image_index] for activation in activations]
+        # The first hidden state is the embedding, so block i's output is number i + 1.
+        return [states[block + 1] for block in self.net.extract_layers]
+
+    def decode(self, activations: list[torch.Tensor], tokens: torch.Tensor, side: int) -> MatteLogits:
+        """The mattes of sentences, their images' `activations` given; side: S of the images."""
+        with torch.no_grad():
             text = self.net.get_conditional_embeddings(batch_size=len(tokens), input_ids=tokens)  # (B, 512)
         logits = self.net.decoder(activations, text).logits  # (B, S, S)
-        return MatteLogits(logits.reshape(len(tokens), 1, *images.shape[2:]).float())  # (B, 1, S, S)
+        return MatteLogits(logits.reshape(len(tokens), 1, side, side).float())  # (B, 1, S, S)
 
     def loss(self, prediction: MatteLogits, alpha_true: torch.Tensor) -> dict[str, torch.Tensor]:
         """Binary cross-entropy, CLIPSeg's own, with the matte as a soft target (the RIM paper names no loss)."""

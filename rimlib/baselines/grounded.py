@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torchvision.ops import nms
 
 from rimlib.baselines import grounded_tiny
 from rimlib.baselines.baseline import Method, check_size
@@ -94,6 +95,14 @@ class Grounded(Method):
 
         A query's score is that of its best token, as in the detector's own code.
         """
+        boxes, scores = self.detect_all(image, sentence)
+        return boxes[0], float(scores[0])
+
+    def detect_all(self, image: np.ndarray, sentence: str, overlap: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+        """Boxes as of `detect`, float32 (n, 4), and their scores, float32 (n,), the best first.
+
+        overlap: of two boxes with a larger IoU only the better one is kept (non-maximum suppression).
+        """
         inputs = self.detector_processor(
             images=image,
             text=phrase(sentence),
@@ -106,10 +115,11 @@ class Grounded(Method):
         found = self.detector_processor.post_process_grounded_object_detection(
             output, inputs["input_ids"], threshold=-1.0, text_threshold=1.0, target_sizes=[image.shape[:2]]
         )[0]
-        best = int(found["scores"].argmax())
+        boxes, scores = found["boxes"].float().cpu(), found["scores"].float().cpu()
+        kept = nms(boxes, scores, overlap)  # by falling score
         height, width = image.shape[:2]
-        box = np.clip(found["boxes"][best].float().cpu().numpy(), 0, [width, height, width, height])
-        return box.astype(np.float32), float(found["scores"][best])
+        corners = np.clip(boxes[kept].numpy(), 0, [width, height, width, height])
+        return corners.astype(np.float32), scores[kept].numpy()
 
     def encode(self, image: np.ndarray) -> tuple[list[torch.Tensor], tuple[int, ...]]:
         """SAM 2's features of an image, and its size."""

@@ -10,7 +10,7 @@ from importlib import import_module, metadata
 from typing import Any
 
 import rimlib
-from rimlib.cli import claims, data, evaluate, experiment, matte, pool
+from rimlib.cli import claims, data, evaluate, experiment, matte, methods, pool
 from rimlib.errors import RimError, require
 
 TRAININGS = {  # command: module of `rimlib.training`, which reads its own options; what it does
@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"rimlib {rimlib.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     matte.add_command(commands, _add)
+    methods.add_commands(commands, _add)
     pool.add_commands(commands, _add)
     data.add_commands(commands, _add)
     for name, (_, text) in TRAININGS.items():

@@ -6,13 +6,9 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rimlib.cli import targets, writing
-from rimlib.errors import RimError
-
-if TYPE_CHECKING:
-    from rimlib.prediction.predictor import MattingPredictor
+from rimlib.cli import methods, targets, writing
 
 EPILOG = """
 IMAGE is an image file or a folder of them. More may follow: each argument that ends as an image file does, or that is
@@ -42,7 +38,7 @@ def add_command(commands: Any, add: Callable) -> None:
     option = matte.add_argument
     help = "the least score that counts as found (default: the model's own, or 0.5); 0 keeps every matte"
     option("--threshold", type=float, metavar="T", help=help)
-    option("--model", metavar="PATH", help="weights of a run of yours (default: the shipped model)")
+    methods.add_options(option)
     option("--json", action="store_true", help="print one JSON list instead of lines")
 
 
@@ -65,21 +61,12 @@ def _matte(options: argparse.Namespace) -> int:
     sources = paths if several else [pixels_of(given[0], colour=True)]
     write = writing.writer(kind, background)
     with writing.warnings_in_one_line():
-        rows = writing.predict_and_write(_predictor(options), sources, paths, sentences, written, write, options.json)
+        rows = writing.predict_and_write(
+            methods.predictor_of(options), sources, paths, sentences, written, write, options.json
+        )
     if options.json:
         utf8 = "utf" in (sys.stdout.encoding or "").lower()
         print(json.dumps(rows, ensure_ascii=not utf8))
     if refused := [row["error"] for row in rows if "error" in row]:
         print(f"{len(refused)} of {len(paths)} images could not be used:", *refused, sep="\n", file=sys.stderr)
     return 1 if refused else 0
-
-
-def _predictor(options: argparse.Namespace) -> "MattingPredictor":
-    import rimlib
-
-    model = rimlib.CLIPMat.shipped() if options.model is None else rimlib.CLIPMat.load(options.model)
-    refiner = None if options.refine is False else "shipped"
-    predictor = rimlib.MattingPredictor(model, refiner=refiner, threshold=options.threshold)
-    if options.refine and predictor.refiner is None:
-        raise RimError("--refine: no refiner ships with this rimlib; leave the option out", setting="refine")
-    return predictor

@@ -14,7 +14,7 @@ from rimlib.errors import RimError
 if TYPE_CHECKING:
     import numpy as np
 
-    from rimlib.prediction.predictor import MattingPredictor
+    from rimlib.prediction.methods import Predictor
     from rimlib.prediction.result import Result
 
 
@@ -44,7 +44,7 @@ def writer(kind: str, background: str | np.ndarray | None) -> Callable[[Path, Re
 
 
 def predict_and_write(
-    predictor: MattingPredictor,
+    predictor: Predictor,
     sources: list,
     paths: list[Path],
     sentences: list[str],
@@ -70,7 +70,10 @@ def predict_and_write(
         row |= {"found": result.found, "answer": result.answer, "message": result.message}
         if not silent:  # above the progress bar, not through it
             text = f"score {result.score:.2f}  {short(result.sentence)}" if result.found else f"empty: {result.message}"
-            text += "  (ambiguous: the matte has several parts of like size)" * (result.answer == "ambiguous")
+            if result.found and result.message:
+                text += f"  ({result.message})"
+            elif result.answer == "ambiguous":
+                text += "  (ambiguous: the matte has several parts of like size)"
             tqdm.write(f"{path}  {text}")
     return rows
 

@@ -10,7 +10,7 @@ from rimlib.errors import RimError
 from rimlib.io.files import reason
 
 if TYPE_CHECKING:
-    from rimlib.prediction.predictor import MattingPredictor
+    from rimlib.prediction.methods import Predictor
     from rimlib.prediction.result import Result
 
 ENDINGS = frozenset(
@@ -49,7 +49,7 @@ def find(folder: str | Path) -> list[Path]:
 
 
 def predict_all(
-    predictor: MattingPredictor, sources: Sequence[Any], sentences: Sequence[str], progress: bool = True
+    predictor: Predictor, sources: Sequence[Any], sentences: Sequence[str], progress: bool = True
 ) -> Iterator[Prediction]:
     """Predict the same sentences for many images.
 

@@ -22,16 +22,18 @@ class Result:
         score: confidence that the image contains the referent, in [0, 1], near 0 for an empty matte; where the
             checkpoint has a calibration, the probability of it.
         trimap: uint8 (H, W), 0 background, 128 unknown, 255 foreground: the argmax of the semantic decoder, enlarged
-            without smoothing.
+            without smoothing; of other methods than CLIPMat the automatic one.
         found: whether the score reaches the threshold (the calibration's, or `collaboration.THRESHOLD`) and the matte
             is not invisible.
-        message: for people, why the matte is empty; empty itself if something was found.
+        message: for people, why the matte is empty; if something was found, what was done ("2 × dog found; kept the one
+            farther left"), or empty itself of a method that does not reason.
         raw: the matte as the model gave it, whatever its score, float32 (H, W); the same array as `alpha` if something
             was found.
         image: uint8 (H, W, 3), or None in a result that was not made by a predictor.
         sentence: with single spaces.
         answer: "yes", "nothing" where nothing was found, or "ambiguous" where the matte has several parts of comparable
             size, as "the dog" has of two dogs (see `answer`); this last one only of a model whose score is calibrated.
+            Of a method that reasons, where two instances fit equally well.
     """
 
     alpha: np.ndarray = field(repr=False)
