@@ -31,9 +31,9 @@ def _let_waiting_threads_sleep() -> None:
 _let_waiting_threads_sleep()
 
 _HOMES = {  # name of the package: (module, name there)
-    "matte": ("rimlib.prediction.predictor", "matte"),
-    "predict": ("rimlib.prediction.predictor", "predict"),
-    "cut_out": ("rimlib.prediction.predictor", "cut_out"),
+    "matte": ("rimlib.prediction.functions", "matte"),
+    "predict": ("rimlib.prediction.functions", "predict"),
+    "cut_out": ("rimlib.prediction.functions", "cut_out"),
     "MattingPredictor": ("rimlib.prediction.predictor", "MattingPredictor"),
     "CLIPMat": ("rimlib.clipmat.model", "CLIPMat"),
     "RefMatte": ("rimlib.refmatte.dataset", "RefMatte"),

@@ -25,7 +25,7 @@ from rimlib.prediction.answer import AMBIGUOUS
 
 if TYPE_CHECKING:
     from rimlib.entities.pool import Pool
-    from rimlib.prediction.predictor import MattingPredictor
+    from rimlib.prediction.methods import Predictor
     from rimlib.prediction.result import Result
 
 LONGER_SIDE = 1024  # pixels; a larger upload is made smaller, since four images of that size go to the browser
@@ -77,7 +77,7 @@ class Demo:
     """The page (`widget`) and what it shows (`image`, `sentence`, `result`, `error`).
 
     Args:
-        predictor: with the shipped model if None.
+        predictor: with the shipped model if None; other methods whose weights are on this machine are offered too.
         pool: where the example scenes and the backgrounds come from; the shipped pool if None.
         scenes: the images to begin with; composed from the pool if None.
 
@@ -91,7 +91,7 @@ class Demo:
     """
 
     def __init__(
-        self, predictor: MattingPredictor | None = None, pool: Pool | None = None, scenes: list[Example] | None = None
+        self, predictor: Predictor | None = None, pool: Pool | None = None, scenes: list[Example] | None = None
     ):
         self._widgets: Any = require("ipywidgets", "course")
         if predictor is None:
@@ -103,6 +103,7 @@ class Demo:
 
             pool = starter.load()
         self.predictor, self.pool = predictor, pool
+        self._predictors = {"clipmat": predictor}
         self.scenes = examples(pool) if scenes is None else scenes
         self.image = self.scenes[0].image  # uint8 (H, W, 3)
         self.sentence, self.error = "", ""
@@ -126,6 +127,20 @@ class Demo:
         if self._take(lambda: _decode(name, content), ()):
             with self._quietly():
                 self.scene_box.value = None  # so that the scene chosen last can be chosen again
+
+    def use(self, method: str) -> None:
+        """Go on with another method, image and sentence as they are; where it cannot be used, the one before stays."""
+        from rimlib.prediction import methods
+
+        with self._reporting():
+            predictor = self._predictors.get(method) or methods.predictor(method)
+            predictor.set_image(self.image)
+            self._predictors[method] = self.predictor = predictor
+            self._report(f"{method}: {methods.get(method).how}")
+            if self.sentence:
+                self.predict(self.sentence)
+        with self._quietly():
+            self.method_box.value = next(name for name, one in self._predictors.items() if one is self.predictor)
 
     def predict(self, sentence: str) -> None:
         """Find what a sentence refers to; where it cannot be used, the result before it stays."""
@@ -165,6 +180,13 @@ class Demo:
 
     def _build(self) -> None:
         widgets, layout = self._widgets, self._widgets.Layout
+        from rimlib.prediction import methods
+
+        offered = ["clipmat", *(name for name in methods.here() if name != "clipmat")]
+        hidden = {} if len(offered) > 1 else {"display": "none"}
+        self.method_box = widgets.Dropdown(
+            options=offered, description="Method", layout=layout(width="200px", **hidden)
+        )
         wide, fill = layout(width="auto", flex="1 1 auto"), layout(width="100%", margin="0")
         scenes = [(example.name, number) for number, example in enumerate(self.scenes)]
         self.scene_box = widgets.Dropdown(options=scenes, description="Image", layout=layout(width="430px"))
@@ -184,13 +206,15 @@ class Demo:
         frame = layout(width="calc(25% - 8px)", min_width="160px", margin="0 8px 0 0", overflow="hidden")
         titled = {widgets.HTML(f"<b>{name}</b>"): panel for name, panel in self.panels.items()}
         wrap = layout(flex_flow="row wrap", overflow="hidden")
-        above = widgets.HBox([self.scene_box, self.upload_box, self.background_box, self.color_box], layout=wrap)
+        boxes = [self.scene_box, self.upload_box, self.method_box, self.background_box, self.color_box]
+        above = widgets.HBox(boxes, layout=wrap)
         typed = widgets.HBox([self.sentence_box, self.predict_button])
         below = widgets.HBox([widgets.VBox(pair, layout=frame) for pair in titled.items()], layout=wrap)
         self.widget = widgets.VBox([above, typed, self.example_buttons, self.message, below])
         self._quiet = False  # true while the page itself, and not its reader, sets a control
         self.scene_box.observe(lambda change: None if self._quiet else self.choose(change["new"]), "value")
         self.upload_box.observe(self._on_upload, "value")
+        self.method_box.observe(lambda change: None if self._quiet else self.use(change["new"]), "value")
         self.sentence_box.observe(lambda change: None if self._quiet else self.predict(change["new"]), "value")
         self.predict_button.on_click(lambda button: self.predict(self.sentence_box.value))
         for box in (self.background_box, self.color_box):
@@ -269,9 +293,11 @@ class Demo:
 
 def _summary(result: Result) -> str:
     covered = float(result.alpha.mean())
+    found = f"{100 * covered:.0f} % of the image, score {result.score:.2f}"
+    if result.message:
+        return f"{found}; {result.message}" if result.found else result.message
     if covered < 0.001:
         return f"nothing in this image seems to fit; the matte is empty, score {result.score:.2f}"
-    found = f"{100 * covered:.0f} % of the image, score {result.score:.2f}"
     if result.answer == AMBIGUOUS:
         return f"{found}; it has several parts: if you mean one of them, give its side or order"
     return found

@@ -69,12 +69,12 @@ def shipped():
 def one_load(shipped, monkeypatch):
     """Whatever loads the shipped model gets the one of the test file."""
     from rimlib.clipmat.model import CLIPMat
-    from rimlib.prediction import predictor
+    from rimlib.prediction import functions
 
     monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": shipped))
-    predictor._shipped.cache_clear()
+    functions._shared.cache_clear()
     yield
-    predictor._shipped.cache_clear()
+    functions._shared.cache_clear()
 
 
 SENTENCES = (

@@ -16,8 +16,9 @@ from rimlib.errors import RimError
 from rimlib.io.images import resize
 from rimlib.io.weights import CHECKPOINTS
 from rimlib.prediction import folder
-from rimlib.prediction import predictor as module
-from rimlib.prediction.predictor import MattingPredictor, NothingFound
+from rimlib.prediction import functions as module
+from rimlib.prediction.functions import NothingFound
+from rimlib.prediction.predictor import MattingPredictor
 from rimlib.refmatte.example import example
 from rimlib.sentences import TOGETHER
 
@@ -262,13 +263,13 @@ def test_a_forked_process_predicts_or_refuses_and_does_not_hang():
 def test_one_call_from_the_package_keeps_the_model(shipped, scene, monkeypatch):
     loads = []
     monkeypatch.setattr(CLIPMat, "shipped", classmethod(lambda cls, name="tiny": loads.append(name) or shipped))
-    module._shipped.cache_clear()
+    module._shared.cache_clear()
     alpha = rimlib.matte(scene.image, "the human")
     assert isinstance(alpha, np.ndarray) and alpha.shape == scene.image.shape[:2] and alpha.any()
     foreground, again = rimlib.cut_out(scene.image, "the human")
     assert foreground.shape == scene.image.shape and foreground.dtype == np.uint8 and np.array_equal(again, alpha)
     assert loads == ["tiny"]
-    module._shipped.cache_clear()
+    module._shared.cache_clear()
 
 
 def test_one_call_takes_several_sentences(one_load, scene):

@@ -13,7 +13,7 @@ from rimlib import cli
 from rimlib.errors import RimError
 from rimlib.io import images
 from rimlib.prediction import predictor as module
-from rimlib.prediction.predictor import NothingFound
+from rimlib.prediction.functions import NothingFound
 from rimlib.prediction.prompts import CutSentence
 from rimlib.refmatte.example import example
 

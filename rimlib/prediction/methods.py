@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 class Predictor(Protocol):
     """What every method gives: an image once, and sentences after it."""
 
+    def another(self) -> Predictor: ...  # noqa: D102
     def set_image(self, source: Any) -> None: ...  # noqa: D102
     def encode_text(self, sentences: Sequence[str]) -> Any: ...  # noqa: D102
     def predict(self, sentence: str) -> Result: ...  # noqa: D102

@@ -7,9 +7,7 @@ details are.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,15 +19,11 @@ from rimlib.prediction.answer import NOTHING, YES, answer
 from rimlib.prediction.cutout import LEAST
 from rimlib.prediction.prompts import EncodedText
 from rimlib.prediction.result import Result
-from rimlib.sentences import as_list, clean, short
+from rimlib.sentences import short
 
 if TYPE_CHECKING:
     from rimlib.clipmat.model import CLIPMat, ImageFeatures
     from rimlib.clipmat.refiner import Refiner
-
-
-class NothingFound(UserWarning):
-    """The sentence fits nothing in the image; the matte is empty."""
 
 
 class MattingPredictor:
@@ -80,6 +74,10 @@ class MattingPredictor:
         from rimlib.clipmat.model import CLIPMat
 
         return cls(CLIPMat.shipped(profile_name), device, **options)
+
+    def another(self) -> MattingPredictor:
+        """A predictor of the same networks, for an image of its own."""
+        return MattingPredictor(self.model, str(self.device), self.refiner, self.threshold)
 
     def set_image(self, source: Any) -> None:
         """Encode an image: a path, a Pillow image, an array or a tensor (see `rimlib.io.images`).
@@ -182,58 +180,3 @@ def shipped_refiner(device: str = "cpu") -> Refiner | None:
     if not (refiner.CHECKPOINTS / "refiner-tiny.safetensors").is_file():
         return None
     return refiner.Refiner.shipped().to(device)
-
-
-def predict(image: Any, sentence: str | Sequence[str]) -> Result | list[Result]:
-    """The shipped model's `Result` for a sentence, or a list of them for a list of sentences.
-
-    The model stays in memory for the next call. For more sentences about the same image, make a `MattingPredictor`,
-    which encodes the image once. Raises RimError.
-
-    >>> import rimlib
-    >>> rimlib.predict("street.jpg", "the dog").over("white")     # doctest: +SKIP
-    """
-    results = _predict(image, sentence)
-    return results[0] if isinstance(sentence, str) else results
-
-
-def matte(image: Any, sentence: str | Sequence[str]) -> np.ndarray:
-    """The alpha matte of what `sentence` refers to in `image`, by the shipped model, float32 (H, W) in [0, 1].
-
-    For a list of n sentences (n, H, W). Empty, with a `NothingFound` warning, where nothing fits. See `predict`, whose
-    result has the score too. Raises RimError.
-    """
-    results = _predict(image, sentence)
-    _warn_if_empty(results)
-    return results[0].alpha if isinstance(sentence, str) else np.stack([result.alpha for result in results])
-
-
-def cut_out(image: Any, sentence: str) -> tuple[np.ndarray, np.ndarray]:
-    """What `sentence` refers to, without its background: its own colours, uint8 (H, W, 3), and its alpha as of `matte`.
-
-    >>> import rimlib
-    >>> rimlib.write_cutout("dog.png", *rimlib.cut_out("street.jpg", "the dog"))    # doctest: +SKIP
-    """
-    results = _predict(image, clean(sentence))
-    _warn_if_empty(results)
-    return results[0].cutout()
-
-
-def _predict(image: Any, sentence: str | Sequence[str]) -> list[Result]:
-    sentences = [clean(sentence)] if isinstance(sentence, str) else as_list(sentence)  # before anything is loaded
-    shared = _shipped()
-    predictor = MattingPredictor(shared.model, refiner=shared.refiner)  # its own image, whichever thread calls
-    predictor.set_image(image)
-    text = prompts.encode(predictor.model, sentences, stacklevel=3)  # the caller of `matte`
-    return list(predictor.predict_many(text))
-
-
-def _warn_if_empty(results: list[Result]) -> None:
-    for result in results:
-        if not result.found:
-            warnings.warn(result.message, NothingFound, stacklevel=3)  # the caller of `matte`
-
-
-@lru_cache(1)
-def _shipped() -> MattingPredictor:
-    return MattingPredictor.shipped()

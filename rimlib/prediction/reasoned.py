@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from rimlib.prediction.engines import Engine, Found
 from rimlib.prediction.prompts import CutSentence
 from rimlib.prediction.result import Result
 from rimlib.sentences import as_list, short
-from rimlib.understanding import Choice, Question, choose, each, parse, phrases
+from rimlib.understanding import Instance, Question, choose, each, parse, phrases
 
 WORKING = 1280  # pixels of the longer side of the image in which instances are found; engines see less
 
@@ -122,17 +122,18 @@ class ReasonedPredictor:
         """Which instances of the image are meant; none is matted."""
         found = self.engine.instances([phrase.text for phrase in phrases(question)])
         counted = {text: self._counted(instances) for text, instances in found.items()}
+        looks = _looks_behind(question)
+        seen = {text: [_instance(one, looks) for one in instances] for text, instances in counted.items()}
         chosen: list[Found] = []
-        scores, messages, ambiguous = [], [], False
+        messages, ambiguous = [], False
         for part in each(question):  # "the dog and the cat": the union
+            choice = choose(part, seen, self._size)
             instances = counted[part.target.text]
-            choice = choose(part, cast(Any, counted), self._size)
             chosen += [instances[number] for number in choice.chosen if instances[number] not in chosen]
-            scores += [instances[number].score for number in choice.chosen]
-            messages.append(_message(choice, instances))
+            messages.append(choice.message)
             ambiguous |= choice.ambiguous
         best = max((one.score for one in found[question.target.text]), default=0.0)
-        score = min(scores) if scores else min(best, 1.0)
+        score = min((one.score for one in chosen), default=best)
         return Decision(tuple(chosen), score, "; ".join(messages), ambiguous)
 
     def _counted(self, found: list[Found]) -> list[Found]:
@@ -158,9 +159,15 @@ class ReasonedPredictor:
         return Result(alpha, decision.score, trimap, True, message, alpha, image, sentence, answer)
 
 
-def _message(choice: Choice, instances: Sequence[Found]) -> str:
-    """What was done, with the scores of those between which the words do not decide."""
-    if not choice.ambiguous or not choice.also:
-        return choice.message
-    scores = " and ".join(f"{instances[number].score:.2f}" for number in (*choice.chosen, *choice.also))
-    return f"{choice.message} (scores {scores})"
+def _instance(found: Found, looks: bool) -> Instance:
+    """As `choose` takes it; its mask is made only if it is looked at."""
+    return Instance(found.box, found.score, found.alpha, found.depth) if looks else Instance(found.box, found.score)
+
+
+def _looks_behind(question: Question) -> bool:
+    """Whether a question compares what is in front: only then masks and depth decide, and otherwise boxes alone."""
+    asked = [question, *question.excluded, *question.joined]
+    conditions = [condition for one in asked for condition in one.conditions]
+    return any(
+        condition.name in ("front", "behind") or any(map(_looks_behind, condition.others)) for condition in conditions
+    )

@@ -1,0 +1,86 @@
+"""The library in one line: an image and a sentence in, a matte or a result out, by any method."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from rimlib.prediction import methods, prompts
+from rimlib.prediction.methods import Predictor
+from rimlib.prediction.predictor import MattingPredictor
+from rimlib.prediction.result import Result
+from rimlib.sentences import as_list, clean
+
+
+class NothingFound(UserWarning):
+    """The sentence fits nothing in the image; the matte is empty."""
+
+
+def predict(
+    image: Any, sentence: str | Sequence[str], method: str = "clipmat", **options: Any
+) -> Result | list[Result]:
+    """The `Result` for a sentence, or a list of them for a list of sentences.
+
+    The networks stay in memory for the next call. For more sentences about the same image, make a predictor, which
+    encodes the image once: `MattingPredictor`, or `methods.predictor` for any method. Raises RimError.
+
+    Args:
+        image: a path, a Pillow image, an array or a tensor (see `rimlib.io.images`).
+        sentence: what to find.
+        method: of `methods.NAMES`; the shipped model if "clipmat".
+        options: `weights`, `device`, `refine` and `threshold` of `methods.predictor`.
+
+    >>> import rimlib
+    >>> rimlib.predict("street.jpg", "the dog").over("white")     # doctest: +SKIP
+    >>> rimlib.predict("lions.jpg", "the left lion", method="grounded").message     # doctest: +SKIP
+    """
+    results = _predict(image, sentence, method, options)
+    return results[0] if isinstance(sentence, str) else results
+
+
+def matte(image: Any, sentence: str | Sequence[str], method: str = "clipmat", **options: Any) -> np.ndarray:
+    """The alpha matte of what `sentence` refers to in `image`, float32 (H, W) in [0, 1].
+
+    For a list of n sentences (n, H, W). Empty, with a `NothingFound` warning, where nothing fits. See `predict`, which
+    takes the same and whose result has the score too. Raises RimError.
+    """
+    results = _predict(image, sentence, method, options)
+    _warn_if_empty(results)
+    return results[0].alpha if isinstance(sentence, str) else np.stack([result.alpha for result in results])
+
+
+def cut_out(image: Any, sentence: str, method: str = "clipmat", **options: Any) -> tuple[np.ndarray, np.ndarray]:
+    """What `sentence` refers to, without its background: its own colours, uint8 (H, W, 3), and its alpha as of `matte`.
+
+    >>> import rimlib
+    >>> rimlib.write_cutout("dog.png", *rimlib.cut_out("street.jpg", "the dog"))    # doctest: +SKIP
+    """
+    results = _predict(image, clean(sentence), method, options)
+    _warn_if_empty(results)
+    return results[0].cutout()
+
+
+def _predict(image: Any, sentence: str | Sequence[str], method: str, options: dict[str, Any]) -> list[Result]:
+    sentences = [clean(sentence)] if isinstance(sentence, str) else as_list(sentence)  # before anything is loaded
+    predictor = _shared(method, **options).another()  # its own image, whichever thread calls
+    predictor.set_image(image)
+    if isinstance(predictor, MattingPredictor):
+        text: Any = prompts.encode(predictor.model, sentences, stacklevel=3)  # the caller of `matte`
+    else:
+        text = predictor.encode_text(sentences)
+    return list(predictor.predict_many(text))
+
+
+def _warn_if_empty(results: list[Result]) -> None:
+    for result in results:
+        if not result.found:
+            warnings.warn(result.message, NothingFound, stacklevel=3)  # the caller of `matte`
+
+
+@lru_cache(1)
+def _shared(method: str, **options: Any) -> Predictor:
+    return methods.predictor(method, **options)
