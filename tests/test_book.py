@@ -17,6 +17,7 @@ SESSION = time.time()
 PAGES = [
     "intro",
     *(f"chapters/{name}" for name in chapters.names()),
+    "photographs",
     "real_refmatte",
     "protocol",
     "notation",

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from rimlib.errors import RimError
 from rimlib.io import public
+from rimlib.io.from_folder import load
 from rimlib.io.public import NotHere, Part
 
 FOX = Part("somebody/fox", "finder", ("fox", "fox_video"), 1, "MIT")
@@ -182,8 +183,8 @@ def test_what_no_model_can_be_made_of_is_one_line(tmp_path):
             net = torch.nn.Linear(2, 2)
             return net, {"missing_keys": {"weight"} if "half" in name else set()}
 
-    assert isinstance(public.load(Kind, tmp_path), torch.nn.Linear)
+    assert isinstance(load(Kind, tmp_path), torch.nn.Linear)
     with pytest.raises(RimError, match="half: 1 tensors of Kind are missing, the first is weight"):
-        public.load(Kind, tmp_path / "half")
+        load(Kind, tmp_path / "half")
     with pytest.raises(RimError, match="no int can be made of it"):
-        public.load(int, tmp_path)
+        load(int, tmp_path)

@@ -19,7 +19,9 @@ def add_commands(commands: Any, add: Callable) -> None:
     methods.add_argument("--json", action="store_true", help="print one JSON list instead")
     download = add(commands, "download", _download, "fetch the weights of a method, once")
     option = download.add_argument
-    option("method", metavar="METHOD", help="such as grounded; see rim methods")
+    option(
+        "method", metavar="METHOD", help="such as grounded, see rim methods; or depth-anything, for rim matte --depth"
+    )
     option("--to", metavar="DIR", help="a folder, to copy to a machine without a network (default: the hub's cache)")
     option("--dry-run", action="store_true", help="only print what would be fetched")
     download.epilog = (
@@ -33,6 +35,8 @@ def add_options(option: Callable) -> None:
     option("--method", metavar="NAME", default="clipmat", help="see rim methods (default: clipmat, the shipped model)")
     help = "the method's weights: a folder that rim download made; of clipmat also OWNER/NAME on the hub"
     option("--weights", metavar="DIR", help=help)
+    help = "of the other methods, a depth model that decides what is in front: depth-anything, or a folder with one"
+    option("--depth", metavar="NAME", help=help)
     option("--model", metavar="PATH", help="of clipmat, weights of a run of yours (default: the shipped model)")
 
 
@@ -47,7 +51,7 @@ def predictor_of(options: argparse.Namespace) -> "Predictor":
             raise RimError(message, setting="model")
         weights = Path(options.model)  # a path, and never a name on the hub
     predictor = methods.predictor(
-        options.method, weights, refine=options.refine is not False, threshold=options.threshold
+        options.method, weights, None, options.refine is not False, options.threshold, options.depth
     )
     if options.refine and getattr(predictor, "refiner", True) is None:
         raise RimError("--refine: no refiner ships with this rimlib; leave the option out", setting="refine")
@@ -94,13 +98,13 @@ def _download(options: argparse.Namespace) -> None:
     from rimlib.io import public
     from rimlib.prediction import methods
 
-    info = methods.get(options.method)
+    name, parts = options.method, methods.parts_of(options.method)
     if not options.dry_run:
-        for folder in methods.download(info.name, options.to):
+        for folder in methods.download(name, options.to):
             print(folder)
         return
-    where = options.to or public.cache_folder()
-    print(f"{info.name}: about {info.megabytes:,} MB, to {where}" if info.parts else f"{info.name}: comes with rimlib")
-    for part in info.parts:
+    where, size = options.to or public.cache_folder(), sum(part.megabytes for part in parts)
+    print(f"{name}: about {size:,} MB, to {where}" if parts else f"{name}: comes with rimlib")
+    for part in parts:
         there = "here already" if methods.state_of(part, options.to) == "here" else f"about {part.megabytes:,} MB"
         print(f"{part.repository}: {there}; weights {part.licence}{f'; {part.note}' if part.note else ''}")

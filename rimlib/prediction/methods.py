@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rimlib.errors import RimError, nearest, require
 from rimlib.io import public
+from rimlib.io.from_folder import load
 from rimlib.io.public import NotHere, Part
-from rimlib.prediction.parts import CLIPSEG, DETECTOR, MATTER, SAM3, SEGMENTER
+from rimlib.prediction import loading
+from rimlib.prediction.parts import CLIPSEG, DEPTH, DEPTH_NAME, DETECTOR, MATTER, SAM3, SEGMENTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,38 +66,6 @@ class MethodInfo:
         return ", ".join(dict.fromkeys(part.licence for part in self.parts)) or "MIT"
 
 
-def _grounded(detector: Path, segmenter: Path, device: Any) -> Engine:
-    from rimlib.baselines.grounded import Grounded
-    from rimlib.prediction.engines import GroundedEngine
-
-    transformers = require("transformers", "baselines")
-
-    def pair(folder: Path, net: Any, processor: Any) -> tuple[Any, Any]:
-        return public.load(net, folder), public.load(processor, folder, weights=False)
-
-    finder = pair(detector, transformers.GroundingDinoForObjectDetection, transformers.GroundingDinoProcessor)
-    masker = pair(segmenter, transformers.Sam2Model, transformers.Sam2Processor)
-    return GroundedEngine(Grounded(finder, masker, _no_matter).to(device))
-
-
-def _sam3(folder: Path, device: Any) -> Engine:
-    from rimlib.baselines.sam3 import Sam3
-    from rimlib.prediction.engines import Sam3Engine
-
-    transformers = require("transformers", "baselines")
-    net = public.load(transformers.Sam3Model, folder)
-    return Sam3Engine(Sam3(net.to(device), public.load(transformers.Sam3Processor, folder, weights=False)))
-
-
-def _clipseg(folder: Path, device: Any) -> Engine:
-    from rimlib.baselines.clipseg import CLIPSeg
-    from rimlib.prediction.engines import CLIPSegEngine
-
-    return CLIPSegEngine(
-        CLIPSeg.of(public.load(require("transformers", "baselines").CLIPSegForImageSegmentation, folder)).to(device)
-    )
-
-
 METHODS = {
     info.name: info
     for info in (
@@ -111,7 +81,7 @@ METHODS = {
             "any photograph with things that have a name; the one to begin with",
             "Apache-2.0 (transformers)",
             (DETECTOR, SEGMENTER, MATTER),
-            _grounded,
+            loading.grounded,
         ),
         MethodInfo(
             "sam3",
@@ -119,7 +89,7 @@ METHODS = {
             "many instances of the same thing, and rare things; large, wants a GPU and some 8 GB of memory",
             "Apache-2.0 (transformers)",
             (SAM3, MATTER),
-            _sam3,
+            loading.sam3,
         ),
         MethodInfo(
             "clipseg",
@@ -127,7 +97,7 @@ METHODS = {
             "stuff without a clear outline (sky, grass), and old computers; what touches its like is one with it",
             "Apache-2.0 (transformers)",
             (CLIPSEG, MATTER),
-            _clipseg,
+            loading.clipseg,
         ),
     )
 }
@@ -179,6 +149,7 @@ def predictor(
     device: str | None = None,
     refine: bool = True,
     threshold: float | None = None,
+    depth: str | Path | None = None,
 ) -> Predictor:
     """A predictor of a method.
 
@@ -189,36 +160,47 @@ def predictor(
         device: such as "cpu"; the best one here if None.
         refine: mattes at the image's own size; otherwise they are only enlarged.
         threshold: the least score that counts as found; the method's own if None; 0 keeps every matte.
+        depth: a depth model that decides what is in front, see `depth.Nearness.load`; not of clipmat.
 
     Raises:
         RimError: no such method; its package or its weights are not here, are not whole, or are of something else.
     """
     info = get(method)
     if info.engine is None:
+        if depth is not None:
+            raise RimError("depth: clipmat takes no depth model; name another method", setting="depth")
         return _clipmat(weights, device, refine, threshold)
     require("transformers", "baselines")
     folders = _folders(info, weights)
     from rimlib.baselines.vitmatte import ViTMatte
     from rimlib.device import pick_device
+    from rimlib.prediction.depth import Nearness
     from rimlib.prediction.reasoned import ReasonedPredictor
 
     where = pick_device(device)
     *others, last = folders
     kind = require("transformers", "baselines").VitMatteForImageMatting
+    nearness = None if depth is None else Nearness.load(depth, weights, where)
     engine = info.engine(*others, where)
-    return ReasonedPredictor(engine, ViTMatte(public.load(kind, last)).to(where), refine, threshold)
+    engine.depth = nearness
+    return ReasonedPredictor(engine, ViTMatte(load(kind, last)).to(where), refine, threshold)
 
 
 def download(method: str, to: str | Path | None = None) -> list[Path]:
-    """Fetch the weights of a method, and return the folder of each part. Raises RimError; see `public.fetch`."""
-    info = get(method)
-    if not info.parts:
+    """Fetch the weights of a method, or of `DEPTH_NAME`: the folder of each part. Raises RimError."""
+    parts = parts_of(method)
+    if not parts:
         raise RimError(f"{method}: its weights come with rimlib; there is nothing to download", setting="method")
     command = f"rim download {method} --to DIR"
     instead = (
         f"run `{command}` where a network is, copy DIR here, and give it: rim matte --method {method} --weights DIR"
     )
-    return [public.fetch(part, to, instead) for part in info.parts]
+    return [public.fetch(part, to, instead) for part in parts]
+
+
+def parts_of(name: str) -> tuple[Part, ...]:
+    """What `download` fetches of a name."""
+    return (DEPTH,) if name == DEPTH_NAME else get(name).parts
 
 
 def _folders(info: MethodInfo, weights: str | Path | None) -> list[Path]:
@@ -254,7 +236,3 @@ def _clipmat(weights: str | Path | None, device: str | None, refine: bool, thres
     else:
         model = CLIPMat.from_pretrained(weights)  # OWNER/NAME
     return MattingPredictor(model, device, refiner="shipped" if refine else None, threshold=threshold)
-
-
-def _no_matter(*_: Any) -> Any:
-    raise AssertionError("mattes are made by the predictor")

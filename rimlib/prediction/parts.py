@@ -41,3 +41,12 @@ MATTER = Part(
     "Apache-2.0",
     "trained on Adobe's Composition-1k, whose licence is reported to allow non-commercial use alone",
 )
+DEPTH_NAME = "depth-anything"
+DEPTH = Part(
+    "depth-anything/Depth-Anything-V2-Small-hf",
+    "depth model",
+    ("depth_anything",),
+    99,
+    "Apache-2.0",
+    "of the small model alone; the larger ones are for non-commercial use",
+)
