@@ -57,6 +57,8 @@ class Clip(Loop):
 
     steps: Size | None = 1500
     batch: Size = 24  # images; each gives two or three regions
+    regions: NotNegative = 1.0  # weight of the regions' contrast …
+    images: NotNegative = 0.25  # … and of the whole images'
     lr: Positive = 7e-4
     weight_decay: NotNegative = 0.1
     seed: int = 1

@@ -2,6 +2,7 @@ import copy
 import dataclasses
 import json
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import open_clip
@@ -282,6 +283,19 @@ def test_contrastive_loss_is_that_of_a_loop():
     positives = torch.eye(5, dtype=torch.bool)
     positives[3, 4] = True
     assert contrast.contrastive_loss(*tensors, 10.0, positives).item() < found
+
+
+def test_a_constant_answer_wins_no_pair(monkeypatch):
+    positives = np.eye(3, dtype=bool)
+    positives[:, 0] = True  # the first caption is true of all regions
+    regions = SimpleNamespace(positives=positives, weights=np.zeros(1), image_index=np.zeros(1), texts=[])
+    cosines = torch.tensor([[0.9, 0.2, 0.1]] * 3)  # the common caption is the nearest of all regions
+    monkeypatch.setattr(contrast, "_cosines", lambda *given: cosines)
+    assert contrast.region_retrieval(None, regions, None) == 1.0
+    assert contrast.region_pairs(None, regions, None) == 0.5
+    cosines = torch.tensor([[0.9, 0.2, 0.1], [0.9, 0.5, 0.0], [0.9, 0.6, 0.0]])
+    # Caption 1 against regions 0 and 2: .5 > .2, .5 < .6. Caption 2 against regions 0 and 1: 0 < .1, a tie.
+    assert contrast.region_pairs(None, regions, None) == pytest.approx((1 + 0 + 0 + 0.5) / 4)
 
 
 def test_features_are_open_clips(profile):

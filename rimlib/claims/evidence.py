@@ -47,6 +47,9 @@ class Evidence:
         return [record for record in self.records.get(name, ()) if record["profile"] == profile]
 
 
+SECTIONS = {"clipseg": "baselines", "mdetr": "baselines", "clip": "clip"}  # of a profile, by what a record trained
+
+
 def load(folder: Path) -> Evidence:
     """All records of a folder: of the experiments, and of trainings (`train-*`), which are only checked."""
     found: dict[str, list[Record]] = {}
@@ -79,9 +82,8 @@ def why_stale(record: Record) -> str:
         now = _profile_of(record)
     except RimError as error:
         return str(error)
-    others = tuple(
-        name for name in records.OTHERS if name != "baselines" or about.get("method", "clipmat") == "clipmat"
-    )
+    own = SECTIONS.get(about.get("method", "clipmat"))
+    others = tuple(name for name in records.OTHERS if name != own)
     if (changed := records.changed_since(record, now, others)) is not None:
         name, there, here = changed
         return f"{name} is {there!r} there and {here!r} in the profile {now.name} now"

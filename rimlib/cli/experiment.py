@@ -38,6 +38,8 @@ recipe: a row is a training in which a part of our recipe is the paper's, or all
 
 tuning: how the settings of CLIPSeg and MDETR were found, a trial in each row.
 
+pretraining: what the small CLIP should compare with captions, regions or whole images.
+
 all: one after the other; what two of them need is trained once.
 
 A row is a record, experiment-NAME-PROFILE-ROW.json in the folder --out. A row that has its record is not measured

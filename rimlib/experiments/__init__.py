@@ -19,7 +19,7 @@ from types import ModuleType
 from rimlib.errors import RimError, nearest
 
 TABLES = ("table2", "table3", "table5", "table6", "table7", "table8", "table9", "table10", "table11")
-NAMES = ("words", *TABLES, "recipe", "tuning", "listening")  # each is a module of this package
+NAMES = ("words", *TABLES, "recipe", "tuning", "listening", "pretraining")  # each is a module of this package
 ALL = "all"  # their name together
 
 

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 HELD_OUT = 128  # images that retrieval is measured on
-IMAGES = 0.25  # weight of the images' own contrast beside the regions'
 
 
 class Captioned:
@@ -112,14 +111,16 @@ class Training(Task):
         device = fabric.device
         images, weights, index, positives, words = (tensor.to(device, non_blocking=True) for tensor in batch.tensors)
         tokens, texts, scale = clip.tokens(images), clip.text_features(words), clip.logit_scale.exp()
-        loss = contrast.contrastive_loss(clip.region_features(tokens, weights, index), texts, scale, positives)
+        by_region = contrast.contrastive_loss(clip.region_features(tokens, weights, index), texts, scale, positives)
         # An image's caption is that of its first region; the captions of its other regions are true of it too.
         first = torch.cat([index.new_zeros(1), (index.diff() > 0).nonzero()[:, 0] + 1])
         shared = torch.zeros(len(images), len(first), dtype=torch.int64, device=device)
         shared.index_add_(0, index, positives[:, first].long())
         captioned = index[first]
         whole = clip.image_features(tokens[captioned])
-        return {"loss": loss + IMAGES * contrast.contrastive_loss(whole, texts[first], scale, shared[captioned] > 0)}
+        by_image = contrast.contrastive_loss(whole, texts[first], scale, shared[captioned] > 0)
+        settings = self.profile.clip
+        return {"loss": settings.regions * by_region + settings.images * by_image}
 
     def after_step(self, clip: ContrastiveCLIP) -> None:
         clip.logit_scale.clamp_(0, math.log(100))  # CLIP's own bound
@@ -143,6 +144,7 @@ class Training(Task):
             "images_chance": 1 / count,
             "regions": contrast.region_retrieval(clip, regions, device),
             "regions_chance": float(regions.positives.mean()),
+            "pairs": contrast.region_pairs(clip, regions, device),
         }
 
 

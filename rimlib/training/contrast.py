@@ -90,13 +90,33 @@ def retrieval(clip: ContrastiveCLIP, images: np.ndarray, texts: list[str], devic
 
 @torch.no_grad()
 def region_retrieval(clip: ContrastiveCLIP, regions: Regions, device: torch.device) -> float:
-    """Share of the regions whose own caption, or another true one, is the nearest of all."""
+    """Share of the regions whose own caption, or another true one, is the nearest of all.
+
+    A model that always names the caption that is true of most regions does well here; see `region_pairs`.
+    """
+    cosines = _cosines(clip, regions, device)
+    nearest = cosines.argmax(dim=1).cpu().numpy()
+    return float(regions.positives[np.arange(len(nearest)), nearest].mean())
+
+
+@torch.no_grad()
+def region_pairs(clip: ContrastiveCLIP, regions: Regions, device: torch.device) -> float:
+    """How often a caption is nearer to its own region than to one that it is not true of; a tie is half.
+
+    A guess has 0.5, and so has a model that gives all regions the same vector, or all captions.
+    """
+    cosines = _cosines(clip, regions, device)
+    own = cosines.diagonal()[None]  # of each caption, (1, R)
+    won = (own > cosines).double() + (own == cosines) / 2  # (R, R), region and caption
+    return float(won[~torch.from_numpy(regions.positives).to(device)].mean())
+
+
+def _cosines(clip: ContrastiveCLIP, regions: Regions, device: torch.device) -> torch.Tensor:
+    """Of each region and each caption, (R, R)."""
     weights, index = (torch.from_numpy(array).to(device) for array in (regions.weights, regions.image_index))
     with loop.autocast(device):
-        nearest = _nearest(
-            clip, clip.region_features(_tokens(clip, regions.images, device), weights, index), regions.texts
-        )
-    return float(regions.positives[np.arange(len(nearest)), nearest].mean())
+        features = clip.region_features(_tokens(clip, regions.images, device), weights, index)
+        return features @ _words(clip, features, regions.texts).T
 
 
 def _tokens(clip: ContrastiveCLIP, images: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -105,5 +125,8 @@ def _tokens(clip: ContrastiveCLIP, images: np.ndarray, device: torch.device) -> 
 
 
 def _nearest(clip: ContrastiveCLIP, features: torch.Tensor, texts: list[str]) -> np.ndarray:
-    words = clip.text_features(clip.tokenizer(texts, truncate=True).to(features.device))
-    return (features @ words.T).argmax(dim=-1).cpu().numpy()
+    return (features @ _words(clip, features, texts).T).argmax(dim=-1).cpu().numpy()
+
+
+def _words(clip: ContrastiveCLIP, features: torch.Tensor, texts: list[str]) -> torch.Tensor:
+    return clip.text_features(clip.tokenizer(texts, truncate=True).to(features.device))
