@@ -47,7 +47,7 @@ def main() -> int:
         log(f"{image.stat().st_size / 1e6:.0f} MB of JPEG, “{sentence}”")
         for name, extra in RUNS.items():
             out = Path(folder) / ("out.jpg" if name == "_composite" else "out.png")
-            command = [sys.executable, "-m", "rimlib.cli", "matte", str(image), sentence, "-o", str(out), *extra]
+            command = [sys.executable, "-m", "rimlib", "matte", str(image), sentence, "-o", str(out), *extra]
             peak, seconds, cpu = run([*command, "--threshold", "0"])
             written = out.stat().st_size / 1e6
             log(f"rim matte {' '.join(extra)}: {peak:.2f} GiB, {seconds:.1f} s, {cpu:.1f} s CPU, {written:.1f} MB")

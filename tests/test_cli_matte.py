@@ -23,6 +23,8 @@ from rimlib.clipmat.pretrained import FORMAT
 from rimlib.errors import RimError
 from rimlib.io import images
 from rimlib.io.weights import CHECKPOINTS
+from rimlib.matting import ellipse
+from rimlib.prediction.cutout import BESIDE
 from rimlib.prediction.predictor import MattingPredictor
 from rimlib.refmatte.example import example
 
@@ -83,7 +85,8 @@ def test_several_sentences(rim, photo, tmp_path):
 def test_a_cutout(rim, photo, scene, tmp_path):
     assert rim(photo, "the human", "--cutout", "-o", tmp_path / "out.png")[0] == 0
     foreground, alpha = images.read_cutout(tmp_path / "out.png")
-    assert alpha.shape == scene.image.shape[:2] and not foreground[alpha == 0].any()
+    away = ~ellipse.dilate(alpha > 0, 2 * BESIDE + 1)
+    assert alpha.shape == scene.image.shape[:2] and away.any() and not foreground[away].any()
     assert (foreground[alpha == 1] == scene.image[alpha == 1]).all()
 
 

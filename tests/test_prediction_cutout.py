@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from rimlib.errors import RimError
-from rimlib.matting import composition
+from rimlib.io import images
+from rimlib.matting import composition, ellipse
 from rimlib.prediction import cutout
 from rimlib.prediction.result import Result
 
@@ -37,7 +38,24 @@ def test_the_true_colours_are_found_however_small_they_are_solved(soft, monkeypa
     assert found.dtype == np.uint8 and found.shape == image.shape
     assert error(found, soft) < error(image, soft) / 5
     assert (found[alpha == 1] == image[alpha == 1]).all(), "solid pixels keep their own colours"
-    assert not found[alpha == 0].any(), "nothing of what was behind"
+    away = ~ellipse.dilate(alpha > 0, 2 * cutout.BESIDE + 1)
+    assert away.sum() > 1000 and not found[away].any(), "nothing of what was behind"
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_scaling_a_cutout_darkens_no_edge(soft, hard):
+    """As programs scale that average the colours of neighbours, whatever their alpha."""
+    _, alpha, foreground, background = soft
+    alpha = (alpha > 0.5).astype(np.float32) if hard else alpha
+    image = np.rint(background + alpha[..., None] * (foreground - background)).astype(np.uint8)
+    found = cutout.colors(image, alpha)
+    for times in (3, 10):
+        size = (SIDE // times, SIDE // times)
+        small = images.resize(alpha, size)[..., None]
+        shown = small * images.resize(found, size) + (1 - small) * 255
+        right = small * images.resize(foreground, size) + (1 - small) * 255
+        edge = (small[..., 0] > 0.1) & (small[..., 0] < 0.9)
+        assert np.abs(shown - right)[edge].mean() < 6, "black beside the edge would make it 30 and more"
 
 
 def test_what_is_too_fine_for_the_small_solution_comes_from_the_image(soft, monkeypatch):
@@ -89,9 +107,8 @@ def test_any_alpha_works(alpha):
     alpha = alpha.astype(np.float32)
     image = np.random.default_rng(0).integers(0, 256, (*alpha.shape, 3), np.uint8)
     found = cutout.colors(image, alpha)
-    assert (
-        found.shape == image.shape and (found[alpha == 0] == 0).all() and (found[alpha == 1] == image[alpha == 1]).all()
-    )
+    assert found.shape == image.shape and (found[alpha == 1] == image[alpha == 1]).all()
+    assert alpha.any() or not found.any(), "a cut-out of nothing holds nothing"
 
 
 @pytest.mark.parametrize(

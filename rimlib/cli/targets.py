@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rimlib.errors import RimError
@@ -16,12 +16,13 @@ ENDINGS = {  # of the files that may be written, and what the name of one that t
     "cut-out": (".png", ".webp", ".tif", ".tiff"),
     "composite": (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"),
 }
+SAME = {".jpeg": ".jpg", ".tiff": ".tif"}  # another ending: that of the files whose names the command makes
 LONGEST = 240  # bytes of a name before its number and ending; file systems take 255
 SUFFIX = {"matte": "", "cut-out": "-cutout", "composite": "-composite"}
 
 
 def split_arguments(given: list[str]) -> tuple[list[str], list[str]]:
-    """Images and sentences, see `rim matte --help`."""
+    """Images and sentences, see `rim matte --help`. Raises RimError for a path where a sentence should be."""
     from rimlib.prediction.folder import ENDINGS as READ
 
     def is_image(number: int) -> bool:
@@ -34,7 +35,38 @@ def split_arguments(given: list[str]) -> tuple[list[str], list[str]]:
     if count == len(given):
         message = f'{given[-1]}: no sentence after it; write what to cut out, such as "the brown dog"'
         raise RimError(message, setting="sentence")
+    for number in range(count, len(given)):
+        name = given[number]
+        if is_image(number):
+            message = f"{name}: an image after a sentence, {given[count]!r}; images stand before all sentences"
+            raise RimError(message, path=name)
+        if _is_a_path(name):
+            raise RimError(f"{name}: stands for a sentence, and is a path; is its name spelt right?", path=name)
+    if os.path.exists(given[-1]):
+        print(f"rim: warning: {given[-1]!r} is taken for the sentence, though a file has that name", file=sys.stderr)
     return given[:count], given[count:]
+
+
+def find(given: list[str], recursive: bool, out: str | None) -> tuple[list[Path], list[Path]]:
+    """The images that arguments mean, and the folder of each below that of its results.
+
+    Args:
+        given: image files and folders of images.
+        recursive: read the folders inside too; the folders of the results mirror them.
+        out: where results go; that folder is not read.
+    """
+    from rimlib.prediction import folder
+
+    folders = [name for name in given if os.path.isdir(name)]
+    check_not_among_the_images(folders, out)
+    if recursive and not folders:
+        raise RimError(f"--recursive: {given[0]} is no folder; leave the option out", setting="recursive")
+    paths, below = [], []
+    for name in given:
+        found = folder.find(name, recursive, out) if name in folders else [Path(name)]
+        paths += found
+        below += [path.parent.relative_to(name) if name in folders else Path() for path in found]
+    return paths, below
 
 
 def paths_of(
@@ -43,6 +75,8 @@ def paths_of(
     out: str | Path | None = None,
     kind: str = "matte",
     several: bool = False,
+    ending: str | None = None,
+    below: Sequence[Path] = (),
 ) -> dict[tuple[int, int], Path]:
     """The file of each image and sentence, by their numbers.
 
@@ -52,6 +86,8 @@ def paths_of(
         out: a file for one result; a folder (made if needed) for more; None for the working directory.
         kind: of `ENDINGS`.
         several: a batch, which needs a folder.
+        ending: of the names, of `ENDINGS`; that of `out`, or `.png`, if None.
+        below: for each image the folder below `out` that its results go to.
 
     Raises:
         RimError: `out` cannot hold what is made.
@@ -67,10 +103,12 @@ def paths_of(
             f"{len(images)} images: --out must name a folder for the results, such as -o mattes", setting="out"
         )
     if out is not None and _names_a_file(out):
-        ending, expected = Path(out).suffix, ", ".join(ENDINGS[kind])
-        if ending.lower() not in ENDINGS[kind]:
+        found, expected = Path(out).suffix, ", ".join(ENDINGS[kind])
+        if found.lower() not in ENDINGS[kind]:
+            raise RimError(f"{out}: a {kind} cannot be stored with the ending {found!r}; expected {expected}", path=out)
+        if ending not in (None, SAME.get(found.lower(), found.lower())):
             raise RimError(
-                f"{out}: a {kind} cannot be stored with the ending {ending!r}; expected {expected}", path=out
+                f"--format: is {ending[1:]}, and --out ends in {found}; leave one of the two out", setting="format"
             )
         if several or len(sentences) > 1:
             count = f"{len(images)} images" if several else f"{len(sentences)} sentences"
@@ -84,10 +122,31 @@ def paths_of(
             rest = f"-{_shortened(words, 90)}{SUFFIX[kind]}"
             name = _shortened(Path(image).stem, LONGEST - len(os.fsencode(rest))) + rest
             names = itertools.chain([name], (f"{name}-{count}" for count in itertools.count(2)))
-            candidates = (Path(out or ".") / f"{name}.png" for name in names)
+            folder = Path(out or ".") / (below[number] if below else "")
+            candidates = (folder / f"{name}{ending or '.png'}" for name in names)
             paths[number, place] = next(path for path in candidates if path not in taken)
             taken.add(paths[number, place])
     return paths
+
+
+def ending_of(format: str | None, kind: str) -> str | None:
+    """The ending of files of a format, by its name as people write it. Raises RimError for one that cannot hold a kind.
+
+    >>> ending_of("JPEG", "composite"), ending_of(None, "matte")
+    ('.jpg', None)
+    """
+    if format is None:
+        return None
+    ending = f".{format.strip().lower().removeprefix('.')}"
+    ending = SAME.get(ending, ending)
+    if ending in ENDINGS[kind]:
+        return ending
+    expected = ", ".join(one[1:] for one in ENDINGS[kind] if one not in SAME)
+    why = f"a {kind} cannot be stored so"
+    if ending == ".jpg":
+        why = "JPEG has no transparency" if kind == "cut-out" else "JPEG changes the values of a matte"
+    instead = "; or lay it over something by --background white" if kind == "cut-out" else ""
+    raise RimError(f"--format: is {format!r}: {why}; expected {expected}{instead}", setting="format")
 
 
 def check_not_among_the_images(folders: Iterable[str], out: str | None) -> None:
@@ -111,6 +170,14 @@ def check_not_overwritten(read: Iterable[str | Path], written: Iterable[Path]) -
     for path in written:
         if identity(path) in inputs:
             raise RimError(f"{path}: an input of this command would be overwritten; name another file by -o", path=path)
+
+
+def _is_a_path(name: str) -> bool:
+    """Whether an argument that names nothing that is there was meant to: a sentence is not written so."""
+    if name.startswith(("/", "./", "../", "~/")) or name.endswith(("/", os.sep)):
+        return True
+    folder = os.path.dirname(name)
+    return folder != "" and not re.search(r"\s", name) and os.path.isdir(folder)
 
 
 def _names_a_file(out: str | Path) -> bool:

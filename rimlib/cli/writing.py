@@ -1,81 +1,112 @@
-"""Mattes predicted for `rim matte` and written: a file, a row and a line for each image and sentence."""
+"""What `rim matte` makes of a result, and what it writes: a file, a row and a line for each image and sentence."""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rimlib.errors import RimError
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from rimlib.cli.finish import Finish
     from rimlib.prediction.methods import Predictor
     from rimlib.prediction.result import Result
 
-
-def background_of(given: str) -> Any:
-    """A colour, or the pixels of a file."""
-    from rimlib.io import images
-    from rimlib.prediction.cutout import color_of
-
-    if color_of(given) is not None:
-        return given
-    try:
-        return images.read_image(given)
-    except RimError as error:
-        message = f"--background: neither a colour, such as white or #2a6f97, nor an image: {error}"
-        raise RimError(message, path=error.path, setting="background") from None
+Row = dict[str, Any]
 
 
-def writer(kind: str, background: str | np.ndarray | None) -> Callable[[Path, Result], Path]:
-    """The function that writes a result to a path."""
-    from rimlib.io import images
+@dataclass(frozen=True)
+class Batch:
+    """What is read and what is written.
 
-    return {
-        "matte": lambda path, result: images.write_matte(path, result.alpha),
-        "cut-out": lambda path, result: images.write_cutout(path, *result.cutout()),
-        "composite": lambda path, result: images.write_image(path, result.over(background)),
-    }[kind]
+    Attributes:
+        paths: of the images.
+        sources: what the predictor reads of each: its path, or its pixels.
+        sentences: of which each gets a file for each image.
+        without: sentences; what they find is taken out.
+        targets: the file of each image and sentence, by their numbers.
+        there: those of the targets that are left as they are.
+    """
+
+    paths: list[Path]
+    sources: list[Any]
+    sentences: list[str]
+    without: list[str]
+    targets: dict[tuple[int, int], Path]
+    there: frozenset[tuple[int, int]] = frozenset()
+
+    @property
+    def left(self) -> list[int]:
+        """The numbers of the images of which something is to be written."""
+        return sorted({image for image, sentence in self.targets.keys() - self.there})
 
 
-def predict_and_write(
-    predictor: Predictor,
-    sources: list,
-    paths: list[Path],
-    sentences: list[str],
-    targets: dict[tuple[int, int], Path],
-    write: Callable[[Path, Result], Path],
-    silent: bool,
-) -> list[dict[str, Any]]:
-    """Returns a row for each result, and for each image that could not be used; prints a line each unless `silent`."""
+def predict_and_write(predictor: Predictor | None, batch: Batch, finish: Finish, silent: bool) -> list[dict[str, Any]]:
+    """Returns a row for each result, and for each image that could not be used; prints a line each unless `silent`.
+
+    predictor: None where nothing is left to be done.
+    """
     from tqdm import tqdm
 
     from rimlib.prediction import folder
-    from rimlib.sentences import short
 
-    rows = []
-    for number, place, result, error in folder.predict_all(predictor, sources, sentences, sources is paths):
-        row: dict[str, Any] = {"image": str(paths[number])}
+    rows = [_row(batch, number, place) | {"skipped": True} for number, place in sorted(batch.there)]
+    if predictor is None:
+        return rows
+    several = batch.sources is batch.paths
+    predictions = folder.predict_all(predictor, batch.sources, batch.sentences, several, batch.without, batch.left)
+    for number, place, result, error, missed in predictions:
+        if (number, place) in batch.there:
+            continue
+        row: Row = {"image": str(batch.paths[number])}
+        if result is not None:
+            row = _row(batch, number, place)
+            try:
+                row |= finish.write(batch.targets[number, place], batch.paths[number], result)
+            except RimError as refused:
+                if not several or _is_of_the_disk(refused):
+                    raise
+                result, error = None, str(refused)
         rows.append(row)
         if result is None:
             row["error"] = error
             continue
-        path = write(targets[number, place], result)
-        row |= {"sentence": result.sentence, "path": str(path), "score": round(result.score, 4)}
-        row |= {"found": result.found, "answer": result.answer, "message": result.message}
+        row |= {"score": round(result.score, 4), "found": result.found, "answer": result.answer}
+        row["message"] = result.message
+        if batch.without:
+            row["missed"] = list(missed)
         if not silent:  # above the progress bar, not through it
-            text = f"score {result.score:.2f}  {short(result.sentence)}" if result.found else f"empty: {result.message}"
-            if result.found and result.message:
-                text += f"  ({result.message})"
-            elif result.answer == "ambiguous":
-                text += "  (ambiguous: the matte has several parts of like size)"
-            tqdm.write(f"{path}  {text}")
+            tqdm.write(f"{row['path']}  {_text(result, missed)}")
+        del result  # not kept while the next image is read
     return rows
+
+
+def _row(batch: Batch, number: int, place: int) -> Row:
+    target = batch.targets[number, place]
+    return {"image": str(batch.paths[number]), "sentence": batch.sentences[place], "path": str(target)}
+
+
+def _text(result: Result, missed: tuple[str, ...]) -> str:
+    from rimlib.sentences import short
+
+    if not result.found:
+        return f"empty: {result.message}"
+    text = f"score {result.score:.2f}  {short(result.sentence)}"
+    if result.message:
+        text += f"  ({result.message})"
+    elif result.answer == "ambiguous":
+        text += "  (ambiguous: the matte has several parts of like size)"
+    return text + "".join(f"  (nothing fits “{short(sentence)}”: nothing taken out)" for sentence in missed)
+
+
+def _is_of_the_disk(error: RimError) -> bool:
+    """Whether the system refused a file, as it will refuse the next; too many pixels for a format are one image's."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno is not None
 
 
 @contextmanager

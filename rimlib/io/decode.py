@@ -3,7 +3,6 @@
 `rimlib.io.images` documents what a source may be and gives the result its convention.
 """
 
-import io
 import os
 import re
 import stat
@@ -16,11 +15,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from rimlib.errors import RimError
+from rimlib.errors import RimError, require
+from rimlib.io import icc
 from rimlib.io.files import kind_of_text, reason
 
 LARGEST = 200_000_000
 """The most pixels that a file may have. Pillow's own limits, a warning at 89 and a stop at 179 million, are lifted."""
+
+RAW = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2")
+"""Endings of what cameras store before it is developed to an image."""
 
 _LOCK = threading.Lock()
 _ORIENTATION = 0x0112  # the EXIF tag
@@ -54,6 +57,13 @@ def pixels_of(source: Any, least: tuple[int, int] | None = None, colour: bool = 
         return _stream(source, name_of(source), None, colour)
     expected = "a path, a binary stream, a Pillow image, a NumPy array or a torch tensor"
     raise RimError(f"{type(source).__name__} is no image; expected {expected}")
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """An image file as Pillow opens it, for what its header has; the limits of Pillow lifted. Raises RimError."""
+    with _pillow(), open(path, "rb") as stream, _open(stream, name_of(path)) as image:
+        yield image
 
 
 def name_of(source: Any) -> str:
@@ -123,26 +133,53 @@ def _stream(stream: BinaryIO, name: str, least: tuple[int, int] | None, colour: 
         if not stream.read(1):
             raise RimError(f"{name}: is empty (0 bytes), not an image")
         stream.seek(0)
-        try:
-            image = Image.open(stream)
-        except UnidentifiedImageError as error:
-            stream.seek(0)
-            expected = "PNG, JPEG, WebP, TIFF, GIF, BMP or the like"
-            raise RimError(f"{name}: {_kind_of(stream.read(512))}; expected {expected}") from error
-        except Exception as error:  # decoders let all kinds of errors out of broken files
-            raise RimError(f"{name}: is broken: {str(error) or type(error).__name__}") from error
-        with image:
-            if image.format in ("EPS", "WMF"):  # programs in a language of their own, which would be run
-                raise RimError(f"{name}: is a drawing ({image.format}), not an image; convert it to PNG")
+        with _open(stream, name) as image:
             if least is not None and image.width * image.height <= LARGEST:
                 image.draft(None, (max(1, least[1]), max(1, least[0])))  # of other formats than JPEG: does nothing
             return _image(image, name, colour)
 
 
+def _open(stream: BinaryIO, name: str) -> Image.Image:
+    """A stream opened by Pillow; nothing is decoded yet."""
+    try:
+        if name.lower().endswith(RAW):  # most are TIFF, in which Pillow finds the small copy for the camera's screen
+            raise RimError(f"{name}: is the raw file of a camera, which is not read; develop it to JPEG or TIFF")
+        if _is_heic(stream.read(12)):
+            _register_heic(name)
+        stream.seek(0)
+        image = Image.open(stream)
+        if image.format in ("EPS", "WMF"):  # programs in a language of their own, which would be run
+            raise RimError(f"{name}: is a drawing ({image.format}), not an image; convert it to PNG")
+        return image
+    except RimError:
+        raise
+    except UnidentifiedImageError as error:
+        stream.seek(0)
+        head = stream.read(512)
+        if _is_heic(head):
+            raise RimError(f"{name}: is a HEIC file that is broken or cut off") from error
+        expected = "PNG, JPEG, WebP, TIFF, GIF, BMP or the like"
+        raise RimError(f"{name}: {_kind_of(head)}; expected {expected}") from error
+    except Exception as error:  # decoders let all kinds of errors out of broken files
+        raise RimError(f"{name}: is broken: {str(error) or type(error).__name__}") from error
+
+
+def _is_heic(head: bytes) -> bool:
+    return head[4:8] == b"ftyp" and head[8:11] in (b"hei", b"hev", b"mif", b"msf")
+
+
+def _register_heic(name: str) -> None:
+    """Let Pillow read HEIC, which telephones write; it takes a package of its own."""
+    try:
+        require("pillow_heif", "heic").register_heif_opener()
+    except RimError as error:
+        raise RimError(f"{name}: is an image in HEIC: {error}; or save it as JPEG") from None
+
+
 def _kind_of(head: bytes) -> str:
     """What a file that Pillow does not read is, by its first bytes."""
-    if head[4:8] == b"ftyp" and head[8:11] in (b"hei", b"hev", b"mif", b"msf"):
-        return "is an image in HEIC, which is not read; save it as JPEG"
+    if head[4:12] in (b"ftypavif", b"ftypavis"):
+        return "is an image in AVIF, which this Pillow does not read: pip install --upgrade pillow"
     if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
         return "is an image in JPEG XL, which is not read; save it as JPEG"
     what = kind_of_text(head)
@@ -171,31 +208,13 @@ def _image(image: Image.Image, name: str, colour: bool) -> np.ndarray:
                 image = ImageOps.exif_transpose(image)
         except Exception:
             pass  # broken EXIF; the pixels are sound
-        values = _values(_in_srgb(image) if colour else image)
+        values = _values(icc.in_srgb(image) if colour else image)
     except Exception as error:
         raise RimError(f"{name}: is broken or cut off: {str(error) or type(error).__name__}") from error
     try:
         return _array(values)
     except RimError as error:
         raise RimError(f"{name}: {error}") from None
-
-
-def _in_srgb(image: Image.Image) -> Image.Image:
-    """The image with its colours converted from its profile to sRGB; as it is where the profile cannot be used."""
-    profile = image.info.get("icc_profile")
-    if not profile or image.mode not in ("RGB", "RGBA", "CMYK"):
-        return image
-    from PIL import ImageCms
-
-    try:
-        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(given):  # most files: nothing to convert
-            return image
-        target = ImageCms.createProfile("sRGB")
-        mode = "RGBA" if image.mode == "RGBA" else "RGB"
-        return ImageCms.profileToProfile(image, given, target, outputMode=mode) or image
-    except (ImageCms.PyCMSError, OSError):
-        return image  # a broken profile, or one of another colour space; the pixels are sound
 
 
 def _values(image: Image.Image) -> np.ndarray:

@@ -7,8 +7,8 @@ A source is a path, a binary stream, a Pillow image, a NumPy array or a torch te
 (H, W, 3) or RGBA (H, W, 4), of bool, uint8, uint16, or floats in [0, 1]; tensors may put the channels first and be a
 batch of one. OpenCV's BGR and BGRA cannot be distinguished from RGB and RGBA: reverse them first, by `cv2.cvtColor` or
 `image[..., ::-1]`. Files are turned upright by their EXIF orientation; of an animation the first frame counts; 16 bits
-are scaled to 8. Colours of another profile than sRGB are converted to it; the values of a matte are not. Files of more
-than 200 million pixels (`rimlib.io.decode.LARGEST`) are refused.
+are scaled to 8. Colours of another profile than sRGB are converted to it; the values of a matte are not. HEIC takes the
+extra `heic`. Files of more than 200 million pixels (`rimlib.io.decode.LARGEST`) are refused.
 """
 
 import io
@@ -24,7 +24,9 @@ from PIL import Image
 from rimlib.errors import RimError
 from rimlib.io.decode import name_of, pixels_of
 from rimlib.io.files import write_atomically
+from rimlib.io.metadata import Metadata
 
+PLAIN = Metadata()
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 _FORMATS |= {".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
 
@@ -42,9 +44,14 @@ def read_image(source: Any, least: tuple[int, int] | None = None) -> np.ndarray:
     return read_visible(source, least)[0]
 
 
-def read_visible(source: Any, least: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray | None]:
-    """An image as `read_image` gives it, and what is visible of it: float32 (H, W) in [0, 1], None where all is."""
-    pixels = pixels_of(source, least, colour=True)
+def read_visible(
+    source: Any, least: tuple[int, int] | None = None, own_colours: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """An image as `read_image` gives it, and what is visible of it: float32 (H, W) in [0, 1], None where all is.
+
+    own_colours: of a file in a profile of its own its red, green and blue as they are stored, not converted to sRGB.
+    """
+    pixels = pixels_of(source, least, colour=not own_colours)
     opacity = _to_float(pixels[..., 3]) if pixels.shape[2] == 4 else None
     pixels = _to_uint8(pixels)
     if pixels.shape[2] == 1:
@@ -81,31 +88,41 @@ def read_levels(source: Any) -> np.ndarray:
     return _to_uint8(_grey(source))
 
 
-def write_image(path: str | Path, image: Any, quality: int = 92, durable: bool = True) -> Path:
+def write_image(
+    path: str | Path, image: Any, quality: int = 92, durable: bool = True, metadata: Metadata = PLAIN
+) -> Path:
     """Write an image, whole or not at all, in the format of the path's ending.
 
     image: any source that `read_image` takes; quality: 1 to 100, for JPEG and WebP; durable: see
-    `files.write_atomically`. Raises RimError.
+    `files.write_atomically`; metadata: of the photograph that it was made of, see `rimlib.io.metadata.read`.
+    Raises RimError.
     """
-    return _write(path, read_image(image), "an image", _FORMATS, durable, quality=quality)
+    options = {"quality": quality} | metadata.options()
+    return _write(path, read_image(image), "an image", _FORMATS, durable, **options)
 
 
-def write_matte(path: str | Path, alpha: Any, durable: bool = True) -> Path:
-    """Write a matte as an 8-bit grey PNG, whole or not at all; alpha is float (H, W) in [0, 1]. Raises RimError."""
-    return _write(path, _to_uint8(read_matte(alpha)), "a matte", [".png"], durable)
+def write_matte(path: str | Path, alpha: Any, durable: bool = True, metadata: Metadata = PLAIN) -> Path:
+    """Write a matte as an 8-bit grey PNG, whole or not at all; alpha is float (H, W) in [0, 1]. Raises RimError.
+
+    metadata: as for `write_image`, without the profile.
+    """
+    return _write(path, _to_uint8(read_matte(alpha)), "a matte", [".png"], durable, **metadata.options(grey=True))
 
 
-def write_cutout(path: str | Path, foreground: Any, alpha: Any, quality: int | None = None) -> Path:
+def write_cutout(
+    path: str | Path, foreground: Any, alpha: Any, quality: int | None = None, metadata: Metadata = PLAIN
+) -> Path:
     """Write a foreground, uint8 (H, W, 3), and its alpha, float (H, W) in [0, 1], as one RGBA file.
 
     Without loss, or in a `.webp` with the quality given (1 to 100), where alpha still loses nothing but its steps
-    below 1/255. Colours under alpha 0 are kept. Raises RimError.
+    below 1/255. Colours under alpha 0 are kept. metadata: as for `write_image`. Raises RimError.
     """
     foreground, alpha = read_image(foreground), read_matte(alpha)
     if foreground.shape[:2] != alpha.shape:
         shapes = f"the foreground has the shape {foreground.shape} and the alpha {alpha.shape}"
         raise RimError(f"{path}: {shapes}; H and W must agree", path=path)
-    options = {"lossless": True} if quality is None else {"quality": quality}
+    options: dict[str, Any] = {"lossless": True} if quality is None else {"quality": quality}
+    options |= metadata.options()
     pixels = np.dstack([foreground, _to_uint8(alpha)])
     return _write(path, pixels, "a cut-out", [".png", ".webp", ".tif", ".tiff"], exact=True, **options)
 

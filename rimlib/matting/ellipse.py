@@ -1,4 +1,4 @@
-"""Dilation and erosion by OpenCV's ellipse, in a time that hardly depends on its width.
+"""Dilation and erosion by OpenCV's ellipse, of masks and of mattes, in a time that hardly depends on its width.
 
 `cv2.dilate` reads all of the ellipse for each pixel: 5,000 values at a width of 81. An ellipse is a union of
 rectangles, each wider and lower than the one before. So the mask is widened from rectangle to rectangle, and what they
@@ -34,7 +34,7 @@ def dilate(mask: np.ndarray, width: int) -> np.ndarray:
     result = np.zeros(mask.shape, bool)
     inside = visible_box(mask, margin=width // 2 + 1)
     if inside is not None:
-        result[inside] = _dilate(mask[inside], width)
+        result[inside] = _dilate(mask[inside].view(np.uint8), width) > 0
     return result
 
 
@@ -49,24 +49,35 @@ def erode(mask: np.ndarray, width: int) -> np.ndarray:
     result = np.zeros(mask.shape, bool)
     inside = visible_box(mask, margin=width // 2 + 1)
     if inside is not None:
-        result[inside] = ~_dilate(~mask[inside], width)  # nothing lies outside, so no pixel is eroded from there
+        # Nothing lies outside, so no pixel is eroded from there.
+        result[inside] = _dilate((~mask[inside]).view(np.uint8), width) == 0
     return result
 
 
-def _dilate(mask: np.ndarray, width: int) -> np.ndarray:
+def largest(alpha: np.ndarray, width: int) -> np.ndarray:
+    """The largest value in the ellipse around each pixel: `dilate` of a matte, float32 (H, W) in [0, 1].
+
+    >>> largest(np.array([[0, 0, 0.5, 0, 0.25]], np.float32), 3)
+    array([[0.  , 0.5 , 0.5 , 0.5 , 0.25]], dtype=float32)
+    """
+    return _dilate(np.ascontiguousarray(alpha, np.float32), width)
+
+
+def _dilate(values: np.ndarray, width: int) -> np.ndarray:
+    """values: uint8 or float32 (H, W), none below 0."""
     if width <= NARROW:
-        return cv2.dilate(mask.view(np.uint8), _ellipse(width)) > 0
-    row, reach = mask.view(np.uint8), 0
+        return cv2.dilate(values, _ellipse(width))
+    row, reach = values, 0
     done = np.zeros_like(row)
     for half_height, half_width, next_height in _rectangles(width):
         row = _by_line(row, half_width - reach, axis=1)
         done, reach = _by_line(cv2.max(done, row), half_height - next_height, axis=0), half_width
-    return done > 0
+    return done
 
 
-def _by_line(mask: np.ndarray, reach: int, axis: int) -> np.ndarray:
+def _by_line(values: np.ndarray, reach: int, axis: int) -> np.ndarray:
     length = 2 * reach + 1
-    return cv2.dilate(mask, np.ones((length, 1) if axis == 0 else (1, length), np.uint8)) if reach else mask
+    return cv2.dilate(values, np.ones((length, 1) if axis == 0 else (1, length), np.uint8)) if reach else values
 
 
 @cache

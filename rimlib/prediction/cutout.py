@@ -17,30 +17,36 @@ from typing import Any
 
 import numpy as np
 
-from rimlib.errors import RimError
 from rimlib.io import images
-from rimlib.matting import composition
+from rimlib.matting import composition, ellipse
 from rimlib.matting import foreground as estimation
+from rimlib.matting.adjust import LEAST
+from rimlib.matting.boxes import visible_box
+from rimlib.prediction.colours import color_of
 
 PIXELS = 1_000_000  # of the image in which F₀ and B₀ are solved
 STRIP = 64  # rows at a time; each float32 array of them is small
-LEAST = 0.5 / 255  # an alpha below it is stored as 0
+BESIDE = 8  # pixels, or a two hundredth of a longer image
 
 
 def colors(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """The foreground's own colours, uint8 (H, W, 3); black where alpha is 0, so that a cut-out holds nothing else.
+    """The foreground's own colours, uint8 (H, W, 3).
+
+    Beside the edge, where alpha is 0, they go on for some pixels (`BESIDE`): a program that scales a cut-out averages
+    the colours of neighbours, whatever their alpha, and black ones would become a dark line. Farther away it is black,
+    so that a cut-out holds nothing else.
 
     image: uint8 (H, W, 3); alpha: float32 (H, W) in [0, 1].
     """
-    import cv2
-
-    result = np.where((alpha >= LEAST)[..., None], image, np.uint8(0))
-    left, top, width, height = cv2.boundingRect(((alpha >= LEAST) & (alpha < 1)).view(np.uint8))
-    if not width:
-        return result  # nothing is mixed
-    margin = max(estimation.MARGIN, max(width, height) // 20)  # the background beside it must be known
-    rows = slice(max(0, top - margin), min(alpha.shape[0], top + height + margin))
-    columns = slice(max(0, left - margin), min(alpha.shape[1], left + width + margin))
+    visible = alpha >= LEAST
+    result = np.where(visible[..., None], image, np.uint8(0))
+    beside = ellipse.dilate(visible, 2 * max(BESIDE, max(alpha.shape) // 200) + 1)
+    beside &= alpha < 1  # and what is mixed
+    box = visible_box(beside)
+    if box is None:
+        return result  # all is solid, or nothing is there
+    margin = max(estimation.MARGIN, max(side.stop - side.start for side in box) // 20)  # what is behind must be known
+    rows, columns = (slice(max(0, s.start - margin), min(n, s.stop + margin)) for s, n in zip(box, alpha.shape))
     solved = _solve(image[rows, columns], alpha[rows, columns])  # two, uint8 (h, w, 3)
     for start in range(rows.start, rows.stop, STRIP):
         strip = slice(start, min(start + STRIP, rows.stop))
@@ -50,42 +56,19 @@ def colors(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         )
         residual = image[strip, columns] - a * foreground - (1 - a) * background
         exact = np.rint(np.clip(foreground + a * residual / (a * a + (1 - a) ** 2), 0, 255)).astype(np.uint8)
-        np.copyto(result[strip, columns], exact, where=(a >= LEAST) & (a < 1))
+        np.copyto(result[strip, columns], exact, where=beside[strip, columns][..., None])
     return result
 
 
 def background(source: Any, size: tuple[int, int]) -> np.ndarray:
     """A background of `size` (height, width), uint8 (H, W, 3), read only.
 
-    source: a colour, by name (`"white"`, `"#2a6f97"`) or as three numbers of 0 to 255, or an image (see
-    `rimlib.io.images`), of which the largest centred part of this shape is taken. Raises RimError.
+    source: a colour, by name (see `colours`) or as three numbers of 0 to 255, or an image (see `rimlib.io.images`), of
+    which the largest centred part of this shape is taken. Raises RimError.
     """
     if (color := color_of(source)) is not None:
         return np.broadcast_to(np.array(color, np.uint8), (*size, 3))
     return composition.fit_background(images.read_image(source), size)
-
-
-def color_of(source: Any) -> tuple[int, ...] | None:
-    """The colour that `source` names, or None where it is no colour. Raises RimError for numbers out of range.
-
-    >>> color_of("white"), color_of([42, 111, 151]), color_of("beach.jpg")
-    ((255, 255, 255), (42, 111, 151), None)
-    """
-    if isinstance(source, str):
-        from PIL import ImageColor
-
-        try:
-            color = ImageColor.getrgb(source.strip())
-        except ValueError:
-            return None
-        if len(color) == 4 and color[3] != 255:
-            raise RimError(f"background {source}: has an alpha; a background is opaque", setting="background")
-        source = color[:3]
-    if not isinstance(source, (tuple, list)):
-        return None
-    if len(source) != 3 or not all(isinstance(value, (int, np.integer)) and 0 <= value <= 255 for value in source):
-        raise RimError(f"background {tuple(source)}: a colour is three whole numbers of 0 to 255", setting="background")
-    return tuple(int(value) for value in source)
 
 
 def _solve(image: np.ndarray, alpha: np.ndarray) -> list[np.ndarray]:

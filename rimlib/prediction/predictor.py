@@ -14,9 +14,9 @@ import numpy as np
 
 from rimlib.errors import RimError
 from rimlib.io import images
+from rimlib.matting.adjust import LEAST
 from rimlib.prediction import prompts
 from rimlib.prediction.answer import NOTHING, YES, answer
-from rimlib.prediction.cutout import LEAST
 from rimlib.prediction.prompts import EncodedText
 from rimlib.prediction.result import Result
 from rimlib.sentences import short
@@ -168,9 +168,10 @@ class MattingPredictor:
             raw = np.minimum(raw, opacity)
         if found:
             answered = answer(raw, sentence) if self.calibration else YES
-            return Result(raw, score, trimap, True, "", raw, image, sentence, answered)
+            return Result(raw, score, trimap, True, "", raw, image, sentence, answered, opacity)
         message = f"nothing in this image fits “{short(sentence)}” (score {score:.2f})"
-        return Result(np.zeros(size, np.float32), score, trimap, False, message, raw, image, sentence, NOTHING)
+        empty = np.zeros(size, np.float32)
+        return Result(empty, score, trimap, False, message, raw, image, sentence, NOTHING, opacity)
 
 
 def shipped_refiner(device: str = "cpu") -> Refiner | None:

@@ -154,9 +154,9 @@ class ReasonedPredictor:
             message = f"{message}, and its mask is empty"
             alpha[:] = 0
         if not decision.chosen or alpha.max() < LEAST:
-            return Result(alpha, decision.score, trimap, False, message, alpha, image, sentence, NOTHING)
+            return Result(alpha, decision.score, trimap, False, message, alpha, image, sentence, NOTHING, opacity)
         answer = AMBIGUOUS if decision.ambiguous else YES
-        return Result(alpha, decision.score, trimap, True, message, alpha, image, sentence, answer)
+        return Result(alpha, decision.score, trimap, True, message, alpha, image, sentence, answer, opacity)
 
 
 def _instance(found: Found, looks: bool) -> Instance:

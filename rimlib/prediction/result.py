@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from rimlib.errors import RimError
-from rimlib.matting import composition
+from rimlib.matting import adjust, composition
 from rimlib.prediction import cutout
-from rimlib.prediction.answer import YES
+from rimlib.prediction.answer import NOTHING, YES
+from rimlib.sentences import short
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,9 @@ class Result:
         answer: "yes", "nothing" where nothing was found, or "ambiguous" where the matte has several parts of comparable
             size, as "the dog" has of two dogs (see `answer`); this last one only of a model whose score is calibrated.
             Of a method that reasons, where two instances fit equally well.
+        opacity: float32 (H, W) in [0, 1], how opaque the image itself is, or None where it is everywhere: no matte of
+            it is more opaque.
+        uncropped: of a result of `crop`, what it was cropped from, and the rows and columns of it.
     """
 
     alpha: np.ndarray = field(repr=False)
@@ -45,12 +50,64 @@ class Result:
     image: np.ndarray | None = field(default=None, repr=False)
     sentence: str = ""
     answer: str = YES
+    opacity: np.ndarray | None = field(default=None, repr=False)
+    uncropped: tuple[Result, tuple[slice, slice]] | None = field(default=None, repr=False)
+
+    def without(self, *others: Result) -> Result:
+        """The matte less what other sentences found in the same image, such as a dog without its leash.
+
+        Others that found nothing take nothing. Where nothing remains the result is empty, with a message.
+        """
+        found = [other for other in others if other.found]
+        if not found:
+            return self
+        return self.less(np.maximum.reduce([other.alpha for other in found]), [other.sentence for other in found])
+
+    def less(self, taken: np.ndarray, sentences: Sequence[str]) -> Result:
+        """As `without`, of the union of what `sentences` found, float32 (H, W)."""
+        if not self.found:
+            return self
+        rest = adjust.without(self.alpha, taken)
+        if rest is not None:
+            return replace(self, alpha=rest)
+        names = " and ".join(f"“{short(sentence)}”" for sentence in sentences)
+        message = f"nothing of “{short(self.sentence)}” remains without {names}"
+        return replace(self, alpha=np.zeros_like(self.alpha), found=False, message=message, answer=NOTHING)
+
+    def adjust(self, grow: int = 0, feather: float = 0) -> Result:
+        """The matte with its edge moved out by `grow` pixels (in, below 0), then soft over `feather` to each side.
+
+        Raises RimError for more than `adjust.FARTHEST` of either, and a feather below 0.
+        """
+        adjust.check_pixels("grow", grow, -adjust.FARTHEST)
+        adjust.check_pixels("feather", feather, 0)
+        alpha = self.alpha
+        if grow:
+            alpha = adjust.grow(alpha, round(grow))
+        if feather:
+            alpha = adjust.feather(alpha, feather)
+        return replace(self, alpha=alpha if self.opacity is None else np.minimum(alpha, self.opacity))
+
+    def crop(self, margin: int | float | str = 0) -> Result:
+        """The window around what is visible of the matte; all of it where nothing is.
+
+        margin: pixels, or per cent of the window's longer side such as "5%", as far as the image reaches. Raises
+        RimError for anything else.
+        """
+        window = adjust.window(self.alpha, margin)
+        names = ("alpha", "trimap", "raw", "image", "opacity")
+        parts = {name: None if (whole := getattr(self, name)) is None else whole[window] for name in names}
+        return replace(self, **parts, uncropped=(self, window))
 
     def cutout(self) -> tuple[np.ndarray, np.ndarray]:
         """The referent alone: its own colours, uint8 (H, W, 3), estimated where the image mixes them, and its alpha.
 
-        What `images.write_cutout` takes. Colours under alpha 0 are black.
+        What `images.write_cutout` takes. Under alpha 0 its colours go on for some pixels, and then it is black.
         """
+        if self.uncropped is not None:  # the colours are estimated with more of what was around
+            whole, window = self.uncropped
+            foreground, alpha = whole.cutout()
+            return foreground[window], alpha[window]
         if self.image is None:
             raise RimError("this result has no image to cut from; take one from a MattingPredictor", setting="image")
         return cutout.colors(self.image, self.alpha), self.alpha
@@ -58,8 +115,8 @@ class Result:
     def over(self, background: Any) -> np.ndarray:
         """The referent on another background, uint8 (H, W, 3).
 
-        background: a colour such as "white", "#2a6f97" or (42, 111, 151), or an image: a path, a Pillow image, an array
-        or a tensor; the largest centred part of this image's shape is taken. Raises RimError for what is neither.
+        background: a colour such as "light grey", "#2a6f97" or (42, 111, 151), or an image: a path, a Pillow image, an
+        array or a tensor; the largest centred part of this image's shape is taken. Raises RimError for what is neither.
         """
         foreground, alpha = self.cutout()
         return composition.over(foreground, alpha, cutout.background(background, alpha.shape))
