@@ -32,7 +32,11 @@ def test_help_is_quick():
 
 
 def test_each_way_in_is_called_rim():
-    for command in (RIM, [sys.executable, "-c", "import sys, rimlib.cli; sys.exit(rimlib.cli.main())"]):
+    for command in (
+        RIM,
+        [sys.executable, "-m", "rimlib.cli"],
+        [sys.executable, "-c", "import sys, rimlib.cli; sys.exit(rimlib.cli.main())"],
+    ):
         process = subprocess.run([*command, "no-such-command"], capture_output=True, text=True)
         assert process.returncode == 2 and process.stderr.startswith("usage: rim ")
 

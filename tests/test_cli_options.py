@@ -5,6 +5,7 @@ Without a model: a stand-in for the predictor finds a disc, whose side a word of
 
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from test_metadata import P3, photograph
 from rimlib import cli
 from rimlib.io import images
 from rimlib.prediction.result import Result
+from rimlib.repository import repository
 
 SIZE = (90, 120)
 Y, X = np.mgrid[: SIZE[0], : SIZE[1]]
@@ -189,6 +191,21 @@ def test_without_metadata_colours_are_srgb(rim):
         image.size == (120, 90) and not image.getexif() and "icc_profile" not in image.info and "dpi" not in image.info
     )
     assert (np.asarray(image)[45, 30, :3] == images.read_image(path)[45, 30]).all()
+
+
+# The page
+
+
+def test_the_page_has_every_option_and_none_that_is_not_there(capsys):
+    page = (repository() / "book/photographs.md").read_text(encoding="utf-8")
+    written = page.split("## What is written")[1].split("\n## ")[0]
+    named = set(re.findall(r"--[a-z][a-z-]+", written)) - {"--json"}
+    with pytest.raises(SystemExit):
+        cli.main(["matte", "--help"])
+    help = capsys.readouterr().out
+    groups = help.split("what is written:")[1].split("IMAGE is an image file")[0]
+    assert named == set(re.findall(r"^\s+(?:-\w, )?(--[a-z-]+)", groups, re.MULTILINE)) | {"--without"}
+    assert "--without SENTENCE" in help
 
 
 # Folders

@@ -59,8 +59,9 @@ def predict_and_write(predictor: Predictor | None, batch: Batch, finish: Finish,
     if predictor is None:
         return rows
     several = batch.sources is batch.paths
-    predictions = folder.predict_all(predictor, batch.sources, batch.sentences, several, batch.without, batch.left)
-    for number, place, result, error, missed in predictions:
+    given = (predictor, batch.sources, batch.sentences, several, batch.without, batch.left)
+    # No name for the generator: an error then closes it, and its progress bar, before the error is printed.
+    for number, place, result, error, missed in folder.predict_all(*given):
         if (number, place) in batch.there:
             continue
         row: Row = {"image": str(batch.paths[number])}
