@@ -72,7 +72,7 @@ class Finish:
         from rimlib.matting import adjust
 
         about = read(source, own_colours=True) if self.metadata else images.PLAIN
-        profile = "" if self.kind == "matte" else _other_profile(about.profile)
+        profile = b"" if self.kind == "matte" else _other_profile(about.profile)
         if profile:  # the colours of the file itself, and not those that the model sees
             result = replace(result, image=_own_colours(source))
         result = result.adjust(self.grow, self.feather)
@@ -147,4 +147,4 @@ def _background_in(background: Any, profile: bytes, size: tuple[int, ...]) -> An
     if isinstance(background, str):
         color = np.array(colours.color_of(background), np.uint8).reshape(1, 1, 3)
         return tuple(int(value) for value in icc.from_srgb(color, profile)[0, 0])
-    return icc.from_srgb(cutout.background(background, size[:2]), profile)
+    return icc.from_srgb(cutout.background(background, (size[0], size[1])), profile)

@@ -16,10 +16,10 @@ from PIL import Image
 from rimlib.io import decode, icc
 
 _EXIF, _GPS = 0x8769, 0x8825  # tags of the two directories inside
-# ImageDescription, Make, Model, XResolution, YResolution, ResolutionUnit, Software, DateTime, Artist, two ratings,
-# Copyright; Windows' title, comment, author, keywords and subject.
-_KEPT = (0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x4746, 0x4749, 0x8298)
-_KEPT += (0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F)
+# ImageDescription, Make, Model, XResolution, YResolution, ResolutionUnit, Software, DateTime, Artist, Copyright.
+_BASIC = (0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x8298)
+# Two ratings, and Windows' title, comment, author, keywords and subject.
+_MORE = (0x4746, 0x4749, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F)
 _SIZE = (0xA002, 0xA003)  # PixelXDimension, PixelYDimension
 _COLOUR_SPACE, _INTEROPERABILITY, _MAKER_NOTE = 0xA001, 0xA005, 0x927C
 LONGEST = 65_000  # bytes of EXIF; the segment of a JPEG holds 65,533
@@ -68,7 +68,7 @@ def _exif(image: Image.Image, converted: bool) -> bytes:
     directories = {tag: dict(found.get_ifd(tag)) for tag in (_EXIF, _GPS)}
     for tag in (*_SIZE, _INTEROPERABILITY, *([_COLOUR_SPACE] if converted else [])):
         directories[_EXIF].pop(tag, None)
-    values = {tag: found[tag] for tag in _KEPT if tag in found}
+    values = {tag: found[tag] for tag in (*_BASIC, *_MORE) if tag in found}
     if not values and not any(directories.values()):
         return b""
     data = _bytes(values, directories)

@@ -96,7 +96,9 @@ class Result:
         """
         window = adjust.window(self.alpha, margin)
         names = ("alpha", "trimap", "raw", "image", "opacity")
-        parts = {name: None if (whole := getattr(self, name)) is None else whole[window] for name in names}
+        parts: dict[str, Any] = {
+            name: None if (whole := getattr(self, name)) is None else whole[window] for name in names
+        }
         return replace(self, **parts, uncropped=(self, window))
 
     def cutout(self) -> tuple[np.ndarray, np.ndarray]:
