@@ -14,7 +14,7 @@ from rimlib.matting import arrangement
 from rimlib.matting.arrangement import Seen
 from rimlib.understanding import messages, ordering
 from rimlib.understanding.instances import Choice, Instance
-from rimlib.understanding.question import Condition, Question
+from rimlib.understanding.question import Condition, Question, bare
 
 SAME = 0.6  # intersection over union of two boxes of one thing
 TRUE, UNTRUE = 0.15, -0.4  # a relation of this clearness holds; of this one it does not
@@ -96,6 +96,14 @@ class _Chooser:
         left = list(self.fit)
         picked = ordering.pick(placed, [self.seen[index] for index in left], self.question, self.size)
         chosen, also = (tuple(left[at] for at in places) for places in (picked.chosen, picked.also))
+        every = self.found.get(self.question.target.noun, ()) if bare(self.question) else ()
+        if not chosen and len(every) > len(left):  # "the tan coin second from the left" may count all coins
+            picked = ordering.pick(placed, [_seen(one) for one in every], self.question, self.size)
+            counted = [every[at].box for at in picked.chosen]
+            chosen = tuple(
+                index for index in left if any(arrangement.iou(self.seen[index].box, box) > SAME for box in counted)
+            )
+            also = ()
         reason = picked.reason
         if also:
             scores = " and ".join(f"{self.instances[index].score:.2f}" for index in (*chosen, *also)[:3])
@@ -139,9 +147,10 @@ class _Chooser:
         else:
             limit = TRUE if best > TRUE else UNTRUE
         self.fit = {index: value + clear[index] for index, value in self.fit.items() if clear[index] >= limit}
-        if len(self.fit) > 1 and all(len(meant) < 2 for meant in others):
+        if len(self.fit) > 1 and all(len(self.found[other.target.text]) < 2 for other in condition.others):
             # "the cup near the plate on the left": with one plate the place can only tell the cups apart.
-            return [one for other in condition.others for one in other.conditions if not one.others]
+            inner = [one for other in condition.others for one in other.conditions]
+            return [one for one in inner if not one.others and one.name not in arrangement.COMPARED]
         return []
 
     def _clearness(self, condition: Condition, index: int, others: list[list[Instance]]) -> float:
@@ -155,8 +164,7 @@ class _Chooser:
             for meant in others
         ]
         if name == "without":
-            inside = [arrangement.clearness("inside", other, one) for other in near[0]]
-            return -1.0 if max(inside, default=0.0) > 0.5 else 1.0
+            return -1.0 if any(self._owner(other) == index for other in near[0]) else 1.0
         if name == "between":
             pairs = product(*near) if len(near) > 1 else [(a, b) for a in near[0] for b in near[0] if a is not b]
             return max((arrangement.between(one, first, second) for first, second in pairs), default=0.0)
@@ -170,6 +178,12 @@ class _Chooser:
         return together(values, default=0.0) + 0.2 * max(
             (arrangement.closeness(one.box, other.box) for other in near[0]), default=0.0
         )
+
+    def _owner(self, thing: Seen) -> int:
+        """Of all the target's instances the one that a thing belongs to; -1 where it is far from each."""
+        clear = [_belongs(thing, one) for one in self.seen]
+        best = max(clear)
+        return clear.index(best) if best > 0.5 else -1
 
     def _choice(self, chosen: tuple[int, ...], reason: str, also: tuple[int, ...] = ()) -> Choice:
         said = [messages.found(self.question, len(self.instances))]

@@ -73,6 +73,11 @@ def ordinal(rank: int) -> str:
     return _NUMBERS.get(rank) or f"{abs(rank)}th"
 
 
-def most(name: str) -> str:
-    """As "farthest left", "largest"."""
-    return _MOST.get(name) or _SIZES.get(name) or place(name)
+def most(name: str, count: int) -> str:
+    """As "the 2 farthest left", "the 3 largest"."""
+    return f"the {count} {_MOST.get(name) or _SIZES.get(name) or place(name)}"
+
+
+def some(name: str, count: int) -> str:
+    """As "2 on the left", "the 3 larger ones"."""
+    return f"the {count} {name}" if name in _SIZES else f"{count} {place(name)}"

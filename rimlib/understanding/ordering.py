@@ -70,7 +70,8 @@ def pick(placed: Sequence[Condition], seen: Sequence[Seen], question: Question, 
     if question.count is None:
         for one in plain:
             left = _side(one.name, left, seen, size)
-        return Picked(tuple(left), (), f"kept {len(left)} {_called(plain[0].name)}" if len(left) < len(seen) else "")
+        reason = f"kept {messages.some(plain[0].name, len(left))}" if len(left) < len(seen) else ""
+        return Picked(tuple(left), (), reason)
     return _first(plain, left, seen, question, size)
 
 
@@ -79,7 +80,7 @@ def _alone(plain: list, ranked: list, negated: list, seen: Seen, size: tuple[int
         if one.rank > 1:
             return Picked((), (), f"there is no {messages.ordinal(one.rank)} one")
     for one in plain:
-        if one.name not in COMPARED and arrangement.in_image(one.name, seen.box, size) < ELSEWHERE:
+        if one.name not in COMPARED and not one.optional and arrangement.in_image(one.name, seen.box, size) < ELSEWHERE:
             return Picked((), (), f"it is not {messages.place(one.name)}")
     for one in negated:
         if arrangement.in_image(one.name, seen.box, size) > -ELSEWHERE:
@@ -119,9 +120,7 @@ def _first(
             total[index] += weight * value
     row = sorted(left, key=lambda index: -total[index])
     chosen, rest = row[:count], row[count:]
-    reason = "kept " + (
-        messages.kept(plain[-1], len(left)) if count == 1 else f"the {count} {messages.most(plain[-1].name)}"
-    )
+    reason = "kept " + (messages.kept(plain[-1], len(left)) if count == 1 else messages.most(plain[-1].name, count))
     if not rest:
         return Picked(tuple(chosen), (), "")
     weights = sum(0.5 if one.optional and len(plain) > 1 else 1.0 for one in plain)

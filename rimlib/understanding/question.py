@@ -90,8 +90,17 @@ def each(question: Question) -> tuple[Question, ...]:
     return (replace(question, joined=()), *question.joined)
 
 
+def bare(question: Question) -> Phrase | None:
+    """The noun alone, where an order may count all of its kind: "the tan coin second from the left" of all coins."""
+    counts = any(abs(condition.rank) > 1 for condition in question.conditions)
+    noun = question.target.noun
+    return Phrase(noun, (), True, noun) if counts and question.target.attributes else None
+
+
 def _phrases(question: Question) -> Iterator[Phrase]:
     yield question.target
+    if (every := bare(question)) is not None:
+        yield every
     for condition in question.conditions:
         for other in condition.others:
             yield from _phrases(other)

@@ -20,8 +20,8 @@ LONGEST = 400  # letters; no phrase for one thing is longer
 ENGLISH = "sentences are read as English; this one goes to the engine whole"
 WHOLE = "the grammar has no reading for the sentence; it goes to the engine whole"
 _FOREIGN = re.compile(
-    r"\b(?:der|das|dem|den|ein|eine|einen|einem|und|links|rechts|auf|mit|neben|hinter|vor|von|große|kleine|linke|rechte"
-    r"|linken|rechten|le|les|une|des|du|gauche|droite|avec|derrière|devant|à|sur|el|los|las|una|del|izquierda|derecha"
+    r"\b(?:der|die|das|dem|den|ein|eine|einen|einem|und|links|rechts|auf|mit|neben|hinter|vor|von|große|kleine|linke|rechte"
+    r"|linken|rechten|le|la|les|un|une|des|du|de|gauche|droite|avec|derrière|devant|à|sur|el|los|las|una|del|izquierda|derecha"
     r"|con|detrás|junto|il|lo|gli|della|sinistra|destra)\b"
 )
 

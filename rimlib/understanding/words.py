@@ -13,7 +13,7 @@ SIDES = {  # the first of these words that is in a side gives its name
     **{"top right": "top right", "upper right": "top right"},
     **{"bottom right": "bottom right", "lower right": "bottom right"},
     **{"left": "left", "right": "right", "middle": "middle", "center": "middle", "centre": "middle"},
-    **{"central": "middle", "top": "top", "upper": "top", "highest": "top"},
+    **{"central": "middle", "top": "top", "upper": "top", "high": "top"},
     **{"bottom": "bottom", "lower": "bottom", "lowest": "bottom"},
     **{"foreground": "front", "background": "behind", "front": "front", "back": "behind", "rear": "behind"},
     "hind": "behind",
@@ -50,7 +50,13 @@ GARMENTS = frozenset(
     helmet apron robe bikini swimsuit outfit clothes kimono sari pyjamas pajamas overalls raincoat cardigan tuxedo kilt
     leggings sweatshirt beanie hood mask armour armor veil""".split()
 )
-# Things of the world around, which no engine is asked to tell apart: what lies "on the grass" is not looked for there.
+# Where something is, by words that name no thing with edges: these compare, and are not looked for.
+SURROUNDINGS = {
+    **dict.fromkeys(("ground", "floor"), "bottom"),
+    **dict.fromkeys(("sky", "air", "ceiling"), "top"),
+    "distance": "behind",
+}
+GROUPS = frozenset("pair couple group bunch set row line crowd herd flock pile stack".split())
 _IRREGULAR = {
     **{"people": "person", "men": "man", "women": "woman", "children": "child", "mice": "mouse", "geese": "goose"},
     **{"feet": "foot", "teeth": "tooth", "knives": "knife", "leaves": "leaf", "loaves": "loaf", "scarves": "scarf"},
@@ -109,7 +115,8 @@ def rank(words: str) -> int:
         return -2
     if plain == "last":
         return -1
-    return ORDINALS.get(plain) or int(re.sub(r"\D", "", plain))
+    last = plain.rsplit(" ", 1)[-1]
+    return ORDINALS.get(last) or NUMBERS.get(last) or int(re.sub(r"\D", "", last) or 1)
 
 
 def singular(noun: str) -> tuple[str, bool]:
