@@ -38,11 +38,11 @@ def hides(one: np.ndarray, other: np.ndarray) -> float:
     one, other = (np.ascontiguousarray(alpha[window], dtype=np.float32) for alpha in (one, other))
     masks = [(alpha > SOLID).view(np.uint8) for alpha in (one, other)]
     grown = [cv2.dilate(mask, _CROSS) for mask in masks]
-    contact = grown[0] & grown[1]
+    contact = cv2.bitwise_and(*grown)
     if not contact.any():
         return 0.0
     background = cv2.morphologyEx(1 - (masks[0] | masks[1]), cv2.MORPH_OPEN, _CROSS)
-    points = np.argwhere(contact & cv2.dilate(background, _CROSS))
+    points = np.argwhere(cv2.bitwise_and(contact, cv2.dilate(background, _CROSS)))
     area = min(float(mask.sum()) for mask in masks)
     fill = sum(_fill(one - other, points, max(3, round(share * math.sqrt(area)))) for share in RADII)
     bitten = [float((_hull(mask) & by).sum()) for mask, by in (masks, masks[::-1])]

@@ -26,7 +26,7 @@ def rule_of(part: Any) -> str:
 
 def toward(text: str) -> str:
     """Of "nearest" and the like, alone: to the viewer."""
-    return "front" if text.startswith(("near", "clos")) else "behind"
+    return "front" if text.startswith(("near", "close")) else "behind"
 
 
 @dataclass
