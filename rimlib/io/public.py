@@ -108,7 +108,8 @@ def check(folder: Path, part: Part) -> Path:
         message = f"{folder}: holds a pickle ({pickles[0]}), which is never opened here; expected {missing[0]}"
         raise RimError(message, path=folder)
     if missing:
-        raise RimError(f"{folder}: only half downloaded, {missing[0]} is missing; fetch it again", path=folder)
+        message = f"{folder}: only half downloaded, {missing[0]} is missing; run `rim download` again"
+        raise RimError(message, path=folder)
     for name in names:
         read_shapes(folder / name)  # refuses what is no whole safetensors file
     return folder

@@ -134,7 +134,10 @@ class ReasonedPredictor:
             ambiguous |= choice.ambiguous
         best = max((one.score for one in found[question.target.text]), default=0.0)
         score = min((one.score for one in chosen), default=best)
-        return Decision(tuple(chosen), score, "; ".join(messages), ambiguous)
+        message = "; ".join(messages)
+        for text in found:
+            message = message.replace(text, short(text))  # a sentence of 10,000 characters may be one phrase
+        return Decision(tuple(chosen), score, message, ambiguous)
 
     def _counted(self, found: list[Found]) -> list[Found]:
         """The instances whose score counts."""
