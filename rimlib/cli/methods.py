@@ -37,6 +37,8 @@ def add_options(option: Callable) -> None:
     option("--weights", metavar="DIR", help=help)
     help = "of the other methods, a depth model that decides what is in front: depth-anything, or a folder with one"
     option("--depth", metavar="NAME", help=help)
+    help = "of a matte of clipmat in several parts keep what the sentence's place, order or size means"
+    option("--by-place", action="store_true", help=help)
     option("--model", metavar="PATH", help="of clipmat, weights of a run of yours (default: the shipped model)")
 
 
@@ -51,7 +53,7 @@ def predictor_of(options: argparse.Namespace) -> "Predictor":
             raise RimError(message, setting="model")
         weights = Path(options.model)  # a path, and never a name on the hub
     predictor = methods.predictor(
-        options.method, weights, None, options.refine is not False, options.threshold, options.depth
+        options.method, weights, None, options.refine is not False, options.threshold, options.depth, options.by_place
     )
     if options.refine and getattr(predictor, "refiner", True) is None:
         raise RimError("--refine: no refiner ships with this rimlib; leave the option out", setting="refine")

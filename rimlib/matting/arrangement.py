@@ -148,9 +148,10 @@ def middle(seen: Sequence[Seen], size: tuple[int, int]) -> list[int]:
         half = len(seen) // 2
         return sorted(range(len(seen)), key=lambda index: abs(row.index(index) - half))
     places = [centre(one.box) for one in seen]
-    aim = (size[1] / 2, size[0] / 2)
-    if len(seen) > 2:
-        aim = tuple((min(values) + max(values)) / 2 for values in zip(*places))
+    if len(seen) == 2:  # along the axis on which they are apart
+        axis = 0 if abs(clearness("left", *seen)) >= abs(clearness("top", *seen)) else 1
+        return sorted(range(2), key=lambda index: abs(places[index][axis] - size[1 - axis] / 2))
+    aim = tuple((min(values) + max(values)) / 2 for values in zip(*places))
     return sorted(range(len(seen)), key=lambda index: math.dist(places[index], aim))
 
 

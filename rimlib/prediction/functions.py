@@ -38,7 +38,7 @@ def predict(
         method: of `methods.NAMES`; the shipped model if "clipmat".
         without: a sentence or several: what they find is taken out, see `Result.without`. One that finds nothing gives
             a `NothingFound` warning.
-        options: `weights`, `device`, `refine` and `threshold` of `methods.predictor`.
+        options: `weights`, `device`, `refine`, `threshold`, `depth` and `by_place` of `methods.predictor`.
 
     >>> import rimlib
     >>> rimlib.predict("street.jpg", "the dog").over("white")     # doctest: +SKIP

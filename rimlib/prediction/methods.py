@@ -150,6 +150,7 @@ def predictor(
     refine: bool = True,
     threshold: float | None = None,
     depth: str | Path | None = None,
+    by_place: bool = False,
 ) -> Predictor:
     """A predictor of a method.
 
@@ -161,6 +162,8 @@ def predictor(
         refine: mattes at the image's own size; otherwise they are only enlarged.
         threshold: the least score that counts as found; the method's own if None; 0 keeps every matte.
         depth: a depth model that decides what is in front, see `depth.Nearness.load`; not of clipmat.
+        by_place: of a matte of clipmat in several parts keep those that the sentence's place means, see
+            `MattingPredictor`; the other methods reason about places anyway.
 
     Raises:
         RimError: no such method; its package or its weights are not here, are not whole, or are of something else.
@@ -169,7 +172,7 @@ def predictor(
     if info.engine is None:
         if depth is not None:
             raise RimError("depth: clipmat takes no depth model; name another method", setting="depth")
-        return _clipmat(weights, device, refine, threshold)
+        return _clipmat(weights, device, refine, threshold, by_place)
     require("transformers", "baselines")
     folders = _folders(info, weights)
     from rimlib.baselines.vitmatte import ViTMatte
@@ -225,7 +228,9 @@ def _folders(info: MethodInfo, weights: str | Path | None) -> list[Path]:
     raise RimError(message, setting="weights")
 
 
-def _clipmat(weights: str | Path | None, device: str | None, refine: bool, threshold: float | None) -> Predictor:
+def _clipmat(
+    weights: str | Path | None, device: str | None, refine: bool, threshold: float | None, by_place: bool
+) -> Predictor:
     from rimlib.clipmat.model import CLIPMat
     from rimlib.prediction.predictor import MattingPredictor
 
@@ -235,4 +240,5 @@ def _clipmat(weights: str | Path | None, device: str | None, refine: bool, thres
         model = CLIPMat.load(weights)
     else:
         model = CLIPMat.from_pretrained(weights)  # OWNER/NAME
-    return MattingPredictor(model, device, refiner="shipped" if refine else None, threshold=threshold)
+    refiner = "shipped" if refine else None
+    return MattingPredictor(model, device, refiner=refiner, threshold=threshold, by_place=by_place)

@@ -15,7 +15,7 @@ import numpy as np
 from rimlib.errors import RimError
 from rimlib.io import images
 from rimlib.matting.adjust import LEAST
-from rimlib.prediction import prompts
+from rimlib.prediction import by_place, prompts
 from rimlib.prediction.answer import NOTHING, YES, answer
 from rimlib.prediction.prompts import EncodedText
 from rimlib.prediction.result import Result
@@ -36,6 +36,8 @@ class MattingPredictor:
             in an image larger than the model's square: a smaller one has no details that the model did not see.
         threshold: a score below it counts as nothing found; 0 keeps every matte. If None, that of the checkpoint's
             calibration (see `additions.calibration`), or `collaboration.THRESHOLD` where it has none.
+        by_place: of a matte in several parts keep those that the place, the order or the size in the sentence means
+            (see `by_place`). Otherwise the matte is what the model itself hears.
 
     Raises:
         RimError: a threshold outside [0, 1], or a device that is not here.
@@ -47,7 +49,12 @@ class MattingPredictor:
     """
 
     def __init__(
-        self, model: CLIPMat, device: str | None = None, refiner: Any = "shipped", threshold: float | None = None
+        self,
+        model: CLIPMat,
+        device: str | None = None,
+        refiner: Any = "shipped",
+        threshold: float | None = None,
+        by_place: bool = False,
     ):
         from rimlib import fast
         from rimlib.additions.calibration import Calibration
@@ -62,6 +69,7 @@ class MattingPredictor:
         if not 0 <= self.threshold <= 1:
             raise RimError(f"threshold is {self.threshold}; a score goes from 0 to 1", setting="threshold")
         self.device = pick_device(device)
+        self.by_place = by_place
         self.model = fast.optimize(model).eval().to(self.device)
         self.refiner = shipped_refiner(str(self.device)) if isinstance(refiner, str) else refiner
         self._features: ImageFeatures | None = None
@@ -77,7 +85,7 @@ class MattingPredictor:
 
     def another(self) -> MattingPredictor:
         """A predictor of the same networks, for an image of its own."""
-        return MattingPredictor(self.model, str(self.device), self.refiner, self.threshold)
+        return MattingPredictor(self.model, str(self.device), self.refiner, self.threshold, self.by_place)
 
     def set_image(self, source: Any) -> None:
         """Encode an image: a path, a Pillow image, an array or a tensor (see `rimlib.io.images`).
@@ -168,7 +176,8 @@ class MattingPredictor:
             raw = np.minimum(raw, opacity)
         if found:
             answered = answer(raw, sentence) if self.calibration else YES
-            return Result(raw, score, trimap, True, "", raw, image, sentence, answered, opacity)
+            result = Result(raw, score, trimap, True, "", raw, image, sentence, answered, opacity)
+            return by_place.keep_meant(result) if self.by_place else result
         message = f"nothing in this image fits “{short(sentence)}” (score {score:.2f})"
         empty = np.zeros(size, np.float32)
         return Result(empty, score, trimap, False, message, raw, image, sentence, NOTHING, opacity)

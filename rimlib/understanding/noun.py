@@ -175,7 +175,8 @@ class NounPhrase:
         one = words.singular(self.noun)[0]
         for condition in [each for each in self.conditions if one in _NAMES.get(each.words, ())][-1:]:
             self.noun = f"{condition.words} {self.noun}"
-            if condition.words == "little":
+            several = self.plural or words.singular(self.noun)[1]
+            if condition.words == "little" or self.rank or several or len(self.conditions) > 1:
                 self.conditions.remove(condition)
 
     def _of_kind(self, tokens: list[Any]) -> None:

@@ -136,6 +136,8 @@ def singular(noun: str) -> tuple[str, bool]:
 def _one(word: str) -> str:
     if word in _SINGULAR or not word.endswith("s") or word.endswith(("ss", "us", "is")) or len(word) < 4:
         return word
+    if word.endswith("es") and word[:-2] in _SINGULAR:
+        return word[:-2]
     if word.endswith("ies"):
         return word[:-3] + "y"
     if re.search(r"(?:x|ch|sh|ss|zz|[iu]s|to|go)es$", word):
