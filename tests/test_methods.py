@@ -115,6 +115,19 @@ def test_the_detectors_doubles_are_one(weights):
     assert found[0].alpha.shape == (75, 110) and set(np.unique(found[0].alpha)) <= {0, 1}
 
 
+def test_a_group_is_no_instance(weights, monkeypatch):
+    engine = methods.predictor("grounded", weights / "grounded", "cpu").engine
+    boxes = np.array([[5, 5, 100, 70], [5, 5, 50, 70], [55, 8, 100, 70], [10, 30, 30, 60]], np.float32)
+    answers = {"dog": [0.6, 0.5, 0.4, 0.1], "sofa": [0.8, 0.2, 0.1, 0.1]}
+    monkeypatch.setattr(
+        engine.method, "detect_all", lambda image, phrase, overlap: (boxes, np.array(answers[phrase], np.float32))
+    )
+    engine.set_image(IMAGE)
+    kept = engine.instances(["dog", "sofa"])
+    assert [round(one.score, 1) for one in kept["dog"]] == [0.5, 0.4, 0.1]  # not the one around both
+    assert [round(one.score, 1) for one in kept["sofa"]] == [0.8, 0.2, 0.1, 0.1]  # what lies in it is not sure
+
+
 def test_sam3_gives_what_its_own_processor_gives(weights):
     engine = methods.predictor("sam3", weights / "sam3", "cpu").engine
     engine.set_image(IMAGE)

@@ -1,4 +1,4 @@
-"""The box of what is visible in a map of alpha."""
+"""Boxes: of what is visible in a map of alpha, and of groups."""
 
 from __future__ import annotations
 
@@ -24,3 +24,32 @@ def visible_box(alpha: np.ndarray, threshold: float = 0.0, margin: int = 0) -> t
         return None
     rows = slice(max(0, top - margin), min(alpha.shape[0], top + height + margin))
     return rows, slice(max(0, left - margin), min(alpha.shape[1], left + width + margin))
+
+
+def is_group(box: np.ndarray, others: np.ndarray, inside: float = 0.8, filled: float = 0.6) -> bool:
+    """Whether a box is that of a group: several others lie in it, apart from each other, and fill most of it.
+
+    Args:
+        box: (4,), left, top, right, bottom.
+        others: (n, 4).
+        inside: the least share of a member's area that lies in the box.
+        filled: the least share of the box that its members fill.
+
+    >>> dogs = np.array([[0, 0, 10, 10], [12, 0, 20, 10]])
+    >>> is_group(np.array([0, 0, 20, 10]), dogs), is_group(np.array([0, 0, 20, 30]), dogs), is_group(dogs[0], dogs[1:])
+    (True, False, False)
+    """
+    members: list[np.ndarray] = []
+    for other in others:
+        apart = all(_shared(other, member) < 0.3 * min(_area(other), _area(member)) for member in members)
+        if apart and _shared(box, other) >= inside * _area(other) and _area(other) < filled * _area(box):
+            members.append(other)
+    return len(members) > 1 and sum(_shared(box, member) for member in members) >= filled * _area(box)
+
+
+def _area(box: np.ndarray) -> float:
+    return float(max(box[2] - box[0], 0) * max(box[3] - box[1], 0))
+
+
+def _shared(box: np.ndarray, other: np.ndarray) -> float:
+    return _area(np.concatenate([np.maximum(box[:2], other[:2]), np.minimum(box[2:], other[2:])]))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rimlib.errors import RimError
+from rimlib.matting.boxes import is_group
 
 if TYPE_CHECKING:
     from rimlib.baselines.clipseg import CLIPSeg
@@ -147,8 +148,13 @@ class GroundedEngine(Engine):
 
             return mask
 
-        count = int((scores >= LEAST).sum())
-        return [self._found_at(box, score, mask_of(box)) for box, score in zip(boxes[:count], scores[:count])]
+        found = []
+        for box, score in zip(boxes, scores):
+            # A detector takes a group for one more instance; "the bigger dog" would be both.
+            sure = boxes[(scores >= max(self.threshold, score / 2)) & (boxes != box).any(axis=1)]
+            if score >= LEAST and not is_group(box, sure):
+                found.append(self._found_at(box, score, mask_of(box)))
+        return found
 
     def is_cut(self, phrase: str) -> bool:  # noqa: D102
         from rimlib.baselines.grounded import phrase as spelt
