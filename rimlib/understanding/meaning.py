@@ -51,8 +51,15 @@ def _noun_phrases(tree: Any) -> tuple[Modified, list[Modified], list[Modified]]:
             fronted.append(part)
         elif first is not None and rule in POSTS:
             first.post(part)
-    if first is None and joined:  # "left of the tree, the dog"
+    if first is None and joined:  # "left of the tree, the dog"; "not the left lion, the right one"
         first = joined.pop(0)
+    if joined and first is not None and joined[0].pronoun and not (joined[0].attributes or joined[0].after):
+        if str(tree.children[1].children[0]).strip() == ",":  # "a lion, the left one"
+            same = joined.pop(0)
+            first.conditions += same.conditions
+            first.rank = first.rank or same.rank
+    if joined and first is not None and first.count == 2 and not words.singular(first.noun)[1]:
+        first.count, first.plural = None, False  # "both the man and the woman"
     first = first or Modified(pronoun=True, plural=bool(excluded))
     for part in fronted:
         first.post(part)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from rimlib.understanding.question import Condition, Question
 
-_PLACES = {"front": "in front", "behind": "at the back", "middle": "in the middle", "top": "at the top"}
+_PLACES = {"front left": "in front on the left", "front right": "in front on the right"}
+_PLACES |= {"behind left": "at the back on the left", "behind right": "at the back on the right"}
+_PLACES |= {"front": "in front", "behind": "at the back", "middle": "in the middle", "top": "at the top"}
 _COMPARED = {"left": "farther left", "right": "farther right", "top": "higher up", "bottom": "lower down"}
 _MOST = {"left": "farthest left", "right": "farthest right", "top": "highest up", "bottom": "lowest down"}
 _SIZES = {"larger": "largest", "smaller": "smallest", "taller": "tallest", "shorter": "shortest"}

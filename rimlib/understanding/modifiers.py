@@ -147,7 +147,7 @@ class Modified(NounPhrase):
         negated = rule_of(tree.children[0]) == "WHO_IS_NOT"
         for part in tree.children[1:]:
             if rule_of(part) == "seen":
-                seen = [str(token) for one in part.children for token in getattr(one, "children", [one])[:1]]
+                seen = [str(token) for token in part.scan_values(lambda token: token.type != "JOIN")]
                 (self.lacking if negated else self.attributes).extend(seen)
             elif negated:
                 self._negated(part)
@@ -169,7 +169,7 @@ class Modified(NounPhrase):
             self._among(other)
         elif self.pronoun and len(self.conditions) == 1 and not other.pronoun:
             side = self.conditions.pop()
-            if side.name in ("left", "right"):
+            if side.name in ("left", "right") and side.words in ("left", "right"):  # and not "the left half of"
                 self.conditions.append(replace(side, others=(other.question(),), words=f"{side.words} of"))
             else:  # "the top of the car"
                 self._whole(other, side.words)

@@ -107,7 +107,9 @@ class NounPhrase:
                 self.attributes.append(str(part.children[0]))
             else:
                 self._word(rule, str(part))
-        if self.pronoun and self.attributes and self.attributes[-1] in _NOUNS_TOO:  # "the orange third from the left"
+        if (
+            tree.data == "headless" and self.attributes and self.attributes[-1] in _NOUNS_TOO
+        ):  # "orange third from left"
             self.noun, self.pronoun = self.attributes.pop(), False
         if self.owner is not None and words.singular(self.noun)[0] in words.PARTS:
             self._whole(self.owner, self.noun)
@@ -132,6 +134,8 @@ class NounPhrase:
             self.conditions.append(Condition(toward(text), words=text))
         elif kind == "ADJ":
             self.attributes.append(text)
+        elif kind == "PART" and self.conditions:  # "the left half"
+            self.conditions[-1] = replace(self.conditions[-1], words=f"{self.conditions[-1].words} {text}")
 
     def _size(self, text: str, others: tuple[Question, ...] = ()) -> None:
         second = text.startswith("second")

@@ -12,6 +12,8 @@ SIDES = {  # the first of these words that is in a side gives its name
     **{"top left": "top left", "upper left": "top left", "bottom left": "bottom left", "lower left": "bottom left"},
     **{"top right": "top right", "upper right": "top right"},
     **{"bottom right": "bottom right", "lower right": "bottom right"},
+    **{"back left": "behind left", "rear left": "behind left", "front left": "front left"},
+    **{"back right": "behind right", "rear right": "behind right", "front right": "front right"},
     **{"left": "left", "right": "right", "middle": "middle", "center": "middle", "centre": "middle"},
     **{"central": "middle", "top": "top", "upper": "top", "high": "top"},
     **{"bottom": "bottom", "lower": "bottom", "lowest": "bottom"},
@@ -35,7 +37,7 @@ PREPOSITIONS = {
     **dict.fromkeys(("on", "onto", "upon"), "on"),
     **dict.fromkeys(("above", "over"), "top"),
     **dict.fromkeys(("below", "beneath", "under", "underneath"), "bottom"),
-    "behind": "behind",
+    **dict.fromkeys(("behind", "on the other side of", "on the far side of"), "behind"),
     **dict.fromkeys(("in", "into", "inside", "inside of", "within"), "inside"),
 }  # all others mean `near`
 
