@@ -130,6 +130,14 @@ def test_any_text_has_an_answer(text, parts):
             assert choose(one, found, SIZE).message
 
 
+@pytest.mark.parametrize("sentence", ["the biggest dog not on the left", "the dog not on the left, not the cat"])
+def test_nothing_is_left_over_for_an_order(sentence):
+    question = parse(sentence)
+    for count in range(4):
+        found = {phrase.text: row(*range(0, 25 * count, 25)) for phrase in phrases(question)}
+        assert choose(question, found, SIZE).message
+
+
 def row(*lefts: float, width: float = 10) -> list[Instance]:
     return [Instance((left, 20, left + width, 40), 0.9 - 0.1 * at) for at, left in enumerate(lefts)]
 

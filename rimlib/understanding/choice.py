@@ -118,7 +118,7 @@ class _Chooser:
                 for index in self.fit
                 if any(arrangement.iou(self.seen[index].box, other.box) > SAME for other in removed)
             ]
-            if len(same) == len(self.fit) and question.target.text != self.question.target.text:
+            if same and len(same) == len(self.fit) and question.target.text != self.question.target.text:
                 # The engine takes all of them for both: those stay that it is surer of as what is wanted.
                 best = max(other.score for other in removed)
                 same = [index for index in same if self.instances[index].score <= best]

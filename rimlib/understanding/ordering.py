@@ -61,12 +61,14 @@ def pick(placed: Sequence[Condition], seen: Sequence[Seen], question: Question, 
     for one in negated:
         out = _side(one.name, left, seen, size)
         left = [index for index in left if index not in out]
+    if not left:
+        return Picked((), (), f"all of them are {_called(negated[0].name)}")
     if ranked:
         for one in plain:
             left = _side(one.name, left, seen, size)
         return _ranked(ranked[-1], left, seen, question)
-    if not plain:
-        return _all(left, question, f"kept what is not {_called(negated[0].name)}")
+    if not plain or len(left) == 1:
+        return _all(left, question, f"kept what is not {_called(negated[0].name)}" if negated else "")
     if question.count is None:
         for one in plain:
             left = _side(one.name, left, seen, size)
