@@ -11,7 +11,9 @@ of memory is the operating system's figure. The last line is one JSON object:
     *_plain             of `rim matte --no-refine`
     *_cutout            of `rim matte --cutout`, which estimates foreground colours and writes RGBA
     *_composite         of `rim matte --background white`, written as JPEG
-    largest_gib         the largest of the four
+    *_options           of a cut-out with its edge moved and feathered, cropped, another sentence taken out, of an
+                        image in a colour profile of its own
+    largest_gib         the largest of the five
 
 `cpu_seconds` beside `seconds` is the processor's time, which a busy machine changes less.
 """
@@ -28,11 +30,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+from PIL import ImageCms
 
 from rimlib.io import images
+from rimlib.io.metadata import Metadata
 from rimlib.refmatte.example import example
 
 RUNS = {"": (), "_plain": ("--no-refine",), "_cutout": ("--cutout",), "_composite": ("--background", "white")}
+RUNS["_options"] = ("--cutout", "--grow", "2", "--feather", "3", "--crop", "5%", "--without", "the tree")
 
 
 def main() -> int:
@@ -47,7 +52,8 @@ def main() -> int:
         log(f"{image.stat().st_size / 1e6:.0f} MB of JPEG, “{sentence}”")
         for name, extra in RUNS.items():
             out = Path(folder) / ("out.jpg" if name == "_composite" else "out.png")
-            command = [sys.executable, "-m", "rimlib", "matte", str(image), sentence, "-o", str(out), *extra]
+            source = in_a_profile(image) if name == "_options" else image
+            command = [sys.executable, "-m", "rimlib", "matte", str(source), sentence, "-o", str(out), *extra]
             peak, seconds, cpu = run([*command, "--threshold", "0"])
             written = out.stat().st_size / 1e6
             log(f"rim matte {' '.join(extra)}: {peak:.2f} GiB, {seconds:.1f} s, {cpu:.1f} s CPU, {written:.1f} MB")
@@ -92,6 +98,15 @@ def make(path: Path, size: tuple[int, int]) -> str:
         part[:] = np.clip(part + rng.normal(0, 8, part.shape), 0, 255)
     images.write_image(path, large)
     return best.sentence
+
+
+def in_a_profile(path: Path) -> Path:
+    """The image as a JPEG in a profile that is not called sRGB, so that its colours are converted."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    other = profile.replace("sRGB".encode("utf-16-be"), "sXYZ".encode("utf-16-be"))
+    result = path.with_name("profile.jpg")
+    images.write_image(result, path, metadata=Metadata(profile=other))
+    return result
 
 
 def run(command: list[str]) -> tuple[float, float, float]:

@@ -361,6 +361,19 @@ def test_all_commands_have_the_same_options(capsys, tmp_path):
     assert "did you mean tiny?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "option, value", [("--steps", "0"), ("--steps", "-3"), ("--minutes", "0"), ("--minutes", "nan")]
+)
+def test_a_budget_of_nothing_is_refused_before_the_data_are_read(option, value, capsys):
+    def train(**options):
+        raise AssertionError("the data would be read")
+
+    arguments = ["--data", "d", "--out", "o", option, value]
+    assert command.run_training(train, command.command("train", "…"), arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"rim: error: {option} {value}") and "must be" in line
+
+
 def test_a_state_holds_no_code(tmp_path):
     """Torch's file is a pickle, read so that it can name tensors and plain values only."""
 

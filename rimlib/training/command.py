@@ -49,6 +49,9 @@ def run_training(train: Callable[..., dict[str, Any]], parser: argparse.Argument
     out, dry, changes = options["out"], options.pop("dry_run"), options.pop("changes")
 
     def work() -> dict[str, Any]:
+        from rimlib.training.loop import check_budget
+
+        check_budget(options["steps"], options["minutes"])  # before the data are read
         if "profile" in options:
             options["profile"] = profiles.with_settings(profiles.load(options["profile"]), changes)
         else:

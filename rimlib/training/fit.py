@@ -130,10 +130,7 @@ def _nothing(task: Task) -> dict[str, Any]:
 
 def _budget(task: Task, steps: int | None, minutes: float | None) -> dict[str, Any]:
     """Steps and minutes: those given, or the task's. Paper: Sec. 5.1 counts epochs of images. Raises RimError."""
-    if steps is not None and steps < 1:
-        raise RimError(f"--steps {steps}: must be at least 1", setting="steps")
-    if minutes is not None and not minutes > 0:
-        raise RimError(f"--minutes {minutes}: must be more than 0", setting="minutes")
+    loop.check_budget(steps, minutes)
     epochs = task.train.epochs
     if steps is None and epochs:
         steps = math.floor(epochs * task.images / task.size(0) + 0.5)

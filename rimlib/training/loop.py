@@ -9,6 +9,16 @@ from typing import Any
 
 import torch
 
+from rimlib.errors import RimError
+
+
+def check_budget(steps: int | None, minutes: float | None) -> None:
+    """Raises RimError for a budget in which nothing is trained; None is no limit."""
+    if steps is not None and steps < 1:
+        raise RimError(f"--steps {steps}: must be at least 1", setting="steps")
+    if minutes is not None and not minutes > 0:  # NaN is refused too
+        raise RimError(f"--minutes {minutes}: must be more than 0", setting="minutes")
+
 
 class Budget:
     """How long a run is: its steps, and perhaps at most so many minutes, of which an earlier part has used some.
