@@ -66,6 +66,12 @@ def said(sentence: str) -> tuple:
         ("please cut out the dog in the middle for me", ("dog", "middle")),
         ("on the left, the dog", ("dog", "left")),
         ("the man's hat", ("hat", "of man")),
+        ("the dog on the left, brown", ("brown dog", "left")),
+        ("not the left dog, the right one", ("dog", "right")),
+        ("the left dog and not the right one", ("dog", "left")),
+        ("a lion, the left one", ("lion", "left")),
+        ("behind the tree", ("object", "behind tree")),
+        ("man w/ hat at the back left", ("man with hat", "behind left")),
     ],
 )
 def test_what_is_asked_for(sentence, right):

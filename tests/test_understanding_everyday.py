@@ -34,7 +34,8 @@ def oracle(phrase, scene) -> dict[str, Instance]:
     found = {}
     for key, (instance, names, looks) in things(scene).items():
         known = set().union(*names) | looks
-        if asked <= known and any(name & asked for name in names) or asked == {words.OBJECT}:
+        named = any(name & asked for name in names) or words.OBJECT in asked
+        if asked - {words.OBJECT} <= known and named:
             found[key] = instance
     return found
 

@@ -49,6 +49,8 @@ def _noun_phrases(tree: Any) -> tuple[Modified, list[Modified], list[Modified]]:
             excluded.append(read_noun_phrase(part.children[-1]))
         elif first is None and rule in ("place", "relation"):
             fronted.append(part)
+        elif first is not None and rule == "looks":  # "the dog on the left, brown"
+            first.attributes += [str(token) for token in part.scan_values(lambda token: token.type != "JOIN")]
         elif first is not None and rule in POSTS:
             first.post(part)
     if first is None and joined:  # "left of the tree, the dog"; "not the left lion, the right one"
@@ -68,7 +70,8 @@ def _noun_phrases(tree: Any) -> tuple[Modified, list[Modified], list[Modified]]:
 
 def _share_the_noun(first: Modified, joined: list[Modified], excluded: list[Modified]) -> None:
     """In "the red and the blue car" and "the left cup, not the right one" a pronoun stands for the noun."""
-    named = next((one for one in (first, *joined) if not one.pronoun), None)
+    others = excluded if first.conditions or first.attributes else []  # "not the left dog, the right one"
+    named = next((one for one in (first, *joined, *others) if not one.pronoun), None)
     for one in (first, *joined, *excluded):
         if one.pronoun and named is not None:
             one.noun, one.pronoun = named.noun if one.plural else words.singular(named.noun)[0], False
