@@ -86,7 +86,7 @@ METHODS = {
         MethodInfo(
             "sam3",
             "SAM 3 → automatic trimap → ViTMatte",
-            "many instances of the same thing, and rare things; large, wants a GPU and some 8 GB of memory",
+            "many instances of the same thing, and rare things; wants a GPU; its weights alone take 3.4 GB of memory",
             "Apache-2.0 (transformers)",
             (SAM3, MATTER),
             loading.sam3,
