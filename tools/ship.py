@@ -55,6 +55,7 @@ def ship(run: Path, data: Path, name: str) -> dict[str, Any]:
     record = read_json(run / "train.json")
     path = CHECKPOINTS / f"clipmat-{name}.safetensors"
     facts = _facts(record, USE, f"train-{record['profile']}", "weights")
+    facts |= {key: record[key] for key in ("averaged",) if key in record}
     CLIPMat.load(run).save(path, half=True, **facts)
     model, settings = CLIPMat.load(path), profiles.Profile.from_dict(record["settings"])
     plain = profiles.load(name).data  # in a training's own scenes a place decides more often than elsewhere

@@ -16,6 +16,7 @@ from rimlib.errors import RimError, require
 TRAININGS = {  # command: module of `rimlib.training`, which reads its own options; what it does
     "pretrain": ("clip", "pre-train the small CLIP on the captions of a data set"),
     "train": ("clipmat", "train CLIPMat on a data set"),
+    "average": ("average", "the mean of the weights of trainings that go on from each other"),
     "refine": ("refiner", "train the refiner on a data set"),
     "train-baseline": ("baselines", "train a method that CLIPMat is compared with"),
 }
