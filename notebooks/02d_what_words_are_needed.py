@@ -480,7 +480,7 @@ show.table([{"scenes": row["split"], "decided by": row["decided_by"],
 # ## The shipped model, live
 #
 # The model that comes with this book began as that one and was trained further, on scenes of which more than half are of look-alikes
-# (profiles `tiny-lookalikes`, `tiny-192` and `tiny-192-long`). Here are both on the same images, *before* the model that learnt without look-alikes:
+# (profiles `tiny-lookalikes` and the three `tiny-192…`). Here are both on the same images, *before* the model that learnt without look-alikes:
 
 # %%
 MODELS = {"before": "without-lookalikes", "shipped": "shipped"}

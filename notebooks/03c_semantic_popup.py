@@ -527,7 +527,7 @@ show.table([{"exchanged": what, **{f"{place}: {title}": value for name, place in
 # In ordinary scenes a noun is mostly enough, and in most of the others the colour:
 
 # %%
-planned = {name: plan.plan(pool_of(some), some, "train") for name in ("tiny-long", "tiny-192-long")
+planned = {name: plan.plan(pool_of(some), some, "train") for name in ("tiny-long", "tiny-192-finish")
            for some in [profile.load(name, data__groups_train=4, data__extra_train=200).data]}
 for name, scenes_of_it in planned.items():
     print(f"{name}: {100 * np.mean([one.keyword_clear for one in scenes_of_it]):.0f} % of {len(scenes_of_it)} training scenes have no keyword twice")
