@@ -74,6 +74,20 @@ def test_a_sentence_that_fits_nothing_gets_an_empty_matte_and_a_plain_message(re
     np.testing.assert_allclose(unsure.raw, sure.alpha, atol=1e-5)  # what the model gave is still there
 
 
+def test_what_is_excluded_is_no_answer(shipped, scene):
+    predictor = MattingPredictor(shipped, device="cpu", refiner=None)
+    predictor.set_image(scene.image)
+    named = scene.keywords[0]
+    assert predictor.predict(f"the {named}").found
+    for sentence in (f"not the {named}", f"everything except the {named}", f"no {named}"):
+        result = predictor.predict(sentence)
+        assert not result.found and not result.alpha.any() and result.answer == "nothing"
+        assert result.message == f"“{sentence}” names only what is not meant; name what is"
+    every = MattingPredictor(shipped, device="cpu", refiner=None, threshold=0)
+    every.set_image(scene.image)
+    assert every.predict(f"not the {named}").found  # a threshold of 0 keeps every matte
+
+
 def test_a_threshold_of_0_keeps_every_matte_that_shows_something(shipped, scene):
     predictor = MattingPredictor(shipped, device="cpu", refiner=None, threshold=0)
     predictor.set_image(scene.image)

@@ -20,6 +20,7 @@ from rimlib.prediction.answer import NOTHING, YES, answer
 from rimlib.prediction.prompts import EncodedText
 from rimlib.prediction.result import Result
 from rimlib.sentences import short
+from rimlib.understanding import parse
 
 if TYPE_CHECKING:
     from rimlib.clipmat.model import CLIPMat, ImageFeatures
@@ -167,7 +168,8 @@ class MattingPredictor:
         size = image.shape[:2]
         levels = np.array([0, 128, 255], np.uint8)[trimap]
         trimap = cv2.resize(levels, size[::-1], interpolation=cv2.INTER_NEAREST)  # (H, W)
-        found = score >= self.threshold and alpha.max() >= LEAST
+        excludes = self.threshold > 0 and _only_excludes(sentence)
+        found = score >= self.threshold and alpha.max() >= LEAST and not excludes
         if found and self.refiner is not None and max(size) > self.model.image_size:
             raw = self.refiner.refine(image, alpha)
         else:
@@ -179,8 +181,17 @@ class MattingPredictor:
             result = Result(raw, score, trimap, True, "", raw, image, sentence, answered, opacity)
             return by_place.keep_meant(result) if self.by_place else result
         message = f"nothing in this image fits “{short(sentence)}” (score {score:.2f})"
+        if excludes:  # a model that was never asked so finds the very thing that is excluded
+            message = f"“{short(sentence)}” names only what is not meant; name what is"
         empty = np.zeros(size, np.float32)
         return Result(empty, score, trimap, False, message, raw, image, sentence, NOTHING, opacity)
+
+
+def _only_excludes(sentence: str) -> bool:
+    try:
+        return parse(sentence).only_excludes
+    except RimError:  # a text without a word, which a model reads all the same
+        return False
 
 
 def shipped_refiner(device: str = "cpu") -> Refiner | None:

@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch.optim.swa_utils import AveragedModel
 
@@ -48,7 +48,7 @@ def average(runs: Sequence[str | Path], out: str | Path) -> dict[str, Any]:
     for folder in folders:
         mean.update_parameters(CLIPMat.load(folder, last.profile))
     record = {**records[-1], "averaged": [{key: one[key] for key in KEPT} for one in records]}
-    mean.module.save(out, **{**last.card, "averaged": record["averaged"]})
+    cast(CLIPMat, mean.module).save(out, **{**last.card, "averaged": record["averaged"]})
     write_json(out / RECORD, record)
     return record
 

@@ -32,6 +32,7 @@ def read(tree: Any, sentence: str) -> Question:
         excluded=(*question.excluded, *removed),
         joined=tuple(replace(one, excluded=(*one.excluded, *removed)) for one in others),
         notes=(*question.notes, *((NO_NOUN,) if first.pronoun else ())),
+        named=not first.pronoun,
     )
 
 

@@ -64,6 +64,7 @@ class Question:
         of: how many there are of which that many are meant, where the sentence says it: "the third of two".
         part: "tail" of "the dog's tail"; parts are not resolved, and the target is the dog.
         notes: remarks for the user, such as whose left is meant.
+        named: False where the sentence names no thing, as "the left one" and "not the dog" do not.
         joined: further questions of the same sentence, "and the cat": the answer is the union over them and this one.
     """
 
@@ -77,6 +78,12 @@ class Question:
     part: str = ""
     notes: tuple[str, ...] = ()
     joined: tuple[Question, ...] = ()
+    named: bool = True
+
+    @property
+    def only_excludes(self) -> bool:
+        """Whether the sentence names what is not meant and nothing else, as "everything except the dog" does."""
+        return not self.named and bool(self.excluded) and not self.conditions
 
 
 def phrases(question: Question) -> tuple[Phrase, ...]:
