@@ -36,7 +36,8 @@ import numpy as np
 
 from rimlib import CLIPMat, MattingPredictor, show
 from rimlib.io import files, images
-from rimlib.demo import SCENES, Demo
+from rimlib.demo import Demo
+from rimlib.examples import SCENES
 from rimlib.repository import repository
 
 # %% [markdown]

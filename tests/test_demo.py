@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rimlib.demo import LONGER_SIDE, SCENES, Demo, Example, examples
+from rimlib.demo import LONGER_SIDE, Demo
 from rimlib.entities import drawn
 from rimlib.errors import RimError
+from rimlib.examples import SCENES, Example, examples
 from rimlib.prediction.result import Result
 
 WORDS = ("left", "right")

@@ -259,8 +259,9 @@ def test_weights_that_fit_the_name_and_not_the_network(weights, tmp_path):
 
 
 def test_the_demo_offers_what_is_here(weights, monkeypatch):
-    from rimlib.demo import Demo, Example
+    from rimlib.demo import Demo
     from rimlib.entities import drawn
+    from rimlib.examples import Example
 
     made = methods.predictor("clipseg", weights / "clipseg", "cpu", threshold=0)
     first = methods.predictor("sam3", weights / "sam3", "cpu", threshold=0)
