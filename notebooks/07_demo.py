@@ -26,7 +26,8 @@
 # In JupyterLab: *Run*, then *Run All Cells*, and scroll to the page. `make demo` opens this notebook.
 
 # %% tags=["parameters"]
-weights: str = "shipped"  # the model: "shipped", or the path of a checkpoint of yours
+method: str = "clipmat"  # what answers: "clipmat", or another of `rim methods` whose weights are on this machine
+weights: str = "shipped"  # of clipmat: "shipped", or the path of a checkpoint of yours
 save_to: str = ""  # a folder for the last section's files; empty: nothing is written
 
 # %%
@@ -34,10 +35,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rimlib import CLIPMat, MattingPredictor, show
+from rimlib import show
 from rimlib.io import files, images
 from rimlib.demo import Demo
 from rimlib.examples import SCENES
+from rimlib.prediction import methods
 from rimlib.repository import repository
 
 # %% [markdown]
@@ -53,10 +55,10 @@ from rimlib.repository import repository
 # The image is encoded when it is chosen; a sentence then takes only the rest of the model, and a new place takes none of it.
 #
 # Beside the matte the page shows its score, which is low where nothing seems to fit. If the matte has several parts of like size, the page
-# suggests to give a side, an order or a size.
+# suggests to give a side or an order.
 
 # %% tags=["remove-output"]
-demo = Demo(MattingPredictor.shipped() if weights == "shipped" else MattingPredictor(CLIPMat.load(weights)))
+demo = Demo(methods.predictor(method, None if weights == "shipped" else Path(weights)))
 demo.widget
 
 # %% [markdown]

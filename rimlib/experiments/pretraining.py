@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from rimlib import profile as profiles
-from rimlib.errors import RimError, nearest
+from rimlib.errors import RimError
 from rimlib.experiments.frame import Row
 from rimlib.experiments.seeds import over_seeds
-from rimlib.experiments.trained import OPTIONS, Change, seeds_of
+from rimlib.experiments.trained import OPTIONS, Change, chosen_of, seeds_of
 from rimlib.profile import Profile
 from rimlib.refmatte.build import build, folder_of
 from rimlib.refmatte.dataset import RefMatte
@@ -39,12 +39,10 @@ MEASURED = {"pairs": "pairs", "regions": "regions", "regions_chance": "regions, 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
     """The rows; a wrong setting or name is refused before the first training."""
     base = base_of(profiles.load(options.profile or "tiny"))
-    for name in options.rows or ():
-        if name not in NAMES:
-            message = f"--rows {name}{nearest(name, NAMES)}: must be some of {', '.join(NAMES)}"
-            raise RimError(message, setting="rows")
-    chosen = [change for change in CHANGES if not options.rows or change.name in options.rows]
-    return _rows(base, chosen, seeds_of(options.seeds), options)
+    if options.images is not None:
+        message = f"--images {options.images}: this experiment measures on all held-out images; leave it out"
+        raise RimError(message, setting="images")
+    return _rows(base, chosen_of(CHANGES, options.rows), seeds_of(options.seeds), options)
 
 
 def base_of(profile: Profile) -> Profile:

@@ -119,12 +119,7 @@ class Plan:
         options, seeds = self.options, seeds_of(self.options.seeds)
         if options.images is not None and options.images < 1:
             raise RimError(f"--images {options.images}: must be 1 or more", setting="images")
-        names = [change.name for change in changes]
-        for name in options.rows or ():
-            if name not in names:
-                message = f"--rows {name}{nearest(name, names)}: must be some of {', '.join(names)}"
-                raise RimError(message, setting="rows")
-        chosen = [change for change in changes if not options.rows or change.name in options.rows]
+        chosen = chosen_of(changes, options.rows)
         for change in chosen:
             change.profile(self.base, seed=1)
         return self._rows(chosen, seeds)
@@ -197,6 +192,16 @@ def seeds_of(text: str | None) -> list[int]:
         message = f"--seeds {text}: must be how many, 1 or more, or a list of seeds such as 2,3"
         raise RimError(message, setting="seeds")
     return [int(part) for part in parts] if len(parts) > 1 else list(range(1, int(parts[0]) + 1))
+
+
+def chosen_of(changes: Sequence[Change], names: Sequence[str] | None) -> list[Change]:
+    """The changes of some names, or all of them. Raises RimError for a name that none has."""
+    known = [change.name for change in changes]
+    for name in names or ():
+        if name not in known:
+            message = f"--rows {name}{nearest(name, known)}: must be some of {', '.join(known)}"
+            raise RimError(message, setting="rows")
+    return [change for change in changes if not names or change.name in names]
 
 
 def rows_on_sets(changes: Sequence[Change], options: argparse.Namespace, refiner: bool = False) -> Iterator[Row]:
