@@ -230,7 +230,7 @@ records = frame.load("pretraining", frame.folder_of_records())
 lines = pretraining.tables(records)["pretraining"]
 show.table(lines, ["what", "steps", "pairs", "regions", "regions, a guess", "images"], digits=2)
 
-# %% mystnb={"figure": {"name": "pretrain-three", "caption": "The loss of each of the three, whose scales differ: they are sums of different terms."}, "image": {"alt": "Three falling curves over the steps.", "width": "100%"}}
+# %% mystnb={"figure": {"name": "pretrain-three", "caption": "The loss of each of the three, whose scales differ: they are sums of different terms."}, "image": {"alt": "Two falling curves over the steps, and that of whole images, which stays nearly level.", "width": "100%"}}
 logs = {record["about"]["change"]: record["metrics"]["log"] for record in records if record["seed"] == 1}
 log = [{"step": row[0]["step"], **{name: one["loss"] for name, one in zip(logs, row)}} for row in zip(*logs.values())]
 show.curves(log, "step", list(logs), ylabel="loss");
