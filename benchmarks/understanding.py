@@ -10,7 +10,7 @@ engine_right: share of the data engine's sentences (20,000) that are resolved to
 depth_right: engine_right where a depth model tells what is in front, and not the mattes.
 unparsed: share of them that the grammar has no reading for.
 several_right: share of its words for several entities at once ("both dogs") that are resolved to just these.
-everyday_right: the same for the 300 sentences of `tests/everyday.yaml`.
+everyday_right: the same for the sentences of `tests/everyday.yaml`.
 place_ignored: engine_right when the oracle's first instance of the whole noun phrase is taken.
 jitter_right: engine_right when each edge of a box is off by up to 10 % and one instance in ten is missed or doubled.
 milliseconds: of processor time for one sentence, parsed and chosen, without the oracle.

@@ -60,7 +60,7 @@ def asked():
 
 
 def test_there_are_300_sentences_over_60_scenes():
-    assert len(SCENES) == 60 and len(list(asked())) == 300
+    assert len(SCENES) >= 60 and len(list(asked())) >= 300
 
 
 def test_people_are_understood():
@@ -69,7 +69,7 @@ def test_people_are_understood():
         got, message = answer(sentence, scene)
         if got != right:
             wrong.append(f"{sentence}: {sorted(got)}, not {sorted(right)} ({message})")
-    assert len(wrong) <= 0.05 * 300, "\n".join(wrong)
+    assert len(wrong) <= 0.02 * sum(1 for _ in asked()), "\n".join(wrong)
 
 
 @pytest.mark.parametrize("sentence, right", [("the left lion", {"a"}), ("the right lion", {"b"})])

@@ -25,6 +25,8 @@ _FOREIGN = re.compile(
     r"|con|detrás|junto|il|lo|gli|della|sinistra|destra)\b"
 )
 
+_NAMED = re.compile(r"<(_[A-Z]+)>")
+
 
 def parse(sentence: str) -> Question:
     """What a sentence asks for.
@@ -78,4 +80,14 @@ def _grammar() -> Lark:
     from lark import Lark  # 40 ms, which `import rimlib` need not take
 
     rules = files("rimlib.understanding").joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(rules, parser="lalr", lexer="contextual")
+    return Lark(_spelt_out(rules), parser="lalr", lexer="contextual")
+
+
+def _spelt_out(rules: str) -> str:
+    """The grammar with each `<_NAME>` in a pattern replaced by that terminal's own: Lark joins patterns, but has no
+    terminal within a lookahead."""
+    patterns = dict(re.findall(r"^(_[A-Z]+): (?=/)/(.*?)/x$", rules, re.MULTILINE | re.DOTALL))
+    while (spelt := _NAMED.sub(lambda match: patterns[match[1]], rules)) != rules:
+        rules = spelt
+        patterns = {name: _NAMED.sub(lambda match: patterns[match[1]], text) for name, text in patterns.items()}
+    return rules
