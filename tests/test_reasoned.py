@@ -117,6 +117,17 @@ def test_thresholds(threshold, found):
         predictor(threshold=7)
 
 
+@pytest.mark.parametrize(
+    "sentence, cat",
+    [("the dog, not the cat", LEFT), ("the dog without a cat", (12, 22, 24, 36)), ("the dog right of the cat", RIGHT)],
+)
+def test_threshold_zero_lowers_the_bar_for_what_is_wanted_alone(sentence, cat):
+    weak = {"dog": [(LEFT, 0.1)], "cat": [(cat, 0.2)]}
+    assert inside(predictor(threshold=0, **weak).predict(sentence).alpha, LEFT)
+    joined = predictor(threshold=0, dog=[(LEFT, 0.2)], cat=[(RIGHT, 0.05)]).predict("the dog and the cat")
+    assert inside(joined.alpha, LEFT) and inside(joined.alpha, RIGHT)
+
+
 def test_image_once_and_each_phrase_once():
     made = predictor(**DOGS)
     results = list(made.predict_many(made.encode_text(["the left dog", "the right dog", "a cat"])))
