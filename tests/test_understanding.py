@@ -193,6 +193,14 @@ def test_the_message_tells_what_was_done():
     assert "tail" in chosen("the dog's tail", row(0)).message
 
 
+@pytest.mark.parametrize("sentence", ["the dog left of the {}", "the {} left of the dog", "the dog not near the {}"])
+@pytest.mark.parametrize("others", [row(60), []])
+def test_a_long_phrase_is_shortened_where_it_is_named(sentence, others):
+    sentence = sentence.format("word " * 60)
+    message = chosen(sentence, *((others, row(0)) if sentence.startswith("the word") else (row(0), others))).message
+    assert len(message) < 200 and message.count("word") < 20, message
+
+
 def test_two_that_fit_equally_are_ambiguous():
     choice = chosen("the dog", row(0, 50))
     assert choice.chosen == (0,) and choice.ambiguous and choice.also == (1,) and "0.90 and 0.80" in choice.message

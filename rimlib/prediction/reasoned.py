@@ -135,10 +135,7 @@ class ReasonedPredictor:
             ambiguous |= choice.ambiguous
         best = max((one.score for one in found[question.target.text]), default=0.0)
         score = min((one.score for one in chosen), default=best)
-        message = "; ".join(messages)
-        for text in found:
-            message = message.replace(text, short(text))  # a sentence of 10,000 characters may be one phrase
-        return Decision(tuple(chosen), score, message, ambiguous)
+        return Decision(tuple(chosen), score, "; ".join(messages), ambiguous)
 
     def _counted(self, found: list[Found], wanted: bool) -> list[Found]:
         """The instances whose score counts. A weak one counts only of what is wanted: what it is related to, and what

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rimlib.understanding.question import Condition, Question
+from rimlib.sentences import short
+from rimlib.understanding.question import Condition, Phrase, Question
 
 _PLACES = {"front left": "in front on the left", "front right": "in front on the right"}
 _PLACES |= {"behind left": "at the back on the left", "behind right": "at the back on the right"}
@@ -20,8 +21,13 @@ def found(question: Question, count: int) -> str:
     >>> found(Question("the dogs", True, Phrase("dog", text="dog")), 0)
     'no dog found'
     """
-    name = question.target.text
+    name = called(question.target)
     return f"{count} × {name} found" if count else f"no {name} found"
+
+
+def called(phrase: Phrase) -> str:
+    """The words of a phrase; the start of one that is a sentence of 10,000 characters."""
+    return short(phrase.text)
 
 
 def kept(condition: Condition, count: int) -> str:
@@ -59,7 +65,7 @@ def side(name: str) -> str:
 
 def related(condition: Condition) -> str:
     """As "left of the cat", "not near the tree"."""
-    names = " and ".join(f"the {other.target.text}" for other in condition.others)
+    names = " and ".join(f"the {called(other.target)}" for other in condition.others)
     word = {"left": "left of", "right": "right of", "top": "above", "bottom": "below", "front": "in front of"}
     word |= {"larger": "larger than", "smaller": "smaller than", "taller": "taller than", "shorter": "shorter than"}
     word |= {"near": "nearest to", "far": "farthest from", "inside": "in"}
