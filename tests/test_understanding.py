@@ -201,6 +201,27 @@ def test_a_long_phrase_is_shortened_where_it_is_named(sentence, others):
     assert len(message) < 200 and message.count("word") < 20, message
 
 
+def test_an_order_is_refused_where_there_are_too_few():
+    for sentence in ("the second last dog", "the second to last dog", "the last but one dog", "the third dog"):
+        choice = chosen(sentence, row(20))
+        assert choice.chosen == () and "there is no" in choice.message, choice
+    assert chosen("the second last dog", row(0, 30, 60)).chosen == (1,)
+    assert chosen("the last but two dog", row(0, 30, 60)).chosen == (0,)
+    assert chosen("the last dog", row(20)).chosen == (0,)
+
+
+@pytest.mark.parametrize("sentence, count", [("both dogs", 2), ("the three dogs on the left", 3), ("twelve dogs", 12)])
+def test_fewer_than_were_asked_for_are_named(sentence, count):
+    for found in (1, 2):
+        choice = chosen(sentence, row(*range(0, 20 * found, 20)))
+        assert (f"{count} were asked for" in choice.message) == (found < count) and len(choice.chosen) == found
+
+
+@pytest.mark.parametrize("word, rank", [("eleventh", 11), ("twelfth", 12), ("twentieth", 20), ("21st", 21)])
+def test_ordinals_up_to_twenty_are_words(word, rank):
+    assert said(f"the {word} dog") == ("dog", f"left {rank}") == said(f"the {word} dog from the left")
+
+
 def test_two_that_fit_equally_are_ambiguous():
     choice = chosen("the dog", row(0, 50))
     assert choice.chosen == (0,) and choice.ambiguous and choice.also == (1,) and "0.90 and 0.80" in choice.message

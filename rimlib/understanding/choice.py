@@ -194,7 +194,7 @@ class _Chooser:
         said += self.remarks
         if self.question.part and chosen:
             said.append(f"parts are not resolved: {short(self.question.part)} left aside, the whole kept")
-        if self.question.count and 1 < len(chosen) < self.question.count:
+        if self.question.count and 0 < len(chosen) < self.question.count:
             said.append(f"{self.question.count} were asked for")
         said += [note for note in self.question.notes]
         return Choice(chosen, bool(also), also, "; ".join(said), self.left_out)

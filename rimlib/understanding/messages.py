@@ -11,7 +11,7 @@ _PLACES |= {"front": "in front", "behind": "at the back", "middle": "in the midd
 _COMPARED = {"left": "farther left", "right": "farther right", "top": "higher up", "bottom": "lower down"}
 _MOST = {"left": "farthest left", "right": "farthest right", "top": "highest up", "bottom": "lowest down"}
 _SIZES = {"larger": "largest", "smaller": "smallest", "taller": "tallest", "shorter": "shortest"}
-_NUMBERS = {1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth", -1: "last", -2: "last but one"}
+_NUMBERS = {1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth", -1: "last"}
 
 
 def found(question: Question, count: int) -> str:
@@ -75,10 +75,13 @@ def related(condition: Condition) -> str:
 def ordinal(rank: int) -> str:
     """As "third", for a rank from 1; negative ones count from the end.
 
-    >>> ordinal(3), ordinal(-1), ordinal(12)
-    ('third', 'last', '12th')
+    >>> ordinal(3), ordinal(-1), ordinal(12), ordinal(22), ordinal(-3)
+    ('third', 'last', '12th', '22nd', 'third to last')
     """
-    return _NUMBERS.get(rank) or f"{abs(rank)}th"
+    if rank < -1:
+        return f"{ordinal(-rank)} to last"
+    ending = "th" if rank % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
+    return _NUMBERS.get(rank) or f"{rank}{ending}"
 
 
 def most(name: str, count: int) -> str:

@@ -27,12 +27,23 @@ SIZES = {
     **dict.fromkeys(("short", "shorter", "shortest"), "shorter"),
 }
 PLAIN_SIZES = frozenset("big large huge small little tiny tall short".split())
-NUMBERS = {word: number for number, word in enumerate("two three four five six seven eight nine ten".split(), 2)}
+NUMBERS = {
+    word: number
+    for number, word in enumerate(
+        """two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+        nineteen twenty""".split(),
+        2,
+    )
+}
 ORDINALS = {
     word: number
-    for number, word in enumerate("first second third fourth fifth sixth seventh eighth ninth tenth".split(), 1)
+    for number, word in enumerate(
+        """first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth
+        fifteenth sixteenth seventeenth eighteenth nineteenth twentieth""".split(),
+        1,
+    )
 }
-NEXT_TO_LAST = ("second last", "second to last", "penultimate")
+NEXT_TO_LAST = {"penultimate": -2, "next to last": -2, "last but one": -2, "last but two": -3, "last but three": -4}
 PREPOSITIONS = {
     **dict.fromkeys(("on", "onto", "upon"), "on"),
     **dict.fromkeys(("above", "over"), "top"),
@@ -109,14 +120,14 @@ def opposite(name: str) -> str:
 def rank(words: str) -> int:
     """The number of an ordinal: "third" and "3rd" are 3, "last" is -1.
 
-    >>> [rank(words) for words in ("second", "3rd", "last", "second to last")]
-    [2, 3, -1, -2]
+    >>> [rank(words) for words in ("second", "3rd", "last", "second to last", "last but two", "twelfth")]
+    [2, 3, -1, -2, -3, 12]
     """
     plain = words.replace("-", " ")
     if plain in NEXT_TO_LAST:
-        return -2
-    if plain == "last":
-        return -1
+        return NEXT_TO_LAST[plain]
+    if plain.endswith("last"):
+        return -ORDINALS.get(plain.split()[0], 1)
     last = plain.rsplit(" ", 1)[-1]
     return ORDINALS.get(last) or NUMBERS.get(last) or int(re.sub(r"\D", "", last) or 1)
 
