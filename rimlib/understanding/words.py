@@ -57,6 +57,12 @@ PARTS = frozenset(
     tongue tooth finger beard trunk antler shell fin snout muzzle wheel tyre tire door window roof handle lid leaf petal
     stem branch root seat screen keyboard button spout rim edge top bottom front side corner middle shadow""".split()
 )
+BODY = frozenset(
+    """hand arm shoulder head neck mouth beak snout face back chest waist wrist finger foot paw leg knee lap ear eye
+    nose hair""".split()
+)
+OWNS = frozenset("his her its their".split())
+OWN = OWNS | frozenset("my your our".split())  # whose left and right are not the image's
 GARMENTS = frozenset(
     """shirt t-shirt tshirt tee dress coat jacket hat cap suit trousers pants jeans shorts skirt sweater jumper hoodie
     jersey uniform costume top blouse vest gown scarf tie boots shoes sneakers socks gloves glasses sunglasses goggles
