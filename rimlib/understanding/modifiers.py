@@ -180,7 +180,7 @@ class Modified(NounPhrase):
         self._size(str(tree.children[0]), tuple(one.question() for one in others if not one.pronoun))
 
     def _counted(self, tree: Any) -> None:
-        self.rank = words.rank(str(tree.children[0]))
+        self._word("ORD", str(tree.children[0]))
 
     def _group(self, tree: Any) -> None:
         """Of "the left of the two dogs" the dogs are meant; of "the tail of the dog" the dog, and a part of it."""

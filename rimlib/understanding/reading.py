@@ -25,7 +25,7 @@ _FOREIGN = re.compile(
     r"|con|detrás|junto|il|lo|gli|della|sinistra|destra)\b"
 )
 
-_NAMED = re.compile(r"<(_[A-Z]+)>")
+_NAMED = re.compile(r"<(_[A-Z_]+)>")
 
 
 def parse(sentence: str) -> Question:
@@ -86,7 +86,7 @@ def _grammar() -> Lark:
 def _spelt_out(rules: str) -> str:
     """The grammar with each `<_NAME>` in a pattern replaced by that terminal's own: Lark joins patterns, but has no
     terminal within a lookahead."""
-    patterns = dict(re.findall(r"^(_[A-Z]+): (?=/)/(.*?)/x$", rules, re.MULTILINE | re.DOTALL))
+    patterns = dict(re.findall(r"^(_[A-Z_]+): (?=/)/(.*?)/x$", rules, re.MULTILINE | re.DOTALL))
     while (spelt := _NAMED.sub(lambda match: patterns[match[1]], rules)) != rules:
         rules = spelt
         patterns = {name: _NAMED.sub(lambda match: patterns[match[1]], text) for name, text in patterns.items()}

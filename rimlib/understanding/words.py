@@ -75,6 +75,12 @@ SURROUNDINGS = {
     **dict.fromkeys(("sky", "air", "ceiling"), "top"),
     "distance": "behind",
 }
+GROUNDS = frozenset(("background", "foreground"))  # places, or things of their own: "the background"
+# What wears its number.
+NUMBERED = frozenset(
+    """player runner racer rider driver athlete swimmer cyclist skier goalkeeper jersey shirt bib car bus tram train
+    taxi truck boat plane horse house room door gate platform track lane locker ball key building bike""".split()
+)
 GROUPS = frozenset("pair couple group bunch set row line crowd herd flock pile stack".split())
 _IRREGULAR = {
     **{"people": "person", "men": "man", "women": "woman", "children": "child", "mice": "mouse", "geese": "goose"},
