@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from rimlib.errors import RimError
 from rimlib.understanding import Instance, choose, each, parse, phrases
+from rimlib.understanding.reading import AS_ENGLISH
 
 SIZE = (60, 100)
 
@@ -134,6 +135,21 @@ def test_excluded_joined_and_parts():
 def test_other_languages_go_to_the_engine_whole(sentence):
     question = parse(sentence)
     assert not question.understood and question.target.text == sentence and "English" in question.notes[0]
+
+
+@pytest.mark.parametrize(
+    "sentence, right, noted",
+    [
+        ("the die", ("die",), False),
+        ("les paul", ("les paul",), True),
+        ("la-z-boy recliner", ("la-z-boy recliner",), True),
+        ("the le creuset pot on the left", ("le creuset pot", "left"), False),
+        ("second le creuset la mer pot", ("le creuset la mer pot", "left 2"), True),
+        ("die left of the con", ("die", "left con"), False),
+    ],
+)
+def test_small_words_of_other_languages_are_read_as_english_where_they_can_be(sentence, right, noted):
+    assert said(sentence) == right and (AS_ENGLISH in parse(sentence).notes) == noted
 
 
 def test_what_has_no_reading_goes_to_the_engine_whole():

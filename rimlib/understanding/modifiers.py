@@ -73,7 +73,8 @@ class Modified(NounPhrase):
 
     def _relation(self, tree: Any) -> None:
         first, other = tree.children[0], read_noun_phrase(tree.children[-1])
-        if other.owner is not None and other.noun.replace("-", " ").split()[0] in ("left", "right"):  # "on the man's right"
+        if other.owner is not None and other.noun.replace("-", " ").split()[0] in ("left", "right"):
+            # "on the man's right"
             self.conditions.append(Condition(words.side(other.noun), (other.owner.question(),), words=other.noun))
             self.notes.append(VIEWER)
             return
@@ -148,7 +149,12 @@ class Modified(NounPhrase):
         shown = [_bare(thing) for thing in things]
         if rule == "IN":
             one = read_noun_phrase(things[0])
-            if not (self._is_body(things[0], one) or one.pronoun or words.singular(one.noun.split()[-1])[0] in words.GARMENTS or _is_worn(one.noun)):
+            if not (
+                self._is_body(things[0], one)
+                or one.pronoun
+                or words.singular(one.noun.split()[-1])[0] in words.GARMENTS
+                or _is_worn(one.noun)
+            ):
                 if elsewhere := words.SURROUNDINGS.get(one.noun):
                     self.conditions.append(Condition(elsewhere, optional=True, words=text))
                 else:
