@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from rimlib.matting.relations import RELATIONS
+from rimlib.plurals import singular_of
 
 OBJECT = "object"  # what an engine is asked for where a sentence has a pronoun: "the left one"
 
@@ -30,8 +31,8 @@ PLAIN_SIZES = frozenset("big large huge small little tiny tall short".split())
 NUMBERS = {
     word: number
     for number, word in enumerate(
-        """two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
-        nineteen twenty""".split(),
+        """two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+        eighteen nineteen twenty""".split(),
         2,
     )
 }
@@ -82,28 +83,6 @@ NUMBERED = frozenset(
     taxi truck boat plane horse house room door gate platform track lane locker ball key building bike""".split()
 )
 GROUPS = frozenset("pair couple group bunch set row line crowd herd flock pile stack".split())
-_IRREGULAR = {
-    **{"people": "person", "men": "man", "women": "woman", "children": "child", "mice": "mouse", "geese": "goose"},
-    **{"feet": "foot", "teeth": "tooth", "knives": "knife", "leaves": "leaf", "loaves": "loaf", "scarves": "scarf"},
-    **{"wolves": "wolf", "shelves": "shelf", "halves": "half", "calves": "calf", "wives": "wife", "lives": "life"},
-    **{"oxen": "ox", "cacti": "cactus", "fungi": "fungus", "candelabra": "candelabrum", "snowmen": "snowman"},
-    **{"policemen": "policeman", "firemen": "fireman", "fishermen": "fisherman", "gentlemen": "gentleman"},
-    **{"policewomen": "policewoman", "lice": "louse", "woodlice": "woodlouse", "loaves of bread": "loaf of bread"},
-    **{"ties": "tie", "pies": "pie", "movies": "movie", "cookies": "cookie", "zombies": "zombie", "selfies": "selfie"},
-    **{"horses": "horse", "houses": "house", "vases": "vase", "roses": "rose", "noses": "nose", "purses": "purse"},
-    **{"mooses": "moose", "shoes": "shoe", "toes": "toe", "axes": "axe", "canoes": "canoe", "suitcases": "suitcase"},
-    **{"briefcases": "briefcase", "cases": "case", "bases": "base", "hoses": "hose", "blouses": "blouse"},
-    **{"hearses": "hearse", "nurses": "nurse", "mangooses": "mongoose", "tortoises": "tortoise", "brownies": "brownie"},
-    **{"headaches": "headache", "caches": "cache", "avalanches": "avalanche", "moustaches": "moustache"},
-}
-# One thing with the ending of a plural, or a pair that is one: "the left scissors" is one of them.
-_SINGULAR = frozenset(
-    """bus glass dress grass gas lens iris canvas walrus cactus octopus platypus hippopotamus rhinoceros chess tennis
-    scissors glasses jeans trousers pants shorts binoculars goggles sunglasses headphones earphones pliers tweezers
-    tongs pyjamas clothes species series albatross mattress compass cross boss class mess press princess actress
-    waitress hostess abacus asparagus citrus bass brass harness cutlass atlas christmas moss fungus virus pancreas
-    crocus hibiscus lotus eucalyptus always his this us news physics barracks stairs""".split()
-)
 
 
 def side(words: str) -> str:
@@ -152,19 +131,7 @@ def singular(noun: str) -> tuple[str, bool]:
     """
     head, of, rest = noun.partition(" of ")
     before, space, word = head.rpartition(" ")
-    one = _IRREGULAR.get(word) or _one(word)
+    one = singular_of(word)
     if word == "glasses" and before:  # "wine glasses"; alone it is a pair of them
         one = "glass"
     return before + space + one + of + rest, one != word
-
-
-def _one(word: str) -> str:
-    if word in _SINGULAR or not word.endswith("s") or word.endswith(("ss", "us", "is")) or len(word) < 4:
-        return word
-    if word.endswith("es") and word[:-2] in _SINGULAR:
-        return word[:-2]
-    if word.endswith("ies"):
-        return word[:-3] + "y"
-    if re.search(r"(?:x|ch|sh|ss|zz|[iu]s|to|go)es$", word):
-        return word[:-2]
-    return word[:-1]
