@@ -1,6 +1,6 @@
 """Of a matte in several parts, those that the place, the order or the size in the sentence means.
 
-Not in the paper. A CLIPMat that does not understand "left" covers both of two dogs. Its matte then has two separate parts of
+Not in the paper. A CLIPMat without an idea of "left" covers both of two dogs. Its matte then has two separate parts of
 comparable size (see `answer`), and geometry can tell which of them is the left one. An option: the matte of the model
 itself stays in `Result.raw`, and what the model understands is measured without it.
 """

@@ -138,8 +138,10 @@ class ReasonedPredictor:
         return Decision(tuple(chosen), score, "; ".join(messages), ambiguous)
 
     def _counted(self, found: list[Found], wanted: bool) -> list[Found]:
-        """The instances whose score counts. A weak one counts only of what is wanted: what it is related to, and what
-        is excluded, may well not be there."""
+        """The instances whose score counts; a weak one only of what is wanted.
+
+        What it is related to, and what is excluded, may well not be there.
+        """
         threshold = self.threshold or self.engine.threshold
         counted = [one for one in found if one.score >= threshold]
         return counted or (found[:1] if wanted and not self.threshold else [])

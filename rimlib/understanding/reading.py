@@ -100,10 +100,11 @@ def _grammar() -> Lark:
 
 
 def _spelt_out(rules: str) -> str:
-    """The grammar with each `<_NAME>` in a pattern replaced by that terminal's own: Lark joins patterns, but has no
-    terminal within a lookahead."""
+    """The grammar with each `<_NAME>` in a pattern replaced by that terminal's own.
+
+    Lark joins patterns, but has no terminal within a lookahead.
+    """
     patterns = dict(re.findall(r"^(_[A-Z_]+): (?=/)/(.*?)/x$", rules, re.MULTILINE | re.DOTALL))
-    while (spelt := _NAMED.sub(lambda match: patterns[match[1]], rules)) != rules:
-        rules = spelt
-        patterns = {name: _NAMED.sub(lambda match: patterns[match[1]], text) for name, text in patterns.items()}
+    while _NAMED.search(rules):
+        rules = _NAMED.sub(lambda match: patterns[match[1]], rules)
     return rules
