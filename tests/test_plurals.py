@@ -36,4 +36,4 @@ def test_each_noun_of_the_data_engine_comes_back_from_its_plural():
     assert wrong == {"glass": "glasses"} and len(words) > 500  # "the glasses" are a pair of them
     assert {word for word in words if singular_of(word) != word} == {
         "candelabra"
-    }  # a plural, and a singular of its own
+    }  # plural and singular
