@@ -8,6 +8,8 @@ from rimlib.prediction import region
 from rimlib.prediction.engines import Engine, Found
 from rimlib.prediction.prompts import CutSentence
 from rimlib.prediction.reasoned import WORKING, ReasonedPredictor
+from rimlib.understanding import parse
+from rimlib.understanding.reading import WHOLE
 
 SIZE = (60, 100)
 IMAGE = np.random.default_rng(0).integers(0, 255, (*SIZE, 3), dtype=np.uint8)
@@ -101,11 +103,14 @@ def test_two_nouns_are_one_union():
     assert inside(result.alpha, LEFT) and inside(result.alpha, RIGHT) and result.score == pytest.approx(0.6)
 
 
-def test_what_cannot_be_parsed_is_asked_whole():
-    made = predictor()
-    made.engine._look = lambda image, features, phrase: made.engine.asked.append(phrase) or []
-    assert not made.predict("colourless green ideas sleep furiously").found
-    assert len(made.engine.asked) >= 1 and "ideas" in made.engine.asked[0]
+@pytest.mark.parametrize("sentence", ["is that the dog", "the left or the right dog"])
+def test_what_cannot_be_parsed_is_asked_whole(sentence):
+    assert not parse(sentence).understood
+    made = predictor(**DOGS)
+    result = made.predict(f"{sentence.capitalize()}?")
+    assert made.engine.asked == [sentence] and WHOLE in result.message
+    assert inside(result.alpha, RIGHT) and not inside(result.alpha, LEFT) and result.score == pytest.approx(0.9)
+    assert not predictor().predict(sentence).found
 
 
 @pytest.mark.parametrize("threshold, found", [(None, False), (0.2, True), (0.0, True), (0.25, True), (0.26, False)])
@@ -115,6 +120,17 @@ def test_thresholds(threshold, found):
     assert inside(result.alpha, LEFT) is found and not inside(result.alpha, RIGHT)
     with pytest.raises(RimError, match="threshold is 7"):
         predictor(threshold=7)
+
+
+@pytest.mark.parametrize(
+    "sentence, cat",
+    [("the dog, not the cat", LEFT), ("the dog without a cat", (12, 22, 24, 36)), ("the dog right of the cat", RIGHT)],
+)
+def test_threshold_zero_lowers_the_bar_for_what_is_wanted_alone(sentence, cat):
+    weak = {"dog": [(LEFT, 0.1)], "cat": [(cat, 0.2)]}
+    assert inside(predictor(threshold=0, **weak).predict(sentence).alpha, LEFT)
+    joined = predictor(threshold=0, dog=[(LEFT, 0.2)], cat=[(RIGHT, 0.05)]).predict("the dog and the cat")
+    assert inside(joined.alpha, LEFT) and inside(joined.alpha, RIGHT)
 
 
 def test_image_once_and_each_phrase_once():

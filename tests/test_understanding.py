@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from rimlib.errors import RimError
 from rimlib.understanding import Instance, choose, each, parse, phrases
+from rimlib.understanding.reading import AS_ENGLISH
 
 SIZE = (60, 100)
 
@@ -69,6 +70,35 @@ def said(sentence: str) -> tuple:
         ("the left dog and not the right one", ("dog", "left")),
         ("a lion, the left one", ("lion", "left")),
         ("behind the tree", ("object", "behind tree")),
+        ("the man on the left waving", ("man waving", "left")),
+        ("the man on the left kicking a ball", ("man kicking ball", "left")),
+        ("the man in the middle fishing", ("man fishing", "middle")),
+        ("the second from the left smiling", ("object smiling", "left 2")),
+        ("the man looking at the dog", ("man looking at dog",)),
+        ("the left smiling woman", ("smiling woman", "left")),
+        ("the left painting", ("painting", "left")),
+        ("the cup on the left cutting board", ("cup", "on cutting board")),
+        ("the left walking stick", ("walking stick", "left")),
+        ("the man with a cup in his right hand", ("man with cup in right hand",)),
+        ("the man with a hat on his head on the left", ("man with hat on head", "left")),
+        ("the woman with a bag over her shoulder", ("woman with bag over shoulder",)),
+        ("the dog with a ball in the mouth", ("dog with ball in mouth",)),
+        ("the ring in the hand", ("ring", "inside hand")),
+        ("the cat on the man's right", ("cat", "right man")),
+        ("the cat to the man's left", ("cat", "left man")),
+        ("the cat on the man's right-hand side", ("cat", "right man")),
+        ("the bag on the man's shoulder", ("bag", "on shoulder")),
+        ("no parking sign", ("no parking sign",)),
+        ("the no entry sign on the left", ("no entry sign", "left")),
+        ("the minus sign", ("minus sign",)),
+        ("minus sign", ("minus sign",)),
+        ("the background", ("background",)),
+        ("the dog in the background", ("dog", "behind")),
+        ("the background dog", ("dog", "behind")),
+        ("the player number 10", ("player number 10",)),
+        ("the #7 car on the left", ("car #7", "left")),
+        ("the cup number 2", ("cup", "left 2")),
+        ("cup number 2 from the right", ("cup", "right 2")),
         ("man w/ hat at the back left", ("man with hat", "behind left")),
     ],
 )
@@ -105,6 +135,21 @@ def test_excluded_joined_and_parts():
 def test_other_languages_go_to_the_engine_whole(sentence):
     question = parse(sentence)
     assert not question.understood and question.target.text == sentence and "English" in question.notes[0]
+
+
+@pytest.mark.parametrize(
+    "sentence, right, noted",
+    [
+        ("the die", ("die",), False),
+        ("les paul", ("les paul",), True),
+        ("la-z-boy recliner", ("la-z-boy recliner",), True),
+        ("the le creuset pot on the left", ("le creuset pot", "left"), False),
+        ("second le creuset la mer pot", ("le creuset la mer pot", "left 2"), True),
+        ("die left of the con", ("die", "left con"), False),
+    ],
+)
+def test_small_words_of_other_languages_are_read_as_english_where_they_can_be(sentence, right, noted):
+    assert said(sentence) == right and (AS_ENGLISH in parse(sentence).notes) == noted
 
 
 def test_what_has_no_reading_goes_to_the_engine_whole():
@@ -184,6 +229,35 @@ def test_the_message_tells_what_was_done():
     assert "tail" in chosen("the dog's tail", row(0)).message
 
 
+@pytest.mark.parametrize("sentence", ["the dog left of the {}", "the {} left of the dog", "the dog not near the {}"])
+@pytest.mark.parametrize("others", [row(60), []])
+def test_a_long_phrase_is_shortened_where_it_is_named(sentence, others):
+    sentence = sentence.format("word " * 60)
+    message = chosen(sentence, *((others, row(0)) if sentence.startswith("the word") else (row(0), others))).message
+    assert len(message) < 200 and message.count("word") < 20, message
+
+
+def test_an_order_is_refused_where_there_are_too_few():
+    for sentence in ("the second last dog", "the second to last dog", "the last but one dog", "the third dog"):
+        choice = chosen(sentence, row(20))
+        assert choice.chosen == () and "there is no" in choice.message, choice
+    assert chosen("the second last dog", row(0, 30, 60)).chosen == (1,)
+    assert chosen("the last but two dog", row(0, 30, 60)).chosen == (0,)
+    assert chosen("the last dog", row(20)).chosen == (0,)
+
+
+@pytest.mark.parametrize("sentence, count", [("both dogs", 2), ("the three dogs on the left", 3), ("twelve dogs", 12)])
+def test_fewer_than_were_asked_for_are_named(sentence, count):
+    for found in (1, 2):
+        choice = chosen(sentence, row(*range(0, 20 * found, 20)))
+        assert (f"{count} were asked for" in choice.message) == (found < count) and len(choice.chosen) == found
+
+
+@pytest.mark.parametrize("word, rank", [("eleventh", 11), ("twelfth", 12), ("twentieth", 20), ("21st", 21)])
+def test_ordinals_up_to_twenty_are_words(word, rank):
+    assert said(f"the {word} dog") == ("dog", f"left {rank}") == said(f"the {word} dog from the left")
+
+
 def test_two_that_fit_equally_are_ambiguous():
     choice = chosen("the dog", row(0, 50))
     assert choice.chosen == (0,) and choice.ambiguous and choice.also == (1,) and "0.90 and 0.80" in choice.message
@@ -250,6 +324,7 @@ def test_front_and_behind_by_mattes_and_by_depth():
         ("not the otter", True),
         ("Everything except the otter.", True),
         ("no otter", True),
+        ("no parking sign", False),
         ("anything but the otter", True),
         ("the picture without the otter", True),
         ("the dog, not the otter", False),

@@ -9,8 +9,14 @@ import yaml
 from rimlib.understanding import Instance, choose, each, parse, phrases, words
 
 SIZE = (600, 800)
-SCENES = yaml.safe_load((Path(__file__).parent / "everyday.yaml").read_text(encoding="utf-8"))
 LITTLE = frozenset("a an the of in on with and has have having wearing holding dressed who is it".split())
+
+
+def read(name: str) -> list[dict]:
+    return yaml.safe_load((Path(__file__).parent / name).read_text(encoding="utf-8"))
+
+
+SCENES, HELD_OUT = read("everyday.yaml"), read("everyday_held_out.yaml")
 
 
 def things(scene) -> dict[str, tuple[Instance, list[set[str]], set[str]]]:
@@ -53,14 +59,14 @@ def answer(sentence: str, scene) -> tuple[set[str], str]:
     return chosen, " | ".join(said)
 
 
-def asked():
-    for scene in SCENES:
+def asked(scenes=SCENES):
+    for scene in scenes:
         for sentence, right in scene["ask"].items():
             yield sentence, scene, set() if right == "none" else set(right.split())
 
 
 def test_there_are_300_sentences_over_60_scenes():
-    assert len(SCENES) == 60 and len(list(asked())) == 300
+    assert len(SCENES) >= 60 and len(list(asked())) >= 300
 
 
 def test_people_are_understood():
@@ -69,7 +75,14 @@ def test_people_are_understood():
         got, message = answer(sentence, scene)
         if got != right:
             wrong.append(f"{sentence}: {sorted(got)}, not {sorted(right)} ({message})")
-    assert len(wrong) <= 0.05 * 300, "\n".join(wrong)
+    assert len(wrong) <= 0.02 * sum(1 for _ in asked()), "\n".join(wrong)
+
+
+def test_sentences_that_nothing_was_tuned_on_are_understood_nearly_as_well():
+    """How many are right is reported by the benchmark; that the two lists share no sentence makes it worth reading."""
+    results = [answer(sentence, scene)[0] == right for sentence, scene, right in asked(HELD_OUT)]
+    assert len(results) > 50 and sum(results) > 0.75 * len(results)
+    assert not {sentence for sentence, *_ in asked(HELD_OUT)} & {sentence for sentence, *_ in asked()}
 
 
 @pytest.mark.parametrize("sentence, right", [("the left lion", {"a"}), ("the right lion", {"b"})])

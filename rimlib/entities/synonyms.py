@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 
 from rimlib.entities.entity import Entity
+from rimlib.plurals import plural_of
 
 HUMAN = ("human being", "citizen", "person", "individual", "human", "mortal")  # Paper: S2.2, mass nouns made countable
 BY_AGE = {  # Paper: Table 2, in our four groups; its "youth" is our teenager
@@ -38,25 +39,6 @@ CHILD = ("child", "kid")
 MASS_KINDS = ("food", "furniture", "clothing", "sports equipment")
 METRES_BY_AGE = {"child": 1.1, "teenager": 1.65, "adult": 1.7, "senior": 1.65}
 UNKNOWN_METRES = 0.5
-IRREGULAR = {
-    **{"person": "people", "man": "men", "woman": "women", "child": "children", "mouse": "mice", "goose": "geese"},
-    **{"knife": "knives", "leaf": "leaves", "loaf": "loaves", "scarf": "scarves", "wolf": "wolves", "tooth": "teeth"},
-    **{"potato": "potatoes", "tomato": "tomatoes", "mango": "mangoes", "buffalo": "buffaloes", "chili": "chilies"},
-    **{
-        "candelabrum": "candelabra",
-        "cactus": "cacti",
-        "fungus": "fungi",
-        "snowman": "snowmen",
-        "gentleman": "gentlemen",
-        "woodlouse": "woodlice",
-    },
-}
-UNCHANGED = frozenset(
-    (
-        *"sheep deer bison moose elk fish jellyfish starfish shrimp squid fowl guineafowl peafowl".split(),
-        *"aircraft spacecraft watercraft".split(),
-    )
-)
 
 
 def nouns(entity: Entity) -> tuple[str, ...]:
@@ -141,7 +123,7 @@ def plural(noun: str) -> str:
     if not of and number(noun) != "one":
         return noun
     before, space, word = head.rpartition(" ")
-    return before + space + _plural_of_word(word) + of + rest
+    return before + space + plural_of(word) + of + rest
 
 
 def number(noun: str) -> str:
@@ -226,16 +208,6 @@ def category_of(word: str) -> str | None:
 def names(category: str) -> tuple[str, ...]:
     """The words that mean the category itself, its own name first."""
     return tuple(dict.fromkeys((category, *_table().get(category, {"names": []})["names"])))
-
-
-def _plural_of_word(word: str) -> str:
-    if word in UNCHANGED:
-        return word
-    if word in IRREGULAR:
-        return IRREGULAR[word]
-    if re.search(r"(s|x|z|ch|sh)$", word):
-        return f"{word}es"
-    return re.sub(r"(?<=[^aeiou])y$", "ie", word) + "s"
 
 
 @cache

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from rimlib.matting.arrangement import shared
+from rimlib.matting.relations import area
+
 
 def visible_box(alpha: np.ndarray, threshold: float = 0.0, margin: int = 0) -> tuple[slice, slice] | None:
     """The rows and columns that hold all of what is above a threshold, and a margin around it; None where nothing is.
@@ -41,15 +44,7 @@ def is_group(box: np.ndarray, others: np.ndarray, inside: float = 0.8, filled: f
     """
     members: list[np.ndarray] = []
     for other in others:
-        apart = all(_shared(other, member) < 0.3 * min(_area(other), _area(member)) for member in members)
-        if apart and _shared(box, other) >= inside * _area(other) and _area(other) < filled * _area(box):
+        apart = all(shared(other, member) < 0.3 * min(area(other), area(member)) for member in members)
+        if apart and shared(box, other) >= inside * area(other) and area(other) < filled * area(box):
             members.append(other)
-    return len(members) > 1 and sum(_shared(box, member) for member in members) >= filled * _area(box)
-
-
-def _area(box: np.ndarray) -> float:
-    return float(max(box[2] - box[0], 0) * max(box[3] - box[1], 0))
-
-
-def _shared(box: np.ndarray, other: np.ndarray) -> float:
-    return _area(np.concatenate([np.maximum(box[:2], other[:2]), np.minimum(box[2:], other[2:])]))
+    return len(members) > 1 and bool(sum(shared(box, member) for member in members) >= filled * area(box))

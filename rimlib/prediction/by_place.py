@@ -1,8 +1,8 @@
 """Of a matte in several parts, those that the place, the order or the size in the sentence means.
 
-Not in the paper. A CLIPMat that does not hear "left" covers both of two dogs. Its matte then has two separate parts of
+Not in the paper. A CLIPMat without an idea of "left" covers both of two dogs. Its matte then has two separate parts of
 comparable size (see `answer`), and geometry can tell which of them is the left one. An option: the matte of the model
-itself stays in `Result.raw`, and what the model hears is measured without it.
+itself stays in `Result.raw`, and what the model understands is measured without it.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class MattingPredictor:
         threshold: a score below it counts as nothing found; 0 keeps every matte. If None, that of the checkpoint's
             calibration (see `additions.calibration`), or `collaboration.THRESHOLD` where it has none.
         by_place: of a matte in several parts keep those that the place, the order or the size in the sentence means
-            (see `by_place`). Otherwise the matte is what the model itself hears.
+            (see `by_place`). Otherwise the matte is the model's own.
 
     Raises:
         RimError: a threshold outside [0, 1], or a device that is not here.

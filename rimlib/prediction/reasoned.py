@@ -52,7 +52,7 @@ class ReasonedPredictor:
         matter: the matting network.
         refine: matte at the image's own size; otherwise at `region.LARGEST` pixels, and enlarge.
         threshold: an instance with a lower score does not count; the engine's own if None. With 0 the engine's own
-            holds where an instance reaches it, and elsewhere the best one counts.
+            holds where an instance reaches it, and elsewhere the best one of what is wanted counts.
 
     Raises:
         RimError: a threshold outside [0, 1].
@@ -121,7 +121,8 @@ class ReasonedPredictor:
     def decide(self, question: Question) -> Decision:
         """Which instances of the image are meant; none is matted."""
         found = self.engine.instances([phrase.text for phrase in phrases(question)])
-        counted = {text: self._counted(instances) for text, instances in found.items()}
+        wanted = {part.target.text for part in each(question)}
+        counted = {text: self._counted(instances, text in wanted) for text, instances in found.items()}
         looks = _looks_behind(question)
         seen = {text: [_instance(one, looks) for one in instances] for text, instances in counted.items()}
         chosen: list[Found] = []
@@ -134,16 +135,16 @@ class ReasonedPredictor:
             ambiguous |= choice.ambiguous
         best = max((one.score for one in found[question.target.text]), default=0.0)
         score = min((one.score for one in chosen), default=best)
-        message = "; ".join(messages)
-        for text in found:
-            message = message.replace(text, short(text))  # a sentence of 10,000 characters may be one phrase
-        return Decision(tuple(chosen), score, message, ambiguous)
+        return Decision(tuple(chosen), score, "; ".join(messages), ambiguous)
 
-    def _counted(self, found: list[Found]) -> list[Found]:
-        """The instances whose score counts."""
+    def _counted(self, found: list[Found], wanted: bool) -> list[Found]:
+        """The instances whose score counts; a weak one only of what is wanted.
+
+        What it is related to, and what is excluded, may well not be there.
+        """
         threshold = self.threshold or self.engine.threshold
         counted = [one for one in found if one.score >= threshold]
-        return counted or (found[:1] if not self.threshold else [])
+        return counted or (found[:1] if wanted and not self.threshold else [])
 
     def _result(self, sentence: str, decision: Decision, image: np.ndarray, opacity: np.ndarray | None) -> Result:
         mask = np.zeros(self._size, bool)

@@ -12,6 +12,7 @@ from itertools import product
 from rimlib.errors import RimError
 from rimlib.matting import arrangement
 from rimlib.matting.arrangement import Seen
+from rimlib.sentences import short
 from rimlib.understanding import messages, ordering
 from rimlib.understanding.instances import Choice, Instance
 from rimlib.understanding.question import Condition, Question, bare
@@ -134,7 +135,7 @@ class _Chooser:
     def _relate(self, condition: Condition) -> list[Condition]:
         """Keep those for which a relation may hold; what is returned is to decide about the target instead."""
         others = [self._meant(other) for other in condition.others]
-        names = [other.target.text for other, meant in zip(condition.others, others) if not meant]
+        names = [messages.called(other.target) for other, meant in zip(condition.others, others) if not meant]
         if names and condition.name != "without":
             self.remarks.append(f"no {names[0]} found, so its place was not compared")
             return []
@@ -192,8 +193,8 @@ class _Chooser:
         said += [reason] if reason else []
         said += self.remarks
         if self.question.part and chosen:
-            said.append(f"parts are not resolved: {self.question.part} left aside, the whole kept")
-        if self.question.count and 1 < len(chosen) < self.question.count:
+            said.append(f"parts are not resolved: {short(self.question.part)} left aside, the whole kept")
+        if self.question.count and 0 < len(chosen) < self.question.count:
             said.append(f"{self.question.count} were asked for")
         said += [note for note in self.question.notes]
         return Choice(chosen, bool(also), also, "; ".join(said), self.left_out)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rimlib.understanding.question import Condition, Question
+from rimlib.sentences import short
+from rimlib.understanding.question import Condition, Phrase, Question
 
 _PLACES = {"front left": "in front on the left", "front right": "in front on the right"}
 _PLACES |= {"behind left": "at the back on the left", "behind right": "at the back on the right"}
@@ -10,7 +11,7 @@ _PLACES |= {"front": "in front", "behind": "at the back", "middle": "in the midd
 _COMPARED = {"left": "farther left", "right": "farther right", "top": "higher up", "bottom": "lower down"}
 _MOST = {"left": "farthest left", "right": "farthest right", "top": "highest up", "bottom": "lowest down"}
 _SIZES = {"larger": "largest", "smaller": "smallest", "taller": "tallest", "shorter": "shortest"}
-_NUMBERS = {1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth", -1: "last", -2: "last but one"}
+_NUMBERS = {1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth", -1: "last"}
 
 
 def found(question: Question, count: int) -> str:
@@ -20,8 +21,13 @@ def found(question: Question, count: int) -> str:
     >>> found(Question("the dogs", True, Phrase("dog", text="dog")), 0)
     'no dog found'
     """
-    name = question.target.text
+    name = called(question.target)
     return f"{count} × {name} found" if count else f"no {name} found"
+
+
+def called(phrase: Phrase) -> str:
+    """The words of a phrase; the start of one that is a sentence of 10,000 characters."""
+    return short(phrase.text)
 
 
 def kept(condition: Condition, count: int) -> str:
@@ -59,7 +65,7 @@ def side(name: str) -> str:
 
 def related(condition: Condition) -> str:
     """As "left of the cat", "not near the tree"."""
-    names = " and ".join(f"the {other.target.text}" for other in condition.others)
+    names = " and ".join(f"the {called(other.target)}" for other in condition.others)
     word = {"left": "left of", "right": "right of", "top": "above", "bottom": "below", "front": "in front of"}
     word |= {"larger": "larger than", "smaller": "smaller than", "taller": "taller than", "shorter": "shorter than"}
     word |= {"near": "nearest to", "far": "farthest from", "inside": "in"}
@@ -69,10 +75,13 @@ def related(condition: Condition) -> str:
 def ordinal(rank: int) -> str:
     """As "third", for a rank from 1; negative ones count from the end.
 
-    >>> ordinal(3), ordinal(-1), ordinal(12)
-    ('third', 'last', '12th')
+    >>> ordinal(3), ordinal(-1), ordinal(12), ordinal(22), ordinal(-3)
+    ('third', 'last', '12th', '22nd', 'third to last')
     """
-    return _NUMBERS.get(rank) or f"{abs(rank)}th"
+    if rank < -1:
+        return f"{ordinal(-rank)} to last"
+    ending = "th" if rank % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
+    return _NUMBERS.get(rank) or f"{rank}{ending}"
 
 
 def most(name: str, count: int) -> str:

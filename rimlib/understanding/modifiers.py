@@ -65,7 +65,7 @@ class Modified(NounPhrase):
             self.conditions.append(Condition(name, words=str(first)))
             return
         self.conditions.append(Condition(_side(first), words=_text(first)))
-        if any(rule_of(token) == "DET" and str(token) in ("my", "your", "our") for token in first.children):
+        if any(rule_of(token) == "DET" and str(token) in words.OWN for token in first.children):
             self.notes.append(VIEWER)
 
     def _nowhere(self, tree: Any) -> None:
@@ -73,6 +73,17 @@ class Modified(NounPhrase):
 
     def _relation(self, tree: Any) -> None:
         first, other = tree.children[0], read_noun_phrase(tree.children[-1])
+        if other.owner is not None and other.noun.replace("-", " ").split()[0] in ("left", "right"):
+            # "on the man's right"
+            self.conditions.append(Condition(words.side(other.noun), (other.owner.question(),), words=other.noun))
+            self.notes.append(VIEWER)
+            return
+        if self._is_body(tree.children[-1], other):  # "with a bag over her shoulder"
+            part, *rest = tree.children[-1].children
+            self.after.append(f"{_text(first) if hasattr(first, 'children') else first} {_bare(part)}")
+            for one in rest:  # "with a hat on his head, on the left"
+                self.post(one)
+            return
         if rule_of(first) in ("where", "aside"):
             name, said = _side(first), f"{_text(first)} of"
             if other.plural and (self.pronoun or self.noun == other.noun):
@@ -94,6 +105,16 @@ class Modified(NounPhrase):
             self.conditions.append(Condition(elsewhere, optional=True, words=said))
             return
         self.conditions.append(Condition(name, (self._other(other),), words=said))
+
+    def _is_body(self, tree: Any, other: NounPhrase) -> bool:
+        """Whether a noun phrase is a part of the body of what is described: it has no place that could be looked for.
+
+        "His hand" is; and after something that is held or worn "the hand", too.
+        """
+        if tree.data == "onp":
+            tree = tree.children[0]
+        own = any(rule_of(part) == "DET" and str(part) in words.OWNS for part in tree.children)
+        return bool(self.after) and (own or not other.conditions) and words.singular(other.noun)[0] in words.BODY
 
     def _other(self, other: NounPhrase) -> Question:
         """The question of what this is related to; "the red one" beside a cup is a cup."""
@@ -128,7 +149,12 @@ class Modified(NounPhrase):
         shown = [_bare(thing) for thing in things]
         if rule == "IN":
             one = read_noun_phrase(things[0])
-            if not (one.pronoun or words.singular(one.noun.split()[-1])[0] in words.GARMENTS or _is_worn(one.noun)):
+            if not (
+                self._is_body(things[0], one)
+                or one.pronoun
+                or words.singular(one.noun.split()[-1])[0] in words.GARMENTS
+                or _is_worn(one.noun)
+            ):
                 if elsewhere := words.SURROUNDINGS.get(one.noun):
                     self.conditions.append(Condition(elsewhere, optional=True, words=text))
                 else:
@@ -160,7 +186,7 @@ class Modified(NounPhrase):
         self._size(str(tree.children[0]), tuple(one.question() for one in others if not one.pronoun))
 
     def _counted(self, tree: Any) -> None:
-        self.rank = words.rank(str(tree.children[0]))
+        self._word("ORD", str(tree.children[0]))
 
     def _group(self, tree: Any) -> None:
         """Of "the left of the two dogs" the dogs are meant; of "the tail of the dog" the dog, and a part of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
@@ -42,6 +43,7 @@ class NounPhrase:
     conditions: list[Condition] = field(default_factory=list)
     lacking: list[str] = field(default_factory=list)  # attributes that it must not have
     rank: int = 0  # of an ordinal
+    label: str = ""  # of an ordinal that is a number: "number 10"
     of: int = 0  # how many there are, where it is said: "of the two"
     part: str = ""
     notes: list[str] = field(default_factory=list)
@@ -49,6 +51,7 @@ class NounPhrase:
 
     def question(self, sentence: str = "") -> Question:
         """What is asked for."""
+        self._place_label()
         self._place_rank()
         noun, plural = words.singular(self.noun) if not self.pronoun else (words.OBJECT, False)
         plural = plural or self.plural or (self.count or 1) > 1
@@ -77,6 +80,13 @@ class NounPhrase:
         wordy = [replace(self, after=[*self.after, word]) for word in self.lacking if " " in word]
         return [one._phrase(noun, True) for one in (*plain, *wordy)]
 
+    def _place_label(self) -> None:
+        """A number may be written on a thing: "the player number 10" is no tenth player."""
+        noun = words.singular(self.noun.split()[-1] if self.noun else "")[0]
+        if self.label and not self.pronoun and (noun in words.NUMBERED or self.rank > max(words.NUMBERS.values())):
+            self.after.insert(0, self.label)
+            self.rank = 0
+
     def _place_rank(self) -> None:
         """An ordinal counts from the side that is named, or else by size or nearness, or else from the left."""
         rank, self.rank = self.rank, 0
@@ -97,6 +107,9 @@ class NounPhrase:
     def thing(self, tree: Any) -> None:
         """Read a noun with what stands before it."""
         self.pronoun = tree.data == "headless"
+        if self.pronoun and str(tree.children[-1]) in words.GROUNDS:  # "the background" names a thing
+            self.noun, self.pronoun = str(tree.children[-1]), False
+            return
         for part in tree.children:
             rule = rule_of(part)
             if rule == "owner":
@@ -126,6 +139,7 @@ class NounPhrase:
             self.plural = True
         elif kind == "ORD":
             self.rank = words.rank(text)
+            self.label = text if re.match(r"#|n\w*\.? ", text) and not text.startswith("next") else ""
         elif kind == "SIDE":
             self.conditions.append(Condition(words.side(text), words=text))
         elif kind == "SIZE":

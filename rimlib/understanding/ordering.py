@@ -79,7 +79,7 @@ def pick(placed: Sequence[Condition], seen: Sequence[Seen], question: Question, 
 
 def _alone(plain: list, ranked: list, negated: list, seen: Seen, size: tuple[int, int]) -> Picked:
     for one in ranked:
-        if one.rank > 1:
+        if abs(one.rank) > 1:
             return Picked((), (), f"there is no {messages.ordinal(one.rank)} one")
     for one in plain:
         if one.name not in COMPARED and not one.optional and arrangement.in_image(one.name, seen.box, size) < ELSEWHERE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from rimlib.matting.relations import RELATIONS
+from rimlib.plurals import singular_of
 
 OBJECT = "object"  # what an engine is asked for where a sentence has a pronoun: "the left one"
 
@@ -27,12 +28,23 @@ SIZES = {
     **dict.fromkeys(("short", "shorter", "shortest"), "shorter"),
 }
 PLAIN_SIZES = frozenset("big large huge small little tiny tall short".split())
-NUMBERS = {word: number for number, word in enumerate("two three four five six seven eight nine ten".split(), 2)}
+NUMBERS = {
+    word: number
+    for number, word in enumerate(
+        """two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+        eighteen nineteen twenty""".split(),
+        2,
+    )
+}
 ORDINALS = {
     word: number
-    for number, word in enumerate("first second third fourth fifth sixth seventh eighth ninth tenth".split(), 1)
+    for number, word in enumerate(
+        """first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth
+        fifteenth sixteenth seventeenth eighteenth nineteenth twentieth""".split(),
+        1,
+    )
 }
-NEXT_TO_LAST = ("second last", "second to last", "penultimate")
+NEXT_TO_LAST = {"penultimate": -2, "next to last": -2, "last but one": -2, "last but two": -3, "last but three": -4}
 PREPOSITIONS = {
     **dict.fromkeys(("on", "onto", "upon"), "on"),
     **dict.fromkeys(("above", "over"), "top"),
@@ -46,6 +58,12 @@ PARTS = frozenset(
     tongue tooth finger beard trunk antler shell fin snout muzzle wheel tyre tire door window roof handle lid leaf petal
     stem branch root seat screen keyboard button spout rim edge top bottom front side corner middle shadow""".split()
 )
+BODY = frozenset(
+    """hand arm shoulder head neck mouth beak snout face back chest waist wrist finger foot paw leg knee lap ear eye
+    nose hair""".split()
+)
+OWNS = frozenset("his her its their".split())
+OWN = OWNS | frozenset("my your our".split())  # whose left and right are not the image's
 GARMENTS = frozenset(
     """shirt t-shirt tshirt tee dress coat jacket hat cap suit trousers pants jeans shorts skirt sweater jumper hoodie
     jersey uniform costume top blouse vest gown scarf tie boots shoes sneakers socks gloves glasses sunglasses goggles
@@ -58,29 +76,13 @@ SURROUNDINGS = {
     **dict.fromkeys(("sky", "air", "ceiling"), "top"),
     "distance": "behind",
 }
-GROUPS = frozenset("pair couple group bunch set row line crowd herd flock pile stack".split())
-_IRREGULAR = {
-    **{"people": "person", "men": "man", "women": "woman", "children": "child", "mice": "mouse", "geese": "goose"},
-    **{"feet": "foot", "teeth": "tooth", "knives": "knife", "leaves": "leaf", "loaves": "loaf", "scarves": "scarf"},
-    **{"wolves": "wolf", "shelves": "shelf", "halves": "half", "calves": "calf", "wives": "wife", "lives": "life"},
-    **{"oxen": "ox", "cacti": "cactus", "fungi": "fungus", "candelabra": "candelabrum", "snowmen": "snowman"},
-    **{"policemen": "policeman", "firemen": "fireman", "fishermen": "fisherman", "gentlemen": "gentleman"},
-    **{"policewomen": "policewoman", "lice": "louse", "woodlice": "woodlouse", "loaves of bread": "loaf of bread"},
-    **{"ties": "tie", "pies": "pie", "movies": "movie", "cookies": "cookie", "zombies": "zombie", "selfies": "selfie"},
-    **{"horses": "horse", "houses": "house", "vases": "vase", "roses": "rose", "noses": "nose", "purses": "purse"},
-    **{"mooses": "moose", "shoes": "shoe", "toes": "toe", "axes": "axe", "canoes": "canoe", "suitcases": "suitcase"},
-    **{"briefcases": "briefcase", "cases": "case", "bases": "base", "hoses": "hose", "blouses": "blouse"},
-    **{"hearses": "hearse", "nurses": "nurse", "mangooses": "mongoose", "tortoises": "tortoise", "brownies": "brownie"},
-    **{"headaches": "headache", "caches": "cache", "avalanches": "avalanche", "moustaches": "moustache"},
-}
-# One thing with the ending of a plural, or a pair that is one: "the left scissors" is one of them.
-_SINGULAR = frozenset(
-    """bus glass dress grass gas lens iris canvas walrus cactus octopus platypus hippopotamus rhinoceros chess tennis
-    scissors glasses jeans trousers pants shorts binoculars goggles sunglasses headphones earphones pliers tweezers
-    tongs pyjamas clothes species series albatross mattress compass cross boss class mess press princess actress
-    waitress hostess abacus asparagus citrus bass brass harness cutlass atlas christmas moss fungus virus pancreas
-    crocus hibiscus lotus eucalyptus always his this us news physics barracks stairs""".split()
+GROUNDS = frozenset(("background", "foreground"))  # places, or things of their own: "the background"
+# What wears its number.
+NUMBERED = frozenset(
+    """player runner racer rider driver athlete swimmer cyclist skier goalkeeper jersey shirt bib car bus tram train
+    taxi truck boat plane horse house room door gate platform track lane locker ball key building bike""".split()
 )
+GROUPS = frozenset("pair couple group bunch set row line crowd herd flock pile stack".split())
 
 
 def side(words: str) -> str:
@@ -109,14 +111,14 @@ def opposite(name: str) -> str:
 def rank(words: str) -> int:
     """The number of an ordinal: "third" and "3rd" are 3, "last" is -1.
 
-    >>> [rank(words) for words in ("second", "3rd", "last", "second to last")]
-    [2, 3, -1, -2]
+    >>> [rank(words) for words in ("second", "3rd", "last", "second to last", "last but two", "twelfth")]
+    [2, 3, -1, -2, -3, 12]
     """
     plain = words.replace("-", " ")
     if plain in NEXT_TO_LAST:
-        return -2
-    if plain == "last":
-        return -1
+        return NEXT_TO_LAST[plain]
+    if plain.endswith("last"):
+        return -ORDINALS.get(plain.split()[0], 1)
     last = plain.rsplit(" ", 1)[-1]
     return ORDINALS.get(last) or NUMBERS.get(last) or int(re.sub(r"\D", "", last) or 1)
 
@@ -129,19 +131,7 @@ def singular(noun: str) -> tuple[str, bool]:
     """
     head, of, rest = noun.partition(" of ")
     before, space, word = head.rpartition(" ")
-    one = _IRREGULAR.get(word) or _one(word)
+    one = singular_of(word)
     if word == "glasses" and before:  # "wine glasses"; alone it is a pair of them
         one = "glass"
     return before + space + one + of + rest, one != word
-
-
-def _one(word: str) -> str:
-    if word in _SINGULAR or not word.endswith("s") or word.endswith(("ss", "us", "is")) or len(word) < 4:
-        return word
-    if word.endswith("es") and word[:-2] in _SINGULAR:
-        return word[:-2]
-    if word.endswith("ies"):
-        return word[:-3] + "y"
-    if re.search(r"(?:x|ch|sh|ss|zz|[iu]s|to|go)es$", word):
-        return word[:-2]
-    return word[:-1]
