@@ -13,7 +13,9 @@ from PIL import Image
 from test_metadata import P3, photograph
 
 from rimlib import cli
-from rimlib.io import images
+from rimlib.cli import targets
+from rimlib.errors import RimError
+from rimlib.io import images, metadata
 from rimlib.prediction.result import Result
 from rimlib.repository import repository
 
@@ -191,6 +193,23 @@ def test_without_metadata_colours_are_srgb(rim):
         image.size == (120, 90) and not image.getexif() and "icc_profile" not in image.info and "dpi" not in image.info
     )
     assert (np.asarray(image)[45, 30, :3] == images.read_image(path)[45, 30]).all()
+
+
+@pytest.mark.parametrize("ending", sorted(targets.ENDINGS["composite"]))
+def test_the_colours_of_a_composite_are_the_photographs_in_every_format(rim, ending):
+    path = photograph("p3.png", P3, orientation=1, pixels=GREEN)
+    lossy = ending in (".jpg", ".jpeg", ".webp")
+    rim(path, "the left", "--background", "#2a6f97", "-o", f"over{ending}", *(["--quality", 99] if lossy else []))
+    seen = images.read_image(f"over{ending}").astype(int)
+    assert np.abs(seen[45, 30] - images.read_image(path)[45, 30]).max() <= (4 if lossy else 0)
+    assert np.abs(seen[5, 5] - (42, 111, 151)).max() <= (6 if lossy else 2)
+
+
+def test_colours_of_a_profile_are_not_written_where_it_has_no_room(rim):
+    about = metadata.read(photograph("p3.png", P3, orientation=1), own_colours=True)
+    with pytest.raises(RimError, match="holds no colour profile"):
+        images.write_image("a.bmp", GREEN, metadata=about)
+    assert images.write_image("a.bmp", GREEN, metadata=metadata.read("p3.png")).is_file()
 
 
 # The page

@@ -67,11 +67,11 @@ class Finish:
 
     def write(self, target: Path, source: Path, result: Result) -> dict[str, Any]:
         """Store a result of an image file; returns what a row of the output holds of it. Raises RimError."""
-        from rimlib.io import images
+        from rimlib.io import icc, images
         from rimlib.io.metadata import read
         from rimlib.matting import adjust
 
-        about = read(source, own_colours=True) if self.metadata else images.PLAIN
+        about = read(source, own_colours=icc.has_room(target)) if self.metadata else images.PLAIN
         profile = b"" if self.kind == "matte" else _other_profile(about.profile)
         if profile:  # the colours of the file itself, and not those that the model sees
             result = replace(result, image=_own_colours(source))

@@ -19,8 +19,8 @@ status: 0, every image was processed; 1, some of several images could not be use
 could be done. A file is written whole or not at all.
 
 What is written is upright, and keeps the EXIF, the resolution and the colours of the image's file: cut-outs and
-composites in its own colour profile, or in sRGB where the file is grey or CMYK. An image that is transparent stays at
-most as opaque. HEIC is read where pillow-heif is installed: pip install 'rimlib[heic]'.
+composites in its own colour profile, or in sRGB where the file is grey or CMYK, or the result a BMP. An image that is
+transparent stays at most as opaque. HEIC is read where pillow-heif is installed: pip install 'rimlib[heic]'.
 """
 
 

@@ -7,7 +7,9 @@ than the same numbers in sRGB: shown without their profile they look pale.
 from __future__ import annotations
 
 import io
+import os
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,6 +74,15 @@ def is_srgb(profile: bytes) -> bool:
     except (ImageCms.PyCMSError, OSError):
         return False
     return bool(np.abs(converted.astype(int) - ramps).max() <= SAME)
+
+
+def has_room(path: str | os.PathLike[str]) -> bool:
+    """Whether a file of this ending can hold a profile; the numbers of others are read as those of sRGB.
+
+    >>> has_room("dog.JPG"), has_room("dog.bmp")
+    (True, False)
+    """
+    return Path(path).suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
 
 def from_srgb(pixels: np.ndarray, profile: bytes) -> np.ndarray:
