@@ -119,12 +119,38 @@ def test_a_group_is_no_instance(weights, monkeypatch):
     boxes = np.array([[5, 5, 100, 70], [5, 5, 50, 70], [55, 8, 100, 70], [10, 30, 30, 60]], np.float32)
     answers = {"dog": [0.6, 0.5, 0.4, 0.1], "sofa": [0.8, 0.2, 0.1, 0.1]}
     monkeypatch.setattr(
-        engine.method, "detect_all", lambda image, phrase, overlap: (boxes, np.array(answers[phrase], np.float32))
+        engine.method, "detect_all", lambda image, phrase, overlap, noun: (boxes, np.array(answers[phrase], np.float32))
     )
     engine.set_image(IMAGE)
     kept = engine.instances(["dog", "sofa"])
     assert [round(one.score, 1) for one in kept["dog"]] == [0.5, 0.4, 0.1]  # not the one around both
     assert [round(one.score, 1) for one in kept["sofa"]] == [0.8, 0.2, 0.1, 0.1]  # what lies in it is not sure
+
+
+def test_the_score_of_a_box_is_that_of_the_noun(weights, monkeypatch):
+    predictor = methods.predictor("grounded", weights / "grounded", "cpu", threshold=0.25)
+    detector, tokenizer = predictor.engine.method.detector, predictor.engine.method.detector_processor.tokenizer
+    text = "man in red shirt."
+    letters = tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"])
+    assert len(letters) == 16, "each letter is a token: the man is 1 to 3, the shirt 10 to 14"
+    forward = detector.forward
+
+    def fitting(**inputs):
+        output = forward(**inputs)
+        output.logits.fill_(-9)
+        output.pred_boxes = torch.tensor([[0.2, 0.5, 0.2, 0.6], [0.7, 0.5, 0.2, 0.4]]).repeat(1, 5, 1)
+        output.logits[0, 0, 2], output.logits[0, 1, 12] = 1.0, 3.0
+        return output
+
+    monkeypatch.setattr(detector, "forward", fitting)
+    predictor.set_image(IMAGE)
+    found = predictor.engine.instances([text[:-1]])[text[:-1]]
+    assert found[0].box[0] > 55, "without a noun the shirt fits best"
+    predictor.set_image(IMAGE)
+    decision = predictor.decide(predictor.encode_text(["the man in the red shirt"]).questions[0])
+    assert [one.box[0] < 30 for one in decision.chosen] == [True] and decision.score == pytest.approx(0.731, abs=0.001)
+    assert predictor.engine.method._tokens_of("orange", "orange orange.") == slice(7, 13)
+    assert predictor.engine.method._tokens_of("shirt", "red shirts.") is None
 
 
 def test_sam3_gives_what_its_own_processor_gives(weights):

@@ -120,7 +120,8 @@ class ReasonedPredictor:
 
     def decide(self, question: Question) -> Decision:
         """Which instances of the image are meant; none is matted."""
-        found = self.engine.instances([phrase.text for phrase in phrases(question)])
+        nouns = {phrase.text: phrase.noun if question.understood else "" for phrase in phrases(question)}
+        found = self.engine.instances(list(nouns), nouns)
         counted = {text: self._counted(instances) for text, instances in found.items()}
         looks = _looks_behind(question)
         seen = {text: [_instance(one, looks) for one in instances] for text, instances in counted.items()}
