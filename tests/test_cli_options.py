@@ -195,6 +195,14 @@ def test_without_metadata_colours_are_srgb(rim):
     assert (np.asarray(image)[45, 30, :3] == images.read_image(path)[45, 30]).all()
 
 
+def test_what_the_options_leave_nothing_of_is_reported_as_empty(rim):
+    status, out, _ = rim("photo.png", "the small", "--grow", -8, "-o", "small.png", "--json")
+    (row,) = json.loads(out[0])
+    assert status == 0 and not row["found"] and row["answer"] == "nothing" and "remains" in row["message"]
+    assert not alpha_of("small.png").any()
+    assert "empty: nothing of" in rim("photo.png", "the small", "--grow", -8, "-o", "small.png")[1][0]
+
+
 @pytest.mark.parametrize("ending", sorted(targets.ENDINGS["composite"]))
 def test_the_colours_of_a_composite_are_the_photographs_in_every_format(rim, ending):
     path = photograph("p3.png", P3, orientation=1, pixels=GREEN)

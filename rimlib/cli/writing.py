@@ -68,7 +68,8 @@ def predict_and_write(predictor: Predictor | None, batch: Batch, finish: Finish,
         if result is not None:
             row = _row(batch, number, place)
             try:
-                row |= finish.write(batch.targets[number, place], batch.paths[number], result)
+                result, more = finish.write(batch.targets[number, place], batch.paths[number], result)
+                row |= more
             except RimError as refused:
                 if not several or _is_of_the_disk(refused):
                     raise

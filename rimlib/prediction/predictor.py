@@ -179,6 +179,7 @@ class MattingPredictor:
         if found:
             answered = answer(raw, sentence) if self.calibration else YES
             result = Result(raw, score, trimap, True, "", raw, image, sentence, answered, opacity)
+            result = result.changed(raw, "where the image is not transparent")
             return by_place.keep_meant(result) if self.by_place else result
         message = f"nothing in this image fits “{short(sentence)}” (score {score:.2f})"
         if excludes:  # a model that was never asked so finds the very thing that is excluded
