@@ -113,6 +113,7 @@ class Grounded(Method):
         """
         inputs = self.detector_processor(
             images=image,
+            input_data_format="channels_last",  # an image of one row looks like one with its channels first
             text=phrase(sentence),
             return_tensors="pt",
             truncation=True,
@@ -147,7 +148,8 @@ class Grounded(Method):
 
     def encode(self, image: np.ndarray) -> tuple[list[torch.Tensor], tuple[int, ...]]:
         """SAM 2's features of an image, and its size."""
-        inputs = self.segmenter_processor(images=image, return_tensors="pt").to(self.device)
+        inputs = self.segmenter_processor(images=image, input_data_format="channels_last", return_tensors="pt")
+        inputs = inputs.to(self.device)
         with torch.inference_mode():
             return self.segmenter.get_image_embeddings(inputs["pixel_values"]), image.shape[:2]
 
