@@ -69,7 +69,7 @@ class Engine:
     def __init__(self) -> None:
         self._image: np.ndarray | None = None
         self._found: dict[str, list[Found]] = {}
-        self._features: Any = None  # and `_near` the nearness of each pixel
+        self._features: Any = None
         self._near: Any = None
         self._nouns: Mapping[str, str] = {}
 
