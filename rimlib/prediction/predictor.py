@@ -84,9 +84,10 @@ class MattingPredictor:
 
         return cls(CLIPMat.shipped(profile_name), device, **options)
 
-    def another(self) -> MattingPredictor:
-        """A predictor of the same networks, for an image of its own."""
-        return MattingPredictor(self.model, str(self.device), self.refiner, self.threshold, self.by_place)
+    def another(self, threshold: float | None = None) -> MattingPredictor:
+        """A predictor of the same networks, for an image of its own. Raises RimError for a threshold as the class."""
+        given = self.threshold if threshold is None else threshold
+        return MattingPredictor(self.model, str(self.device), self.refiner, given, self.by_place)
 
     def set_image(self, source: Any) -> None:
         """Encode an image: a path, a Pillow image, an array or a tensor (see `rimlib.io.images`).
