@@ -29,6 +29,7 @@ class Predictor:
     """Finds a disc for each word of `PLACES`, and nothing for other sentences."""
 
     read: list = []
+    asked: list = []
 
     def set_image(self, source):
         self.read.append(source)
@@ -38,6 +39,7 @@ class Predictor:
         return list(sentences)
 
     def predict_many(self, sentences):
+        self.asked.append(sentences)
         for sentence in sentences:
             place = next((PLACES[word] for word in sentence.split() if word in PLACES), None)
             alpha = np.zeros(self.image.shape[:2], np.float32)
@@ -286,6 +288,21 @@ def test_what_is_there_is_skipped(rim, folders, tmp_path):
     rows = json.loads(out[0])
     assert status == 0 and [row["sentence"] for row in rows if "skipped" not in row] == ["the right"] * 4
     assert [row["sentence"] for row in rows if "skipped" in row] == ["the left"] * 4
+    assert Predictor.asked[-4:] == [["the right"]] * 4, "what is there is not matted again"
+
+
+def test_a_folder_inside_that_cannot_be_read_does_not_end_the_others(rim, folders, monkeypatch):
+    (folders / "2024/broken.png").unlink()
+    iterdir = type(folders).iterdir
+
+    def refusing(path):
+        if path.name == "2025":
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(type(folders), "iterdir", refusing)
+    status, out, err = rim("photos", "the left", "-r", "-o", "out")
+    assert status == 0 and len(out) == 3 and err[0].startswith("rim: warning: photos/2025: cannot be read")
 
 
 def test_no_model_is_loaded_where_nothing_is_left(rim, monkeypatch):

@@ -82,7 +82,8 @@ def _matte(options: argparse.Namespace) -> int:
     finish = Finish.of(options)
     ending = targets.ending_of(options.format, finish.kind)
     several = len(given) > 1 or os.path.isdir(given[0])
-    paths, below = targets.find(given, options.recursive, options.out)
+    with writing.warnings_in_one_line():
+        paths, below = targets.find(given, options.recursive, options.out)
     written = targets.paths_of(paths, sentences, options.out, finish.kind, several, ending, below)
     finish.check_ending(written[0, 0].suffix)
     targets.check_not_overwritten([*given, *paths, options.background or ""], written.values())
