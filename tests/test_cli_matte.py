@@ -182,7 +182,7 @@ def test_several_files_and_images_of_one_name(rim, photos, tmp_path, scene):
         photos / "a.png", tmp_path / "a.jpg", "the human", "-o", tmp_path / "out", "--cutout", "--json"
     )
     rows = json.loads("\n".join(out))
-    names = ["a-the-human-cutout.png", "a-the-human-cutout-2.png"]
+    names = ["a-png-the-human-cutout.png", "a-jpg-the-human-cutout.png"]
     assert status == 0 and [row["path"] for row in rows] == [str(tmp_path / "out" / name) for name in names]
     assert all(os.path.isfile(row["path"]) for row in rows)
 
@@ -424,11 +424,40 @@ def test_a_full_disk_ends_a_batch(rim, photos, tmp_path, monkeypatch):
         (["a", "b"], "folder", ["folder/park-a.png", "folder/park-b.png"]),
         (["a", "A", "a!"], None, ["park-a.png", "park-a-2.png", "park-a-3.png"]),
         (["../.. /etc"], None, ["park-etc.png"]),
-        (["🦊", "!"], None, ["park-matte.png", "park-matte-2.png"]),
+        (["🦊", "🐶"], None, ["park-matte-0a9f72.png", "park-matte-895eb9.png"]),
+        (["a", "A", "a 2"], None, ["park-a.png", "park-a-3.png", "park-a-2.png"]),
     ],
 )
 def test_paths(sentences, out, expected):
     assert [str(path) for path in paths_of(["/photos/park.jpg"], sentences, out).values()] == expected
+
+
+@pytest.mark.parametrize(
+    "images, sentences",
+    [
+        (["a.jpg", "a.heic"], ["the dog"]),
+        (["a.jpg", "A.jpg"], ["the dog"]),
+        (["one/a.jpg", "two/a.jpg"], ["the dog"]),
+        (["a.jpg", "a-the.jpg"], ["the dog", "dog"]),
+        (["a.jpg", "a.heic", "a-jpg.png"], ["the dog"]),
+        (["a.jpg"], ["a very long sentence about one of the two dogs that lie there on " + side for side in "lr"]),
+        (["a.jpg"], ["C++", "C#", "🦊"]),
+        ([f"{'a' * 250}.jpg", f"{'a' * 249}b.jpg"], ["the dog"]),
+    ],
+)
+def test_a_name_belongs_to_one_image_and_sentence_whatever_the_order(images, sentences):
+    def named(images, sentences):
+        made = paths_of(images, sentences, "out")
+        return {(images[i], sentences[k]): str(path) for (i, k), path in made.items()}
+
+    first = named(images, sentences)
+    assert named(images[::-1], sentences[::-1]) == first
+    assert len({path.lower() for path in first.values()}) == len(first) == len(images) * len(sentences)
+    assert all(len(os.path.basename(path)) < 255 for path in first.values())
+    for (image, sentence), path in first.items():
+        for other in first:
+            if other[0] == image and other[1] != sentence:  # in a call of its own a sentence has no other's name
+                assert named([image], [other[1]])[image, other[1]] != path
 
 
 @pytest.mark.parametrize("sentences, out", [(["a", "b"], "one.png"), (["a"], "matte.jpg")])

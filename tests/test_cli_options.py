@@ -13,7 +13,9 @@ from PIL import Image
 from test_metadata import P3, photograph
 
 from rimlib import cli
-from rimlib.io import images
+from rimlib.cli import targets
+from rimlib.errors import RimError
+from rimlib.io import images, metadata
 from rimlib.prediction.result import Result
 from rimlib.repository import repository
 
@@ -27,6 +29,7 @@ class Predictor:
     """Finds a disc for each word of `PLACES`, and nothing for other sentences."""
 
     read: list = []
+    asked: list = []
 
     def set_image(self, source):
         self.read.append(source)
@@ -36,6 +39,7 @@ class Predictor:
         return list(sentences)
 
     def predict_many(self, sentences):
+        self.asked.append(sentences)
         for sentence in sentences:
             place = next((PLACES[word] for word in sentence.split() if word in PLACES), None)
             alpha = np.zeros(self.image.shape[:2], np.float32)
@@ -193,6 +197,31 @@ def test_without_metadata_colours_are_srgb(rim):
     assert (np.asarray(image)[45, 30, :3] == images.read_image(path)[45, 30]).all()
 
 
+def test_what_the_options_leave_nothing_of_is_reported_as_empty(rim):
+    status, out, _ = rim("photo.png", "the small", "--grow", -8, "-o", "small.png", "--json")
+    (row,) = json.loads(out[0])
+    assert status == 0 and not row["found"] and row["answer"] == "nothing" and "remains" in row["message"]
+    assert not alpha_of("small.png").any()
+    assert "empty: nothing of" in rim("photo.png", "the small", "--grow", -8, "-o", "small.png")[1][0]
+
+
+@pytest.mark.parametrize("ending", sorted(targets.ENDINGS["composite"]))
+def test_the_colours_of_a_composite_are_the_photographs_in_every_format(rim, ending):
+    path = photograph("p3.png", P3, orientation=1, pixels=GREEN)
+    lossy = ending in (".jpg", ".jpeg", ".webp")
+    rim(path, "the left", "--background", "#2a6f97", "-o", f"over{ending}", *(["--quality", 99] if lossy else []))
+    seen = images.read_image(f"over{ending}").astype(int)
+    assert np.abs(seen[45, 30] - images.read_image(path)[45, 30]).max() <= (4 if lossy else 0)
+    assert np.abs(seen[5, 5] - (42, 111, 151)).max() <= (6 if lossy else 2)
+
+
+def test_colours_of_a_profile_are_not_written_where_it_has_no_room(rim):
+    about = metadata.read(photograph("p3.png", P3, orientation=1), own_colours=True)
+    with pytest.raises(RimError, match="holds no colour profile"):
+        images.write_image("a.bmp", GREEN, metadata=about)
+    assert images.write_image("a.bmp", GREEN, metadata=metadata.read("p3.png")).is_file()
+
+
 # The page
 
 
@@ -259,6 +288,21 @@ def test_what_is_there_is_skipped(rim, folders, tmp_path):
     rows = json.loads(out[0])
     assert status == 0 and [row["sentence"] for row in rows if "skipped" not in row] == ["the right"] * 4
     assert [row["sentence"] for row in rows if "skipped" in row] == ["the left"] * 4
+    assert Predictor.asked[-4:] == [["the right"]] * 4, "what is there is not matted again"
+
+
+def test_a_folder_inside_that_cannot_be_read_does_not_end_the_others(rim, folders, monkeypatch):
+    (folders / "2024/broken.png").unlink()
+    iterdir = type(folders).iterdir
+
+    def refusing(path):
+        if path.name == "2025":
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(type(folders), "iterdir", refusing)
+    status, out, err = rim("photos", "the left", "-r", "-o", "out")
+    assert status == 0 and len(out) == 3 and err[0].startswith("rim: warning: photos/2025: cannot be read")
 
 
 def test_no_model_is_loaded_where_nothing_is_left(rim, monkeypatch):

@@ -25,6 +25,10 @@ from rimlib.prediction.colours import color_of, hint
         ("hsl(120, 100%, 50%)", (0, 255, 0)),
         ("255,0,0", (255, 0, 0)),
         ("255 0 0", (255, 0, 0)),
+        ("rgb(42 111 151)", (42, 111, 151)),
+        ("(255,0,0)", (255, 0, 0)),
+        ("( 255 0 0 )", (255, 0, 0)),
+        ("rgb (1, 2, 3)", (1, 2, 3)),
         ("gray50", (127, 127, 127)),
         ("grey100", (255, 255, 255)),
     ],
@@ -34,7 +38,20 @@ def test_spellings(text, color):
 
 
 @pytest.mark.parametrize(
-    "text", ["beach.jpg", "", "no-such-colour", "2a6f9", "gray101", "white house.png", "1,2", "#12"]
+    "text",
+    [
+        "beach.jpg",
+        "",
+        "no-such-colour",
+        "2a6f9",
+        "(1,2,3",
+        "photo(-1).png",
+        "1 2 3 4",
+        "gray101",
+        "white house.png",
+        "1,2",
+        "#12",
+    ],
 )
 def test_what_is_no_colour_may_be_a_file(text):
     assert color_of(text) is None
@@ -49,6 +66,11 @@ def test_what_is_no_colour_may_be_a_file(text):
         ("rgba(255, 0, 0, 128)", "has an alpha"),
         ("rgb(300,0,0)", "0 to 255"),
         ("300,0,0", "0 to 255"),
+        ("rgb(-1,0,0)", "0 to 255"),
+        ("-1, 0, 0", "0 to 255"),
+        ("(1000 0 0)", "0 to 255"),
+        ("rgb(-10%, 0%, 0%)", "not below 0"),
+        ("hsl(120, -100%, 50%)", "not below 0"),
     ],
 )
 def test_colours_that_cannot_be_a_background(text, word):

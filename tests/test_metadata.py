@@ -18,23 +18,15 @@ Y, X = np.mgrid[0:40, 0:60]
 PIXELS = np.stack([4 * X, 6 * Y, 255 - 4 * X], axis=2).astype(np.uint8)
 
 
-def wide_gamut() -> bytes:
-    """A profile whose red, green and blue are Display P3's, with a plain gamma of 2.2."""
+def fixed(*values):
+    return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
 
-    def fixed(*values):
-        return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
 
-    text = b"P3\0"
-    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(2.2 * 256)) + b"\0\0"
-    tags = {
-        b"desc": b"desc\0\0\0\0" + struct.pack(">I", len(text)) + text + b"\0" * 78,
+def profile_of(text: bytes, tags: dict[bytes, bytes], kind=b"mntr", connection=b"XYZ ") -> bytes:
+    """An ICC profile of RGB with these tags, and a name."""
+    tags = tags | {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", len(text) + 1) + text + b"\0" * 79,
         b"wtpt": b"XYZ \0\0\0\0" + fixed(0.9642, 1, 0.8249),
-        b"rXYZ": b"XYZ \0\0\0\0" + fixed(0.51512, 0.24120, -0.00105),
-        b"gXYZ": b"XYZ \0\0\0\0" + fixed(0.29198, 0.69225, 0.04189),
-        b"bXYZ": b"XYZ \0\0\0\0" + fixed(0.15710, 0.06657, 0.78407),
-        b"rTRC": curve,
-        b"gTRC": curve,
-        b"bTRC": curve,
     }
     table, body = struct.pack(">I", len(tags)), b""
     start = 128 + 4 + 12 * len(tags)
@@ -43,11 +35,38 @@ def wide_gamut() -> bytes:
         table += name + struct.pack(">II", start + len(body), len(data))
         body += data
     size = 128 + len(table) + len(body)
-    head = struct.pack(">I4sI4s4s4s12x4s4s", size, b"lcms", 0x02400000, b"mntr", b"RGB ", b"XYZ ", b"acsp", b"APPL")
+    head = struct.pack(">I4sI4s4s4s12x4s4s", size, b"lcms", 0x02400000, kind, b"RGB ", connection, b"acsp", b"APPL")
     return head.ljust(68, b"\0") + fixed(0.9642, 1, 0.8249) + b"\0" * 48 + table + body
 
 
-P3, SRGB = wide_gamut(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+def of_primaries(name: bytes, primaries, gamma: float) -> bytes:
+    """A profile by the XYZ of its red, green and blue, with a plain gamma."""
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
+    tags = {letter + b"XYZ": b"XYZ \0\0\0\0" + fixed(*one) for letter, one in zip((b"r", b"g", b"b"), primaries)}
+    return profile_of(name, tags | {letter + b"TRC": curve for letter in (b"r", b"g", b"b")})
+
+
+def of_scanner() -> bytes:
+    """A profile from RGB by a table, and no table back, as those of scanners are."""
+    steps = bytes(range(256)) * 3
+    corners = b"".join(
+        bytes([40 * (r + g + b), 128 + 60 * (r - g), 128 + 60 * (g - b)])
+        for r in (0, 1)
+        for g in (0, 1)
+        for b in (0, 1)
+    )
+    table = b"mft1\0\0\0\0" + bytes([3, 3, 2, 0]) + fixed(1, 0, 0, 0, 1, 0, 0, 0, 1) + steps + corners + steps
+    return profile_of(b"Scanner", {b"A2B0": table}, b"scnr", b"Lab ")
+
+
+P3 = of_primaries(b"P3", ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)), 2.2)
+LINEAR = of_primaries(
+    b"GIMP built-in Linear sRGB",
+    ((0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410)),
+    1.0,
+)
+SCANNER = of_scanner()
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def photograph(path, profile=None, orientation=6, pixels=PIXELS, **more):
@@ -110,6 +129,21 @@ def test_own_colours_are_those_of_the_file(tmp_path):
     again = icc.from_srgb(converted, P3)
     inside = ((converted > 0) & (converted < 255)).all(axis=2)  # others were cut off at sRGB's border
     assert inside.sum() > 300 and np.abs(again.astype(int) - PIXELS)[inside].max() <= 4
+
+
+def test_a_profile_is_srgb_by_its_colours_and_not_by_its_name(tmp_path):
+    named = SRGB.replace("sRGB".encode("utf-16-be"), "mine".encode("utf-16-be"))
+    assert named != SRGB and icc.is_srgb(SRGB) and icc.is_srgb(named)
+    assert not any(map(icc.is_srgb, (LINEAR, P3, SCANNER, b"", b"no profile at all")))
+    path = photograph(tmp_path / "a.png", LINEAR, orientation=1, pixels=np.full((4, 5, 3), 55, np.uint8))
+    assert np.abs(images.read_image(path).astype(int) - 128).max() <= 1, "a linear .2157 is sRGB's middle grey"
+
+
+def test_a_profile_into_which_nothing_can_be_converted_is_not_kept(tmp_path):
+    path = photograph(tmp_path / "a.png", SCANNER, orientation=1)
+    about = metadata.read(path, own_colours=True)
+    assert about.profile == b"" and about.exif, "its colours are written in sRGB"
+    assert np.abs(images.read_image(path).astype(int) - PIXELS).mean() > 3, "converted"
 
 
 def test_strips_of_a_conversion_do_not_show(monkeypatch):

@@ -12,7 +12,9 @@ from rimlib import cli
 from rimlib.errors import RimError
 from rimlib.io import images
 from rimlib.prediction import functions, methods
+from rimlib.prediction.depth import Nearness
 from rimlib.prediction.parts import MATTER
+from rimlib.repository import repository
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (75, 110, 3), dtype=np.uint8)
 REASONED = [name for name, info in methods.METHODS.items() if info.parts]
@@ -84,6 +86,15 @@ def test_a_method_through_the_library(name, weights):
         assert not rimlib.matte(IMAGE, "the left dog", **options | {"threshold": 1}).any()
 
 
+def test_networks_stay_while_the_threshold_changes(weights):
+    options = {"method": "clipseg", "weights": weights / "clipseg", "device": "cpu"}
+    first = rimlib.predict(IMAGE, "dog", threshold=0, without=None, **options)
+    assert first.found and not rimlib.predict(IMAGE, "dog", threshold=1, by_place=True, **options).found
+    assert functions._shared.cache_info().misses == 1
+    with pytest.raises(RimError, match="threshold is 7"):
+        rimlib.predict(IMAGE, "dog", threshold=7, **options)
+
+
 @pytest.mark.parametrize("name", REASONED)
 def test_a_method_by_the_command(name, weights, rim, tmp_path):
     photo = images.write_image(tmp_path / "photo.png", IMAGE)
@@ -119,12 +130,38 @@ def test_a_group_is_no_instance(weights, monkeypatch):
     boxes = np.array([[5, 5, 100, 70], [5, 5, 50, 70], [55, 8, 100, 70], [10, 30, 30, 60]], np.float32)
     answers = {"dog": [0.6, 0.5, 0.4, 0.1], "sofa": [0.8, 0.2, 0.1, 0.1]}
     monkeypatch.setattr(
-        engine.method, "detect_all", lambda image, phrase, overlap: (boxes, np.array(answers[phrase], np.float32))
+        engine.method, "detect_all", lambda image, phrase, overlap, noun: (boxes, np.array(answers[phrase], np.float32))
     )
     engine.set_image(IMAGE)
     kept = engine.instances(["dog", "sofa"])
     assert [round(one.score, 1) for one in kept["dog"]] == [0.5, 0.4, 0.1]  # not the one around both
     assert [round(one.score, 1) for one in kept["sofa"]] == [0.8, 0.2, 0.1, 0.1]  # what lies in it is not sure
+
+
+def test_the_score_of_a_box_is_that_of_the_noun(weights, monkeypatch):
+    predictor = methods.predictor("grounded", weights / "grounded", "cpu", threshold=0.25)
+    detector, tokenizer = predictor.engine.method.detector, predictor.engine.method.detector_processor.tokenizer
+    text = "man in red shirt."
+    letters = tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"])
+    assert len(letters) == 16, "each letter is a token: the man is 1 to 3, the shirt 10 to 14"
+    forward = detector.forward
+
+    def fitting(**inputs):
+        output = forward(**inputs)
+        output.logits.fill_(-9)
+        output.pred_boxes = torch.tensor([[0.2, 0.5, 0.2, 0.6], [0.7, 0.5, 0.2, 0.4]]).repeat(1, 5, 1)
+        output.logits[0, 0, 2], output.logits[0, 1, 12] = 1.0, 3.0
+        return output
+
+    monkeypatch.setattr(detector, "forward", fitting)
+    predictor.set_image(IMAGE)
+    found = predictor.engine.instances([text[:-1]])[text[:-1]]
+    assert found[0].box[0] > 55, "without a noun the shirt fits best"
+    predictor.set_image(IMAGE)
+    decision = predictor.decide(predictor.encode_text(["the man in the red shirt"]).questions[0])
+    assert [one.box[0] < 30 for one in decision.chosen] == [True] and decision.score == pytest.approx(0.731, abs=0.001)
+    assert predictor.engine.method._tokens_of("orange", "orange orange.") == slice(7, 13)
+    assert predictor.engine.method._tokens_of("shirt", "red shirts.") is None
 
 
 def test_sam3_gives_what_its_own_processor_gives(weights):
@@ -187,6 +224,57 @@ def test_a_depth_model_decides_what_is_in_front(weights, rim, tmp_path):
     assert refused(rim(*ask, "depth-anything"), "clipmat takes no depth model")
 
 
+def of_config(config):
+    net = torch.nn.Module()
+    net.config = config
+    return net
+
+
+@pytest.mark.parametrize(
+    "name, options, sign",
+    [
+        ("DepthAnythingConfig", {"depth_estimation_type": "relative"}, 1),
+        ("DepthAnythingConfig", {"depth_estimation_type": "metric"}, -1),
+        ("DPTConfig", {}, 1),
+        ("GLPNConfig", {}, -1),
+        ("ZoeDepthConfig", {}, -1),
+        ("DepthProConfig", {}, 1),  # its numbers are inverse until they are post-processed
+    ],
+)
+def test_which_way_depth_grows_is_known_by_the_kind_of_model(name, options, sign):
+    import transformers
+
+    assert Nearness(of_config(getattr(transformers, name)(**options)), None).sign == sign
+
+
+def test_a_depth_model_of_another_kind_is_refused():
+    from transformers import BertConfig
+
+    with pytest.raises(RimError, match="type 'bert'.*glpn") as caught:
+        Nearness(of_config(BertConfig()), None)
+    assert caught.value.setting == "depth"
+
+
+@pytest.mark.parametrize("name", ["grounded", "sam3"])  # clipseg's images do not go through a processor
+def test_an_image_of_one_row_is_not_taken_for_one_with_its_channels_first(name, weights):
+    engine = methods.predictor(name, weights / name, "cpu").engine
+    row = np.repeat(np.linspace(0, 255, 40).astype(np.uint8)[None, :, None], 3, axis=2)
+    shapes = []
+    if name == "grounded":
+        processor = engine.method.detector_processor
+        engine.method.detector_processor = lambda **given: shapes.append(processor(**given)) or shapes[-1]
+        engine.method.detector_processor.tokenizer = processor.tokenizer
+        engine.method.detector_processor.post_process_grounded_object_detection = (
+            processor.post_process_grounded_object_detection
+        )
+        engine.method.detect_all(row, "dog")
+        assert shapes[0]["pixel_values"].shape[2] < shapes[0]["pixel_values"].shape[3]
+        first, second = (engine.method.encode(image)[0][0] for image in (row, np.repeat(row, 2, axis=0)))
+    else:
+        first, second = (engine.method.encode(image).fpn_hidden_states[0] for image in (row, np.repeat(row, 2, axis=0)))
+    assert torch.allclose(first, second, atol=0.02), "two rows that are alike are the same square"
+
+
 def test_clipmat_by_its_names(rim, tmp_path, shipped):
     photo = images.write_image(tmp_path / "photo.png", IMAGE)
     shipped.save(tmp_path / "run")
@@ -209,6 +297,31 @@ def test_methods_are_listed(rim, weights):
     text = "\n".join(out)
     assert status == 0 and text.count("on this machine\n") == 2 and "rim download grounded" in text
     assert methods.here() == ("clipmat",)
+
+
+def test_the_page_has_the_licence_and_the_size_of_each_part():
+    page = (repository() / "book/photographs.md").read_text(encoding="utf-8")
+    rows = {
+        cells[1].split("]")[0].strip(" ["): cells
+        for cells in (line.split("|") for line in page.splitlines())
+        if len(cells) == 6 and "](https://huggingface.co/" in cells[1]
+    }
+    parts = {part.repository: part for info in methods.METHODS.values() for part in info.parts}
+    assert set(rows) == set(parts)
+    for name, cells in rows.items():
+        assert cells[3].strip().startswith(parts[name].licence), name
+        assert float(cells[4].split()[0]) == pytest.approx(parts[name].megabytes / 1000, rel=0.02, abs=0.006), name
+    for name, info in methods.METHODS.items():
+        (cells,) = [line.split("|") for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+        fetched = cells[4].split()[0]
+        assert (
+            fetched == "nothing"
+            if not info.parts
+            else float(fetched) == pytest.approx(info.megabytes / 1000, rel=0.02, abs=0.006)
+        )
+    text = " ".join(page.split()) + " ".join(part.note for part in parts.values())
+    assert "commercial use is allowed" not in text and "allows commercial use" not in text
+    assert "issue 35" in parts["CIDAS/clipseg-rd64-refined"].note and "timojl/clipseg/issues/35" in text
 
 
 def test_a_dry_run_fetches_nothing(rim, weights, tmp_path):

@@ -97,6 +97,12 @@ def test_what_fits_none_is_empty_with_the_reason(sentence):
     assert made.engine.masks == []
 
 
+def test_the_engine_has_the_noun_of_each_phrase():
+    made = predictor(shirt=[(LEFT, 0.6)])
+    made.predict("the man in the red shirt next to the wine glass")
+    assert made.engine._nouns == {"man in red shirt": "man", "wine glass": "wine glass"}
+
+
 def test_two_nouns_are_one_union():
     made = predictor(dog=[(LEFT, 0.6)], cat=[(RIGHT, 0.8)])
     result = made.predict("the dog and the cat")

@@ -68,6 +68,25 @@ def test_an_adjusted_matte_is_at_most_as_opaque_as_the_image():
     assert (disc(50, 40, 8).adjust().alpha == result.alpha).all()
 
 
+@pytest.mark.parametrize("options", [{"grow": -6}, {"feather": 400}, {"grow": -5, "feather": 90}])
+def test_what_an_edge_takes_away_wholly_is_not_found(options):
+    small = disc(50, 40, 4)
+    rest = small.adjust(**options)
+    assert not rest.found and rest.answer == "nothing" and not rest.alpha.any() and small.found
+    assert rest.message.startswith("nothing of “the dog” remains when its edge is moved")
+    assert rest.adjust(grow=3).message == rest.message, "of nothing, nothing is grown"
+    assert np.array_equal(rest.raw, small.alpha)
+
+
+def test_what_is_ambiguous_by_its_parts_is_so_no_longer_when_one_remains():
+    one, other = disc(30, 40, 15), disc(90, 40, 15, "the left")
+    both = Result(**{**vars(one), "alpha": one.alpha + other.alpha, "answer": "ambiguous"})
+    assert both.without(other).answer == "yes" and both.without(disc(90, 40, 3)).answer == "ambiguous"
+    assert both.adjust(grow=2).answer == "ambiguous"
+    reasoned = Result(**{**vars(both), "message": "2 × dog fit equally (0.90, 0.90)"})
+    assert reasoned.without(other).answer == "ambiguous"
+
+
 @pytest.mark.parametrize(
     "options, name",
     [({"grow": FARTHEST + 1}, "grow"), ({"feather": -1}, "feather"), ({"feather": float("nan")}, "feather")],

@@ -7,6 +7,7 @@ paper has no such row; later works on the same test set do.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -98,13 +99,21 @@ class Grounded(Method):
         boxes, scores = self.detect_all(image, sentence)
         return boxes[0], float(scores[0])
 
-    def detect_all(self, image: np.ndarray, sentence: str, overlap: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    def detect_all(
+        self, image: np.ndarray, sentence: str, overlap: float = 1.0, noun: str = ""
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Boxes as of `detect`, float32 (n, 4), and their scores, float32 (n,), the best first.
 
-        overlap: of two boxes with a larger IoU only the better one is kept (non-maximum suppression).
+        Args:
+            image: uint8 (H, W, 3).
+            sentence: what to look for.
+            overlap: of two boxes with a larger IoU only the better one is kept (non-maximum suppression).
+            noun: the word of the sentence whose tokens alone give the score: a shirt is no "man in red shirt", though
+                it fits the tokens of "shirt" well. Where it is not in the sentence, the best token does.
         """
         inputs = self.detector_processor(
             images=image,
+            input_data_format="channels_last",  # an image of one row looks like one with its channels first
             text=phrase(sentence),
             return_tensors="pt",
             truncation=True,
@@ -116,14 +125,31 @@ class Grounded(Method):
             output, inputs["input_ids"], threshold=-1.0, text_threshold=1.0, target_sizes=[image.shape[:2]]
         )[0]
         boxes, scores = found["boxes"].float().cpu(), found["scores"].float().cpu()
+        if (tokens := self._tokens_of(noun, phrase(sentence))) is not None:
+            scores = output.logits[0, :, tokens].float().sigmoid().amax(dim=1).cpu()
         kept = nms(boxes, scores, overlap)  # by falling score
         height, width = image.shape[:2]
         corners = np.clip(boxes[kept].numpy(), 0, [width, height, width, height])
         return corners.astype(np.float32), scores[kept].numpy()
 
+    def _tokens_of(self, noun: str, text: str) -> slice | None:
+        """Where the tokens of a noun are among those of a text; None where it is not, or where the text is cut."""
+        word = re.escape(noun.lower())
+        place = re.search(rf"\b{word}\b(?!\s+{word}\b)", text) if noun else None  # of "orange orange" the second
+        if place is None:
+            return None
+
+        def count(part: str) -> int:  # BERT's tokens end where words do, so those of parts add up
+            return len(self.detector_processor.tokenizer(part, add_special_tokens=False)["input_ids"])
+
+        start = 1 + count(text[: place.start()])  # after [CLS]
+        stop = start + count(place[0])
+        return slice(start, stop) if stop < self.detector.config.max_text_len else None
+
     def encode(self, image: np.ndarray) -> tuple[list[torch.Tensor], tuple[int, ...]]:
         """SAM 2's features of an image, and its size."""
-        inputs = self.segmenter_processor(images=image, return_tensors="pt").to(self.device)
+        inputs = self.segmenter_processor(images=image, input_data_format="channels_last", return_tensors="pt")
+        inputs = inputs.to(self.device)
         with torch.inference_mode():
             return self.segmenter.get_image_embeddings(inputs["pixel_values"]), image.shape[:2]
 

@@ -64,7 +64,9 @@ class Sam3:
 
     def encode(self, image: np.ndarray) -> Any:
         """The features of an image, uint8 (H, W, 3), for any number of phrases."""
-        pixels = self.processor(images=image, return_tensors="pt")["pixel_values"].to(self.device)
+        # An image of one row looks like one with its channels first.
+        inputs = self.processor(images=image, input_data_format="channels_last", return_tensors="pt")
+        pixels = inputs["pixel_values"].to(self.device)
         with torch.inference_mode():
             return self.net.get_vision_features(pixels)
 

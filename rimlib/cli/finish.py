@@ -65,13 +65,13 @@ class Finish:
             right = f"{where} has none; leave it out" if self.kind == "matte" else f"it needs {where}"
             raise RimError(f"--quality: a file {ending} is stored without loss; {right}", setting="quality")
 
-    def write(self, target: Path, source: Path, result: Result) -> dict[str, Any]:
-        """Store a result of an image file; returns what a row of the output holds of it. Raises RimError."""
-        from rimlib.io import images
+    def write(self, target: Path, source: Path, result: Result) -> tuple[Result, dict[str, Any]]:
+        """Store a result of an image file: returns it as it is stored, and what more a row has. Raises RimError."""
+        from rimlib.io import icc, images
         from rimlib.io.metadata import read
         from rimlib.matting import adjust
 
-        about = read(source, own_colours=True) if self.metadata else images.PLAIN
+        about = read(source, own_colours=icc.has_room(target)) if self.metadata else images.PLAIN
         profile = b"" if self.kind == "matte" else _other_profile(about.profile)
         if profile:  # the colours of the file itself, and not those that the model sees
             result = replace(result, image=_own_colours(source))
@@ -88,7 +88,7 @@ class Finish:
         else:
             pixels = result.over(_background_in(self.background, profile, result.alpha.shape))
             images.write_image(target, pixels, self.quality or 92, metadata=about)
-        return row
+        return result, row
 
 
 def background_of(given: str) -> Any:

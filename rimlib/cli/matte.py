@@ -19,8 +19,8 @@ status: 0, every image was processed; 1, some of several images could not be use
 could be done. A file is written whole or not at all.
 
 What is written is upright, and keeps the EXIF, the resolution and the colours of the image's file: cut-outs and
-composites in its own colour profile, or in sRGB where the file is grey or CMYK. An image that is transparent stays at
-most as opaque. HEIC is read where pillow-heif is installed: pip install 'rimlib[heic]'.
+composites in its own colour profile, or in sRGB where the file is grey or CMYK, or the result a BMP. An image that is
+transparent stays at most as opaque. HEIC is read where pillow-heif is installed: pip install 'rimlib[heic]'.
 """
 
 
@@ -82,7 +82,8 @@ def _matte(options: argparse.Namespace) -> int:
     finish = Finish.of(options)
     ending = targets.ending_of(options.format, finish.kind)
     several = len(given) > 1 or os.path.isdir(given[0])
-    paths, below = targets.find(given, options.recursive, options.out)
+    with writing.warnings_in_one_line():
+        paths, below = targets.find(given, options.recursive, options.out)
     written = targets.paths_of(paths, sentences, options.out, finish.kind, several, ending, below)
     finish.check_ending(written[0, 0].suffix)
     targets.check_not_overwritten([*given, *paths, options.background or ""], written.values())

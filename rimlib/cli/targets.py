@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from rimlib.cli import naming
 from rimlib.errors import RimError
 
 ENDINGS = {  # of the files that may be written, and what the name of one that the command chooses ends with
@@ -17,7 +18,6 @@ ENDINGS = {  # of the files that may be written, and what the name of one that t
     "composite": (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"),
 }
 SAME = {".jpeg": ".jpg", ".tiff": ".tif"}  # another ending: that of the files whose names the command makes
-LONGEST = 240  # bytes of a name before its number and ending; file systems take 255
 SUFFIX = {"matte": "", "cut-out": "-cutout", "composite": "-composite"}
 
 
@@ -92,7 +92,7 @@ def paths_of(
     Raises:
         RimError: `out` cannot hold what is made.
 
-    No two share a file: the second gets a number.
+    No two share a file, see `naming`.
 
     >>> [str(path) for path in paths_of(["pets.jpg"], ["the cat", "The cat!"], "mattes").values()]
     ['mattes/pets-the-cat.png', 'mattes/pets-the-cat-2.png']
@@ -114,19 +114,12 @@ def paths_of(
             count = f"{len(images)} images" if several else f"{len(sentences)} sentences"
             raise RimError(f"{out}: one file for {count}; name a folder instead", path=out)
         return {(0, 0): Path(out)}
-    paths: dict[tuple[int, int], Path] = {}
-    taken: set[Path] = set()
-    for number, image in enumerate(images):
-        for place, sentence in enumerate(sentences):
-            words = re.sub(r"[^\w]+", "-", sentence.lower()).strip("-")[:60] or "matte"
-            rest = f"-{_shortened(words, 90)}{SUFFIX[kind]}"
-            name = _shortened(Path(image).stem, LONGEST - len(os.fsencode(rest))) + rest
-            names = itertools.chain([name], (f"{name}-{count}" for count in itertools.count(2)))
-            folder = Path(out or ".") / (below[number] if below else "")
-            candidates = (folder / f"{name}{ending or '.png'}" for name in names)
-            paths[number, place] = next(path for path in candidates if path not in taken)
-            taken.add(paths[number, place])
-    return paths
+    numbers = list(itertools.product(range(len(images)), range(len(sentences))))
+    end = f"{SUFFIX[kind]}{ending or '.png'}"
+    folders = [Path(out or ".") / (below[image] if below else "") for image, _ in numbers]
+    words = [naming.words_of(sentence) for sentence in sentences]
+    wanted = [naming.Wanted(Path(images[i]), folder, words[k], end) for (i, k), folder in zip(numbers, folders)]
+    return dict(zip(numbers, naming.names(wanted)))
 
 
 def ending_of(format: str | None, kind: str) -> str | None:
@@ -184,9 +177,3 @@ def _names_a_file(out: str | Path) -> bool:
     """Whether the name has an ending, such as .png; `Set.01` has none, and what ends in a slash is a folder."""
     has_ending = re.fullmatch(r"\.[A-Za-z]\w*", Path(out).suffix) is not None
     return has_ending and not str(out).endswith(("/", os.sep)) and not os.path.isdir(out)
-
-
-def _shortened(name: str, limit: int) -> str:
-    """A name, or as many of its characters as `limit` bytes hold."""
-    encoded = os.fsencode(name)
-    return name if len(encoded) <= limit else encoded[:limit].decode(sys.getfilesystemencoding(), "ignore")

@@ -41,9 +41,12 @@ class Batch:
     there: frozenset[tuple[int, int]] = frozenset()
 
     @property
-    def left(self) -> list[int]:
-        """The numbers of the images of which something is to be written."""
-        return sorted({image for image, sentence in self.targets.keys() - self.there})
+    def left(self) -> dict[int, list[int]]:
+        """The numbers of the images of which something is to be written, and of the sentences of each."""
+        found: dict[int, list[int]] = {}
+        for image, sentence in sorted(self.targets.keys() - self.there):
+            found.setdefault(image, []).append(sentence)
+        return found
 
 
 def predict_and_write(predictor: Predictor | None, batch: Batch, finish: Finish, silent: bool) -> list[dict[str, Any]]:
@@ -62,13 +65,12 @@ def predict_and_write(predictor: Predictor | None, batch: Batch, finish: Finish,
     given = (predictor, batch.sources, batch.sentences, several, batch.without, batch.left)
     # No name for the generator: an error then closes it, and its progress bar, before the error is printed.
     for number, place, result, error, missed in folder.predict_all(*given):
-        if (number, place) in batch.there:
-            continue
         row: Row = {"image": str(batch.paths[number])}
         if result is not None:
             row = _row(batch, number, place)
             try:
-                row |= finish.write(batch.targets[number, place], batch.paths[number], result)
+                result, more = finish.write(batch.targets[number, place], batch.paths[number], result)
+                row |= more
             except RimError as refused:
                 if not several or _is_of_the_disk(refused):
                     raise
@@ -112,10 +114,12 @@ def _is_of_the_disk(error: RimError) -> bool:
 
 @contextmanager
 def warnings_in_one_line() -> Iterator[None]:
-    """Warnings about sentences as one line each on stderr, without the place in the code."""
+    """Warnings about sentences and folders as one line each on stderr, without the place in the code."""
+    from rimlib.prediction.folder import UnreadableFolder
     from rimlib.prediction.prompts import CutSentence
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", CutSentence)
+        for kind in (CutSentence, UnreadableFolder):
+            warnings.simplefilter("always", kind)
         warnings.showwarning = lambda message, *_, **__: print(f"rim: warning: {message}", file=sys.stderr)
         yield

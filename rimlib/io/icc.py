@@ -7,12 +7,16 @@ than the same numbers in sRGB: shown without their profile they look pale.
 from __future__ import annotations
 
 import io
+import os
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 STRIP = 256  # rows that `from_srgb` converts at a time
+SAME = 3  # levels of 255 that rounding and the two ways to adapt a white point make between two profiles of sRGB
 
 
 def in_srgb(image: Image.Image) -> Image.Image:
@@ -36,7 +40,8 @@ def in_srgb(image: Image.Image) -> Image.Image:
 def own(image: Image.Image) -> bytes:
     """The profile in which an image's values of red, green and blue are to be read; empty where there is none.
 
-    Empty for grey and CMYK too, which become RGB when they are read.
+    Empty for grey and CMYK too, which become RGB when they are read, and for a profile into which no colour can be
+    converted, as that of a scanner may be.
     """
     profile = image.info.get("icc_profile")
     if not profile or image.mode not in ("RGB", "RGBA", "P", "PA"):
@@ -44,19 +49,40 @@ def own(image: Image.Image) -> bytes:
     from PIL import ImageCms
 
     try:
-        return profile if _opened(profile).profile.xcolor_space.strip() == "RGB" else b""
+        ImageCms.buildTransform(_srgb(), _opened(profile), "RGB", "RGB")
     except (ImageCms.PyCMSError, OSError):
         return b""
+    return profile
 
 
+@lru_cache(8)
 def is_srgb(profile: bytes) -> bool:
-    """Whether a profile is that of sRGB, as that of most files is; False for one that cannot be read."""
+    """Whether a profile is that of sRGB, as that of most files is; False for one that cannot be read.
+
+    By what it makes of greys and of each primary, whatever its name is: "Linear sRGB" is not sRGB.
+    """
     from PIL import ImageCms
 
+    levels = np.arange(0, 256, 5, dtype=np.uint8)
+    ramps = np.zeros((4, len(levels), 3), np.uint8)
+    ramps[0] = levels[:, None]
+    for channel in range(3):
+        ramps[channel + 1, :, channel] = levels
     try:
-        return "sRGB" in ImageCms.getProfileDescription(_opened(profile))
+        transform = ImageCms.buildTransform(_opened(profile), _srgb(), "RGB", "RGB")
+        converted = np.asarray(ImageCms.applyTransform(Image.fromarray(ramps), transform))
     except (ImageCms.PyCMSError, OSError):
         return False
+    return bool(np.abs(converted.astype(int) - ramps).max() <= SAME)
+
+
+def has_room(path: str | os.PathLike[str]) -> bool:
+    """Whether a file of this ending can hold a profile; the numbers of others are read as those of sRGB.
+
+    >>> has_room("dog.JPG"), has_room("dog.bmp")
+    (True, False)
+    """
+    return Path(path).suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
 
 def from_srgb(pixels: np.ndarray, profile: bytes) -> np.ndarray:

@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from rimlib.errors import RimError
+from rimlib.io import icc
 from rimlib.io.decode import name_of, pixels_of
 from rimlib.io.files import write_atomically
 from rimlib.io.metadata import Metadata
@@ -207,6 +208,9 @@ def _write(
         raise RimError(f"{path}: {what} cannot be stored with the ending {ending!r}; expected {expected}", path=path)
     if not 1 <= options.get("quality", 1) <= 100:
         raise RimError(f"{path}: quality is {options['quality']}; it goes from 1 to 100", path=path, setting="quality")
+    profile = options.get("icc_profile", b"")
+    if profile and not icc.has_room(path) and not icc.is_srgb(profile):
+        raise RimError(f"{path}: {ending} holds no colour profile; write a .png, or colours of sRGB", path=path)
     try:
         data = encode(pixels, _FORMATS[ending], **options)
     except (OSError, ValueError) as error:  # such as more pixels on a side than the format has numbers for

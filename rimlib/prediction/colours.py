@@ -10,7 +10,9 @@ import numpy as np
 from rimlib.errors import RimError, nearest
 
 NOTHING = ("transparent", "none", "nothing", "clear")
-_NUMBERS = re.compile(r"\d{1,3}(?:\s*,\s*\d{1,3}){2}|\d{1,3}(?:\s+\d{1,3}){2}")  # 255,0,0 and 255 0 0
+# 255,0,0 and 255 0 0, in brackets or not, with rgb or not; numbers out of range too, which are refused
+_NUMBERS = re.compile(r"(?:rgb\s*)?(\(\s*)?(-?\d+(?:\s*,\s*-?\d+){2}|-?\d+(?:\s+-?\d+){2})(?(1)\s*\))")
+_SIGNED = re.compile(r"[a-z]+\s*\(.*-\s*\d.*\)")  # Pillow would read 1 for -1
 _GREY = re.compile(r"gray(\d{1,3})")  # of X11: per cent of white
 _HEX = re.compile(r"[0-9a-f]{6}")
 
@@ -51,8 +53,10 @@ def _of_text(text: str) -> tuple[int, ...] | None:
         raise RimError(
             f"background {text}: a background is opaque; for a transparent one write a cut-out", setting="background"
         )
-    if _NUMBERS.fullmatch(written):
-        return tuple(int(value) for value in re.findall(r"\d+", written))
+    if numbers := _NUMBERS.fullmatch(written):
+        return tuple(int(value) for value in re.findall(r"-?\d+", numbers[2]))
+    if _SIGNED.fullmatch(written) and _function(written):
+        raise RimError(f"background {text}: a number of a colour is not below 0", setting="background")
     if (grey := _GREY.fullmatch(name)) and int(grey[1]) <= 100:
         return (int(grey[1]) * 255 // 100,) * 3
     for form in (written, name, f"#{written}" if _HEX.fullmatch(written) else name):
@@ -64,6 +68,16 @@ def _of_text(text: str) -> tuple[int, ...] | None:
             raise RimError(f"background {text}: has an alpha; a background is opaque", setting="background")
         return color[:3]
     return None
+
+
+def _function(written: str) -> bool:
+    """Whether a text is a colour but for its signs."""
+    from PIL import ImageColor
+
+    try:
+        return bool(ImageColor.getrgb(written.replace("-", "")))
+    except ValueError:
+        return False
 
 
 def _squeezed(text: str) -> str:

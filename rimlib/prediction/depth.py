@@ -17,6 +17,10 @@ from rimlib.io.public import NotHere
 from rimlib.prediction.parts import DEPTH
 from rimlib.prediction.parts import DEPTH_NAME as NAME
 
+# By type of model, what its `predicted_depth` is; of depth_pro it becomes a distance in the post-processing alone.
+_INVERSE = ("dpt", "depth_pro")
+_DISTANCE = ("glpn", "zoedepth")
+
 
 class Nearness:
     """A depth model, as the nearness of each pixel.
@@ -24,12 +28,14 @@ class Nearness:
     Args:
         net: a model of transformers for depth estimation.
         processor: its image processor.
+
+    Raises:
+        RimError: a kind of model of which it is not known whether its numbers grow towards the viewer or away.
     """
 
     def __init__(self, net: Any, processor: Any):
         self.net, self.processor = net, processor
-        # Relative depth grows towards the viewer, metric depth away from them.
-        self.sign = -1 if getattr(net.config, "depth_estimation_type", "relative") == "metric" else 1
+        self.sign = _sign(net.config)
 
     @classmethod
     def load(cls, name: str | Path, weights: str | Path | None = None, device: Any = "cpu") -> Nearness:
@@ -48,11 +54,25 @@ class Nearness:
         import torch.nn.functional as F
 
         device = next(self.net.parameters()).device
-        pixels = self.processor(images=image, return_tensors="pt")["pixel_values"].to(device)
+        # An image of one row looks like one with its channels first.
+        inputs = self.processor(images=image, input_data_format="channels_last", return_tensors="pt")
+        pixels = inputs["pixel_values"].to(device)
         with torch.inference_mode():
             depth = self.net(pixel_values=pixels).predicted_depth[:, None].float()  # (1, 1, h, w)
             depth = F.interpolate(depth, image.shape[:2], mode="bilinear", align_corners=False)
         return self.sign * depth[0, 0].cpu().numpy()
+
+
+def _sign(config: Any) -> int:
+    """1 where a model's numbers grow towards the viewer (inverse depth), -1 where they are a distance."""
+    kind = config.model_type
+    if kind == "depth_anything":  # it exists in both
+        return -1 if config.depth_estimation_type == "metric" else 1
+    if kind in _DISTANCE or kind in _INVERSE:
+        return -1 if kind in _DISTANCE else 1
+    known = ", ".join(["depth_anything", *_INVERSE, *_DISTANCE])
+    message = f"depth model of the type {kind!r}: whether its numbers grow towards the viewer is not known here"
+    raise RimError(f"{message}; types that are: {known}", setting="depth")
 
 
 def _folder(name: str, weights: str | Path | None) -> Path:

@@ -1,13 +1,12 @@
-"""Engines that know the world: all instances in an image of each noun phrase, with boxes, scores and masks.
+"""Engines of public models: all instances in an image of each noun phrase, with boxes, scores and masks.
 
-An engine is given an image once and noun phrases after it. Which instance a sentence means is not its business (see
-`reasoned`). A mask is made when it is first looked at: most instances are decided by their boxes.
+Which instance a sentence means `reasoned` decides. A mask is made when it is first used: mostly, boxes decide.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -69,9 +68,10 @@ class Engine:
 
     def __init__(self) -> None:
         self._image: np.ndarray | None = None
-        self._features: Any = None
         self._found: dict[str, list[Found]] = {}
+        self._features: Any = None
         self._near: Any = None
+        self._nouns: Mapping[str, str] = {}
 
     def another(self) -> Engine:
         """An engine of the same networks, for an image of its own."""
@@ -83,11 +83,12 @@ class Engine:
         """Take an image, uint8 (H, W, 3); what was found in the one before is forgotten."""
         self._image, self._features, self._found, self._near = image, None, {}, None
 
-    def instances(self, phrases: Sequence[str]) -> dict[str, list[Found]]:
+    def instances(self, phrases: Sequence[str], nouns: Mapping[str, str] | None = None) -> dict[str, list[Found]]:
         """For each phrase its instances, the best first, and weak ones too: a threshold is the caller's.
 
-        Raises RimError without an image.
+        nouns: each phrase's head, "man" of "man in red shirt", where words have scores. RimError without an image.
         """
+        self._nouns = nouns or {}
         if self._image is None:
             raise RimError("no image yet; call set_image first")
         for phrase in phrases:
@@ -138,7 +139,7 @@ class GroundedEngine(Engine):
         return {}  # SAM 2's features, when a mask is first wanted
 
     def _look(self, image: np.ndarray, features: dict[str, Any], phrase: str) -> list[Found]:
-        boxes, scores = self.method.detect_all(image, phrase, OVERLAP)
+        boxes, scores = self.method.detect_all(image, phrase, OVERLAP, self._nouns.get(phrase, ""))
 
         def mask_of(box: np.ndarray) -> Callable[[], np.ndarray]:
             def mask() -> np.ndarray:

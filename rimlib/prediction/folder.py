@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +20,10 @@ ENDINGS = frozenset(
     ".raf .rw2 .tga .tif .tiff .webp".split()
 )
 """Endings of image files. One that cannot be decoded here is better named than skipped."""
+
+
+class UnreadableFolder(UserWarning):
+    """A folder inside that cannot be read; its images are left out."""
 
 
 class Prediction(NamedTuple):
@@ -39,7 +44,8 @@ def find(folder: str | Path, recursive: bool = False, leave_out: str | Path | No
 
     Args:
         folder: where they are.
-        recursive: those of folders inside too, hidden ones and links to folders left out.
+        recursive: those of folders inside too, hidden ones and links to folders left out. One of them that cannot be
+            read gives an `UnreadableFolder` warning.
         leave_out: a folder inside that is not read, such as that of the results.
 
     Raises:
@@ -61,11 +67,14 @@ def _images(folder: Path, recursive: bool, leave_out: str | None) -> Iterator[Pa
     for path in folder.iterdir():
         if path.name.startswith("."):
             continue
-        if not path.is_dir():
-            if path.suffix.lower() in ENDINGS:
-                yield path
-        elif recursive and not path.is_symlink() and os.path.realpath(path) != leave_out:
-            yield from _images(path, recursive, leave_out)
+        try:
+            if not path.is_dir():
+                if path.suffix.lower() in ENDINGS:
+                    yield path
+            elif recursive and not path.is_symlink() and os.path.realpath(path) != leave_out:
+                yield from _images(path, recursive, leave_out)
+        except OSError as error:  # the others are read; the folder itself, which was named, must be readable
+            warnings.warn(f"{error.filename or path}: cannot be read: {reason(error)}", UnreadableFolder, stacklevel=2)
 
 
 def predict_all(
@@ -74,7 +83,7 @@ def predict_all(
     sentences: Sequence[str],
     progress: bool = True,
     without: Sequence[str] = (),
-    only: Sequence[int] | None = None,
+    left: Mapping[int, Sequence[int]] | None = None,
 ) -> Iterator[Prediction]:
     """Predict the same sentences for many images.
 
@@ -84,7 +93,7 @@ def predict_all(
         sentences: encoded once for all images.
         progress: show a progress bar.
         without: what these find is taken out, see `Excluded`.
-        only: the numbers of the sources that are read; all if None.
+        left: of each source that is read, by its number, the numbers of its sentences; all of all if None.
 
     Yields:
         Each prediction as soon as it is made; none is kept.
@@ -94,21 +103,25 @@ def predict_all(
     """
     from tqdm import tqdm  # plain text, which papermill can pass on to the terminal
 
-    text = predictor.encode_text(sentences)
+    every = tuple(range(len(sentences)))
+    wanted = dict.fromkeys(range(len(sources)), every) if left is None else {n: tuple(one) for n, one in left.items()}
+    # Each choice of sentences, encoded once; all of them first, since one that cannot be used ends the run.
+    texts = {every: predictor.encode_text(sentences)}
     others = predictor.encode_text(without) if without else None
-    numbers = range(len(sources)) if only is None else only
-    for number in tqdm(numbers, desc="mattes", unit="image", disable=not progress):
+    for number, places in tqdm(wanted.items(), desc="mattes", unit="image", disable=not progress):
         try:
             predictor.set_image(sources[number])
         except RimError as error:
-            yield Prediction(number, 0, None, str(error))
+            yield Prediction(number, places[0], None, str(error))
             continue
-        yield from _of_image(predictor, number, text, others)
+        if places not in texts:
+            texts[places] = predictor.encode_text([sentences[place] for place in places])
+        yield from _of_image(predictor, number, places, texts[places], others)
 
 
-def _of_image(predictor: Predictor, number: int, text: Any, others: Any) -> Iterator[Prediction]:
+def _of_image(predictor: Predictor, number: int, places: Sequence[int], text: Any, others: Any) -> Iterator[Prediction]:
     from rimlib.prediction.excluded import Excluded
 
     excluded = Excluded(None) if others is None else Excluded.of(predictor, others)
-    for place, result in enumerate(predictor.predict_many(text)):
+    for place, result in zip(places, predictor.predict_many(text)):
         yield Prediction(number, place, excluded.taken_out_of(result), missed=excluded.missed)

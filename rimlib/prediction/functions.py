@@ -25,7 +25,7 @@ Sentences = str | Sequence[str]
 
 
 def predict(
-    image: Any, sentence: Sentences, method: str = "clipmat", without: Sentences = (), **options: Any
+    image: Any, sentence: Sentences, method: str = "clipmat", without: Sentences | None = (), **options: Any
 ) -> Result | list[Result]:
     """The `Result` for a sentence, or a list of them for a list of sentences.
 
@@ -49,7 +49,7 @@ def predict(
 
 
 def matte(
-    image: Any, sentence: Sentences, method: str = "clipmat", without: Sentences = (), **options: Any
+    image: Any, sentence: Sentences, method: str = "clipmat", without: Sentences | None = (), **options: Any
 ) -> np.ndarray:
     """The alpha matte of what `sentence` refers to in `image`, float32 (H, W) in [0, 1].
 
@@ -62,7 +62,7 @@ def matte(
 
 
 def cut_out(
-    image: Any, sentence: str, method: str = "clipmat", without: Sentences = (), **options: Any
+    image: Any, sentence: str, method: str = "clipmat", without: Sentences | None = (), **options: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """What `sentence` refers to, without its background: its own colours, uint8 (H, W, 3), and its alpha as of `matte`.
 
@@ -74,10 +74,12 @@ def cut_out(
     return results[0].cutout()
 
 
-def _predict(image: Any, sentence: Sentences, method: str, without: Sentences, options: dict[str, Any]) -> list[Result]:
+def _predict(
+    image: Any, sentence: Sentences, method: str, without: Sentences | None, options: dict[str, Any]
+) -> list[Result]:
     sentences = _listed(sentence)  # before anything is loaded
-    others = _listed(without) if isinstance(without, str) or len(without) else []
-    predictor = _shared(method, **options).another()  # its own image, whichever thread calls
+    others = _listed(without) if isinstance(without, str) or (without is not None and len(without)) else []
+    predictor = _predictor(method, **options)
     predictor.set_image(image)
 
     def encoded(asked: list[str]) -> Any:
@@ -103,6 +105,15 @@ def _warn_if_empty(results: list[Result]) -> None:
             warnings.warn(result.message, NothingFound, stacklevel=3)  # the caller of `matte`
 
 
+def _predictor(method: str, threshold: float | None = None, by_place: bool = False, **options: Any) -> Predictor:
+    """A predictor for an image of its own, whichever thread calls, of networks that stay for the next call."""
+    predictor = _shared(method, **options).another(threshold)
+    if isinstance(predictor, MattingPredictor):
+        predictor.by_place = by_place
+    return predictor
+
+
 @lru_cache(1)
 def _shared(method: str, **options: Any) -> Predictor:
+    """options: those that networks are loaded by; the threshold and the like may change from call to call."""
     return methods.predictor(method, **options)

@@ -1,6 +1,6 @@
 """The methods that a user may choose: what each is good for, its licences, and a predictor of it.
 
-`clipmat` is the model of this repository. The others are made of public models that know the world (`parts`), of which
+`clipmat` is the model of this repository. The others are made of public models (`parts`), of which
 nothing ships with rimlib: `rim download` fetches them, once.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Predictor(Protocol):
     """What every method gives: an image once, and sentences after it."""
 
-    def another(self) -> Predictor: ...  # noqa: D102
+    def another(self, threshold: float | None = None) -> Predictor: ...  # noqa: D102
     def set_image(self, source: Any) -> None: ...  # noqa: D102
     def encode_text(self, sentences: Sequence[str]) -> Any: ...  # noqa: D102
     def predict(self, sentence: str) -> Result: ...  # noqa: D102

@@ -20,8 +20,8 @@ SAM3 = Part(
     ("sam3", "sam3_video"),
     3450,
     "SAM License of Meta",
-    "its owners give access on request; commercial use is allowed, military and some others are not; size unchecked: "
-    "that of its checkpoint in another format",
+    "its owners give access on request; read the licence: it excludes uses, military ones among them, and asks for an "
+    "acknowledgement in publications; size unchecked: that of its checkpoint in another format",
     gated=True,
 )
 CLIPSEG = Part(
@@ -29,8 +29,9 @@ CLIPSEG = Part(
     "segmenter",
     ("clipseg",),
     605,
-    "Apache-2.0",
-    "whether its main branch has safetensors is unchecked; those of its pull request 6 are taken otherwise",
+    "Apache-2.0 on its page",
+    "its author wrote that no licence is specified for the weights, and that they are for research (timojl/clipseg, "
+    "issue 35); whether its main branch has safetensors is unchecked; those of its pull request 6 are taken otherwise",
     revisions=("main", "refs/pr/6"),
 )
 MATTER = Part(

@@ -84,9 +84,10 @@ class MattingPredictor:
 
         return cls(CLIPMat.shipped(profile_name), device, **options)
 
-    def another(self) -> MattingPredictor:
-        """A predictor of the same networks, for an image of its own."""
-        return MattingPredictor(self.model, str(self.device), self.refiner, self.threshold, self.by_place)
+    def another(self, threshold: float | None = None) -> MattingPredictor:
+        """A predictor of the same networks, for an image of its own. Raises RimError for a threshold as the class."""
+        given = self.threshold if threshold is None else threshold
+        return MattingPredictor(self.model, str(self.device), self.refiner, given, self.by_place)
 
     def set_image(self, source: Any) -> None:
         """Encode an image: a path, a Pillow image, an array or a tensor (see `rimlib.io.images`).
@@ -179,6 +180,7 @@ class MattingPredictor:
         if found:
             answered = answer(raw, sentence) if self.calibration else YES
             result = Result(raw, score, trimap, True, "", raw, image, sentence, answered, opacity)
+            result = result.changed(raw, "where the image is not transparent")
             return by_place.keep_meant(result) if self.by_place else result
         message = f"nothing in this image fits “{short(sentence)}” (score {score:.2f})"
         if excludes:  # a model that was never asked so finds the very thing that is excluded

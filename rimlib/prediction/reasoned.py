@@ -1,6 +1,6 @@
-"""An engine that knows the world, and the understanding of sentences: image once, sentences after it, as of a model.
+"""An engine of public models, and the understanding of sentences: image once, sentences after it, as of a model.
 
-A sentence is parsed, the engine is asked for all instances of its noun phrases, and geometry decides which of them is
+A sentence is parsed, the engine finds all instances of its noun phrases, and geometry decides which of them is
 meant (`rimlib.understanding`). What was decided is matted at the image's own size (`region`), the rest is not. A
 sentence without a reading goes to the engine whole.
 """
@@ -67,9 +67,10 @@ class ReasonedPredictor:
         self._opacity: np.ndarray | None = None
         self._size = (0, 0)  # of the image that the engine sees
 
-    def another(self) -> ReasonedPredictor:
-        """A predictor of the same networks, for an image of its own."""
-        return ReasonedPredictor(self.engine.another(), self.matter, self.refine, self.threshold)
+    def another(self, threshold: float | None = None) -> ReasonedPredictor:
+        """A predictor of the same networks, for an image of its own. Raises RimError for a threshold as the class."""
+        given = self.threshold if threshold is None else threshold
+        return ReasonedPredictor(self.engine.another(), self.matter, self.refine, given)
 
     def set_image(self, source: Any) -> None:
         """Take an image: a path, a Pillow image, an array or a tensor (see `rimlib.io.images`).
@@ -91,7 +92,7 @@ class ReasonedPredictor:
         return Parsed(texts, tuple(parse(text) for text in texts))
 
     def predict(self, sentence: str) -> Result:
-        """The matte of what a sentence means, in the image of `set_image`; its message tells what was done.
+        """The matte of what a sentence means, in the image of `set_image`; its message is what was done.
 
         Raises:
             RimError: no image yet, or no word in the sentence.
@@ -120,7 +121,8 @@ class ReasonedPredictor:
 
     def decide(self, question: Question) -> Decision:
         """Which instances of the image are meant; none is matted."""
-        found = self.engine.instances([phrase.text for phrase in phrases(question)])
+        nouns = {phrase.text: phrase.noun if question.understood else "" for phrase in phrases(question)}
+        found = self.engine.instances(list(nouns), nouns)
         wanted = {part.target.text for part in each(question)}
         counted = {text: self._counted(instances, text in wanted) for text, instances in found.items()}
         looks = _looks_behind(question)

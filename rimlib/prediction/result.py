@@ -11,7 +11,7 @@ import numpy as np
 from rimlib.errors import RimError
 from rimlib.matting import adjust, composition
 from rimlib.prediction import cutout
-from rimlib.prediction.answer import NOTHING, YES
+from rimlib.prediction.answer import AMBIGUOUS, NOTHING, YES, parts
 from rimlib.sentences import short
 
 
@@ -29,8 +29,8 @@ class Result:
             is not invisible.
         message: for people, why the matte is empty; if something was found, what was done ("2 × dog found; kept the one
             farther left"), or empty itself of a method that does not reason.
-        raw: the matte as the model gave it, whatever its score, float32 (H, W); the same array as `alpha` if something
-            was found.
+        raw: the matte as the model gave it, whatever its score, float32 (H, W). `alpha` is the same array if something
+            was found and neither `less` nor `adjust` changed it; they leave `raw` as it is.
         image: uint8 (H, W, 3), or None in a result that was not made by a predictor.
         sentence: with single spaces.
         answer: "yes", "nothing" where nothing was found, or "ambiguous" where the matte has several parts of comparable
@@ -68,15 +68,27 @@ class Result:
         if not self.found:
             return self
         rest = adjust.without(self.alpha, taken)
-        if rest is not None:
-            return replace(self, alpha=rest)
         names = " and ".join(f"“{short(sentence)}”" for sentence in sentences)
-        message = f"nothing of “{short(self.sentence)}” remains without {names}"
-        return replace(self, alpha=np.zeros_like(self.alpha), found=False, message=message, answer=NOTHING)
+        return self.changed(np.zeros_like(self.alpha) if rest is None else rest, f"without {names}")
+
+    def changed(self, alpha: np.ndarray, how: str) -> Result:
+        """The result with another matte, float32 (H, W), and what follows from it: `found`, `message` and `answer`.
+
+        how: what was done, for the message where nothing remains: "without “the leash”".
+        """
+        if not self.found:
+            return replace(self, alpha=alpha)
+        if alpha.max(initial=0) < adjust.LEAST:
+            message = f"nothing of “{short(self.sentence)}” remains {how}"
+            return replace(self, alpha=np.zeros_like(self.alpha), found=False, message=message, answer=NOTHING)
+        # Two instances that fit equally, of a method that reasons, are still two; its message names them.
+        resolved = self.answer == AMBIGUOUS and not self.message and parts(self.alpha) > 1 >= parts(alpha)
+        return replace(self, alpha=alpha, answer=YES if resolved else self.answer)
 
     def adjust(self, grow: int = 0, feather: float = 0) -> Result:
         """The matte with its edge moved out by `grow` pixels (in, below 0), then soft over `feather` to each side.
 
+        Where nothing remains the result is empty, with a message.
         Raises RimError for more than `adjust.FARTHEST` of either, and a feather below 0.
         """
         adjust.check_pixels("grow", grow, -adjust.FARTHEST)
@@ -86,7 +98,8 @@ class Result:
             alpha = adjust.grow(alpha, round(grow))
         if feather:
             alpha = adjust.feather(alpha, feather)
-        return replace(self, alpha=alpha if self.opacity is None else np.minimum(alpha, self.opacity))
+        alpha = alpha if self.opacity is None else np.minimum(alpha, self.opacity)
+        return self.changed(alpha, f"when its edge is moved by {grow:g} pixels and feathered over {feather:g}")
 
     def crop(self, margin: int | float | str = 0) -> Result:
         """The window around what is visible of the matte; all of it where nothing is.

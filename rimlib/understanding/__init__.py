@@ -1,6 +1,6 @@
 """Sentences understood before an engine is asked: what is wanted, where it is, and what it is not.
 
-An engine that knows the world finds all instances of a noun phrase and does not know which one is "the left one". Here
+An engine of public models finds all instances of a noun phrase and does not know which one is "the left one". Here
 `parse` splits a sentence by a grammar, `phrases` gives the noun phrases to ask an engine for, and `choose` decides by
 boxes and mattes which of the instances is meant. No image is read and no model runs.
 
