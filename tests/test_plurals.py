@@ -34,6 +34,4 @@ def test_each_noun_of_the_data_engine_comes_back_from_its_plural():
     words = {noun.partition(" of ")[0].split()[-1] for noun in nouns if synonyms.number(noun) == "one"}
     wrong = {word: singular_of(plural_of(word)) for word in words if singular_of(plural_of(word)) != word}
     assert wrong == {"glass": "glasses"} and len(words) > 500  # "the glasses" are a pair of them
-    assert {word for word in words if singular_of(word) != word} == {
-        "candelabra"
-    }  # plural and singular
+    assert {word for word in words if singular_of(word) != word} == {"candelabra"}  # plural and singular

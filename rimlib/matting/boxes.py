@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rimlib.matting.arrangement import shared
-from rimlib.matting.relations import area
+from rimlib.matting.relations import Box, area
 
 
 def visible_box(alpha: np.ndarray, threshold: float = 0.0, margin: int = 0) -> tuple[slice, slice] | None:
@@ -42,9 +42,15 @@ def is_group(box: np.ndarray, others: np.ndarray, inside: float = 0.8, filled: f
     >>> is_group(np.array([0, 0, 20, 10]), dogs), is_group(np.array([0, 0, 20, 30]), dogs), is_group(dogs[0], dogs[1:])
     (True, False, False)
     """
-    members: list[np.ndarray] = []
-    for other in others:
+    whole, *rest = (_plain(one) for one in (box, *others))
+    members: list[Box] = []
+    for other in rest:
         apart = all(shared(other, member) < 0.3 * min(area(other), area(member)) for member in members)
-        if apart and shared(box, other) >= inside * area(other) and area(other) < filled * area(box):
+        if apart and shared(whole, other) >= inside * area(other) and area(other) < filled * area(whole):
             members.append(other)
-    return len(members) > 1 and bool(sum(shared(box, member) for member in members) >= filled * area(box))
+    return len(members) > 1 and sum(shared(whole, member) for member in members) >= filled * area(whole)
+
+
+def _plain(box: np.ndarray) -> Box:
+    left, top, right, bottom = box.tolist()
+    return left, top, right, bottom
