@@ -233,7 +233,6 @@ def test_other_things_than_text_are_refused(one_load, sentence, word):
         "{keyword}",
         "%s",
         "-",
-        "../../etc/passwd",
         "the dog\nand the cat",
     ],
 )
@@ -251,6 +250,13 @@ def test_a_long_sentence_is_cut_with_a_warning_of_the_place(predict, photo, sent
     alpha, lines = predict(photo, sentence)
     assert np.isfinite(alpha).all() and len(lines) == 1 and len(lines[0]) < 400
     assert end in lines[0] and rest in lines[0] and "46 tokens" in lines[0]
+
+
+def test_a_path_is_text_for_the_function_and_refused_by_the_command(one_load, photo, tmp_path, capsys):
+    assert np.isfinite(rimlib.matte(photo, "../../etc/passwd")).all()
+    out = tmp_path / "out.png"
+    assert cli.main(["matte", str(photo), "-o", str(out), "--", "../../etc/passwd"]) == 2 and not out.exists()
+    assert "../../etc/passwd" in capsys.readouterr().err
 
 
 def test_a_warning_is_about_the_callers_line(one_load, photo):
