@@ -52,7 +52,7 @@ def runner(capsys: Any, *first: str) -> Callable[..., tuple[int, list[str], list
 
 
 def refused(answer: tuple[int, list[str], list[str]], *words: object) -> bool:
-    """Whether `rim` (status, lines of output, lines of errors) refused in one line that has these words; else it fails."""
+    """Fails where `rim` (status, lines of output, of errors) did not refuse in one line that has these words."""
     status, out, err = answer
     assert status == 2 and out == [] and len(err) == 1 and err[0].startswith("rim: error: "), answer
     assert all(str(word) in err[0] for word in words), err
