@@ -43,7 +43,6 @@ data: str = ""  # folder of a RefMatte data set; "": a small one is made
 
 # %% tags=["hide-input"]
 import dataclasses
-import json
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -55,18 +54,30 @@ from rimlib.experiments import frame, pretraining
 from rimlib.clipmat.backbone import PATCH
 from rimlib.clipmat.clip_weights import create_clip
 from rimlib.clipmat.prompt import TEMPLATES
+from rimlib.io.files import read_json
 from rimlib.io.images import resize
 from rimlib.refmatte.build import build_or_open
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.example import example
 from rimlib.repository import repository
 from rimlib.training.batches import Key
-from rimlib.training.contrast import ContrastiveCLIP, contrastive_loss, region_pairs, region_retrieval
+from rimlib.training.contrast import (
+    ContrastiveCLIP,
+    contrastive_loss,
+    region_pairs,
+    region_retrieval,
+)
 from rimlib.training.pairs import Pairs
 from rimlib.training.samples import Samples
 
-few = ["data.groups_train=10", "data.images_per_group_train=20", "data.extra_train=100"]
-settings = dataclasses.replace(profile.with_settings(profile.load("tiny"), few), name="pretrain-chapter")
+few = [
+    "data.groups_train=10",
+    "data.images_per_group_train=20",
+    "data.extra_train=100",
+]
+settings = dataclasses.replace(
+    profile.with_settings(profile.load("tiny"), few), name="pretrain-chapter"
+)
 side = settings.model.image_size
 grid = side // PATCH
 
@@ -83,19 +94,28 @@ def clip_of(weights):
 # A composed scene and a sentence for each of its things. How much is each patch of 16 × 16 pixels like the sentence?
 # Above, by a CLIP of random weights; below, by the one that ships.
 
-# %% mystnb={"figure": {"name": "pretrain-before-after", "caption": "How alike each patch and each sentence are. Above: random weights. Below: after the training of this chapter. Yellow is more alike; each map has its own range."}, "image": {"alt": "Two rows of coarse maps over one photograph. Those of the upper row are the same for all sentences; in the lower row each map is brightest on the thing of its sentence.", "width": "100%"}}
+# %% tags=["hide-input"]
 seen = example(scene, "seen")
 square = resize(seen.image, (side, side))
 sentences = [f"a photo of a {keyword}" for keyword in seen.keywords]
-rows = []
-for weights in ("random", "clip"):
-    clip = clip_of(weights).eval()
+
+
+def maps_of(clip):
+    """How alike each sentence and each patch are, painted on the image."""
     with torch.no_grad():
-        patches = F.normalize(clip.tokens(torch.from_numpy(square)[None])[0, 1:] @ clip.image_projection, dim=-1)
-        maps = clip.text_features(clip.tokenizer(sentences)) @ patches.T  # (sentences, patches)
-    rows += [square, *(show.heat(one.unflatten(0, (grid, grid)).numpy(), square) for one in maps)]
-titles = ["the image", *sentences]
-show.grid(rows, titles * 2, columns=len(titles), row_titles=["random", "trained"]);
+        tokens = clip.tokens(torch.from_numpy(square)[None])[0, 1:]  # (N, D)
+        patches = F.normalize(tokens @ clip.image_projection, dim=-1)
+        texts = clip.text_features(clip.tokenizer(sentences))
+        cosines = (texts @ patches.T).unflatten(1, (grid, grid)).numpy()
+    return [square, *(show.heat(one, square) for one in cosines)]
+
+
+# %% mystnb={"figure": {"name": "pretrain-before-after", "caption": "How alike each patch and each sentence are. Above: random weights. Below: after the training of this chapter. Yellow is more alike; each map has its own range."}, "image": {"alt": "Two rows of coarse maps over one photograph. Those of the upper row follow nothing in the photograph; in the lower row each map is brightest on the thing of its sentence, and on some other places.", "width": "100%"}}
+random = maps_of(clip_of("random").eval())
+trained = maps_of(clip_of("clip").eval())
+titles = ["the image", *sentences] * 2
+names = ["random", "trained"]
+show.grid(random + trained, titles, columns=len(random), row_titles=names);
 
 # %% [markdown]
 # ## The task, by hand
@@ -104,12 +124,21 @@ show.grid(rows, titles * 2, columns=len(titles), row_titles=["random", "trained"
 # vectors, their cosine, says how alike they are. Say that these are the nine cosines:
 
 # %%
-cosines = np.array([[0.8, 0.1, 0.3],   # an otter with the captions …
-                    [0.2, 0.6, 0.1],   # a violin
-                    [0.7, 0.0, 0.5]])  # another otter, of another colour
+cosines = np.array(
+    [
+        [0.8, 0.1, 0.3],  # an otter with the captions …
+        [0.2, 0.6, 0.1],  # a violin
+        [0.7, 0.0, 0.5],
+    ]
+)  # another otter, of another colour
 captions = ["an otter", "a violin", "the grey otter"]
-show.table([{"entity": entity, **dict(zip(captions, map(float, row)))}
-            for entity, row in zip(("otter", "violin", "grey otter"), cosines)], digits=1)
+show.table(
+    [
+        {"entity": entity, **dict(zip(captions, map(float, row)))}
+        for entity, row in zip(("otter", "violin", "grey otter"), cosines)
+    ],
+    digits=1,
+)
 
 # %% [markdown]
 # The task is to find, for each entity, its own caption among the three, and for each caption its own entity. Each row
@@ -125,14 +154,25 @@ print("loss of each row:", (-np.log(rows.diagonal())).round(2))
 
 # %% [markdown]
 # The third row is wrong by no fault of its encoders: *an otter* is true of the grey otter as well, and the loss pushes
-# it away. In a scene of our data many sentences are true of several entities, and in trials such captions spoiled the
-# training. So every pair that is true without being the entity's own is left out of the sum:
+# it away. In a scene of our data many sentences are true of several entities. So every pair that is true without being
+# the entity's own is left out of the sum:
 
 # %%
 true = torch.tensor([[1, 0, 0], [0, 1, 0], [1, 0, 1]], dtype=torch.bool)
 entities, texts = torch.from_numpy(cosines), torch.eye(3, dtype=torch.float64)
-print("all others are wrong:", round(contrastive_loss(entities, texts, s, torch.eye(3, dtype=torch.bool)).item(), 3))
-print("true ones left out:  ", round(contrastive_loss(entities, texts, s, true).item(), 3))
+print(
+    "all others are wrong:",
+    round(
+        contrastive_loss(
+            entities, texts, s, torch.eye(3, dtype=torch.bool)
+        ).item(),
+        3,
+    ),
+)
+print(
+    "true ones left out:  ",
+    round(contrastive_loss(entities, texts, s, true).item(), 3),
+)
 
 # %% [markdown]
 # That is CLIP's loss, symmetric over rows and columns, with one line more:
@@ -154,42 +194,79 @@ show.source(contrastive_loss)
 
 # %% tags=["hide-input"]
 root, _ = build_or_open(settings, data, ("train", "seen"), progress=False)
-batches = Pairs(Samples(RefMatte(root, "train"), settings.train, side), TEMPLATES, grid, seed=1)
-held_out = Pairs(Samples(RefMatte(root, "seen"), settings.train, side, limit=64), TEMPLATES, grid, 0, flip=0, noise=0)
-unseen = Pairs.collate([held_out[Key(0, index, 0)] for index in range(len(held_out.samples))])
+batches = Pairs(
+    Samples(RefMatte(root, "train"), settings.train, side),
+    TEMPLATES,
+    grid,
+    seed=1,
+)
+held_out = Pairs(
+    Samples(RefMatte(root, "seen"), settings.train, side, limit=64),
+    TEMPLATES,
+    grid,
+    0,
+    flip=0,
+    noise=0,
+)
+unseen = Pairs.collate(
+    [held_out[Key(0, index, 0)] for index in range(len(held_out.samples))]
+)
 
 
 def measured(clip):
-    """Two measures on new scenes: is the nearest caption true of the region, and is a caption nearer to its own region?"""
-    return [measure(clip.eval(), unseen, torch.device("cpu")) for measure in (region_retrieval, region_pairs)]
+    """Is the nearest caption true, and is a caption nearer to its own region?"""
+    return [
+        measure(clip.eval(), unseen, torch.device("cpu"))
+        for measure in (region_retrieval, region_pairs)
+    ]
 
 
-found = {name: measured(clip_of(weights)) for name, weights in (("random weights", "random"), ("the one that ships", "clip"))}
+found = {
+    name: measured(clip_of(weights))
+    for name, weights in (
+        ("random weights", "random"),
+        ("the one that ships", "clip"),
+    )
+}
 
 
 def loss_of(clip, batch, whole):
-    """The contrast of a batch's first regions with their captions: by the image's class token, or by the region."""
-    first = np.unique(batch.image_index, return_index=True)[1]  # an image has one caption
+    """The contrast of first regions, or of whole images, with captions."""
+    first = np.unique(batch.image_index, return_index=True)[
+        1
+    ]  # an image has one caption
     tokens = clip.tokens(torch.from_numpy(batch.images))
-    texts = clip.text_features(clip.tokenizer([batch.texts[one] for one in first], truncate=True))
+    texts = clip.text_features(
+        clip.tokenizer([batch.texts[one] for one in first], truncate=True)
+    )
     if whole:
         seen = clip.image_features(tokens)[batch.image_index[first]]
     else:
-        weights, index = (torch.from_numpy(part[first]) for part in (batch.weights, batch.image_index))
+        weights, index = (
+            torch.from_numpy(part[first])
+            for part in (batch.weights, batch.image_index)
+        )
         seen = clip.region_features(tokens, weights, index)
     positives = torch.from_numpy(batch.positives[np.ix_(first, first)])
-    left = len(first) + 1 - positives.sum(1), len(first) + 1 - positives.sum(0)  # captions, and regions, that are not left out
+    left = (
+        len(first) + 1 - positives.sum(1),
+        len(first) + 1 - positives.sum(0),
+    )  # captions, and regions, that are not left out
     guess = sum(count.double().log().mean().item() for count in left) / 2
-    return contrastive_loss(seen, texts, clip.logit_scale.exp(), positives), guess
+    return contrastive_loss(
+        seen, texts, clip.logit_scale.exp(), positives
+    ), guess
 
 
 # %%
 logs = {}
 for name in ("whole images", "regions"):
     clip, log = clip_of("random").train(), []
-    optimizer = torch.optim.AdamW(clip.parameters(), lr=settings.clip.lr, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(clip.parameters(), lr=settings.clip.lr)
     for step in range(steps):
-        batch = Pairs.collate([batches[Key(0, step * images % 288 + one, step)] for one in range(images)])
+        first = step * images
+        numbers = [at % len(batches) for at in range(first, first + images)]
+        batch = Pairs.collate([batches[Key(0, at, step)] for at in numbers])
         loss, guess = loss_of(clip, batch, whole=name == "whole images")
         optimizer.zero_grad()
         loss.backward()
@@ -198,9 +275,20 @@ for name in ("whole images", "regions"):
     logs[name], found[f"{steps} steps, {name}"] = log, measured(clip)
 
 # %% mystnb={"figure": {"name": "pretrain-regions", "caption": "The loss of both trainings less what a guess pays, mean of ten steps."}, "image": {"alt": "Two curves over the steps. Both come near to zero and stay there.", "width": "100%"}}
-smooth = {name: np.convolve(log, np.ones(10) / 10, "valid") for name, log in logs.items()}
-log = [{"step": step + 10, **{name: values[step] for name, values in smooth.items()}} for step in range(len(smooth["regions"]))]
-show.curves(log, "step", ["whole images", "regions"], ylabel="loss, less a guess");
+smooth = {
+    name: np.convolve(log, np.ones(10) / 10, "valid")
+    for name, log in logs.items()
+}
+log = [
+    {
+        "step": step + 10,
+        **{name: values[step] for name, values in smooth.items()},
+    }
+    for step in range(len(smooth["regions"]))
+]
+show.curves(
+    log, "step", ["whole images", "regions"], ylabel="loss, less a guess"
+);
 
 # %% [markdown]
 # ## A measure that a constant answer wins
@@ -213,8 +301,19 @@ show.curves(log, "step", ["whole images", "regions"], ylabel="loss, less a guess
 # %%
 common = float(unseen.positives.mean(axis=0).max())
 found["always the caption that is true of most"] = [common, 0.5]
-show.table([{"who": who, "nearest caption is true": true, "caption is nearer to its own region": pairs}
-            for who, (true, pairs) in sorted(found.items(), key=lambda one: one[1][1])], digits=2)
+show.table(
+    [
+        {
+            "who": who,
+            "nearest caption is true": true,
+            "caption is nearer to its own region": pairs,
+        }
+        for who, (true, pairs) in sorted(
+            found.items(), key=lambda one: one[1][1]
+        )
+    ],
+    digits=2,
+)
 
 # %% [markdown]
 # By the first column the two short trainings beat the CLIP that ships. By the second they have learned nothing of what is
@@ -228,11 +327,25 @@ show.table([{"who": who, "nearest caption is true": true, "caption is nearer to 
 # %%
 records = frame.load("pretraining", frame.folder_of_records())
 lines = pretraining.tables(records)["pretraining"]
-show.table(lines, ["what", "steps", "pairs", "regions", "regions, a guess", "images"], digits=2)
+show.table(
+    lines,
+    ["what", "steps", "pairs", "regions", "regions, a guess", "images"],
+    digits=2,
+)
 
 # %% mystnb={"figure": {"name": "pretrain-three", "caption": "The loss of each of the three, whose scales differ: they are sums of different terms."}, "image": {"alt": "Two falling curves over the steps, and that of whole images, which stays nearly level.", "width": "100%"}}
-logs = {record["about"]["change"]: record["metrics"]["log"] for record in records if record["seed"] == 1}
-log = [{"step": row[0]["step"], **{name: one["loss"] for name, one in zip(logs, row)}} for row in zip(*logs.values())]
+logs = {
+    record["about"]["change"]: record["metrics"]["log"]
+    for record in records
+    if record["seed"] == 1
+}
+log = [
+    {
+        "step": row[0]["step"],
+        **{name: one["loss"] for name, one in zip(logs, row)},
+    }
+    for row in zip(*logs.values())
+]
 show.curves(log, "step", list(logs), ylabel="loss");
 
 # %% [markdown]
@@ -249,13 +362,24 @@ show.curves(log, "step", list(logs), ylabel="loss");
 # their regions, one core, a quarter of an hour. This is its record.
 
 # %% mystnb={"figure": {"name": "pretrain-record", "caption": "The loss of the training that made the small CLIP."}, "image": {"alt": "One falling curve, steep in its first third and flat towards its end.", "width": "100%"}}
-record = json.loads((repository() / "results/runs/pretrain-tiny.json").read_text(encoding="utf-8"))
+record = read_json(repository() / "results/runs/pretrain-tiny.json")
 show.curves(record["log"], "step", ["loss"], ylabel="loss");
 
 # %%
-show.table([{"weights": when, "regions: a true caption nearest": one["regions"], "a guess ": one["regions_chance"],
-             "whole images: own caption nearest": one["pictures"], "a guess": one["pictures_chance"]}
-            for when, one in ((when, record["metrics"][when]) for when in ("before", "after"))])
+show.table(
+    [
+        {
+            "weights": when,
+            "regions: a true caption nearest": one["regions"],
+            "a guess ": one["regions_chance"],
+            "whole images: own caption nearest": one["pictures"],
+            "a guess": one["pictures_chance"],
+        }
+        for when, one in (
+            (when, record["metrics"][when]) for when in ("before", "after")
+        )
+    ]
+)
 
 # %% [markdown]
 # (The record has only the first of the two measures.) An image hardly finds its own caption: the class token has learned
@@ -269,8 +393,12 @@ show.table([{"weights": when, "regions: a true caption nearest": one["regions"],
 # %%
 tokenizer = clip_of("clip").tokenizer
 words = ["otter", "violin", "left", "zeppelin", "saxophone", "daguerreotype"]
-counted = [int((tokenizer([word])[0] > 0).sum()) - 2 for word in words]  # without start and end
-show.table([{"word": word, "tokens": count} for word, count in zip(words, counted)])
+counted = [
+    int((tokenizer([word])[0] > 0).sum()) - 2 for word in words
+]  # without start and end
+show.table(
+    [{"word": word, "tokens": count} for word, count in zip(words, counted)]
+)
 
 # %% [markdown]
 # So a pool of your own photographs needs a pre-training of its own before `rim train` can learn its words. With a
@@ -293,14 +421,24 @@ by_hand = -np.log(rows.diagonal())
 assert abs(by_hand[1] - 0.20) < 0.005 and np.allclose(rows.sum(axis=1), 1)
 columns = np.exp(s * cosines) / np.exp(s * cosines).sum(axis=0)
 every = (by_hand.mean() - np.log(columns.diagonal()).mean()) / 2
-assert abs(every - contrastive_loss(entities, texts, s, torch.eye(3, dtype=torch.bool)).item()) < 1e-9
+assert (
+    abs(
+        every
+        - contrastive_loss(
+            entities, texts, s, torch.eye(3, dtype=torch.bool)
+        ).item()
+    )
+    < 1e-9
+)
 assert contrastive_loss(entities, texts, s, true).item() < every
 weights = torch.from_numpy(unseen.weights[:1])
 clip = clip_of("clip").eval()
 with torch.no_grad():
     tokens = clip.tokens(torch.from_numpy(unseen.images[:1]))
     region = clip.region_features(tokens, weights, torch.tensor([0]))
-    mean = (weights.flatten()[:, None] * tokens[0, 1:]).sum(0) @ clip.image_projection
+    mean = (weights.flatten()[:, None] * tokens[0, 1:]).sum(
+        0
+    ) @ clip.image_projection
 torch.testing.assert_close(region[0], mean / mean.norm(), atol=1e-5, rtol=1e-5)
 assert counted[0] < counted[-1]
 
@@ -309,15 +447,29 @@ assert counted[0] < counted[-1]
 
 # %% tags=["check"]
 if (steps, images, data) == (60, 16, ""):
-    assert all(abs(values[-1]) < 0.1 for values in smooth.values()), "sixty steps teach nothing yet"
-    assert all(found[name][0] > common - 0.1 and abs(found[name][1] - 0.5) < 0.1 for name in found if "steps" in name)
+    assert all(abs(values[-1]) < 0.1 for values in smooth.values()), (
+        "sixty steps teach nothing yet"
+    )
+    assert all(
+        found[name][0] > common - 0.1 and abs(found[name][1] - 0.5) < 0.1
+        for name in found
+        if "steps" in name
+    )
 shares = {line["change"]: line for line in lines}
-assert abs(shares["whole-images"]["pairs"] - 0.5) < 0.03 and min(shares[name]["pairs"] for name in ("both", "regions")) > 0.85
-assert max(shares.values(), key=lambda line: line["regions"])["change"] == "whole-images", "by the first measure it would be the best"
+assert (
+    abs(shares["whole-images"]["pairs"] - 0.5) < 0.03
+    and min(shares[name]["pairs"] for name in ("both", "regions")) > 0.85
+)
+assert (
+    max(shares.values(), key=lambda line: line["regions"])["change"]
+    == "whole-images"
+), "by the first measure it would be the best"
 after = record["metrics"]["after"]
 pairs = {who: one[1] for who, one in found.items()}
 assert pairs["the one that ships"] == max(pairs.values()) > 0.7
-assert after["regions"] > 2 * after["regions_chance"] and after["pictures"] < 0.05
+assert (
+    after["regions"] > 2 * after["regions_chance"] and after["pictures"] < 0.05
+)
 
 # %% [markdown]
 # ## Summary

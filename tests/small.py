@@ -1,8 +1,14 @@
-"""A data set of a few small scenes, for the tests of what builds and reads one."""
+"""What several tests share: a data set of a few small scenes, the programs of `benchmarks/`, an answer of `rim`."""
 
+import importlib.util
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+from rimlib import cli
 from rimlib.profile import load
+from rimlib.repository import repository
 
 SMALL = load(
     "tiny",
@@ -24,3 +30,30 @@ def bytes_of(root: Path) -> dict[str, bytes]:
         for path in sorted(root.rglob("*"))
         if path.is_file() and ".cache" not in path.parts
     }
+
+
+def benchmark(name: str) -> ModuleType:
+    """A program of `benchmarks/`, as a module."""
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", repository() / "benchmarks" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def runner(capsys: Any, *first: str) -> Callable[..., tuple[int, list[str], list[str]]]:
+    """A function that runs `rim FIRST … ARGUMENTS`: its status, the lines of its output and of its errors."""
+
+    def run(*arguments: object) -> tuple[int, list[str], list[str]]:
+        status = cli.main([*first, *map(str, arguments)])
+        printed = capsys.readouterr()
+        return status, printed.out.splitlines(), printed.err.splitlines()
+
+    return run
+
+
+def refused(answer: tuple[int, list[str], list[str]], *words: object) -> bool:
+    """Fails where `rim` (status, lines of output, of errors) did not refuse in one line that has these words."""
+    status, out, err = answer
+    assert status == 2 and out == [] and len(err) == 1 and err[0].startswith("rim: error: "), answer
+    assert all(str(word) in err[0] for word in words), err
+    return True

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from small import refused, runner
 
 from rimlib import cli
 from rimlib import profile as profiles
@@ -45,21 +46,7 @@ def photo(tmp_path, scene):
 @pytest.fixture
 def rim(capsys):
     """Run `rim matte`: its status, the lines of its output and of its errors."""
-
-    def run(*arguments):
-        status = cli.main(["matte", *map(str, arguments)])
-        printed = capsys.readouterr()
-        return status, printed.out.splitlines(), printed.err.splitlines()
-
-    return run
-
-
-def refused(answer, *words):
-    """One line, that begins as it should and holds these words."""
-    status, out, err = answer
-    assert status == 2 and out == [] and len(err) == 1 and err[0].startswith("rim: error: "), answer
-    assert all(str(word) in err[0] for word in words), err
-    return True
+    return runner(capsys, "matte")
 
 
 # What it writes

@@ -10,6 +10,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
+from small import refused, runner
 from test_metadata import P3, photograph
 
 from rimlib import cli
@@ -66,24 +67,11 @@ def rim(capsys, tmp_path, monkeypatch):
     """Run `rim matte` in a folder with photo.png: its status, the lines of its output and of its errors."""
     monkeypatch.chdir(tmp_path)
     images.write_image("photo.png", GREEN)
-
-    def run(*arguments):
-        status = cli.main(["matte", *map(str, arguments)])
-        printed = capsys.readouterr()
-        return status, printed.out.splitlines(), printed.err.splitlines()
-
-    return run
+    return runner(capsys, "matte")
 
 
 def alpha_of(path):
     return images.read_matte(path)
-
-
-def refused(answer, *words):
-    status, out, err = answer
-    assert status == 2 and out == [] and len(err) == 1 and err[0].startswith("rim: error: "), answer
-    assert all(str(word) in err[0] for word in words), err
-    return True
 
 
 # What is written

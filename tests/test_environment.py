@@ -115,7 +115,7 @@ def imported(folder: str) -> dict[str, str]:
     return found
 
 
-OWN = {path.stem for path in (ROOT / "tests").glob("*.py")}  # what the tests share
+OWN = {path.stem for folder in ("tests", "benchmarks") for path in (ROOT / folder).glob("*.py")}  # beside each other
 # What a declared package always brings, in every version of our ranges.
 BROUGHT = {
     "nbclient": "papermill",

@@ -1,27 +1,22 @@
 """The benchmark of listening counts right: by predictors whose answers are known, in scenes of look-alikes."""
 
 import dataclasses
-import importlib.util
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from small import SMALL
+from small import SMALL, benchmark
 
 from rimlib.entities import drawn
 from rimlib.matting import relations
 from rimlib.prediction.result import Result
 from rimlib.refmatte.plan import scenes
 from rimlib.refmatte.render import render
-from rimlib.repository import repository
 
 
 @pytest.fixture(scope="module")
 def hearing():
-    spec = importlib.util.spec_from_file_location("hearing", repository() / "benchmarks" / "hearing.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("hearing")
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import os
 import numpy as np
 import pytest
 import torch
+from small import refused, runner
 
 import rimlib
-from rimlib import cli
 from rimlib.errors import RimError
 from rimlib.io import images
 from rimlib.prediction import functions, methods
@@ -55,21 +55,7 @@ def offline(monkeypatch, tmp_path):
 @pytest.fixture
 def rim(capsys):
     """Run `rim`: its status, the lines of its output and of its errors."""
-
-    def run(*arguments):
-        status = cli.main([*map(str, arguments)])
-        printed = capsys.readouterr()
-        return status, printed.out.splitlines(), printed.err.splitlines()
-
-    return run
-
-
-def refused(answer, *words):
-    """One line, that begins as it should and holds these words."""
-    status, out, err = answer
-    assert status == 2 and out == [] and len(err) == 1 and err[0].startswith("rim: error: "), answer
-    assert all(str(word) in err[0] for word in words), err
-    return True
+    return runner(capsys)
 
 
 @pytest.mark.parametrize("name", REASONED)

@@ -1,20 +1,16 @@
 """The data engine's sentences are understood: a small part of what `benchmarks/understanding.py` measures."""
 
-import importlib.util
 from random import Random
 
 import pytest
+import small
 
-from rimlib.repository import repository
 from rimlib.understanding import Instance
 
 
 @pytest.fixture(scope="module")
 def benchmark():
-    spec = importlib.util.spec_from_file_location("benchmark", repository() / "benchmarks" / "understanding.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return small.benchmark("understanding")
 
 
 def test_sentences_of_the_engine_are_resolved_to_what_they_mean(benchmark):

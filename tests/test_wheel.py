@@ -1,6 +1,5 @@
 """The wheel alone: what is in it, and that its core works where no extra is installed."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from packaging.utils import canonicalize_name
+from small import benchmark
 
 from rimlib.io.images import write_image
 from rimlib.repository import repository
@@ -53,10 +53,7 @@ def wheel(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def blocked() -> set[str]:
     """Top-level modules of this environment that the core does not bring."""
-    spec = importlib.util.spec_from_file_location("size", ROOT / "benchmarks" / "size.py")
-    size = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(size)
-    core = set(size.core_packages()) | {"rimlib"}
+    core = set(benchmark("size").core_packages()) | {"rimlib"}
     homes = packages_distributions()
     return {module for module, names in homes.items() if not core & {canonicalize_name(name) for name in names}}
 
