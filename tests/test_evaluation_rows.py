@@ -71,6 +71,8 @@ def test_an_image_with_half_of_its_rows_is_scored_anew(seven, tmp_path):
     method = Halves()
     found = evaluate(method, seven, rows=Rows(out, {}))
     assert len(method.calls) == 5 and bare(found["rows"]) == whole["rows"]
+    lines = (tmp_path / "e.rows.jsonl").read_text().splitlines()
+    assert bare(map(json.loads, lines)) == whole["rows"], "no row stands twice"
 
 
 def test_rows_of_something_else_are_not_joined(seven, tmp_path):

@@ -100,9 +100,12 @@ class Rows:
             raise RimError(f"{self.own}: cannot be written: {files.reason(error)}", path=self.own) from error
 
     def join(self, rows: dict[str, list[Row]]) -> None:
-        """Put all rows into one file, once every image has its own."""
+        """Put all rows into one file, each once, when every image has its own.
+
+        A process that was killed between two rows of an image left the first of them; the image was scored again.
+        """
         self.close()
-        if self._parts() != [self.path]:
+        if self._parts() != [self.path] or len(_parse(self.path)) != sum(map(len, rows.values())):
             text = "".join(json.dumps(row) + "\n" for some in rows.values() for row in some)
             files.write_atomically(self.path, text)
             for path in self._parts():
