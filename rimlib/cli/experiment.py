@@ -21,8 +21,8 @@ words: which words of a sentence are needed to find its entity, counted over the
 and which a model goes by, on sentences with their relation words left out or swapped, with their words shuffled, and
 with the noun alone.
 
-listening: what it takes to go by the whole sentence. A row is a training with one setting of a recipe changed, on the
-same steps; it is scored on new scenes of what it was trained on, and on look-alikes.
+listening: what it takes to go by the place of an entity. A row is a training with one setting of a recipe changed, on
+the same few steps, from one training of the profile; it is scored on look-alikes.
 
 table8, table9: the paper's tables of what a model is asked with, the eight forms of a keyword and the kinds of
 sentences, each with an interval; the shipped model's, or --model's.
