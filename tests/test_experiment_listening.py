@@ -5,6 +5,7 @@ import json
 from rimlib import cli
 from rimlib import profile as profiles
 from rimlib.claims import evidence
+from rimlib.clipmat.model import CLIPMat
 from rimlib.experiments import frame, listening
 
 
@@ -49,6 +50,14 @@ def test_every_change_is_one_of_the_recipe():
     for change in listening.CHANGES:
         changed = profiles.with_settings(base, change.settings)
         assert (changed == base) == (change.name == "recipe"), change.name
+
+
+def test_every_row_can_go_on_from_the_first_training(tmp_path):
+    first = profiles.load("tiny")
+    CLIPMat.from_profile(first, "random").save(tmp_path / "first")
+    base = listening.base_of(first)
+    for change in listening.CHANGES:
+        assert CLIPMat.from_profile(profiles.with_settings(base, change.settings), tmp_path / "first"), change.name
 
 
 def test_a_record_of_the_recipe_is_not_stale_and_one_of_other_steps_is():

@@ -44,7 +44,7 @@ CHANGES = (
     Change("recipe", (), "all of it"),
     Change("no-coordinates", ("model.coordinates=false",), "TSP's image tokens are without their place"),
     Change("one-round", ("model.popup_layers=0",), "image and words attend once, as in the paper"),
-    Change("no-score-map", ("model.score_map=false",), "as in the paper"),
+    Change("no-score-map", ("train.losses.score_map=0",), "nothing is asked of the score map, as in the paper"),
     Change("weak-score-map", ("train.losses.score_map=0.5",), "a quarter of its weight"),
     Change("no-lookalikes", ("data.lookalikes=0",), "only scenes that a noun and a colour mostly decide"),
     Change("half-lookalikes", ("data.lookalikes=0.5",), "every second scene is of look-alikes"),
