@@ -168,6 +168,23 @@ def short(sentence: str, length: int = 60) -> str:
     return sentence if len(sentence) <= length else sentence[:length].rstrip() + "…"
 
 
+def rules() -> dict[str, Any]:
+    """What `canonical` is made of, as JSON can hold it: for a program in another language that does the same."""
+    return {
+        "openers": list(OPENERS),
+        "closers": list(CLOSERS),
+        "somebody": SOMEBODY,
+        "human": HUMAN,
+        "articles": list(ARTICLES),
+        "determiners": sorted(DETERMINERS),
+        "no_article": sorted(_NO_ARTICLE),
+        "no_noun": _NO_NOUN.split("|"),
+        "marks": {chr(code): sign for code, sign in _MARKS.items()},
+        "edge": _EDGE,
+        "the": THE,
+    }
+
+
 def _spelt(sentence: str) -> str:
     """Lower case, plain letters and signs, single spaces, and no quotes, brackets or punctuation at the ends."""
     text = sentence.translate(_MARKS)

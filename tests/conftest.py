@@ -65,6 +65,25 @@ def shipped():
     return CLIPMat.shipped()
 
 
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """The shipped model as ONNX, traced once: a folder with those of float32 and of float16 weights."""
+    for package in ("onnxruntime", "onnxscript"):
+        pytest.importorskip(package, reason="the extra onnx is not installed")
+    onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    from rimlib.clipmat.model import CLIPMat
+    from rimlib.export import write
+
+    root = tmp_path_factory.mktemp("exported")
+    (root / "float16").mkdir()
+    for path in write.write(CLIPMat.shipped(), root / "float32", half=False):
+        if path.suffix == ".onnx":
+            onnx.save(write.halved(onnx.load(path)), root / "float16" / path.name)
+        else:
+            (root / "float16" / path.name).write_bytes(path.read_bytes())
+    return root
+
+
 @pytest.fixture
 def one_load(shipped, monkeypatch):
     """Whatever loads the shipped model gets the one of the test file."""

@@ -10,7 +10,7 @@ from importlib import import_module, metadata
 from typing import Any
 
 import rimlib
-from rimlib.cli import claims, data, evaluate, experiment, matte, methods, pool
+from rimlib.cli import claims, data, evaluate, experiment, export, matte, methods, pool
 from rimlib.errors import RimError, require
 
 TRAININGS = {  # command: module of `rimlib.training`, which reads its own options; what it does
@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=text, add_help=False)  # for the list alone, see `_run`
     evaluate.add_command(commands, _add)
     experiment.add_command(commands, _add)
+    export.add_command(commands, _add)
     claims.add_command(commands, _add)
     demo = _add(commands, "demo", _demo, "open the demo in JupyterLab")
     demo.add_argument("options", nargs="*", metavar="OPTION", help="for JupyterLab, after --: rim demo -- --no-browser")

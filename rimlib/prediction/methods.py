@@ -156,8 +156,8 @@ def predictor(
 
     Args:
         method: of `NAMES`.
-        weights: of clipmat a checkpoint, a folder of one, or OWNER/NAME on the hub (the shipped model if None); of the
-            others a folder that `rim download METHOD --to` made (the hub's cache if None).
+        weights: of clipmat a checkpoint, a folder of one or of `rim export`, or OWNER/NAME on the hub (the shipped
+            model if None); of the others a folder that `rim download METHOD --to` made (the hub's cache if None).
         device: such as "cpu"; the best one here if None.
         refine: mattes at the image's own size; otherwise they are only enlarged.
         threshold: the least score that counts as found; the method's own if None; 0 keeps every matte.
@@ -232,10 +232,14 @@ def _clipmat(
     weights: str | Path | None, device: str | None, refine: bool, threshold: float | None, by_place: bool
 ) -> Predictor:
     from rimlib.clipmat.model import CLIPMat
+    from rimlib.prediction import onnx_model
     from rimlib.prediction.predictor import MattingPredictor
 
+    model: Any
     if weights is None:
         model = CLIPMat.shipped()
+    elif onnx_model.is_exported(weights):
+        model, device = onnx_model.load(weights), device or "cpu"
     elif isinstance(weights, Path) or Path(weights).exists() or Path(weights).suffix or weights.count("/") != 1:
         model = CLIPMat.load(weights)
     else:
