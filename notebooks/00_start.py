@@ -1,5 +1,13 @@
 # ---
 # jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -24,13 +32,13 @@
 # In the paper: Sec. 1 and Fig. 1, and supplement Sec. 1 on what it is good for {cite:p}`rim`.
 
 # %% tags=["parameters"]
-weights: str = "shipped"  # the model: "shipped", or the path of a checkpoint of yours
+weights: str = "shipped"  # the model: "shipped", or a checkpoint's path
 seed: int = 2  # which scene is composed
 twins: int = 15  # which scene of look-alikes
 my_image: str = ""  # an image of your own; empty: the scene again
 my_sentence: str = "the mailbox"  # what to find in it
 
-# %%
+# %% tags=["hide-input"]
 import time
 
 import numpy as np
@@ -55,32 +63,58 @@ from rimlib.repository import repository
 
 # %%
 pool = starter.load()
-data = profile.load("tiny", data__groups_test=0, data__extra_test=1, data__seed=seed).data
+data = profile.load(
+    "tiny", data__groups_test=0, data__extra_test=1, data__seed=seed
+).data
 scene = plan(pool, data, "seen")[0]
 image, true_mattes = render(pool, scene, (data.height, data.width))
 keywords = [pool[name].category for name in scene.entities]
-print(f"{image.shape[1]} x {image.shape[0]} pixels; in it: {', '.join(keywords)}")
+print(
+    f"{image.shape[1]} x {image.shape[0]} pixels; in it: {', '.join(keywords)}"
+)
 
 # %% [markdown]
 # Now the model. The image is encoded once; every sentence after that takes only the rest of the model.
 
-# %%
-predictor = MattingPredictor.shipped() if weights == "shipped" else MattingPredictor(CLIPMat.load(weights))
-named = 1                                        # which of the things our sentence is about
+# %% tags=["hide-input"]
+predictor = (
+    MattingPredictor.shipped()
+    if weights == "shipped"
+    else MattingPredictor(CLIPMat.load(weights))
+)
+named = 1  # which of the things our sentence is about
 sentence = f"the {keywords[named]}"
 clock = [time.perf_counter()]
-predictor.set_image(image); clock.append(time.perf_counter())
-answer = predictor.predict(sentence); clock.append(time.perf_counter())
-print(f"image {1000 * (clock[1] - clock[0]):.0f} ms, sentence {1000 * (clock[2] - clock[1]):.0f} ms")
+predictor.set_image(image)
+clock.append(time.perf_counter())
+answer = predictor.predict(sentence)
+clock.append(time.perf_counter())
+print(
+    f"image {1000 * (clock[1] - clock[0]):.0f} ms, sentence "
+    f"{1000 * (clock[2] - clock[1]):.0f} ms"
+)
 
 # %% [markdown]
 # The result holds one number for every pixel: how much of it belongs to the thing, from 0 (black) to 1 (white).
 # With it the thing can be lifted out (the grey squares stand for *nothing there*) and put somewhere else.
 
-# %% mystnb={"figure": {"name": "start-first", "caption": "The image, the matte that the model finds for the sentence above it, the cut-out, and the same thing in another place."}, "image": {"alt": "Four pictures in a row: a composed photograph, a black and white matte, the cut-out on a checkerboard, and the cut-out on a new background.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The image, the matte that the model finds for the sentence above it, the cut-out, and the same thing in another place.", "name": "start-first"}, "image": {"alt": "Four pictures in a row: a composed photograph, a black and white matte, the cut-out on a checkerboard, and the cut-out on a new background.", "width": "100%"}} tags=["hide-input"]
 beach = fit_background(pool.background("bg-beach-malibu"), image.shape[:2])
-views = [image, answer.alpha, show.over(image, answer.alpha), show.over(image, answer.alpha, beach)]
-show.grid(views, [f"“{sentence}”", f"matte, score {answer.score:.2f}", "cut-out", "in another place"]);
+views = [
+    image,
+    answer.alpha,
+    show.over(image, answer.alpha),
+    show.over(image, answer.alpha, beach),
+]
+show.grid(
+    views,
+    [
+        f"“{sentence}”",
+        f"matte, score {answer.score:.2f}",
+        "cut-out",
+        "in another place",
+    ],
+);
 
 # %% [markdown]
 # The shipped model is small. It can be wrong in two ways: it takes the wrong thing, or its edge is coarse. Both can be measured,
@@ -94,17 +128,20 @@ show.grid(views, [f"“{sentence}”", f"matte, score {answer.score:.2f}", "cut-
 
 # %%
 truth = true_mattes[named]
-soft = truth * (1 - truth)                       # largest where a pixel is half and half
+soft = truth * (1 - truth)  # largest where a pixel is half and half
 height, width = data.height // 5, data.width // 5
 coarse = images.resize(soft, (data.height // 8, data.width // 8))
 row, column = np.unravel_index(coarse.argmax(), coarse.shape)
 top = int(np.clip(8 * row - height // 2, 0, data.height - height))
 left = int(np.clip(8 * column - width // 2, 0, data.width - width))
-close = np.s_[top:top + height, left:left + width]
+close = np.s_[top : top + height, left : left + width]
 trimap = trimap_from_alpha(truth, kernel=7)
 
-# %% mystnb={"figure": {"name": "start-truth", "caption": "The true matte, a part of it enlarged beside the same part of the image, and the trimap that follows from it: black is surely background, white surely the thing, grey is where the work is."}, "image": {"alt": "Four pictures: a true matte, an enlarged part of it with soft grey edges, the same part of the image, and a trimap in black, grey and white.", "width": "100%"}}
-show.grid([truth, truth[close], image[close], trimap / 255], ["true matte", "enlarged", "the same part of the image", "trimap"]);
+# %% mystnb={"figure": {"caption": "The true matte, a part of it enlarged beside the same part of the image, and the trimap that follows from it: black is surely background, white surely the thing, grey is where the work is.", "name": "start-truth"}, "image": {"alt": "Four pictures: a true matte, an enlarged part of it with soft grey edges, the same part of the image, and a trimap in black, grey and white.", "width": "100%"}}
+show.grid(
+    [truth, truth[close], image[close], trimap / 255],
+    ["true matte", "enlarged", "the same part of the image", "trimap"],
+);
 
 # %% [markdown]
 # In one line, for every pixel, the image $I$ is a mixture of the thing's colour $F$ and the background's $B$:
@@ -115,8 +152,11 @@ show.grid([truth, truth[close], image[close], trimap / 255], ["true matte", "enl
 # a trimap drawn by hand. Here a sentence is added instead, and the trimap is the model's own business: it first predicts *where*
 # (the three classes), then *how much* in the grey part.
 
-# %% mystnb={"figure": {"name": "start-trimap", "caption": "What the model predicted on the way: its own trimap, and the matte that became of it, beside the true ones."}, "image": {"alt": "Four pictures: the model's trimap and matte, and the true trimap and matte.", "width": "100%"}}
-show.grid([answer.trimap / 255, trimap / 255, answer.alpha, truth], ["the model's trimap", "true trimap", "the model's matte", "true matte"]);
+# %% mystnb={"figure": {"caption": "What the model predicted on the way: its own trimap, and the matte that became of it, beside the true ones.", "name": "start-trimap"}, "image": {"alt": "Four pictures: the model's trimap and matte, and the true trimap and matte.", "width": "100%"}}
+show.grid(
+    [answer.trimap / 255, trimap / 255, answer.alpha, truth],
+    ["the model's trimap", "true trimap", "the model's matte", "true matte"],
+);
 
 # %% [markdown]
 # ## The same thing in other words
@@ -126,11 +166,16 @@ show.grid([answer.trimap / 255, trimap / 255, answer.alpha, truth], ["the model'
 
 # %%
 four = scene.sentences[named]
-questions = [pre_context(keywords[named]), four[0].text, four[1].text, four[2].text]
+questions = [
+    pre_context(keywords[named]),
+    four[0].text,
+    four[1].text,
+    four[2].text,
+]
 kinds = ["keyword", "basic", "absolute place", "relative place"]
 answers = list(predictor.predict_many(questions))
 
-# %% mystnb={"figure": {"name": "start-words", "caption": "Four sentences for the same thing, and the model's matte for each."}, "image": {"alt": "Four black and white mattes, one for each sentence.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Four sentences for the same thing, and the model's matte for each.", "name": "start-words"}, "image": {"alt": "Four black and white mattes, one for each sentence.", "width": "100%"}}
 show.grid([one.alpha for one in answers], questions);
 
 # %% [markdown]
@@ -140,8 +185,13 @@ show.grid([one.alpha for one in answers], questions);
 others = [sentences[1].text for sentences in scene.sentences]
 found = list(predictor.predict_many(others))
 
-# %% mystnb={"figure": {"name": "start-others", "caption": "A sentence for each thing in the image: the model's mattes above, the true ones below."}, "image": {"alt": "Two rows of black and white mattes, the model's above and the true ones below.", "width": "100%"}}
-show.grid([*(one.alpha for one in found), *true_mattes], [*others, *keywords], columns=len(others), row_titles=["model", "truth"]);
+# %% mystnb={"figure": {"caption": "A sentence for each thing in the image: the model's mattes above, the true ones below.", "name": "start-others"}, "image": {"alt": "Two rows of black and white mattes, the model's above and the true ones below.", "width": "100%"}}
+show.grid(
+    [*(one.alpha for one in found), *true_mattes],
+    [*others, *keywords],
+    columns=len(others),
+    row_titles=["model", "truth"],
+);
 
 # %% [markdown]
 # ## Which of them?
@@ -152,12 +202,22 @@ show.grid([*(one.alpha for one in found), *true_mattes], [*others, *keywords], c
 # %%
 alike = example(twins, "alike")
 noun = alike.keywords[0]
-about = [f"the {side} {noun}" for side in (("left", "right") if len(alike.keywords) == 2 else ("left", "middle", "right"))]
+about = [
+    f"the {side} {noun}"
+    for side in (
+        ("left", "right")
+        if len(alike.keywords) == 2
+        else ("left", "middle", "right")
+    )
+]
 predictor.set_image(alike.image)
 chosen = [one.alpha for one in predictor.predict_many(about)]
 
-# %% mystnb={"figure": {"name": "start-which", "caption": "Things that look alike, and the model's cut-out for each of three sentences."}, "image": {"alt": "A composed photograph with things of one kind, and three cut-outs, each under its sentence.", "width": "100%"}}
-show.grid([alike.image, *(show.over(alike.image, alpha) for alpha in chosen)], ["the image", *about]);
+# %% mystnb={"figure": {"caption": "Things that look alike, and the model's cut-out for each of three sentences.", "name": "start-which"}, "image": {"alt": "A composed photograph with things of one kind, and three cut-outs, each under its sentence.", "width": "100%"}}
+show.grid(
+    [alike.image, *(show.over(alike.image, alpha) for alpha in chosen)],
+    ["the image", *about],
+);
 
 # %% [markdown]
 # Not every one of them need be right; chapter [](05_evaluate) counts over many scenes.
@@ -169,14 +229,22 @@ show.grid([alike.image, *(show.over(alike.image, alpha) for alpha in chosen)], [
 # beside that of an empty matte, which is what an empty answer costs. Whether the *right thing* was found is a question of its
 # own: **IoU** is the overlap of two mattes, 0 for none and 1 for the same.
 
-# %%
+# %% tags=["hide-input"]
 def row(kind, question, alpha, true):
     measured = metrics.score(alpha, true)
-    return {"setting": kind, "sentence": question, "SAD": measured["sad"], "SAD of an empty matte": measured["sad_empty"],
-            "IoU": measured["iou"]}
+    return {
+        "setting": kind,
+        "sentence": question,
+        "SAD": measured["sad"],
+        "SAD of an empty matte": measured["sad_empty"],
+        "IoU": measured["iou"],
+    }
 
 
-rows = [row(kind, question, one.alpha, truth) for kind, question, one in zip(kinds, questions, answers)]
+rows = [
+    row(kind, question, one.alpha, truth)
+    for kind, question, one in zip(kinds, questions, answers)
+]
 show.table(rows)
 
 # %% [markdown]
@@ -192,27 +260,50 @@ show.table(rows)
 
 # %%
 scores = CLIPMat.shipped().card["scores"]
-refused, kept = (scores["no target, seen"][f"true_{sort}_rate"] for sort in ("negative", "positive"))
-print(f"profile tiny, new scenes of known things: of sentences that fit nothing, {100 * refused:.0f} % are refused; "
-      f"of true ones, {100 * kept:.0f} % are kept")
+refused, kept = (
+    scores["no target, seen"][f"true_{sort}_rate"]
+    for sort in ("negative", "positive")
+)
+print(
+    "profile tiny, new scenes of known things: of sentences that fit "
+    f"nothing, {100 * refused:.0f} % are refused; "
+    f"of true ones, {100 * kept:.0f} % are kept"
+)
 
 # %% [markdown]
 # For those that are not refused it makes a matte all the same. It finds more in composed scenes of things that it knows than elsewhere:
 
-# %%
-limits = files.read_json(repository() / "results" / "runs" / "shipped-tiny-limits.json")["metrics"]
-found_in = {"known things, new scenes": scores["expression, seen"], "things never seen": scores["expression, unseen"],
-            "photographs": limits["photographs"]}
-show.table([{"a sentence for each of": name, "sentences": found["entities"], "right thing found": found["localised"],
-             "by chance": found["chance"]} for name, found in found_in.items()])
+# %% tags=["hide-input"]
+limits = files.read_json(
+    repository() / "results" / "runs" / "shipped-tiny-limits.json"
+)["metrics"]
+found_in = {
+    "known things, new scenes": scores["expression, seen"],
+    "things never seen": scores["expression, unseen"],
+    "photographs": limits["photographs"],
+}
+show.table(
+    [
+        {
+            "a sentence for each of": name,
+            "sentences": found["entities"],
+            "right thing found": found["localised"],
+            "by chance": found["chance"],
+        }
+        for name, found in found_in.items()
+    ]
+)
 
 # %%
 predictor.set_image(my_image or image)
 mine = images.read_image(my_image) if my_image else image
 yours = predictor.predict(my_sentence)
 
-# %% mystnb={"figure": {"name": "start-yours", "caption": "Your image and your sentence."}, "image": {"alt": "Three pictures: the chosen image, the model's matte for the chosen sentence, and the cut-out on a checkerboard.", "width": "100%"}}
-show.grid([mine, yours.alpha, show.over(mine, yours.alpha)], [f"“{my_sentence}”", f"matte, score {yours.score:.2f}", "cut-out"]);
+# %% mystnb={"figure": {"caption": "Your image and your sentence.", "name": "start-yours"}, "image": {"alt": "Three pictures: the chosen image, the model's matte for the chosen sentence, and the cut-out on a checkerboard.", "width": "100%"}}
+show.grid(
+    [mine, yours.alpha, show.over(mine, yours.alpha)],
+    [f"“{my_sentence}”", f"matte, score {yours.score:.2f}", "cut-out"],
+);
 
 # %% [markdown]
 # In two lines of Python, without this notebook:
@@ -230,29 +321,48 @@ show.grid([mine, yours.alpha, show.over(mine, yours.alpha)], [f"“{my_sentence}
 # What must hold of any matte: one number a pixel, from 0 to 1; the same sentence, the same matte; and the equation above.
 
 # %%
-assert answer.alpha.shape == image.shape[:2] and 0 <= answer.alpha.min() and answer.alpha.max() <= 1
+assert (
+    answer.alpha.shape == image.shape[:2]
+    and 0 <= answer.alpha.min()
+    and answer.alpha.max() <= 1
+)
 predictor.set_image(image)
 assert np.abs(predictor.predict(sentence).alpha - answer.alpha).max() < 1e-4
 assert (show.over(image, truth, image) == image).all()
-assert (np.sum(true_mattes, axis=0) <= 1 + 1e-5).all(), "a pixel cannot belong to two things altogether"
+assert (np.sum(true_mattes, axis=0) <= 1 + 1e-5).all(), (
+    "a pixel cannot belong to two things altogether"
+)
 assert metrics.sad(truth, truth) == 0 and metrics.iou(truth, truth) == 1
-assert ((trimap == 128) >= ((truth > 0.01) & (truth < 0.99))).all(), "what is half and half is unknown"
+assert ((trimap == 128) >= ((truth > 0.01) & (truth < 0.99))).all(), (
+    "what is half and half is unknown"
+)
 
 # %% [markdown]
 # What must hold of a model that was trained: over a dozen new scenes, one sentence for each thing, its mattes are nearer to the truth
 # than empty ones.
 
-# %%
-dozen = profile.load("tiny", data__groups_test=0, data__extra_test=12, data__seed=seed).data
+# %% tags=["hide-input"]
+dozen = profile.load(
+    "tiny", data__groups_test=0, data__extra_test=12, data__seed=seed
+).data
 measured = []
 for planned in plan(pool, dozen, "seen"):
     scenery, truths = render(pool, planned, (data.height, data.width))
     predictor.set_image(scenery)
-    texts = [sentences[which].text for sentences, which in zip(planned.sentences, planned.evaluated)]
-    measured += [{"image": planned.name, **metrics.score(one.alpha, true)} for one, true in zip(predictor.predict_many(texts), truths)]
+    texts = [
+        sentences[which].text
+        for sentences, which in zip(planned.sentences, planned.evaluated)
+    ]
+    measured += [
+        {"image": planned.name, **metrics.score(one.alpha, true)}
+        for one, true in zip(predictor.predict_many(texts), truths)
+    ]
 summary = metrics.summarise(measured)
-print(f"{summary['entities']} sentences, profile tiny: SAD {summary['sad']:.2f}, of empty mattes {summary['sad_empty']:.2f}, "
-      f"right thing found {100 * summary['localised']:.0f} %")
+print(
+    f"{summary['entities']} sentences, profile tiny: SAD "
+    f"{summary['sad']:.2f}, of empty mattes {summary['sad_empty']:.2f}, "
+    f"right thing found {100 * summary['localised']:.0f} %"
+)
 assert summary["sad_ratio"] < 1
 
 # %% [markdown]
@@ -260,10 +370,18 @@ assert summary["sad_ratio"] < 1
 # chance would; known things are found more often than others and than things on photographs; true sentences are refused less often than false ones.
 
 # %%
-heard = files.read_json(repository() / "results" / "runs" / "hearing-tiny-shipped.json")["metrics"]
+heard = files.read_json(
+    repository() / "results" / "runs" / "hearing-tiny-shipped.json"
+)["metrics"]
 chance = heard["chance"]
-assert all(heard["lookalikes"][name] > chance["lookalikes"][name] + 0.05 for name in ("left", "right"))
-assert heard["three"]["second"] > chance["three"]["second"] and heard["lookalikes"]["all"] > chance["lookalikes"]["all"]
+assert all(
+    heard["lookalikes"][name] > chance["lookalikes"][name] + 0.05
+    for name in ("left", "right")
+)
+assert (
+    heard["three"]["second"] > chance["three"]["second"]
+    and heard["lookalikes"]["all"] > chance["lookalikes"]["all"]
+)
 known, *others = (found["localised"] for found in found_in.values())
 assert known > max(others) + 0.1 and kept > 1 - refused
 

@@ -1,5 +1,13 @@
 # ---
 # jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -25,14 +33,15 @@
 # In the paper: Sec. 3.1, supplement Sec. 2.1 and 2.2 with Tables 1 and 2, Datasheet {cite:p}`rim`. The code is `rimlib/entities/`.
 
 # %% tags=["parameters"]
-closer: str = "tree-birch-winter-bare smoke-explosion-column squirrel-grey"  # names of entities whose alpha we look at closely
-pasted: str = "squirrel-grey smoke-explosion-column drawn-feather-0"  # names of entities that are set before a new background
-old_place: str = "bg-green-meadow"  # the background before which they are photographed in our experiment
-colored: str = "balloon-hot-air-colourful"  # name of the entity whose colours we cluster
+closer: str = "tree-birch-winter-bare smoke-explosion-column"  # looked at
+furry: str = "squirrel-grey"  # looked at as closely
+pasted: str = "squirrel-grey smoke-explosion-column drawn-feather-0"  # moved
+old_place: str = "bg-green-meadow"  # where they were taken
+colored: str = "balloon-hot-air-colourful"  # its colours
 clusters: int = 5  # how many clusters
 drawn_size: int = 160  # pixels; side of the drawn entities
 
-# %%
+# %% tags=["hide-input"]
 import shutil
 import sys
 import tempfile
@@ -47,7 +56,18 @@ import numpy as np
 
 from rimlib import show
 from rimlib.io import files, images
-from rimlib.entities import annotate, auto_labels, build_pool, color, corrections, drawn, salience, sources, starter, synonyms
+from rimlib.entities import (
+    annotate,
+    auto_labels,
+    build_pool,
+    color,
+    corrections,
+    drawn,
+    salience,
+    sources,
+    starter,
+    synonyms,
+)
 from rimlib.entities.clean import blur_faces
 from rimlib.entities.entity import ATTRIBUTES, Entity
 from rimlib.entities.sources import long_tail, public
@@ -66,9 +86,18 @@ KINDS = ("person", "animal", "thing")
 # matting data sets. Those are not ours to pass on, so this book brings photographs of its own: openly licensed, each of a single
 # object, cut out, and looked at by a person one by one.
 
-# %% mystnb={"figure": {"name": "entities-pool", "caption": "All entities of the shipped pool on grey squares: people, animals, things. What shows squares is not there."}, "image": {"alt": "A sheet of several hundred small cut-out photographs: people in many poses, animals, plants, fruit, vehicles, instruments and tools.", "width": "100%"}}
-order = sorted(pool.entities, key=lambda entity: (KINDS.index(entity.kind), entity.category, entity.name))
-sheet = show.contact_sheet([pool.cutout(entity.name) for entity in order], columns=24, cell=56)
+# %% mystnb={"figure": {"caption": "All entities of the shipped pool on grey squares: people, animals, things. What shows squares is not there.", "name": "entities-pool"}, "image": {"alt": "A sheet of several hundred small cut-out photographs: people in many poses, animals, plants, fruit, vehicles, instruments and tools.", "width": "100%"}}
+order = sorted(
+    pool.entities,
+    key=lambda entity: (
+        KINDS.index(entity.kind),
+        entity.category,
+        entity.name,
+    ),
+)
+sheet = show.contact_sheet(
+    [pool.cutout(entity.name) for entity in order], columns=24, cell=56
+)
 show.grid([sheet]);
 
 # %% [markdown]
@@ -77,31 +106,69 @@ show.grid([sheet]);
 
 # %%
 two = pool.of("person")[0], pool["squirrel-grey"]
-show.table([{"attribute": key, **{one.name: one.to_dict().get(key, "–") for one in two}} for key in two[0].to_dict()])
+show.table(
+    [
+        {
+            "attribute": key,
+            **{one.name: one.to_dict().get(key, "–") for one in two},
+        }
+        for key in two[0].to_dict()
+    ]
+)
 
 # %% [markdown]
 # Counted, beside the paper's pool (Sec. 3.3, training and test together):
 
-# %%
+# %% tags=["hide-input"]
 rows = []
 for kind in KINDS:
     entities = pool.of(kind)
-    rows.append({"kind": kind, "shipped pool": len(entities), "categories": len({entity.category for entity in entities}),
-                 "of them for testing": len(pool.of(kind, "test")),
-                 "wispy or transparent": sum(entity.wispy or entity.transparent for entity in entities),
-                 "paper's pool": sum(paper_pool.ENTITIES[split][kind] for split in ("train", "test"))})
-rows.append({"kind": "all", **{key: sum(row[key] for row in rows) for key in rows[0] if key != "kind"}})
+    rows.append(
+        {
+            "kind": kind,
+            "shipped pool": len(entities),
+            "categories": len({entity.category for entity in entities}),
+            "of them for testing": len(pool.of(kind, "test")),
+            "wispy or transparent": sum(
+                entity.wispy or entity.transparent for entity in entities
+            ),
+            "paper's pool": sum(
+                paper_pool.ENTITIES[split][kind] for split in ("train", "test")
+            ),
+        }
+    )
+rows.append(
+    {
+        "kind": "all",
+        **{
+            key: sum(row[key] for row in rows)
+            for key in rows[0]
+            if key != "kind"
+        },
+    }
+)
 show.table(rows)
 
 # %% [markdown]
 # The kinds are far from even here too, in another way: the paper has mostly people. Balance is made when scenes are planned
 # (chapter [](02c_refmatte)). The categories have a long tail: most have one or two entities.
 
-# %% mystnb={"figure": {"name": "entities-tail", "caption": "Entities in each category, the largest first. The largest is named, and every tenth."}, "image": {"alt": "A falling curve of bars: one category with many entities, a few with several, and a long tail of categories with one.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Entities in each category, the largest first. The largest is named, and every tenth.", "name": "entities-tail"}, "image": {"alt": "A falling curve of bars: one category with many entities, a few with several, and a long tail of categories with one.", "width": "100%"}} tags=["hide-input"]
 counted = Counter(entity.category for entity in pool.entities).most_common()
 figure, axis = plt.subplots(figsize=(show.WIDTH, 2.4))
-axis.bar(range(len(counted)), [count for _, count in counted], color=show.PALETTE[0], width=0.8)
-axis.set_xticks(range(0, len(counted), 10), [category for category, _ in counted[::10]], rotation=45, ha="right", fontsize=8)
+axis.bar(
+    range(len(counted)),
+    [count for _, count in counted],
+    color=show.PALETTE[0],
+    width=0.8,
+)
+axis.set_xticks(
+    range(0, len(counted), 10),
+    [category for category, _ in counted[::10]],
+    rotation=45,
+    ha="right",
+    fontsize=8,
+)
 axis.set_ylabel("entities")
 axis.spines[["top", "right"]].set_visible(False)
 figure.tight_layout()
@@ -113,47 +180,90 @@ figure.tight_layout()
 # covers, and the foreground is the colour that the object has there. Where alpha is 0 any colour will do: the blocks come from storing the file
 # small. Both together are the cut-out.
 
-# %% mystnb={"figure": {"name": "entities-alpha", "caption": "Above: foreground colours alone, and alpha. Below: both together on grey squares, and on a colour before which the object never stood."}, "image": {"alt": "Four pictures for each of three cut-outs: the plain foreground and the black and white alpha above, the cut-out on a checkerboard and on orange below.", "width": "100%"}}
-names = closer.split()
+# %% mystnb={"figure": {"caption": "Above: foreground colours alone, and alpha. Below: both together on grey squares, and on a colour before which the object never stood.", "name": "entities-alpha"}, "image": {"alt": "Four pictures for each of three cut-outs: the plain foreground and the black and white alpha above, the cut-out on a checkerboard and on orange below.", "width": "100%"}}
+names = [*closer.split(), furry]
 apart, together = [], []
 for name in names:
     colours, alpha = pool.cutout(name)
     apart += [colours, alpha]
-    together += [show.over(colours, alpha), show.over(colours, alpha, (230, 159, 0))]
-show.grid(apart + together, ["foreground", "alpha"] * len(names) + ["cut-out", "on a colour"] * len(names), columns=2 * len(names));
+    together += [
+        show.over(colours, alpha),
+        show.over(colours, alpha, (230, 159, 0)),
+    ]
+show.grid(
+    apart + together,
+    ["foreground", "alpha"] * len(names)
+    + ["cut-out", "on a colour"] * len(names),
+    columns=2 * len(names),
+);
 
 # %% [markdown]
 # Closer still, at the place of each with the most half-and-half pixels:
 
-# %% mystnb={"figure": {"name": "entities-close", "caption": "A window of 48 x 64 pixels of each, enlarged: alpha above, the cut-out below."}, "image": {"alt": "Enlarged windows of the alphas, grey in fine branches, smoke and fur, with the cut-outs below.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "A window of 48 x 64 pixels of each, enlarged: alpha above, the cut-out below.", "name": "entities-close"}, "image": {"alt": "Enlarged windows of the alphas, grey in fine branches, smoke and fur, with the cut-outs below.", "width": "100%"}} tags=["hide-input"]
 def busiest(alpha, size=(48, 64)):
     """The window of this size with the largest sum of alpha (1 - alpha)."""
-    total = np.pad((alpha * (1 - alpha)).astype(float).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    total = np.pad(
+        (alpha * (1 - alpha)).astype(float).cumsum(0).cumsum(1),
+        ((1, 0), (1, 0)),
+    )
     height, width = min(size[0], alpha.shape[0]), min(size[1], alpha.shape[1])
-    inside = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
+    inside = (
+        total[height:, width:]
+        - total[:-height, width:]
+        - total[height:, :-width]
+        + total[:-height, :-width]
+    )
     top, left = np.unravel_index(inside.argmax(), inside.shape)
-    return np.s_[top:top + height, left:left + width]
+    return np.s_[top : top + height, left : left + width]
 
 
 windows = [busiest(pool.cutout(name)[1]) for name in names]
 above = [pool.cutout(name)[1][window] for name, window in zip(names, windows)]
-below = [show.over(*(array[window] for array in pool.cutout(name))) for name, window in zip(names, windows)]
+below = [
+    show.over(*(array[window] for array in pool.cutout(name)))
+    for name, window in zip(names, windows)
+]
 show.grid(above + below, names + [""] * len(names), columns=len(names));
 
 # %% [markdown]
 # How much of an object is *soft*, neither fully there nor fully away, differs from kind to kind. Among the pixels with $\alpha > 0$:
 
-# %%
+# %% tags=["hide-input"]
 def softness(alpha) -> float:
-    return float(((alpha > 0.02) & (alpha < 0.98)).sum() / (alpha > 0.02).sum())
+    return float(
+        ((alpha > 0.02) & (alpha < 0.98)).sum() / (alpha > 0.02).sum()
+    )
 
 
-soft = {entity.name: softness(pool.cutout(entity.name)[1]) for entity in pool.entities}
+soft = {
+    entity.name: softness(pool.cutout(entity.name)[1])
+    for entity in pool.entities
+}
+
+
+def sides(group):
+    """The longer side of each cut-out, in pixels."""
+    return [max(pool.size(one.name)) for one in group]
+
+
 groups = {kind: pool.of(kind) for kind in KINDS}
-groups["marked wispy or transparent"] = [entity for entity in pool.entities if entity.wispy or entity.transparent]
-show.table([{"entities": name, "longer side, median": f"{np.median([max(pool.size(one.name)) for one in group]):.0f} pixels",
-             "soft pixels, median share": float(np.median([soft[one.name] for one in group])),
-             "softest": max(group, key=lambda one: soft[one.name]).name} for name, group in groups.items()])
+groups["marked wispy or transparent"] = [
+    entity for entity in pool.entities if entity.wispy or entity.transparent
+]
+show.table(
+    [
+        {
+            "entities": name,
+            "longer side, median": f"{np.median(sides(group)):.0f} pixels",
+            "soft pixels, median share": float(
+                np.median([soft[one.name] for one in group])
+            ),
+            "softest": max(group, key=lambda one: soft[one.name]).name,
+        }
+        for name, group in groups.items()
+    ]
+)
 
 # %% [markdown]
 # The people seem soft only because their images are small: the smaller an image, the more of it is edge. They were cut out with a
@@ -164,11 +274,15 @@ show.table([{"entities": name, "longer side, median": f"{np.median([max(pool.siz
 # by code, each pixel from many points whose opacity is known. This pool is small, serves tests and the experiment below, and can be joined
 # to the other one: `pool.add(drawn.load())`.
 
-# %% mystnb={"figure": {"name": "entities-drawn", "caption": "The drawn pool: cut-outs on dark blue above, their exact alphas below."}, "image": {"alt": "Two rows of eight: drawn bubble, cobweb, feather, glass, hair, net, pompom and smoke on dark blue, and their alphas.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The drawn pool: cut-outs on dark blue above, their exact alphas below.", "name": "entities-drawn"}, "image": {"alt": "Two rows of eight: drawn bubble, cobweb, feather, glass, hair, net, pompom and smoke on dark blue, and their alphas.", "width": "100%"}}
 sketches = drawn.load(size=drawn_size, variants=1)
 cutouts = [sketches.cutout(entity.name) for entity in sketches.entities]
-show.grid([show.over(*cutout, (38, 52, 70)) for cutout in cutouts] + [alpha for _, alpha in cutouts],
-          [entity.category for entity in sketches.entities] + [""] * len(cutouts), columns=len(cutouts));
+show.grid(
+    [show.over(*cutout, (38, 52, 70)) for cutout in cutouts]
+    + [alpha for _, alpha in cutouts],
+    [entity.category for entity in sketches.entities] + [""] * len(cutouts),
+    columns=len(cutouts),
+);
 
 # %% [markdown]
 # ## Alpha is not enough
@@ -177,38 +291,61 @@ show.grid([show.over(*cutout, (38, 52, 70)) for cutout in cutouts] + [alpha for 
 # the photograph has them only where $\alpha = 1$. Elsewhere it shows a mixture with the old background $B$. We can watch what this does,
 # since our entities have a known $F$: we "photograph" each before an old background, and then forget $F$.
 
-# %%
+# %% tags=["hide-input"]
 def place_for(name: str, shape) -> np.ndarray:
-    """The middle of a background, enlarged where it must be, uint8 (H, W, 3)."""
+    """The middle of a background, uint8 (H, W, 3); enlarged if it must be."""
     image = pool.background(name)
-    scale = max(1.0, *(wanted / length for wanted, length in zip(shape, image.shape)))
-    image = images.resize(image, tuple(int(np.ceil(length * scale)) for length in image.shape[:2]))
-    top, left = ((length - wanted) // 2 for length, wanted in zip(image.shape, shape))
-    return image[top:top + shape[0], left:left + shape[1]]
+    scale = max(
+        1.0, *(wanted / length for wanted, length in zip(shape, image.shape))
+    )
+    image = images.resize(
+        image,
+        tuple(int(np.ceil(length * scale)) for length in image.shape[:2]),
+    )
+    top, left = (
+        (length - wanted) // 2 for length, wanted in zip(image.shape, shape)
+    )
+    return image[top : top + shape[0], left : left + shape[1]]
 
 
 def photograph(name: str):
     """An entity before the old place: the image I, alpha, and the true F."""
     truth, alpha = (pool if name in pool_names else sketches).cutout(name)
-    return show.over(truth, alpha, place_for(old_place, alpha.shape)), alpha, truth
+    return (
+        show.over(truth, alpha, place_for(old_place, alpha.shape)),
+        alpha,
+        truth,
+    )
 
 
 pool_names = {entity.name for entity in pool.entities}
-NIGHT = (20, 24, 48)   # the new background, as unlike the old one as can be
+NIGHT = (20, 24, 48)  # the new background, as unlike the old one as can be
 
 # %%
 start = time.perf_counter()
-foreground.estimate(np.full((8, 8, 3), 128, np.uint8), np.full((8, 8), 0.5, np.float32))
-print(f"pymatting is ready after {time.perf_counter() - start:.1f} seconds")   # compiled on first use, and kept
+foreground.estimate(
+    np.full((8, 8, 3), 128, np.uint8), np.full((8, 8), 0.5, np.float32)
+)
+print(
+    f"pymatting is ready after {time.perf_counter() - start:.1f} seconds"
+)  # compiled on first use, and kept
 
-# %% mystnb={"figure": {"name": "entities-fringe", "caption": "A part of each photograph, and the same part before a night sky: with the photograph's own colours, with estimated colours, and with the true ones."}, "image": {"alt": "Rows for a squirrel's tail, smoke and a feather. With the photograph's own colours the meadow's green clings to each; with estimated colours it is gone, as with the true ones.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "A part of each photograph, and the same part before a night sky: with the photograph's own colours, with estimated colours, and with the true ones.", "name": "entities-fringe"}, "image": {"alt": "Rows for a squirrel's tail, smoke and a feather. With the photograph's own colours the meadow's green clings to each; with estimated colours it is gone, as with the true ones.", "width": "100%"}}
 panels = []
 for name in pasted.split():
     image, alpha, truth = photograph(name)
     window = busiest(alpha, (96, 128))
-    laid = [show.over(colours, alpha, NIGHT)[window] for colours in (image, foreground.estimate(image, alpha), truth)]
+    laid = [
+        show.over(colours, alpha, NIGHT)[window]
+        for colours in (image, foreground.estimate(image, alpha), truth)
+    ]
     panels += [image[window], *laid]
-show.grid(panels, ["photograph I", "I laid on with alpha", "estimated F", "true F"] + [""] * (len(panels) - 4), columns=4);
+show.grid(
+    panels,
+    ["photograph I", "I laid on with alpha", "estimated F", "true F"]
+    + [""] * (len(panels) - 4),
+    columns=4,
+);
 
 # %% [markdown]
 # Half-transparent pixels carry the old background along: a green **fringe** around the fur, a green mist in the smoke. A scene made
@@ -237,42 +374,82 @@ show.source(foreground.estimate)
 def wrong(found, truth, alpha) -> float:
     """Mean visible error of colours over the soft pixels, in steps of 255."""
     seen = (alpha > 0) & (alpha < 1)
-    return float((np.abs(found.astype(float) - truth) * alpha[..., None])[seen].mean())
+    return float(
+        (np.abs(found.astype(float) - truth) * alpha[..., None])[seen].mean()
+    )
 
 
 def timed(*arguments):
     start = time.perf_counter()
     return foreground.estimate(*arguments), time.perf_counter() - start
 
-# %%
+# %% tags=["hide-input"]
 trials = []
 for name in [*names, *(entity.name for entity in sketches.entities)]:
     image, alpha, truth = photograph(name)
-    (closed, closed_seconds), (levels, level_seconds) = timed(image, alpha, "cf"), timed(image, alpha, "ml")
-    trials.append({"entity": name, "error of I itself": wrong(image, truth, alpha), "closed form": wrong(closed, truth, alpha),
-                   "multi-level": wrong(levels, truth, alpha), "seconds, closed form": closed_seconds, "seconds, multi-level": level_seconds})
+    (closed, closed_seconds), (levels, level_seconds) = (
+        timed(image, alpha, "cf"),
+        timed(image, alpha, "ml"),
+    )
+    trials.append(
+        {
+            "entity": name,
+            "error of I itself": wrong(image, truth, alpha),
+            "closed form": wrong(closed, truth, alpha),
+            "multi-level": wrong(levels, truth, alpha),
+            "seconds, closed form": closed_seconds,
+            "seconds, multi-level": level_seconds,
+        }
+    )
 show.table(trials, digits=2)
 
-# %%
-mean = {key: float(np.mean([row[key] for row in trials])) for key in list(trials[0])[1:]}
-print(f"of the error of I the closed form leaves {mean['closed form'] / mean['error of I itself']:.0%} on average,\n"
-      f"the multi-level form {mean['multi-level'] / mean['error of I itself']:.0%}, "
-      f"in 1/{mean['seconds, closed form'] / mean['seconds, multi-level']:.0f} of the time")
-left = sorted(trials, key=lambda row: row["closed form"] / row["error of I itself"])
-print(f"least is left for {left[0]['entity']}, most for {left[-1]['entity']} ({left[-1]['closed form'] / left[-1]['error of I itself']:.0%})")
+# %% tags=["hide-input"]
+mean = {
+    key: float(np.mean([row[key] for row in trials]))
+    for key in list(trials[0])[1:]
+}
+print(
+    "of the error of I the closed form leaves "
+    f"{mean['closed form'] / mean['error of I itself']:.0%} on average,\n"
+    "the multi-level form "
+    f"{mean['multi-level'] / mean['error of I itself']:.0%}, "
+    "in "
+    f"1/{mean['seconds, closed form'] / mean['seconds, multi-level']:.0f} "
+    "of the time"
+)
+left = sorted(
+    trials, key=lambda row: row["closed form"] / row["error of I itself"]
+)
+print(
+    f"least is left for {left[0]['entity']}, most for {left[-1]['entity']} "
+    f"({left[-1]['closed form'] / left[-1]['error of I itself']:.0%})"
+)
 
 # %% [markdown]
 # Less is gained where the object's own colour changes within the soft part, from hair to hair or within a cloud, since this is what the method
 # assumes not to happen. And all of it assumes that alpha is right. Here is the squirrel with an alpha that is a pixel too wide, as of a hasty hand:
 
-# %%
+# %% tags=["hide-input"]
 image, alpha, truth = photograph("squirrel-grey")
 wider = cv2.dilate(alpha, np.ones((3, 3), np.uint8))
 right = show.over(truth, alpha, NIGHT).astype(float)
 around = (wider > 0) & (alpha < 1)
-show.table([{"colours": "the photograph's own" if colours is image else f"estimated with the {which} alpha", "laid on with": f"the {which} alpha",
-             "error of the composite (steps of 255, edge)": float(np.abs(show.over(colours, matte, NIGHT) - right)[around].mean())}
-            for which, matte in (("right", alpha), ("wide", wider)) for colours in (image, foreground.estimate(image, matte))], digits=1)
+show.table(
+    [
+        {
+            "colours": "the photograph's own"
+            if colours is image
+            else f"estimated with the {which} alpha",
+            "laid on with": f"the {which} alpha",
+            "error of the composite (steps of 255, edge)": float(
+                np.abs(show.over(colours, matte, NIGHT) - right)[around].mean()
+            ),
+        }
+        for which, matte in (("right", alpha), ("wide", wider))
+        for colours in (image, foreground.estimate(image, matte))
+    ],
+    digits=1,
+)
 
 # %% [markdown]
 # No estimate of colours mends an alpha that is wrong: where the wide alpha is *solid*, the old background counts as foreground. That is
@@ -286,19 +463,46 @@ show.table([{"colours": "the photograph's own" if colours is image else f"estima
 # wants it; none is here. What is here is a reader for each, which holds the public layout and the paper's counts. Training and test entities,
 # as the data sets have them and as the paper uses them (supplement, Table 1):
 
-# %%
+# %% tags=["hide-input"]
 layouts = public.LAYOUTS.values()
-moved = {"AIM-500": 95, "SIM": 2, "DIM": 7, "HATT (Distinctions-646)": 4}  # Paper: Table S1, test entities of long-tailed categories
+moved = {
+    "AIM-500": 95,
+    "SIM": 2,
+    "DIM": 7,
+    "HATT (Distinctions-646)": 4,
+}  # Paper: Table S1, test entities of long-tailed categories
 table_1 = []
 for layout in layouts:
-    taken = {split: sum(part.paper or 0 for part in layout.parts if part.split == split) for split in ("train", "test")}
+    taken = {
+        split: sum(
+            part.paper or 0 for part in layout.parts if part.split == split
+        )
+        for split in ("train", "test")
+    }
     known = [part.public for part in layout.parts]
-    table_1.append({"data set": layout.title, "kind": layout.kind, "public release": sum(known) if all(known) else "–",
-                    "paper takes, train": taken["train"], "test": taken["test"], "moved to train": moved.get(layout.title, 0),
-                    "in RefMatte, train": taken["train"] + moved.get(layout.title, 0),
-                    "in RefMatte, test": taken["test"] - moved.get(layout.title, 0)})
-table_1.append({"data set": "all", "kind": "", "public release": "",
-                **{key: sum(row[key] for row in table_1) for key in list(table_1[0])[3:]}})
+    table_1.append(
+        {
+            "data set": layout.title,
+            "kind": layout.kind,
+            "public release": sum(known) if all(known) else "–",
+            "paper takes, train": taken["train"],
+            "test": taken["test"],
+            "moved to train": moved.get(layout.title, 0),
+            "in RefMatte, train": taken["train"] + moved.get(layout.title, 0),
+            "in RefMatte, test": taken["test"] - moved.get(layout.title, 0),
+        }
+    )
+table_1.append(
+    {
+        "data set": "all",
+        "kind": "",
+        "public release": "",
+        **{
+            key: sum(row[key] for row in table_1)
+            for key in list(table_1[0])[3:]
+        },
+    }
+)
 show.table(table_1)
 
 # %% [markdown]
@@ -309,33 +513,63 @@ show.table(table_1)
 # To try a reader we make a folder in the real layout of AM-2k, with a handful of our animals in place of 2,000: photographs in `original/`, mattes
 # in `mask/`, the same name for both.
 
-# %%
+# %% tags=["hide-input"]
 folder = Path(tempfile.mkdtemp())
-animals = {"train": ["squirrel-grey", "koala-on-log", "owl-snowy"], "validation": ["badger-walking"]}
+animals = {
+    "train": ["squirrel-grey", "koala-on-log", "owl-snowy"],
+    "validation": ["badger-walking"],
+}
 truths = {}
 for split, given in animals.items():
     for name in given:
         image, alpha, truth = photograph(name)
-        stem = f"m_{len(truths):08x}"   # as the files of AM-2k are called
+        stem = f"m_{len(truths):08x}"  # as the files of AM-2k are called
         truths[f"am2k-{stem.replace('_', '-')}"] = (name, truth, alpha)
         (folder / f"AM-2k/{split}/original").mkdir(parents=True, exist_ok=True)
         (folder / f"AM-2k/{split}/mask").mkdir(parents=True, exist_ok=True)
-        images.write_image(folder / f"AM-2k/{split}/original/{stem}.jpg", image)
+        images.write_image(
+            folder / f"AM-2k/{split}/original/{stem}.jpg", image
+        )
         images.write_matte(folder / f"AM-2k/{split}/mask/{stem}.png", alpha)
-print(*sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*")), sep="\n")
+print(
+    *sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*.*")
+    ),
+    sep="\n",
+)
 
-# %%
+# %% tags=["hide-input"]
 def print_short(lines) -> None:
-    """Print lines as wide as the page, without the folders of this computer."""
+    """Print lines as wide as the page, without this computer's folders."""
     for line in "\n".join(map(str, lines)).splitlines():
-        for place, short in ((folder, "…"), (sys.prefix, "PYTHON"), (Path.home(), "~")):
+        for place, short in (
+            (folder, "…"),
+            (sys.prefix, "PYTHON"),
+            (Path.home(), "~"),
+        ):
             line = line.replace(str(place), short)
-        print(textwrap.fill(line, 80, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))
+        print(
+            textwrap.fill(
+                line,
+                80,
+                subsequent_indent="    ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
 
 
 animal_source = sources.read("am2k", folder, deep=True)
 print_short(animal_source.report.lines())
-show.table([{key: getattr(cutout, key) for key in ("name", "kind", "split", "path", "licence")} for cutout in animal_source.cutouts])
+show.table(
+    [
+        {
+            key: getattr(cutout, key)
+            for key in ("name", "kind", "split", "path", "licence")
+        }
+        for cutout in animal_source.cutouts
+    ]
+)
 
 # %% [markdown]
 # A reader never guesses. What is missing and what is odd is listed by file; a part without which nothing would be right stops it. We lose
@@ -344,7 +578,9 @@ show.table([{key: getattr(cutout, key) for key in ("name", "kind", "split", "pat
 # %%
 spoiled = Path(shutil.copytree(folder, folder / "spoiled")) / "AM-2k/train"
 (spoiled / "original/m_00000001.jpg").unlink()
-images.write_matte(spoiled / "mask/m_00000000.png", np.ones((40, 40), np.float32))
+images.write_matte(
+    spoiled / "mask/m_00000000.png", np.ones((40, 40), np.float32)
+)
 (spoiled / "mask/notes.txt").write_text("to do")
 report = sources.read("am2k", folder / "spoiled").report
 print_short(report.lines())
@@ -359,9 +595,26 @@ except RimError as error:
 # a first word. SIM, DIM and HATT mix in people with their faces, whom the paper leaves out. Nothing in these sets is labelled *person*, so the
 # readers go by file names, and that is not sure:
 
-# %%
-invented = ["woman-smiling-1869791", "bride-veil", "woman-in-red-hat", "dandelion-seeds", "girlfriend-01", "0231", "manatee", "doll-girl"]
-show.table([{"a file called": name, "left out as a person": bool(public.PERSON.search(name))} for name in invented])
+# %% tags=["hide-input"]
+invented = [
+    "woman-smiling-1869791",
+    "bride-veil",
+    "woman-in-red-hat",
+    "dandelion-seeds",
+    "girlfriend-01",
+    "0231",
+    "manatee",
+    "doll-girl",
+]
+show.table(
+    [
+        {
+            "a file called": name,
+            "left out as a person": bool(public.PERSON.search(name)),
+        }
+        for name in invented
+    ]
+)
 
 # %% [markdown]
 # *0231* may show anybody, and DIM and HATT have such names; a doll called a girl is lost. So a column `keep` in a table of
@@ -374,22 +627,50 @@ show.table([{"a file called": name, "left out as a person": bool(public.PERSON.s
 # These are the paper's networks, on a person of the pool; gender and age are a matter of the networks of {cite:t}`agegender`. The weights
 # are other people's and are not fetched; where they are not on this computer a label has no value, but a reason, and a message with what to do:
 
-# %%
+# %% tags=["hide-input"]
 def shipped_labels() -> list[dict]:
-    """Each automatic label of the shipped pool (colour, salient, transparent), and its correction where it has one."""
+    """Each automatic label of the shipped pool (colour, salient, transparent),
+    and its correction where it has one."""
     rows = []
     for row in files.read_json(starter.FOLDER / "pool.json")["entities"]:
         salient, transparent = salience.by_lists(row["category"])
-        for column, label in {"color": row["color_automatic"], "salient": salient, "transparent": transparent}.items():
-            rows.append({"name": row["name"], "column": column, "automatic": label, "corrected": None if row[column] == label else row[column]})
+        for column, label in {
+            "color": row["color_automatic"],
+            "salient": salient,
+            "transparent": transparent,
+        }.items():
+            rows.append(
+                {
+                    "name": row["name"],
+                    "column": column,
+                    "automatic": label,
+                    "corrected": None if row[column] == label else row[column],
+                }
+            )
     return rows
 
 
-labeller = auto_labels.AutoLabeller(category="maskrcnn", people="levi", clothes="clip")
-recolored = [row for row in shipped_labels() if row["column"] == "color" and row["corrected"] is not None]
-somebody = pool[max(recolored, key=lambda row: color.color_distance(row["automatic"], row["corrected"]))["name"]]
+labeller = auto_labels.AutoLabeller(
+    category="maskrcnn", people="levi", clothes="clip"
+)
+recolored = [
+    row
+    for row in shipped_labels()
+    if row["column"] == "color" and row["corrected"] is not None
+]
+somebody = pool[
+    max(
+        recolored,
+        key=lambda row: color.color_distance(
+            row["automatic"], row["corrected"]
+        ),
+    )["name"]
+]
 colours, alpha = pool.cutout(somebody.name)
-labels = [labeller.label_category("animal", *pool.cutout("squirrel-grey")), *labeller.label("person", colours, alpha)]
+labels = [
+    labeller.label_category("animal", *pool.cutout("squirrel-grey")),
+    *labeller.label("person", colours, alpha),
+]
 print_short([label.message for label in labels])
 
 # %% [markdown]
@@ -397,7 +678,11 @@ print_short([label.message for label in labels])
 
 # %%
 try:
-    print_short(annotate.annotate(somebody.name, "person", colours, alpha, {}, labeller).messages)
+    print_short(
+        annotate.annotate(
+            somebody.name, "person", colours, alpha, {}, labeller
+        ).messages
+    )
 except RimError as error:
     print_short([f"RimError: {error}"])
 
@@ -405,11 +690,29 @@ except RimError as error:
 # With a row of the table it goes through. The colour is corrected: the most frequent one is not that of the garment which a
 # sentence will name.
 
-# %%
-row = {"gender": somebody.gender, "age_group": somebody.age_group, "clothes": somebody.clothes, "color": somebody.color}
-answer = annotate.annotate(somebody.name, "person", colours, alpha, row, labeller)
-show.table([{"column": column, "automatic": "–" if answer.automatic[column] is None else answer.automatic[column], "table": row.get(column, ""),
-             "used": answer.values[column]} for column in ATTRIBUTES])
+# %% tags=["hide-input"]
+row = {
+    "gender": somebody.gender,
+    "age_group": somebody.age_group,
+    "clothes": somebody.clothes,
+    "color": somebody.color,
+}
+answer = annotate.annotate(
+    somebody.name, "person", colours, alpha, row, labeller
+)
+show.table(
+    [
+        {
+            "column": column,
+            "automatic": "–"
+            if answer.automatic[column] is None
+            else answer.automatic[column],
+            "table": row.get(column, ""),
+            "used": answer.values[column],
+        }
+        for column in ATTRIBUTES
+    ]
+)
 
 # %% [markdown]
 # ### From a source to a pool
@@ -419,32 +722,67 @@ show.table([{"column": column, "automatic": "–" if answer.automatic[column] is
 
 # %%
 try:
-    build_pool.build([animal_source], folder / "pool", long_tail=0, progress=False)
+    build_pool.build(
+        [animal_source], folder / "pool", long_tail=0, progress=False
+    )
 except RimError as error:
-    print_short([f"RimError: {error}", "", (folder / "pool/wanted.csv").read_text()])
+    print_short(
+        [f"RimError: {error}", "", (folder / "pool/wanted.csv").read_text()]
+    )
 
 # %% [markdown]
 # We fill in the table, with one colour corrected for the sake of the example, and call again:
 
-# %%
-words = [{"name": name, "category": pool[ours].category, "color": "black" if ours == "koala-on-log" else ""} for name, (ours, _, _) in truths.items()]
+# %% tags=["hide-input"]
+words = [
+    {
+        "name": name,
+        "category": pool[ours].category,
+        "color": "black" if ours == "koala-on-log" else "",
+    }
+    for name, (ours, _, _) in truths.items()
+]
 corrections.write(folder / "table.csv", words)
-made = build_pool.build([animal_source], folder / "pool", corrections=folder / "table.csv", long_tail=0, progress=False)
+made = build_pool.build(
+    [animal_source],
+    folder / "pool",
+    corrections=folder / "table.csv",
+    long_tail=0,
+    progress=False,
+)
 print(f"{made.entities} entities; images read again: {made.computed}")
-built = {row["name"]: row for row in files.read_json(folder / "pool/pool.json")["entities"]}
-show.table([{"entity": name, "category": row["category"], "automatic category": row["automatic"]["category"] or "–", "color": row["color"],
-             "automatic color": row["automatic"]["color"], "salient": row["salient"], "split": row["split"]} for name, row in built.items()])
+built = {
+    row["name"]: row
+    for row in files.read_json(folder / "pool/pool.json")["entities"]
+}
+show.table(
+    [
+        {
+            "entity": name,
+            "category": row["category"],
+            "automatic category": row["automatic"]["category"] or "–",
+            "color": row["color"],
+            "automatic color": row["automatic"]["color"],
+            "salient": row["salient"],
+            "split": row["split"],
+        }
+        for name, row in built.items()
+    ]
+)
 
-# %% mystnb={"figure": {"name": "entities-gathered", "caption": "The entities of the pool on the night sky; their foregrounds were estimated on the way."}, "image": {"alt": "A squirrel, a koala, an owl and a badger cut out cleanly on dark blue.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The entities of the pool on the night sky; their foregrounds were estimated on the way.", "name": "entities-gathered"}, "image": {"alt": "A squirrel, a koala, an owl and a badger cut out cleanly on dark blue.", "width": "100%"}}
 small_pool = starter.load(folder / "pool")
-show.grid([show.over(*small_pool.cutout(name), NIGHT) for name in truths], [small_pool[name].category for name in truths]);
+show.grid(
+    [show.over(*small_pool.cutout(name), NIGHT) for name in truths],
+    [small_pool[name].category for name in truths],
+);
 
 # %% [markdown]
 # Look at the owl's rim: some of the meadow is left. Our photographs were stored as JPEG, which keeps colours at half the resolution, so the green
 # has bled over the edge, even into solid pixels, before anything was estimated. The photographs of AM-2k and P3M-10k are JPEG too,
 # though larger. As above, the error of visible colours over soft pixels:
 
-# %%
+# %% tags=["hide-input"]
 def cropped(array, alpha):
     """What a pool stores: the part of an array where alpha is not nothing."""
     return array[visible_box(alpha * 255, threshold=0.5)]
@@ -452,10 +790,23 @@ def cropped(array, alpha):
 
 errors = []
 for name, (ours, truth, alpha) in truths.items():
-    image, matte, target = photograph(ours)[0], cropped(alpha, alpha), cropped(truth, alpha)
-    errors.append({"entity": ours, "error of I itself": wrong(image, truth, alpha),
-                   "estimated from I": wrong(foreground.estimate(image, alpha), truth, alpha),
-                   "in the pool, from I as JPEG": wrong(small_pool.cutout(name)[0], target, matte)})
+    image, matte, target = (
+        photograph(ours)[0],
+        cropped(alpha, alpha),
+        cropped(truth, alpha),
+    )
+    errors.append(
+        {
+            "entity": ours,
+            "error of I itself": wrong(image, truth, alpha),
+            "estimated from I": wrong(
+                foreground.estimate(image, alpha), truth, alpha
+            ),
+            "in the pool, from I as JPEG": wrong(
+                small_pool.cutout(name)[0], target, matte
+            ),
+        }
+    )
 show.table(errors, digits=1)
 
 # %% [markdown]
@@ -464,13 +815,23 @@ show.table(errors, digits=1)
 # For the shipped pool, category, gender, age and garment were written by an annotator who looked at each image; its packages' file
 # names were a help. Colour, salient and transparent are automatic labels. So often the annotator disagreed:
 
-# %%
+# %% tags=["hide-input"]
 judged = shipped_labels()
 disagreed = [row for row in judged if row["corrected"] is not None]
-show.table([{"column": column, "automatic labels": sum(row["column"] == column for row in judged),
-             "corrected": sum(row["column"] == column for row in disagreed),
-             "of them people": sum(row["column"] == column and pool[row["name"]].kind == "person" for row in disagreed)}
-            for column in ("color", "salient", "transparent")])
+show.table(
+    [
+        {
+            "column": column,
+            "automatic labels": sum(row["column"] == column for row in judged),
+            "corrected": sum(row["column"] == column for row in disagreed),
+            "of them people": sum(
+                row["column"] == column and pool[row["name"]].kind == "person"
+                for row in disagreed
+            ),
+        }
+        for column in ("color", "salient", "transparent")
+    ]
+)
 
 # %% [markdown]
 # ## Colour
@@ -485,24 +846,43 @@ opaque = alpha > 0.5
 lab = cv2.cvtColor(colours.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
 cv2.setRNGSeed(0)
 stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
-_, labels, centres = cv2.kmeans(lab[opaque], clusters, None, stop, 2, cv2.KMEANS_PP_CENTERS)
-centres = np.rint(255 * cv2.cvtColor(centres[None], cv2.COLOR_LAB2RGB)[0]).astype(np.uint8)  # (clusters, 3)
+_, labels, centres = cv2.kmeans(
+    lab[opaque], clusters, None, stop, 2, cv2.KMEANS_PP_CENTERS
+)
+centres = np.rint(
+    255 * cv2.cvtColor(centres[None], cv2.COLOR_LAB2RGB)[0]
+).astype(np.uint8)  # (clusters, 3)
 shares = np.bincount(labels[:, 0], minlength=clusters) / len(labels)
 heaviest = np.argsort(-shares)
 
-# %% mystnb={"figure": {"name": "entities-color", "caption": "An entity, its pixels each in the colour of its cluster, and the clusters as wide as they are frequent, with the nearest name of each."}, "image": {"alt": "A colourful cut-out, the same reduced to a few flat colours, and a bar of these colours with their names.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "An entity, its pixels each in the colour of its cluster, and the clusters as wide as they are frequent, with the nearest name of each.", "name": "entities-color"}, "image": {"alt": "A colourful cut-out, the same reduced to a few flat colours, and a bar of these colours with their names.", "width": "100%"}} tags=["hide-input"]
 flat = colours.copy()
 flat[opaque] = centres[labels[:, 0]]
-figure, axes = plt.subplots(1, 3, figsize=(show.WIDTH, 2.6), width_ratios=(1, 1, 2))
-for axis, image in zip(axes, (show.over(colours, alpha), show.over(flat, alpha))):
+figure, axes = plt.subplots(
+    1, 3, figsize=(show.WIDTH, 2.6), width_ratios=(1, 1, 2)
+)
+for axis, image in zip(
+    axes, (show.over(colours, alpha), show.over(flat, alpha))
+):
     axis.imshow(image)
     axis.axis("off")
 start = 0.0
 for place, index in enumerate(heaviest):
     axes[2].barh(0, shares[index], left=start, color=centres[index] / 255)
-    axes[2].text(start + shares[index] / 2, 0.5 + 0.16 * (place % 2), color.color_name(tuple(map(int, centres[index]))), ha="center", fontsize=8)
+    axes[2].text(
+        start + shares[index] / 2,
+        0.5 + 0.16 * (place % 2),
+        color.color_name(tuple(map(int, centres[index]))),
+        ha="center",
+        fontsize=8,
+    )
     start += shares[index]
-axes[2].set(xlim=(0, 1), ylim=(-1.2, 1.2), xlabel="share of the opaque pixels", yticks=[])
+axes[2].set(
+    xlim=(0, 1),
+    ylim=(-1.2, 1.2),
+    xlabel="share of the opaque pixels",
+    yticks=[],
+)
 axes[2].spines[["top", "right", "left"]].set_visible(False)
 figure.tight_layout()
 
@@ -511,9 +891,15 @@ figure.tight_layout()
 
 # %%
 rgb = color.dominant_color(*pool.cutout(colored))
-print(f"{colored}: heaviest cluster {rgb}, nearest name {color.color_name(rgb)}, by {shares[heaviest[0]]:.0%} of its pixels")
+print(
+    f"{colored}: heaviest cluster {rgb}, nearest name "
+    f"{color.color_name(rgb)}, by {shares[heaviest[0]]:.0%} of its pixels"
+)
 common = Counter(entity.color for entity in pool.entities)
-print(f"{len(common)} names in use; the most frequent:\n", ", ".join(f"{name} {count}" for name, count in common.most_common(8)))
+print(
+    f"{len(common)} names in use; the most frequent:\n",
+    ", ".join(f"{name} {count}" for name, count in common.most_common(8)),
+)
 
 # %% [markdown]
 # Photographs are full of shadows, and many entities end up *black*, *dimgray* or *darkslategray*. The paper's sentences are alike ("the
@@ -522,16 +908,24 @@ print(f"{len(common)} names in use; the most frequent:\n", ", ".join(f"{name} {c
 # For people the word stands beside the garment ("wearing the black jacket"), and the most frequent colour may be that of the trousers.
 # There a person looked again.
 
-# %% mystnb={"figure": {"name": "entities-corrected", "caption": "Colours that were corrected: the person, the automatic label (left half of the bar) and the name in use (right half)."}, "image": {"alt": "Six people, each above a bar of two colours: that of the trousers or of shadows on the left, that of the garment on the right.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Colours that were corrected: the person, the automatic label (left half of the bar) and the name in use (right half).", "name": "entities-corrected"}, "image": {"alt": "Six people, each above a bar of two colours: that of the trousers or of shadows on the left, that of the garment on the right.", "width": "100%"}} tags=["hide-input"]
 import webcolors
 
 picked = recolored[:: max(1, len(recolored) // 6)][:6]
-figure, axes = plt.subplots(2, 6, figsize=(show.WIDTH, 3.4), height_ratios=(6, 1))
+figure, axes = plt.subplots(
+    2, 6, figsize=(show.WIDTH, 3.4), height_ratios=(6, 1)
+)
 for (above, below), row in zip(axes.T, picked):
     above.imshow(show.over(*pool.cutout(row["name"])))
-    above.set_title(f"{row['automatic']} →\n{row['corrected']} {pool[row['name']].clothes}", fontsize=8)
+    above.set_title(
+        f"{row['automatic']} →\n{row['corrected']} "
+        f"{pool[row['name']].clothes}",
+        fontsize=8,
+    )
     above.axis("off")
-    both = [webcolors.name_to_rgb(row[key]) for key in ("automatic", "corrected")]
+    both = [
+        webcolors.name_to_rgb(row[key]) for key in ("automatic", "corrected")
+    ]
     below.imshow(np.array([both], np.uint8), aspect="auto")
     below.set(xticks=[], yticks=[])
 figure.tight_layout()
@@ -543,14 +937,17 @@ figure.tight_layout()
 # each thing of the training gets variants, whose hue is turned in CIELAB and whose colour word is computed anew by the rule above. People and
 # animals stay as they are, and grey glass has no hue to turn. The paper has no such step.
 
-# %% mystnb={"figure": {"name": "entities-recolored", "caption": "Three things and their variants, each with its computed colour word."}, "image": {"alt": "A teddy bear, a lemon and a bunch of rambutans, each beside two copies in other colours.", "width": "50%"}}
+# %% mystnb={"figure": {"caption": "Three things and their variants, each with its computed colour word.", "name": "entities-recolored"}, "image": {"alt": "A teddy bear, a lemon and a bunch of rambutans, each beside two copies in other colours.", "width": "50%"}}
 from rimlib.entities.recolor import with_recolored
 
 names = ["teddy-bear-edward", "lemon-yellow", "fruit-rambutan-bunch"]
 larger = with_recolored(pool.only(names, []), 2)
 chosen = sorted(larger.entities, key=lambda one: one.name)
-show.grid([show.over(*larger.cutout(one.name)) for one in chosen],
-          [one.color for one in chosen], columns=3);
+show.grid(
+    [show.over(*larger.cutout(one.name)) for one in chosen],
+    [one.color for one in chosen],
+    columns=3,
+);
 
 # %% [markdown]
 # ## Salient, transparent
@@ -559,8 +956,16 @@ show.grid([show.over(*larger.cutout(one.name)) for one in chosen],
 # words (supplement Sec. 2.2): whatever has a listed word among its names.
 
 # %%
-listed = {"transparent": salience.TRANSPARENT, "not salient": salience.NON_SALIENT}
-show.table([{"attribute": name, "words": len(words), "the list": ", ".join(words)} for name, words in listed.items()])
+listed = {
+    "transparent": salience.TRANSPARENT,
+    "not salient": salience.NON_SALIENT,
+}
+show.table(
+    [
+        {"attribute": name, "words": len(words), "the list": ", ".join(words)}
+        for name, words in listed.items()
+    ]
+)
 
 # %% [markdown]
 # Lists of words do not depend on the image. They have no firework and no candle, and the wings of a fly are not in its name; a
@@ -568,16 +973,43 @@ show.table([{"attribute": name, "words": len(words), "the list": ", ".join(words
 
 # %%
 yes_no = {True: "yes", False: "no"}
-show.table([{"entity": row["name"], "column": row["column"], "by the list": yes_no[row["automatic"]], "corrected": yes_no[row["corrected"]]}
-            for row in disagreed if row["column"] != "color"])
+show.table(
+    [
+        {
+            "entity": row["name"],
+            "column": row["column"],
+            "by the list": yes_no[row["automatic"]],
+            "corrected": yes_no[row["corrected"]],
+        }
+        for row in disagreed
+        if row["column"] != "color"
+    ]
+)
 
 # %% [markdown]
 # Some labels of the lists. Leaves are not salient to the paper, and a leaf has the same names, so a single leaf that draws
 # the eye goes with the foliage; a bubble and a feather are on neither list:
 
-# %%
-show.table([{"category": category, "salient": salience.by_lists(category)[0], "transparent": salience.by_lists(category)[1]}
-            for category in ("leaf", "glass", "wine glass", "bubble", "feather", "candle", "cobweb", "dog")])
+# %% tags=["hide-input"]
+show.table(
+    [
+        {
+            "category": category,
+            "salient": salience.by_lists(category)[0],
+            "transparent": salience.by_lists(category)[1],
+        }
+        for category in (
+            "leaf",
+            "glass",
+            "wine glass",
+            "bubble",
+            "feather",
+            "candle",
+            "cobweb",
+            "dog",
+        )
+    ]
+)
 
 # %% [markdown]
 # ## A person has more
@@ -585,11 +1017,23 @@ show.table([{"category": category, "salient": salience.by_lists(category)[0], "t
 # People have six attributes instead of three. What the shipped pool's people are like, as written down by somebody who looked at them, which
 # is what can be seen and nothing more:
 
-# %%
+# %% tags=["hide-input"]
 people = pool.of("person")
-counts = {key: Counter(getattr(entity, key) for entity in people) for key in ("gender", "age_group", "clothes")}
-show.table([{"attribute": key, "values and images": ", ".join(f"{value} {count}" for value, count in counter.most_common())}
-            for key, counter in counts.items()])
+counts = {
+    key: Counter(getattr(entity, key) for entity in people)
+    for key in ("gender", "age_group", "clothes")
+}
+show.table(
+    [
+        {
+            "attribute": key,
+            "values and images": ", ".join(
+                f"{value} {count}" for value, count in counter.most_common()
+            ),
+        }
+        for key, counter in counts.items()
+    ]
+)
 
 # %% [markdown]
 # This is a narrow choice of people: {doc}`the datasheet <../datasheet>` has the consequences. The paper keeps no image
@@ -597,14 +1041,29 @@ show.table([{"attribute": key, "values and images": ", ".join(f"{value} {count}"
 # colour, too few for anybody to be known by, and blurred into an ellipse. All people of the pool have passed through it, so
 # to see *before* and *after*, it is applied to somebody who does not mind:
 
-# %% mystnb={"figure": {"name": "entities-faces", "caption": "A koala before and after, and three people as they are shipped."}, "image": {"alt": "A koala's face, the same blurred beyond recognition, and three people whose faces are blurred.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "A koala before and after, and three people as they are shipped.", "name": "entities-faces"}, "image": {"alt": "A koala's face, the same blurred beyond recognition, and three people whose faces are blurred.", "width": "100%"}} tags=["hide-input"]
 colours, alpha = pool.cutout("koala-on-log")
 height, width = alpha.shape
-box = (int(0.42 * width), int(0.03 * height), int(0.88 * width), int(0.40 * height))  # left, top, right, bottom
+box = (
+    int(0.42 * width),
+    int(0.03 * height),
+    int(0.88 * width),
+    int(0.40 * height),
+)  # left, top, right, bottom
 blurred = blur_faces(colours, [box])
-heads = [show.over(*(array[: array.shape[0] * 2 // 5] for array in pool.cutout(entity.name)))
-         for entity in [one for one in people if one.age_group == "adult"][3::8][:3]]
-show.grid([show.over(colours, alpha), show.over(blurred, alpha), *heads], ["before", "after", "shipped", "shipped", "shipped"]);
+heads = [
+    show.over(
+        *(
+            array[: array.shape[0] * 2 // 5]
+            for array in pool.cutout(entity.name)
+        )
+    )
+    for entity in [one for one in people if one.age_group == "adult"][3::8][:3]
+]
+show.grid(
+    [show.over(colours, alpha), show.over(blurred, alpha), *heads],
+    ["before", "after", "shipped", "shipped", "shipped"],
+);
 
 # %% [markdown]
 # ## Words for it
@@ -614,9 +1073,20 @@ show.grid([show.over(colours, alpha), show.over(blurred, alpha), *heads], ["befo
 # the owl, *owl* cannot mean the goose.
 
 # %%
-bird, owl = (next(entity for entity in pool.entities if entity.category == category) for category in ("bird", "owl"))
-show.table([{"noun": noun, f"can mean {bird.name}": synonyms.denotes(noun, bird), f"can mean {owl.name}": synonyms.denotes(noun, owl)}
-            for noun in ("animal", "bird", "bird of prey", "owl")])
+bird, owl = (
+    next(entity for entity in pool.entities if entity.category == category)
+    for category in ("bird", "owl")
+)
+show.table(
+    [
+        {
+            "noun": noun,
+            f"can mean {bird.name}": synonyms.denotes(noun, bird),
+            f"can mean {owl.name}": synonyms.denotes(noun, owl),
+        }
+        for noun in ("animal", "bird", "bird of prey", "owl")
+    ]
+)
 
 # %% [markdown]
 # The candidates come from WordNet {cite:p}`wordnet`, as in the paper. It has names of the same thing and of wider things, for every sense
@@ -624,14 +1094,23 @@ show.table([{"noun": noun, f"can mean {bird.name}": synonyms.denotes(noun, bird)
 # `categories.json` keeps the result, so WordNet itself is not needed afterwards. Where nltk has it on this computer, its candidates can be
 # seen beside the table's decision:
 
-# %%
+# %% tags=["hide-input"]
 def candidates(category: str) -> list[str]:
-    """Names of all senses of a word that WordNet has, then names of what these are kinds of."""
+    """Names of all senses of a word that WordNet has, then names of what these
+    are kinds of."""
     from nltk.corpus import wordnet
 
     senses = wordnet.synsets(category.replace(" ", "_"), pos="n")
-    wider = [above for sense in senses for above in sense.closure(lambda one: one.hypernyms())]
-    lemmas = (lemma.replace("_", " ").lower() for sense in [*senses, *wider] for lemma in sense.lemma_names())
+    wider = [
+        above
+        for sense in senses
+        for above in sense.closure(lambda one: one.hypernyms())
+    ]
+    lemmas = (
+        lemma.replace("_", " ").lower()
+        for sense in [*senses, *wider]
+        for lemma in sense.lemma_names()
+    )
     return [name for name in dict.fromkeys(lemmas) if name != category]
 
 
@@ -639,9 +1118,18 @@ try:
     rows = []
     for category in ("owl", "cobweb", "plant", "leaf", "scissors"):
         offered, words = candidates(category), synonyms.words(category)[1:]
-        rows.append({"category": category, "kept": ", ".join(word for word in words if word in offered) or "–",
-                     "dropped": sum(word not in words for word in offered),
-                     "added": ", ".join(word for word in words if word not in offered) or "–"})
+        rows.append(
+            {
+                "category": category,
+                "kept": ", ".join(word for word in words if word in offered)
+                or "–",
+                "dropped": sum(word not in words for word in offered),
+                "added": ", ".join(
+                    word for word in words if word not in offered
+                )
+                or "–",
+            }
+        )
     comparison = show.table(rows)
 except LookupError:  # nltk's, where its data is not installed
     comparison = None
@@ -652,28 +1140,69 @@ comparison
 # The table itself, for some categories. A row has names of the thing, wider words, how a noun is counted (*leaves are*, *smoke
 # is*, never *a smoke*), and the length of the typical real thing, which later keeps a mouse smaller than a horse:
 
-# %%
+# %% tags=["hide-input"]
 shown = ("owl", "dog", "cobweb", "smoke", "leaves", "scissors", "moon")
 nouns_of = {category: synonyms.words(category) for category in shown}
-show.table([{"category": category, "names": ", ".join(synonyms.names(category)),
-             "wider words": ", ".join(word for word in nouns_of[category] if word not in synonyms.names(category)) or "–",
-             "with its article": synonyms.with_article(category), "counted as": synonyms.number(category)} for category in shown])
+show.table(
+    [
+        {
+            "category": category,
+            "names": ", ".join(synonyms.names(category)),
+            "wider words": ", ".join(
+                word
+                for word in nouns_of[category]
+                if word not in synonyms.names(category)
+            )
+            or "–",
+            "with its article": synonyms.with_article(category),
+            "counted as": synonyms.number(category),
+        }
+        for category in shown
+    ]
+)
 
 # %%
-numbers = Counter(synonyms.number(noun) for category in synonyms.categories() for noun in synonyms.names(category))
-print(f"{len(synonyms.categories())} categories; names by number:", ", ".join(f"{kind} {count}" for kind, count in numbers.most_common()))
+numbers = Counter(
+    synonyms.number(noun)
+    for category in synonyms.categories()
+    for noun in synonyms.names(category)
+)
+print(
+    f"{len(synonyms.categories())} categories; names by number:",
+    ", ".join(f"{kind} {count}" for kind, count in numbers.most_common()),
+)
 
 # %% [markdown]
 # For people the words follow age and gender (supplement, Table 2). The paper's *youth* is our *teenager*. All of them may besides be called
 # by the words for any human; the paper's list for that has *citizenry* and *mankind*, which name no single person, and we say *citizen*
 # and leave the other out.
 
-# %%
+# %% tags=["hide-input"]
 shipped = Counter((entity.age_group, entity.gender) for entity in people)
 ages = list(dict.fromkeys(age for _, age in synonyms.BY_AGE))
-show.table([{"age group": age, **{key: value for gender in ("female", "male") for key, value in
-             ((gender, ", ".join(synonyms.BY_AGE[gender, age])), (f"{gender}, in the pool", shipped[age, gender]))}} for age in ages]
-           + [{"age group": "any", "female": ", ".join(synonyms.HUMAN), "male": ", ".join(synonyms.HUMAN)}])
+show.table(
+    [
+        {
+            "age group": age,
+            **{
+                key: value
+                for gender in ("female", "male")
+                for key, value in (
+                    (gender, ", ".join(synonyms.BY_AGE[gender, age])),
+                    (f"{gender}, in the pool", shipped[age, gender]),
+                )
+            },
+        }
+        for age in ages
+    ]
+    + [
+        {
+            "age group": "any",
+            "female": ", ".join(synonyms.HUMAN),
+            "male": ", ".join(synonyms.HUMAN),
+        }
+    ]
+)
 
 # %% [markdown]
 # The table is the paper's and has its oddities: *girl* is a child and a teenager, *miss* has no male counterpart, and a man has one word
@@ -683,11 +1212,35 @@ show.table([{"age group": age, **{key: value for gender in ("female", "male") fo
 # for what was never seen: *the container on the left*. **Perhaps** has those about which people disagree: no sentence calls a tomato a fruit,
 # but *the fruit* does not single out an apple beside it either.
 
-# %%
-invented = [Entity("any", synonyms.kind_of(category), category, "red") for category in ("tomato", "mug", "t-shirt", "crab", "fence")]
-invented.append(Entity("any", "person", "human", "red", gender="male", age_group="senior", clothes="coat"))
-show.table([{"entity": "an old man" if entity.kind == "person" else entity.category, "nouns of the paper's plan": ", ".join(synonyms.nouns(entity)),
-             "kinds": ", ".join(synonyms.kind_words(entity)), "perhaps": ", ".join(synonyms.perhaps(entity)) or "–"} for entity in invented])
+# %% tags=["hide-input"]
+invented = [
+    Entity("any", synonyms.kind_of(category), category, "red")
+    for category in ("tomato", "mug", "t-shirt", "crab", "fence")
+]
+invented.append(
+    Entity(
+        "any",
+        "person",
+        "human",
+        "red",
+        gender="male",
+        age_group="senior",
+        clothes="coat",
+    )
+)
+show.table(
+    [
+        {
+            "entity": "an old man"
+            if entity.kind == "person"
+            else entity.category,
+            "nouns of the paper's plan": ", ".join(synonyms.nouns(entity)),
+            "kinds": ", ".join(synonyms.kind_words(entity)),
+            "perhaps": ", ".join(synonyms.perhaps(entity)) or "–",
+        }
+        for entity in invented
+    ]
+)
 
 # %% [markdown]
 # ## Kept for testing
@@ -695,15 +1248,37 @@ show.table([{"entity": "an old man" if entity.kind == "person" else entity.categ
 # Entities of the test split appear in no training scene. A model that learned single images by heart would fail on them. Of every
 # category with three or more entities the last one is kept; of people, whole persons, so that no person is known from another pose.
 
-# %% mystnb={"figure": {"name": "entities-test", "caption": "The entities that only test scenes contain."}, "image": {"alt": "A sheet of a few dozen cut-out people, animals and things.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The entities that only test scenes contain.", "name": "entities-test"}, "image": {"alt": "A sheet of a few dozen cut-out people, animals and things.", "width": "100%"}}
 unseen = pool.of(split="test")
-show.grid([show.contact_sheet([pool.cutout(entity.name) for entity in unseen], columns=12, cell=100)]);
+show.grid(
+    [
+        show.contact_sheet(
+            [pool.cutout(entity.name) for entity in unseen],
+            columns=12,
+            cell=100,
+        )
+    ]
+);
 
-# %%
-train_categories, test_categories = pool.categories("train"), pool.categories("test")
-show.table([{"split": split, "entities": len(pool.of(split=split)), "categories": len(pool.categories(split)),
-             "persons": len({entity.person for entity in pool.of("person", split)}), "backgrounds": len(pool.backgrounds_of(split))}
-            for split in ("train", "test")])
+# %% tags=["hide-input"]
+train_categories, test_categories = (
+    pool.categories("train"),
+    pool.categories("test"),
+)
+show.table(
+    [
+        {
+            "split": split,
+            "entities": len(pool.of(split=split)),
+            "categories": len(pool.categories(split)),
+            "persons": len(
+                {entity.person for entity in pool.of("person", split)}
+            ),
+            "backgrounds": len(pool.backgrounds_of(split)),
+        }
+        for split in ("train", "test")
+    ]
+)
 
 # %% [markdown]
 # The public data sets do not label which of their portraits show the same person, so no rule like ours can be held there; the paper keeps each
@@ -715,20 +1290,41 @@ show.table([{"split": split, "entities": len(pool.of(split=split)), "categories"
 # `rimlib/starter/CREDITS.md` and in `pool.json`, one line an image. {doc}`The datasheet <../datasheet>` has the counts by package.
 
 # %%
-cut, placed = (Counter(item.licence for item in items) for items in (pool.entities, pool.backgrounds))
-show.table([{"licence": licence, "cut-outs": cut[licence], "backgrounds": placed[licence]} for licence, _ in (cut + placed).most_common()])
+cut, placed = (
+    Counter(item.licence for item in items)
+    for items in (pool.entities, pool.backgrounds)
+)
+show.table(
+    [
+        {
+            "licence": licence,
+            "cut-outs": cut[licence],
+            "backgrounds": placed[licence],
+        }
+        for licence, _ in (cut + placed).most_common()
+    ]
+)
 
 # %% [markdown]
 # ## Check
 
-# %%
+# %% tags=["hide-input"]
 assert starter.verify() == [], "every file has the hash that the index holds"
-automatic = {row["name"]: row["automatic"] for row in judged if row["column"] == "color"}
+automatic = {
+    row["name"]: row["automatic"] for row in judged if row["column"] == "color"
+}
 for entity in pool.entities:
     colours, alpha = pool.cutout(entity.name)
-    assert colours.shape[:2] == alpha.shape and colours.dtype == np.uint8 and 0 <= alpha.min() <= alpha.max() <= 1, entity.name
+    assert (
+        colours.shape[:2] == alpha.shape
+        and colours.dtype == np.uint8
+        and 0 <= alpha.min() <= alpha.max() <= 1
+    ), entity.name
     assert synonyms.denotes(entity.category, entity), entity.name
-    assert color.color_name(color.dominant_color(colours, alpha)) == automatic[entity.name], entity.name
+    assert (
+        color.color_name(color.dominant_color(colours, alpha))
+        == automatic[entity.name]
+    ), entity.name
     assert entity.licence and entity.credit, entity.name
 
 # %% [markdown]
@@ -736,34 +1332,68 @@ for entity in pool.entities:
 
 # %%
 for row in trials:
-    assert max(row["closed form"], row["multi-level"]) < row["error of I itself"], row["entity"]
+    assert (
+        max(row["closed form"], row["multi-level"]) < row["error of I itself"]
+    ), row["entity"]
 assert mean["closed form"] < 0.5 * mean["error of I itself"]
 image, alpha, truth = photograph("squirrel-grey")
-assert np.array_equal(foreground.estimate(image, alpha)[alpha == 1], image[alpha == 1])
-assert all(row["estimated from I"] < 0.6 * row["error of I itself"] for row in errors)
-assert np.mean([row["in the pool, from I as JPEG"] for row in errors]) < np.mean([row["error of I itself"] for row in errors])
+assert np.array_equal(
+    foreground.estimate(image, alpha)[alpha == 1], image[alpha == 1]
+)
+assert all(
+    row["estimated from I"] < 0.6 * row["error of I itself"] for row in errors
+)
+assert np.mean(
+    [row["in the pool, from I as JPEG"] for row in errors]
+) < np.mean([row["error of I itself"] for row in errors])
 
 # %% [markdown]
 # The paper's counts add up, the reports name what is wrong, and corrections override automatic labels:
 
-# %%
+# %% tags=["hide-input"]
 total = table_1[-1]
-assert total["in RefMatte, train"] == sum(paper_pool.ENTITIES["train"].values()) and total["in RefMatte, test"] == sum(paper_pool.ENTITIES["test"].values())
-assert any("m_00000001" in line for line in report.missing) and any("m_00000000" in line for line in report.odd)
-assert not animal_source.report.complete and {cutout.split for cutout in animal_source.cutouts} == {"train", "test"}
+assert total["in RefMatte, train"] == sum(
+    paper_pool.ENTITIES["train"].values()
+) and total["in RefMatte, test"] == sum(paper_pool.ENTITIES["test"].values())
+assert any("m_00000001" in line for line in report.missing) and any(
+    "m_00000000" in line for line in report.odd
+)
+assert not animal_source.report.complete and {
+    cutout.split for cutout in animal_source.cutouts
+} == {"train", "test"}
 assert made.computed == 0, "a changed table costs no new foreground"
-assert all(row["color"] == (next(word for word in words if word["name"] == name)["color"] or row["automatic"]["color"])
-           for name, row in built.items())
-assert long_tail.long_tailed({"a": "owl", "b": "owl", "c": "net"}, least=2) == {"net"}
+assert all(
+    row["color"]
+    == (
+        next(word for word in words if word["name"] == name)["color"]
+        or row["automatic"]["color"]
+    )
+    for name, row in built.items()
+)
+assert long_tail.long_tailed(
+    {"a": "owl", "b": "owl", "c": "net"}, least=2
+) == {"net"}
 
-# %%
-persons = [{entity.person for entity in pool.of("person", split)} for split in ("train", "test")]
+# %% tags=["hide-input"]
+persons = [
+    {entity.person for entity in pool.of("person", split)}
+    for split in ("train", "test")
+]
 assert not persons[0] & persons[1], "no person is in both splits"
-assert set(test_categories) <= set(train_categories), "test entities are new, their categories are not"
+assert set(test_categories) <= set(train_categories), (
+    "test entities are new, their categories are not"
+)
 marked = groups["marked wispy or transparent"]
-assert np.median([soft[one.name] for one in marked]) > 2 * np.median([soft[one.name] for one in pool.entities])
-assert color.color_name(tuple(map(int, centres[heaviest[0]]))) == automatic[colored], "the clustering above gives the stored name"
-assert all(synonyms.denotes("animal", entity) for entity in pool.of("animal")) and not synonyms.denotes("owl", bird)
+assert np.median([soft[one.name] for one in marked]) > 2 * np.median(
+    [soft[one.name] for one in pool.entities]
+)
+assert (
+    color.color_name(tuple(map(int, centres[heaviest[0]])))
+    == automatic[colored]
+), "the clustering above gives the stored name"
+assert all(
+    synonyms.denotes("animal", entity) for entity in pool.of("animal")
+) and not synonyms.denotes("owl", bird)
 
 # %%
 def roughness(image) -> float:
@@ -774,7 +1404,9 @@ def roughness(image) -> float:
     return float(np.abs(np.diff(face[tall:-tall, wide:-wide], axis=0)).mean())
 
 
-assert roughness(blurred) < 0.3 * roughness(pool.cutout("koala-on-log")[0]), "a blurred face has no detail left"
+assert roughness(blurred) < 0.3 * roughness(pool.cutout("koala-on-log")[0]), (
+    "a blurred face has no detail left"
+)
 shutil.rmtree(folder)
 
 # %% [markdown]

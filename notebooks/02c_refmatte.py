@@ -1,5 +1,13 @@
 # ---
 # jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -28,12 +36,12 @@
 # %% tags=["parameters"]
 seed: int = 1  # decides every scene and sentence
 planned: int = 40  # groups in the plan of the shipped pool, twenty scenes each
-papers: int = 100  # groups of the paper's training set that are planned here, of 2,110
-full: bool = False  # plan all 45,000 training scenes of the paper's counts instead
+papers: int = 100  # of the paper's 2,110 training groups: planned
+full: bool = False  # plan all 45,000 training scenes instead
 built: int = 5  # groups in the data set that is written
 keep: str = ""  # a folder for that data set; empty: a temporary one
 
-# %%
+# %% tags=["hide-input"]
 import dataclasses
 import json
 import subprocess
@@ -60,17 +68,34 @@ from rimlib.refmatte.build import build
 from rimlib.refmatte.render import render
 
 pool = starter.load()
-shares = {name: getattr(paper_pool.settings(), name) for name in ("three_share", "mixed_shares")}   # the paper's; tiny has simpler scenes
-data = dataclasses.replace(profile.load("tiny").data, groups_train=planned, extra_train=round(planned * 2800 / 2110), seed=seed, **shares)
+shares = {
+    name: getattr(paper_pool.settings(), name)
+    for name in ("three_share", "mixed_shares")
+}  # the paper's; tiny has simpler scenes
+data = dataclasses.replace(
+    profile.load("tiny").data,
+    groups_train=planned,
+    extra_train=round(planned * 2800 / 2110),
+    seed=seed,
+    **shares,
+)
 canvas = (data.height, data.width)
-TRAIN, TEST = ({row["setting"]: row for row in statistics.TABLE_5 if (row["data"], row["split"]) == ("RefMatte", split)}
-               for split in ("train", "test"))
+TRAIN, TEST = (
+    {
+        row["setting"]: row
+        for row in statistics.TABLE_5
+        if (row["data"], row["split"]) == ("RefMatte", split)
+    }
+    for split in ("train", "test")
+)
 
 
 def tally_of(pool, scenes) -> statistics.Tally:
     """The counts of some planned scenes."""
-    return statistics.tally(format.targets_of(one, [pool[name] for name in one.entities]) for one in scenes)
-
+    return statistics.tally(
+        format.targets_of(one, [pool[name] for name in one.entities])
+        for one in scenes
+    )
 
 
 # %% [markdown]
@@ -79,7 +104,7 @@ def tally_of(pool, scenes) -> statistics.Tally:
 # Five people, one animal and one thing make a **group**, and a group makes twenty training scenes, or ten for testing. Here are the first
 # eight of one. The same seven recur, in new combinations and places.
 
-# %% mystnb={"figure": {"name": "refmatte-group", "caption": "Eight scenes of one group: five people, one animal and one thing."}, "image": {"alt": "Eight composed scenes in which a few people, one animal and one thing recur.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Eight scenes of one group: five people, one animal and one thing.", "name": "refmatte-group"}, "image": {"alt": "Eight composed scenes in which a few people, one animal and one thing recur.", "width": "100%"}}
 scenes = plan.plan(pool, data, "train")
 show.grid([render(pool, one, canvas)[0] for one in scenes[:8]], columns=4);
 
@@ -88,26 +113,47 @@ show.grid([render(pool, one, canvas)[0] for one in scenes[:8]], columns=4);
 # that into groups (Sec. 3.3). The arithmetic:
 
 # %%
-for split, (total, per_group, extra) in {"train": (10550, 20, 2800), "test": (1055, 10, 390)}.items():
+for split, (total, per_group, extra) in {
+    "train": (10550, 20, 2800),
+    "test": (1055, 10, 390),
+}.items():
     entities = paper_pool.ENTITIES[split]
     groups = total // plan.GROUP["person"]
     images = groups * per_group + extra
-    print(f"{split}: {entities} → {total} : {groups} : {groups} = {groups:,} groups; {groups:,} x {per_group} + {extra:,} = {images:,} images")
-    assert images == {"train": TRAIN, "test": TEST}[split]["expression"]["images"]
+    print(
+        f"{split}: {entities} → {total} : {groups} : {groups} = {groups:,} "
+        f"groups; {groups:,} x {per_group} + {extra:,} = {images:,} images"
+    )
+    assert (
+        images == {"train": TRAIN, "test": TEST}[split]["expression"]["images"]
+    )
 
 # %% [markdown]
 # Things are repeated more than twice each, people hardly. Here every kind is gone through in a new random order again and again, so that no
 # entity is used more than once more often than another of its kind. With the paper's own counts:
 
-# %%
+# %% tags=["hide-input"]
 planned_pool = paper_pool.pool()
 rows = []
 for split, groups in (("train", 2110), ("test", 211)):
-    used = Counter(entity.name for members in plan.balanced_groups(planned_pool.of(split=split), groups, seed, split) for entity in members)
+    used = Counter(
+        entity.name
+        for members in plan.balanced_groups(
+            planned_pool.of(split=split), groups, seed, split
+        )
+        for entity in members
+    )
     for kind in plan.GROUP:
         times = [used[entity.name] for entity in planned_pool.of(kind, split)]
-        rows.append({"split": split, "kind": kind, "entities": len(times), "in groups": sum(times),
-                     "each used": f"{min(times)} to {max(times)} times"})
+        rows.append(
+            {
+                "split": split,
+                "kind": kind,
+                "entities": len(times),
+                "in groups": sum(times),
+                "each used": f"{min(times)} to {max(times)} times",
+            }
+        )
 show.table(rows)
 
 # %% [markdown]
@@ -123,16 +169,33 @@ show.table(rows)
 images, mattes = TRAIN["expression"]["images"], TRAIN["expression"]["mattes"]
 threes = mattes - 2 * images
 possible = images * sum(data.relation_shares[:2]) / sum(data.relation_shares)
-print(f"{mattes:,} mattes in {images:,} images of 2 or 3: {threes:,} have three,",
-      f"{100 * threes / possible:.2f} % of the {possible:,.0f} that may; 5/9 is {500 / 9:.2f} %")
-print(f"in our settings of the paper: data.three_share = {data.three_share}; in the profile tiny, whose images are small: {profile.load('tiny').data.three_share}")
+print(
+    f"{mattes:,} mattes in {images:,} images of 2 or 3: {threes:,} have "
+    "three,",
+    f"{100 * threes / possible:.2f} % of the {possible:,.0f} that may; 5/9 "
+    f"is {500 / 9:.2f} %",
+)
+print(
+    f"in our settings of the paper: data.three_share = {data.three_share}; "
+    "in the profile tiny, whose images are small: "
+    f"{profile.load('tiny').data.three_share}"
+)
 
 # %%
 rows = []
 for pair, part in zip(relations.ARRANGEMENTS, data.relation_shares):
-    sizes = [len(one.entities) for one in scenes if one.relation == "/".join(pair)]
-    rows.append({"relation": "/".join(pair), f"scenes (of {len(scenes)})": len(sizes), "share (%)": 100 * len(sizes) / len(scenes),
-                 "7 : 2 : 1 (%)": 10.0 * part, "with three (%)": 100 * np.mean([size == 3 for size in sizes])})
+    sizes = [
+        len(one.entities) for one in scenes if one.relation == "/".join(pair)
+    ]
+    rows.append(
+        {
+            "relation": "/".join(pair),
+            f"scenes (of {len(scenes)})": len(sizes),
+            "share (%)": 100 * len(sizes) / len(scenes),
+            "7 : 2 : 1 (%)": 10.0 * part,
+            "with three (%)": 100 * np.mean([size == 3 for size in sizes]),
+        }
+    )
 show.table(rows, digits=1)
 
 # %% [markdown]
@@ -142,13 +205,28 @@ show.table(rows, digits=1)
 # (Sec. 3.3). All people are *human*, so two people in a scene are enough. If a scene's entities are drawn evenly out of a group of
 # 5:1:1, how many scenes are left?
 
-# %%
-even = {2: (comb(2, 2) + 5 * comb(2, 1)) / comb(7, 2), 3: 5 * comb(2, 2) / comb(7, 3)}  # at most one of the five people
+# %% tags=["hide-input"]
+even = {
+    2: (comb(2, 2) + 5 * comb(2, 1)) / comb(7, 2),
+    3: 5 * comb(2, 2) / comb(7, 3),
+}  # at most one of the five people
 keyword = TRAIN["keyword"]
 kept_threes = keyword["mattes"] - 2 * keyword["images"]
-kept = {2: (keyword["images"] - kept_threes) / (images - threes), 3: kept_threes / threes}
-show.table([{"scenes of": size, "left after an even draw (%)": 100 * even[size], "left in the paper, by Table 1 (%)": 100 * kept[size]}
-            for size in (2, 3)], digits=1)
+kept = {
+    2: (keyword["images"] - kept_threes) / (images - threes),
+    3: kept_threes / threes,
+}
+show.table(
+    [
+        {
+            "scenes of": size,
+            "left after an even draw (%)": 100 * even[size],
+            "left in the paper, by Table 1 (%)": 100 * kept[size],
+        }
+        for size in (2, 3)
+    ],
+    digits=1,
+)
 
 # %% [markdown]
 # The paper's numbers cannot come from an even draw. Not only are too many scenes left: those with **three** entities are left more
@@ -158,34 +236,80 @@ show.table([{"scenes of": size, "left after an even draw (%)": 100 * even[size],
 # What share? With a share $m$ of scenes of different kinds, and the rest drawn evenly, a group's scenes are left with probability
 # $m + (1 - m)\, p_\text{even}$. The 2,800 extra scenes draw from all entities, mostly people, and lose more:
 
-# %%
-people, all_entities = paper_pool.ENTITIES["train"]["person"], sum(paper_pool.ENTITIES["train"].values())
+# %% tags=["hide-input"]
+people, all_entities = (
+    paper_pool.ENTITIES["train"]["person"],
+    sum(paper_pool.ENTITIES["train"].values()),
+)
 in_groups = 2110 * 20 / images
-at_random = {size: sum(comb(people, some) * comb(all_entities - people, size - some) for some in (0, 1)) / comb(all_entities, size)
-             for size in (2, 3)}
-mixed = {size: ((kept[size] - (1 - in_groups) * at_random[size]) / in_groups - even[size]) / (1 - even[size]) for size in (2, 3)}
-print("share of different kinds:", {size: round(share, 3) for size, share in mixed.items()}, "in our settings of the paper: data.mixed_shares =", data.mixed_shares)
+at_random = {
+    size: sum(
+        comb(people, some) * comb(all_entities - people, size - some)
+        for some in (0, 1)
+    )
+    / comb(all_entities, size)
+    for size in (2, 3)
+}
+mixed = {
+    size: (
+        (kept[size] - (1 - in_groups) * at_random[size]) / in_groups
+        - even[size]
+    )
+    / (1 - even[size])
+    for size in (2, 3)
+}
+print(
+    "share of different kinds:",
+    {size: round(share, 3) for size, share in mixed.items()},
+    "in our settings of the paper: data.mixed_shares =",
+    data.mixed_shares,
+)
 
-# %% mystnb={"figure": {"name": "refmatte-filter", "caption": "Scenes that pass the keyword filter, by the number of entities: after an even draw, in the paper, and in a plan with the two shares."}, "image": {"alt": "Bars in two groups. For two entities the three bars are about equal; for three the even draw is far lower than the paper and the plan, which agree.", "width": "75%"}}
+# %% mystnb={"figure": {"caption": "Scenes that pass the keyword filter, by the number of entities: after an even draw, in the paper, and in a plan with the two shares.", "name": "refmatte-filter"}, "image": {"alt": "Bars in two groups. For two entities the three bars are about equal; for three the even draw is far lower than the paper and the plan, which agree.", "width": "75%"}} tags=["hide-input"]
 started = time.perf_counter()
 whole = paper_pool.settings(seed=seed)
-wanted = whole if full else dataclasses.replace(whole, groups_train=papers, extra_train=round(papers * whole.extra_train / whole.groups_train))
+wanted = (
+    whole
+    if full
+    else dataclasses.replace(
+        whole,
+        groups_train=papers,
+        extra_train=round(papers * whole.extra_train / whole.groups_train),
+    )
+)
 counts, passed = Counter(), Counter()
 
 
 def targets_of(one):
-    """A scene as the reader would see it; counts on the way whether it passes the filter."""
-    targets = format.targets_of(one, [planned_pool[name] for name in one.entities])
+    """A scene as the reader would see it; counts on the way whether it passes
+    the filter."""
+    targets = format.targets_of(
+        one, [planned_pool[name] for name in one.entities]
+    )
     counts[len(targets)] += 1
     passed[len(targets)] += statistics.keywords_clear(targets)
     return targets
 
 
-train = statistics.tally(map(targets_of, plan.scenes(planned_pool, wanted, "train")))
+train = statistics.tally(
+    map(targets_of, plan.scenes(planned_pool, wanted, "train"))
+)
 ours = {size: passed[size] / counts[size] for size in (2, 3)}
 figure, axis = plt.subplots(figsize=(show.WIDTH * 0.75, 2.6))
-for place, (name, values) in enumerate({"even draw out of 5:1:1": even, "paper, Table 1": kept, f"plan of {counts.total():,} scenes": ours}.items()):
-    axis.bar([x + 0.25 * place for x in range(2)], [100 * values[size] for size in (2, 3)], 0.23, color=show.PALETTE[place], label=name)
+for place, (name, values) in enumerate(
+    {
+        "even draw out of 5:1:1": even,
+        "paper, Table 1": kept,
+        f"plan of {counts.total():,} scenes": ours,
+    }.items()
+):
+    axis.bar(
+        [x + 0.25 * place for x in range(2)],
+        [100 * values[size] for size in (2, 3)],
+        0.23,
+        color=show.PALETTE[place],
+        label=name,
+    )
 axis.set_xticks([0.25, 1.25], ["two entities", "three entities"])
 axis.set(ylabel="left by the filter (%)", ylim=(0, 100))
 axis.spines[["top", "right"]].set_visible(False)
@@ -199,7 +323,7 @@ print(f"planned and counted in {time.perf_counter() - started:.0f} s")
 # The test split is planned in full here, and of the training split as many groups as the parameters say (all with `full`, or with
 # `rim plan --paper`). A longer plan begins with the scenes of a shorter one, so the statistics of a part are those of the whole.
 
-# %%
+# %% tags=["hide-input"]
 test = tally_of(planned_pool, plan.scenes(planned_pool, whole, "test"))
 
 
@@ -209,21 +333,73 @@ HERE = f"here: test, 2,500 scenes; training, {counts.total():,}"
 
 def beside(split, setting, tally, row) -> list[dict]:
     """Rows of counts: the paper's and ours."""
-    here, exact = tally.row(setting), tally.images["expression"] == {"train": TRAIN, "test": TEST}[split]["expression"]["images"]
-    rows = [{"split": split, "setting": setting, "": name, PAPER: f"{row[name]:,}", HERE: f"{here[name]:,}"}
-            for name in ("images", "mattes", "texts", "categories", "attributes", "relations") if exact and row[name] is not None]
+    here, exact = (
+        tally.row(setting),
+        tally.images["expression"]
+        == {"train": TRAIN, "test": TEST}[split]["expression"]["images"],
+    )
+    rows = [
+        {
+            "split": split,
+            "setting": setting,
+            "": name,
+            PAPER: f"{row[name]:,}",
+            HERE: f"{here[name]:,}",
+        }
+        for name in (
+            "images",
+            "mattes",
+            "texts",
+            "categories",
+            "attributes",
+            "relations",
+        )
+        if exact and row[name] is not None
+    ]
     if setting == "keyword":
+        kept = tally.images["expression"]
         of = {"train": TRAIN, "test": TEST}[split]["expression"]["images"]
-        rows.append({"split": split, "setting": setting, "": "left by the filter (%)", PAPER: f"{100 * row['images'] / of:.1f}",
-                     HERE: f"{100 * here['images'] / tally.images['expression']:.1f}"})
-    rows.append({"split": split, "setting": setting, "": "mattes of an image", PAPER: f"{row['mattes'] / row['images']:.3f}",
-                 HERE: f"{here['mattes'] / here['images']:.3f}"})
-    return rows + [{"split": split, "setting": setting, "": "words of a text", PAPER: f"{row['length']:.2f}",
-                    HERE: f"{here['length']:.2f}"}]
+        rows.append(
+            {
+                "split": split,
+                "setting": setting,
+                "": "left by the filter (%)",
+                PAPER: f"{100 * row['images'] / of:.1f}",
+                HERE: f"{100 * here['images'] / kept:.1f}",
+            }
+        )
+    rows.append(
+        {
+            "split": split,
+            "setting": setting,
+            "": "mattes of an image",
+            PAPER: f"{row['mattes'] / row['images']:.3f}",
+            HERE: f"{here['mattes'] / here['images']:.3f}",
+        }
+    )
+    return rows + [
+        {
+            "split": split,
+            "setting": setting,
+            "": "words of a text",
+            PAPER: f"{row['length']:.2f}",
+            HERE: f"{here['length']:.2f}",
+        }
+    ]
 
 
-show.table([row for setting in ("keyword", "expression") for row in beside("test", setting, test, TEST[setting])]
-           + [row for setting in ("keyword", "expression") for row in beside("train", setting, train, TRAIN[setting])])
+show.table(
+    [
+        row
+        for setting in ("keyword", "expression")
+        for row in beside("test", setting, test, TEST[setting])
+    ]
+    + [
+        row
+        for setting in ("keyword", "expression")
+        for row in beside("train", setting, train, TRAIN[setting])
+    ]
+)
 
 # %% [markdown]
 # Images agree exactly, since the plan takes their number from the paper, and mattes within chance. How far off chance the others are, in standard deviations of a draw:
@@ -231,9 +407,16 @@ show.table([row for setting in ("keyword", "expression") for row in beside("test
 # %%
 left, of = TEST["keyword"]["images"], TEST["expression"]["images"]
 may = of * sum(data.relation_shares[:2]) / sum(data.relation_shares)
-deviations = {"mattes": (test.mattes["expression"] - TEST["expression"]["mattes"]) / (may * data.three_share * (1 - data.three_share)) ** 0.5,
-              "left by the filter": (test.images["keyword"] - left) / (left * (1 - left / of)) ** 0.5}
-print("test split, here against the paper:", ", ".join(f"{name} {value:+.1f}" for name, value in deviations.items()))
+deviations = {
+    "mattes": (test.mattes["expression"] - TEST["expression"]["mattes"])
+    / (may * data.three_share * (1 - data.three_share)) ** 0.5,
+    "left by the filter": (test.images["keyword"] - left)
+    / (left * (1 - left / of)) ** 0.5,
+}
+print(
+    "test split, here against the paper:",
+    ", ".join(f"{name} {value:+.1f}" for name, value in deviations.items()),
+)
 
 # %% [markdown]
 # The filter leaves more of our test scenes than of the paper's: our two shares are those of its training scenes. In the paper's Table 1
@@ -241,8 +424,12 @@ print("test split, here against the paper:", ", ".join(f"{name} {value:+.1f}" fo
 
 # %%
 texts = TRAIN["expression"]["texts"]
-print(f"printed: {texts:,} training texts; four for each of {mattes:,} mattes are {4 * mattes:,}; with the test's {TEST['expression']['texts']:,} "
-      f"that makes {4 * mattes + TEST['expression']['texts']:,}, the number in the abstract")
+print(
+    f"printed: {texts:,} training texts; four for each of {mattes:,} mattes "
+    f"are {4 * mattes:,}; with the test's {TEST['expression']['texts']:,} "
+    f"that makes {4 * mattes + TEST['expression']['texts']:,}, the number "
+    "in the abstract"
+)
 
 # %% [markdown]
 # **Attributes** and **words** are not the paper's: its entities' colours and clothes are not published, so ours are drawn as they are
@@ -252,14 +439,32 @@ print(f"printed: {texts:,} training texts; four for each of {mattes:,} mattes ar
 # %%
 lengths = {}
 for rate in (0.4, 0.7, 1.0, 1.3, 1.6, 2.0):
-    few = paper_pool.settings(seed=seed, groups_test=15, extra_test=0, attribute_rate=rate)
-    lengths[rate] = tally_of(planned_pool, plan.scenes(planned_pool, few, "test")).row("expression")["length"]
+    few = paper_pool.settings(
+        seed=seed, groups_test=15, extra_test=0, attribute_rate=rate
+    )
+    lengths[rate] = tally_of(
+        planned_pool, plan.scenes(planned_pool, few, "test")
+    ).row("expression")["length"]
 
-# %% mystnb={"figure": {"name": "refmatte-attribute-rate", "caption": "Mean number of words in a sentence against the attribute rate, with the paper's means as lines. Where the curve is flat, every attribute is always included."}, "image": {"alt": "A rising curve that flattens; two horizontal lines, one near 17 words for RefMatte and one at 12 for RefMatte-RW100.", "width": "75%"}}
+# %% mystnb={"figure": {"caption": "Mean number of words in a sentence against the attribute rate, with the paper's means as lines. Where the curve is flat, every attribute is always included.", "name": "refmatte-attribute-rate"}, "image": {"alt": "A rising curve that flattens; two horizontal lines, one near 17 words for RefMatte and one at 12 for RefMatte-RW100.", "width": "75%"}} tags=["hide-input"]
 figure, axis = plt.subplots(figsize=(show.WIDTH * 0.75, 2.6))
-axis.plot(list(lengths), list(lengths.values()), marker="o", color=show.PALETTE[0], label="our engine, the paper's counts")
-for row, color in ((TEST["expression"], show.PALETTE[5]), (statistics.TABLE_5[-1], show.PALETTE[2])):
-    axis.axhline(row["length"], color=color, linestyle="--", label=f"{row['data']}, {row['split']}: {row['length']:.2f}")
+axis.plot(
+    list(lengths),
+    list(lengths.values()),
+    marker="o",
+    color=show.PALETTE[0],
+    label="our engine, the paper's counts",
+)
+for row, color in (
+    (TEST["expression"], show.PALETTE[5]),
+    (statistics.TABLE_5[-1], show.PALETTE[2]),
+):
+    axis.axhline(
+        row["length"],
+        color=color,
+        linestyle="--",
+        label=f"{row['data']}, {row['split']}: {row['length']:.2f}",
+    )
 axis.set(xlabel="attribute rate", ylabel="words of a sentence, mean")
 axis.spines[["top", "right"]].set_visible(False)
 axis.legend(frameon=False, fontsize=8)
@@ -269,9 +474,17 @@ figure.tight_layout()
 # At a low rate our sentences are shorter than the paper's, at a high one longer. Where are they equal?
 
 # %%
-meet = float(np.interp(TEST["expression"]["length"], list(lengths.values()), list(lengths)))
-print(f"at a rate of {meet:.2f}; paper_pool.settings has {whole.attribute_rate}, and its test split {test.row('expression')['length']:.2f} words, "
-      f"the paper's {TEST['expression']['length']:.2f}")
+meet = float(
+    np.interp(
+        TEST["expression"]["length"], list(lengths.values()), list(lengths)
+    )
+)
+print(
+    f"at a rate of {meet:.2f}; paper_pool.settings has "
+    f"{whole.attribute_rate}, and its test split "
+    f"{test.row('expression')['length']:.2f} words, "
+    f"the paper's {TEST['expression']['length']:.2f}"
+)
 
 # %% [markdown]
 # So the full-size plan's rate was fitted to this length, and the agreement above is no evidence. Other words for categories and clothes would
@@ -283,14 +496,30 @@ print(f"at a rate of {meet:.2f}; paper_pool.settings has {whole.attribute_rate},
 # `build` renders a plan. A build that is stopped at any moment is resumed by the same call, and any number of processes gives the same bytes.
 # Here a build is begun as a process of its own, and killed in the middle, with the signal that no process can catch:
 
-# %%
+# %% tags=["hide-input"]
 temporary = tempfile.TemporaryDirectory()
 root = Path(keep or Path(temporary.name) / "refmatte")
-settings = dataclasses.replace(data, groups_train=built, extra_train=7, groups_test=1, extra_test=2)
+settings = dataclasses.replace(
+    data, groups_train=built, extra_train=7, groups_test=1, extra_test=2
+)
 yaml = Path(temporary.name) / "small.yaml"
-yaml.write_text(json.dumps({"name": "small", "data": dataclasses.asdict(settings)}))
-begun = subprocess.Popen([sys.executable, "-c", "import sys, rimlib.cli; sys.exit(rimlib.cli.main())", "build", "--profile", yaml, "--out", root],
-                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+yaml.write_text(
+    json.dumps({"name": "small", "data": dataclasses.asdict(settings)})
+)
+begun = subprocess.Popen(
+    [
+        sys.executable,
+        "-c",
+        "import sys, rimlib.cli; sys.exit(rimlib.cli.main())",
+        "build",
+        "--profile",
+        yaml,
+        "--out",
+        root,
+    ],
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
+)
 while begun.poll() is None and len(list(root.glob("train/img/*.jpg"))) < 25:
     time.sleep(0.001)
 begun.kill()
@@ -309,18 +538,34 @@ except RimError as error:
     refused = str(error).replace(str(root), root.name)
 print(refused)
 
-# %%
+# %% tags=["hide-input"]
 def hashes(folder) -> dict[str, str]:
-    return {str(path.relative_to(folder)): files.sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): files.sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
-build(settings, root, pool=pool, splits=("train", "seen", "test"), progress=False)
+build(
+    settings, root, pool=pool, splits=("train", "seen", "test"), progress=False
+)
 started = time.perf_counter()
-undisturbed = build(settings, Path(temporary.name) / "undisturbed", pool=pool, splits=("train", "seen", "test"), progress=False)
+undisturbed = build(
+    settings,
+    Path(temporary.name) / "undisturbed",
+    pool=pool,
+    splits=("train", "seen", "test"),
+    progress=False,
+)
 seconds = time.perf_counter() - started
 print(manifest.check(root, progress=False))
-print(f"the same bytes as an undisturbed build: {hashes(root) == hashes(undisturbed)}; that one took {seconds:.1f} s for "
-      f"{len(list(undisturbed.glob('*/img/*')))} scenes")
+print(
+    "the same bytes as an undisturbed build: "
+    f"{hashes(root) == hashes(undisturbed)}; that one took {seconds:.1f} s "
+    "for "
+    f"{len(list(undisturbed.glob('*/img/*')))} scenes"
+)
 
 # %% [markdown]
 # For a data set of the paper's size `rim build --workers -1` takes all cores, and `--dask` more than one machine.
@@ -333,7 +578,11 @@ print(f"the same bytes as an undisturbed build: {hashes(root) == hashes(undistur
 # %%
 masks = sorted(root.glob("train/mask/*.png"))
 intact = {path: path.read_bytes() for path in masks[:2]}
-masks[0].write_bytes(intact[masks[0]][:-20] + bytes([intact[masks[0]][-20] ^ 1]) + intact[masks[0]][-19:])
+masks[0].write_bytes(
+    intact[masks[0]][:-20]
+    + bytes([intact[masks[0]][-20] ^ 1])
+    + intact[masks[0]][-19:]
+)
 masks[1].unlink()
 (root / "train" / "img" / "holiday.jpg").write_bytes(b"")
 corrupted = manifest.check(root, progress=False)
@@ -346,7 +595,9 @@ print(corrupted)
 # %%
 masks[0].unlink()
 (root / "train" / "img" / "holiday.jpg").unlink()
-build(settings, root, pool=pool, splits=("train", "seen", "test"), progress=False)
+build(
+    settings, root, pool=pool, splits=("train", "seen", "test"), progress=False
+)
 repaired = manifest.check(root, progress=False)
 print(repaired)
 
@@ -358,8 +609,15 @@ print(repaired)
 # %%
 for path in sorted(root.rglob("*")):
     if path.is_dir() or path.parent == root:
-        inside = f"{len(list(path.iterdir()))} inside" if path.is_dir() else f"{path.stat().st_size / 1000:.0f} kB"
-        print(f"{'  ' * (len(path.relative_to(root).parts) - 1)}{path.name}  {inside}")
+        inside = (
+            f"{len(list(path.iterdir()))} inside"
+            if path.is_dir()
+            else f"{path.stat().st_size / 1000:.0f} kB"
+        )
+        print(
+            f"{'  ' * (len(path.relative_to(root).parts) - 1)}{path.name}  "
+            f"{inside}"
+        )
 
 # %% [markdown]
 # One label file for each split, keyed by matte. The paper's keys come first; the others are ours, and a reader of the paper's format
@@ -368,7 +626,11 @@ for path in sorted(root.rglob("*")):
 # %%
 labels = files.read_json(format.label_path(root, "train"))
 mask_id, label = next(iter(labels.items()))
-print(mask_id, "\n".join(f"  {key}: {json.dumps(value)}" for key, value in label.items()), sep="\n")
+print(
+    mask_id,
+    "\n".join(f"  {key}: {json.dumps(value)}" for key, value in label.items()),
+    sep="\n",
+)
 
 # %% [markdown]
 # ### Reading it back
@@ -376,16 +638,35 @@ print(mask_id, "\n".join(f"  {key}: {json.dumps(value)}" for key, value in label
 # Two settings are two ways to read the same files:
 
 # %%
-readers = {setting: RefMatte(root, "train", setting) for setting in ("expression", "keyword")}
-show.table([{"setting": setting, "images": len(reader.image_names), "mattes": len(reader), "text of the first": reader.sentence(reader.targets[0])}
-            for setting, reader in readers.items()])
+readers = {
+    setting: RefMatte(root, "train", setting)
+    for setting in ("expression", "keyword")
+}
+show.table(
+    [
+        {
+            "setting": setting,
+            "images": len(reader.image_names),
+            "mattes": len(reader),
+            "text of the first": reader.sentence(reader.targets[0]),
+        }
+        for setting, reader in readers.items()
+    ]
+)
 
-# %% mystnb={"figure": {"name": "refmatte-read", "caption": "An image as it is read back, and the matte of each entity under its text: in the expression setting (above) and in the keyword setting."}, "image": {"alt": "Two rows: a composed scene and the black and white mattes of its entities, under sentences in the first row and under single words in the second.", "width": "100%"}}
-chosen = next(name for name in readers["keyword"].image_names if len(readers["keyword"].targets_of(name)) == 3)
+# %% mystnb={"figure": {"caption": "An image as it is read back, and the matte of each entity under its text: in the expression setting (above) and in the keyword setting.", "name": "refmatte-read"}, "image": {"alt": "Two rows: a composed scene and the black and white mattes of its entities, under sentences in the first row and under single words in the second.", "width": "100%"}}
+chosen = next(
+    name
+    for name in readers["keyword"].image_names
+    if len(readers["keyword"].targets_of(name)) == 3
+)
 views, titles = [], []
 for setting, reader in readers.items():
     targets = reader.targets_of(chosen)
-    views += [reader.image(chosen), *(reader.matte(target.mask_id) for target in targets)]
+    views += [
+        reader.image(chosen),
+        *(reader.matte(target.mask_id) for target in targets),
+    ]
     titles += [setting, *(reader.sentence(target) for target in targets)]
 show.grid(views, titles, columns=4);
 
@@ -399,8 +680,16 @@ examples = {}
 for image, rows in nothing.items():
     for row in rows:
         examples.setdefault(row["wrong"], (image, row["sentence"]))
-print(f"{sum(map(len, nothing.values()))} sentences for {len(nothing)} images, in {format.no_target_path(root, 'train').name}")
-show.table([{"what is wrong": wrong, "image": image, "sentence": text} for wrong, (image, text) in examples.items()])
+print(
+    f"{sum(map(len, nothing.values()))} sentences for {len(nothing)} "
+    f"images, in {format.no_target_path(root, 'train').name}"
+)
+show.table(
+    [
+        {"what is wrong": wrong, "image": image, "sentence": text}
+        for wrong, (image, text) in examples.items()
+    ]
+)
 
 # %% [markdown]
 # ## Statistics
@@ -408,28 +697,72 @@ show.table([{"what is wrong": wrong, "image": image, "sentence": text} for wrong
 # Table 5 of the supplement, and the same columns of ours. Ours are of another pool at another size: larger or smaller is not better or
 # worse.
 
-# %%
+# %% tags=["hide-input"]
 shipped = tally_of(pool, scenes)
-columns = ("images", "mattes", "texts", "categories", "attributes", "relations", "length")
+columns = (
+    "images",
+    "mattes",
+    "texts",
+    "categories",
+    "attributes",
+    "relations",
+    "length",
+)
 
 
 def written(row) -> dict:
-    return {name: "–" if row[name] is None else f"{row[name]:.2f}" if name == "length" else f"{row[name]:,}" for name in columns}
+    return {
+        name: "–"
+        if row[name] is None
+        else f"{row[name]:.2f}"
+        if name == "length"
+        else f"{row[name]:,}"
+        for name in columns
+    }
 
 
-rows = [{"data": f"paper: {row['data']}, {row['split']}", "setting": row["setting"], **written(row)} for row in statistics.TABLE_5]
-for name, tally in ((f"here: shipped pool, training, {planned} groups", shipped), ("here: the paper's counts, test, all", test),
-                    (f"here: on disk, training, {built} groups", readers["expression"].statistics)):
-    rows += [{"data": name, "setting": setting, **written(tally.row(setting))} for setting in ("keyword", "expression")]
+rows = [
+    {
+        "data": f"paper: {row['data']}, {row['split']}",
+        "setting": row["setting"],
+        **written(row),
+    }
+    for row in statistics.TABLE_5
+]
+for name, tally in (
+    (f"here: shipped pool, training, {planned} groups", shipped),
+    ("here: the paper's counts, test, all", test),
+    (
+        f"here: on disk, training, {built} groups",
+        readers["expression"].statistics,
+    ),
+):
+    rows += [
+        {"data": name, "setting": setting, **written(tally.row(setting))}
+        for setting in ("keyword", "expression")
+    ]
 show.table(rows)
 
-# %% mystnb={"figure": {"name": "refmatte-lengths", "caption": "Words in a sentence, by kind, in the plan of the shipped pool."}, "image": {"alt": "Three overlapping curves over the number of words: basic sentences are shortest, relative ones longest and widest.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Words in a sentence, by kind, in the plan of the shipped pool.", "name": "refmatte-lengths"}, "image": {"alt": "Three overlapping curves over the number of words: basic sentences are shortest, relative ones longest and widest.", "width": "100%"}} tags=["hide-input"]
 figure, axis = plt.subplots(figsize=(show.WIDTH, 2.4))
 for kind, color in zip(statistics.KINDS, show.PALETTE):
-    found = Counter(len(sentence.text.split()) for one in scenes for group in one.sentences for sentence in group if sentence.kind == kind)
+    found = Counter(
+        len(sentence.text.split())
+        for one in scenes
+        for group in one.sentences
+        for sentence in group
+        if sentence.kind == kind
+    )
+    words = sum(length * count for length, count in found.items())
     span = range(1, max(found) + 1)
-    axis.plot(span, [100 * found[length] / found.total() for length in span], marker="o", markersize=3, color=color,
-              label=f"{kind}, mean {sum(length * count for length, count in found.items()) / found.total():.1f}")
+    axis.plot(
+        span,
+        [100 * found[length] / found.total() for length in span],
+        marker="o",
+        markersize=3,
+        color=color,
+        label=f"{kind}, mean {words / found.total():.1f}",
+    )
 axis.set(xlabel="words", ylabel="sentences (%)")
 axis.spines[["top", "right"]].set_visible(False)
 axis.legend(frameon=False)
@@ -439,19 +772,47 @@ figure.tight_layout()
 # Figure 2 of the supplement shows clouds of keywords, attributes and relations: mostly humans and animals; the attributes *male, gray, transparent* and *salient* are the most frequent, and relations are balanced. Ours, in the
 # expression setting:
 
-# %% mystnb={"figure": {"name": "refmatte-clouds", "caption": "Keywords, attributes and relations, larger where more frequent: above the shipped pool, below the paper's counts of entities."}, "image": {"alt": "Six word clouds. Keywords: human is by far the largest. Attributes: non-transparent and salient are the largest. Relations: phrases of about equal size, led by near, beside, next to, close to.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Keywords, attributes and relations, larger where more frequent: above the shipped pool, below the paper's counts of entities.", "name": "refmatte-clouds"}, "image": {"alt": "Six word clouds. Keywords: human is by far the largest. Attributes: non-transparent and salient are the largest. Relations: phrases of about equal size, led by near, beside, next to, close to.", "width": "100%"}} tags=["hide-input"]
 tallies = {"shipped pool": shipped, "the paper's counts": test}
-clouds = [show.cloud(counted) for tally in tallies.values() for counted in (tally.categories["expression"], tally.attributes, tally.relations)]
-show.grid(clouds, ["keywords", "attributes", "relations"] + [""] * 3, columns=3, row_titles=list(tallies));
+clouds = [
+    show.cloud(counted)
+    for tally in tallies.values()
+    for counted in (
+        tally.categories["expression"],
+        tally.attributes,
+        tally.relations,
+    )
+]
+show.grid(
+    clouds,
+    ["keywords", "attributes", "relations"] + [""] * 3,
+    columns=3,
+    row_titles=list(tallies),
+);
 
-# %%
+# %% tags=["hide-input"]
 def leading(counted) -> str:
-    return ", ".join(f"{word} {100 * count / counted.total():.0f}" for word, count in counted.most_common(8))
+    return ", ".join(
+        f"{word} {100 * count / counted.total():.0f}"
+        for word, count in counted.most_common(8)
+    )
 
 
-show.table([{"counted": name, "of": source, "most frequent (share in %)": leading(counted)}
-            for source, tally in tallies.items()
-            for name, counted in (("keywords", tally.categories["expression"]), ("attributes", tally.attributes), ("relations", tally.relations))])
+show.table(
+    [
+        {
+            "counted": name,
+            "of": source,
+            "most frequent (share in %)": leading(counted),
+        }
+        for source, tally in tallies.items()
+        for name, counted in (
+            ("keywords", tally.categories["expression"]),
+            ("attributes", tally.attributes),
+            ("relations", tally.relations),
+        )
+    ]
+)
 
 # %% [markdown]
 # We count *transparent* and *non-transparent* apart; the paper's cloud seems to split at the hyphen, for hardly an entity of its is
@@ -466,23 +827,52 @@ show.table([{"counted": name, "of": source, "most frequent (share in %)": leadin
 # not ours to distribute. This book has a small counterpart, **RW-mini**, in the same layout, which is that of the released folder, and the same
 # class reads both:
 
-# %%
+# %% tags=["hide-input"]
 real = RefMatte(rwmini.FOLDER, "rw100")
-print(*sorted(f"{path.name}/" if path.is_dir() else path.name for path in rwmini.FOLDER.iterdir()))
-sets = {f"paper: {statistics.TABLE_5[-1]['data']}, Table 5": statistics.TABLE_5[-1], "here: RW-mini": real.statistics.row("expression")}
-show.table([{"data": name, **{key: value for key, value in written(row).items() if key not in ("attributes", "relations")}}
-            for name, row in sets.items()])
+print(
+    *sorted(
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in rwmini.FOLDER.iterdir()
+    )
+)
+sets = {
+    f"paper: {statistics.TABLE_5[-1]['data']}, Table 5": statistics.TABLE_5[
+        -1
+    ],
+    "here: RW-mini": real.statistics.row("expression"),
+}
+show.table(
+    [
+        {
+            "data": name,
+            **{
+                key: value
+                for key, value in written(row).items()
+                if key not in ("attributes", "relations")
+            },
+        }
+        for name, row in sets.items()
+    ]
+)
 
 # %% [markdown]
 # Three of its photographs:
 
-# %% mystnb={"figure": {"name": "refmatte-real", "caption": "Photographs of RW-mini and the matte of each entity. Faces on the beach were blurred; credits in rimlib/rwmini/CREDITS.md."}, "image": {"alt": "A bee before two red blossoms, two dandelions at dusk, and two people on a beach, each beside black and white mattes of two or three things in it.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Photographs of RW-mini and the matte of each entity. Faces on the beach were blurred; credits in rimlib/rwmini/CREDITS.md.", "name": "refmatte-real"}, "image": {"alt": "A bee before two red blossoms, two dandelions at dusk, and two people on a beach, each beside black and white mattes of two or three things in it.", "width": "100%"}}
 shown = ("bee", "dandelions", "beach")
 views, titles = [], []
 for name in shown:
     targets = real.targets_of(name)
-    views += [real.image(name), *(real.matte(target.mask_id) for target in targets), *[None] * (3 - len(targets))]
-    titles += [name, *(target.mask_id for target in targets), *[""] * (3 - len(targets))]
+    views += [
+        real.image(name),
+        *(real.matte(target.mask_id) for target in targets),
+        *[None] * (3 - len(targets)),
+    ]
+    titles += [
+        name,
+        *(target.mask_id for target in targets),
+        *[""] * (3 - len(targets)),
+    ]
 show.grid(views, titles, columns=4);
 
 # %% [markdown]
@@ -490,9 +880,20 @@ show.grid(views, titles, columns=4);
 # scored, by `eval_index_expression.json`.
 
 # %%
-show.table([{"entity": target.mask_id, "keyword": target.keyword,
-             **{kind: text + " *" * (text == target.evaluated) for kind, text in zip(target.kinds, target.expressions)}}
-            for name in shown for target in real.targets_of(name)])
+show.table(
+    [
+        {
+            "entity": target.mask_id,
+            "keyword": target.keyword,
+            **{
+                kind: text + " *" * (text == target.evaluated)
+                for kind, text in zip(target.kinds, target.expressions)
+            },
+        }
+        for name in shown
+        for target in real.targets_of(name)
+    ]
+)
 
 # %% [markdown]
 # No template gives *whose little parachutes can each be made out*. A model that was trained on our sentences first meets such words here.
@@ -501,30 +902,55 @@ show.table([{"entity": target.mask_id, "keyword": target.keyword,
 # is left open, and strokes for what is finer, all kept as numbers in `trimaps/`. The closed form {cite:p}`closedform` then solves for the
 # open part, from the colours on both sides.
 
-# %% mystnb={"figure": {"name": "refmatte-trimap", "caption": "From a drawing to a matte: a part of the photograph; the trimap, black where it is surely background, white where it is surely the dandelion, grey where it is open; the matte by closed form; and the cut-out."}, "image": {"alt": "A fluffy dandelion, a trimap with a wide grey ring, a matte in which the rays of the fluff can be seen, and the dandelion on a checkerboard.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "From a drawing to a matte: a part of the photograph; the trimap, black where it is surely background, white where it is surely the dandelion, grey where it is open; the matte by closed form; and the cut-out.", "name": "refmatte-trimap"}, "image": {"alt": "A fluffy dandelion, a trimap with a wide grey ring, a matte in which the rays of the fluff can be seen, and the dandelion on a checkerboard.", "width": "100%"}} tags=["hide-input"]
 def draw(drawing: dict, shape) -> np.ndarray:
-    """A trimap: 255 inside the outline, 128 in a band to both sides of it, 0 outside; then the strokes, in their order."""
-    outline = [np.array([point.split(",") for point in polygon.split()], np.int32) for polygon in drawing["outline"]]
+    """A trimap: 255 inside the outline, 128 in a band to both sides of it, 0
+    outside; then the strokes, in their order."""
+    outline = [
+        np.array([point.split(",") for point in polygon.split()], np.int32)
+        for polygon in drawing["outline"]
+    ]
     inside = cv2.fillPoly(np.zeros(shape, np.uint8), outline, 1)
-    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * drawing["band"] + 1,) * 2)
+    brush = cv2.getStructuringElement(
+        cv2.MORPH_ELLIPSE, (2 * drawing["band"] + 1,) * 2
+    )
     trimap = 128 * cv2.dilate(inside, brush) + 127 * cv2.erode(inside, brush)
     for mark in drawing["paint"]:
-        stroke = np.array([point.split(",") for point in mark["stroke"].split()], np.int32)
-        cv2.polylines(trimap, [stroke], False, {"unknown": 128, "foreground": 255}[mark["label"]], mark["width"])
+        stroke = np.array(
+            [point.split(",") for point in mark["stroke"].split()], np.int32
+        )
+        cv2.polylines(
+            trimap,
+            [stroke],
+            False,
+            {"unknown": 128, "foreground": 255}[mark["label"]],
+            mark["width"],
+        )
     return trimap
 
 
 photograph, solved = real.image("dandelions"), real.matte("dandelions_1")
-drawn = draw(files.read_json(rwmini.FOLDER / "trimaps" / "dandelions_1.json"), solved.shape)
+drawn = draw(
+    files.read_json(rwmini.FOLDER / "trimaps" / "dandelions_1.json"),
+    solved.shape,
+)
 down, across = visible_box(drawn, margin=20)
-part = np.s_[down.start + 20:down.start + 360, across]
+part = np.s_[down.start + 20 : down.start + 360, across]
 cutout = show.over(photograph[part], solved[part])
-show.grid([photograph[part], drawn[part] / 255, solved[part], cutout], ["photograph", "trimap", "matte", "cut-out"]);
+show.grid(
+    [photograph[part], drawn[part] / 255, solved[part], cutout],
+    ["photograph", "trimap", "matte", "cut-out"],
+);
 
 # %%
 open_part = drawn == 128
-print(f"of the dandelion's pixels {100 * open_part.sum() / (drawn > 0).sum():.0f} % were open; "
-      f"{100 * np.mean((solved[open_part] > 0.02) & (solved[open_part] < 0.98)):.0f} % of these are neither 0 nor 1 in the matte")
+inside = solved[open_part]
+print(
+    "of the dandelion's pixels "
+    f"{100 * open_part.sum() / (drawn > 0).sum():.0f} % were open; "
+    f"{100 * np.mean((inside > 0.02) & (inside < 0.98)):.0f} "
+    "% of these are neither 0 nor 1 in the matte"
+)
 
 # %% [markdown]
 # There is no ground truth for such a matte; it was inspected, and the trimap drawn again until it looked right. Here the drawing makes the
@@ -537,55 +963,123 @@ print(f"of the dandelion's pixels {100 * open_part.sum() / (drawn > 0).sum():.0f
 #
 # The plan's proportions, the derivation of the shares, the files.
 
-# %%
+# %% tags=["hide-input"]
 members = list(plan.balanced_groups(pool.of(split="train"), planned, seed))
-assert all(Counter(entity.kind for entity in group) == plan.GROUP for group in members)
+assert all(
+    Counter(entity.kind for entity in group) == plan.GROUP for group in members
+)
 used = Counter(entity.name for group in members for entity in group)
 for kind in plan.GROUP:
     times = [used[entity.name] for entity in pool.of(kind, "train")]
-    assert max(times) - min(times) <= 1, "no entity more than once more often than another of its kind"
+    assert max(times) - min(times) <= 1, (
+        "no entity more than once more often than another of its kind"
+    )
 expected = np.array(data.relation_shares) / sum(data.relation_shares)
 arrangements = Counter(one.relation for one in scenes)
-measured = np.array([arrangements["/".join(pair)] for pair in relations.ARRANGEMENTS]) / len(scenes)
-assert (np.abs(measured - expected) < 4 * np.sqrt(expected * (1 - expected) / len(scenes))).all(), "7:2:1, within chance"
-assert plan.plan(pool, dataclasses.replace(data, groups_train=1, extra_train=0), "train") == scenes[:20], "a longer plan begins with a shorter one"
+measured = np.array(
+    [arrangements["/".join(pair)] for pair in relations.ARRANGEMENTS]
+) / len(scenes)
+assert (
+    np.abs(measured - expected)
+    < 4 * np.sqrt(expected * (1 - expected) / len(scenes))
+).all(), "7:2:1, within chance"
+assert (
+    plan.plan(
+        pool, dataclasses.replace(data, groups_train=1, extra_train=0), "train"
+    )
+    == scenes[:20]
+), "a longer plan begins with a shorter one"
 
-# %%
-assert all(abs(mixed[size] - share) < 0.02 for size, share in zip((2, 3), data.mixed_shares)), "the shares are Table 1's"
+# %% tags=["hide-input"]
+assert all(
+    abs(mixed[size] - share) < 0.02
+    for size, share in zip((2, 3), data.mixed_shares)
+), "the shares are Table 1's"
 assert abs(threes / possible - data.three_share) < 0.001
-assert (test.images["expression"], test.texts["expression"]) == (TEST["expression"]["images"], 4 * test.mattes["expression"])
+assert (test.images["expression"], test.texts["expression"]) == (
+    TEST["expression"]["images"],
+    4 * test.mattes["expression"],
+)
 for tally, rows in ((train, TRAIN), (test, TEST)):
-    share, wanted = tally.images["keyword"] / tally.images["expression"], rows["keyword"]["images"] / rows["expression"]["images"]
-    assert abs(share - wanted) < 0.05, "the filter leaves about as many as the paper's"
+    share, wanted = (
+        tally.images["keyword"] / tally.images["expression"],
+        rows["keyword"]["images"] / rows["expression"]["images"],
+    )
+    assert abs(share - wanted) < 0.05, (
+        "the filter leaves about as many as the paper's"
+    )
 assert kept[3] > kept[2] and even[3] < even[2], "the contradiction itself"
 if full:
     assert 0.99 < train.images["keyword"] / TRAIN["keyword"]["images"] < 1.01
     assert train.images["expression"] == TRAIN["expression"]["images"]
 
-# %%
+# %% tags=["hide-input"]
 done, total = stopped.unfinished["train"]
-assert not stopped.complete and total == plan.count(settings, "train") > done >= 0
+assert (
+    not stopped.complete and total == plan.count(settings, "train") > done >= 0
+)
 assert f"{done} of {total} scenes" in refused and "`rim build`" in refused
-assert len(corrupted.corrupted) == len(corrupted.missing) == len(corrupted.unexpected) == 1 and not corrupted.complete
-assert repaired.complete and hashes(root) == hashes(undisturbed) and all(path.read_bytes() == before for path, before in intact.items())
+assert (
+    len(corrupted.corrupted)
+    == len(corrupted.missing)
+    == len(corrupted.unexpected)
+    == 1
+    and not corrupted.complete
+)
+assert (
+    repaired.complete
+    and hashes(root) == hashes(undisturbed)
+    and all(path.read_bytes() == before for path, before in intact.items())
+)
 reader = readers["expression"]
-first = next(one for one in plan.scenes(pool, settings, "train") if one.name == chosen)
+first = next(
+    one for one in plan.scenes(pool, settings, "train") if one.name == chosen
+)
 truth = render(pool, first, canvas)[1]
-assert all(np.abs(reader.matte(f"{chosen}_{index + 1}") - true).max() <= 1 / 255 + 1e-6 for index, true in enumerate(truth)), "eight bits on disk"
-assert set(readers["keyword"].image_names) < set(reader.image_names) == set(nothing)
-planned_nothing = {one.name: [sentence.text for sentence in one.no_target] for one in plan.scenes(pool, settings, "train")}
-assert {image: [row["sentence"] for row in rows] for image, rows in nothing.items()} == planned_nothing
-assert len({one.name for one in scenes}) == len(scenes), "no two scenes have one name"
+assert all(
+    np.abs(reader.matte(f"{chosen}_{index + 1}") - true).max()
+    <= 1 / 255 + 1e-6
+    for index, true in enumerate(truth)
+), "eight bits on disk"
+assert (
+    set(readers["keyword"].image_names)
+    < set(reader.image_names)
+    == set(nothing)
+)
+planned_nothing = {
+    one.name: [sentence.text for sentence in one.no_target]
+    for one in plan.scenes(pool, settings, "train")
+}
+assert {
+    image: [row["sentence"] for row in rows] for image, rows in nothing.items()
+} == planned_nothing
+assert len({one.name for one in scenes}) == len(scenes), (
+    "no two scenes have one name"
+)
 temporary.cleanup()
 
-# %%
-assert not rwmini.verify(), "every file of RW-mini has the hash that its manifest holds"
-assert (solved[drawn == 255] == 1).all() and (solved[drawn == 0] == 0).all(), "a matte agrees with its trimap where that is certain"
-assert len(real) == rwmini.stats()["entities"] and all(len(target.expressions) == 4 and target.kinds[3] == "free" for target in real.targets)
-assert np.abs(solved - real.matte("dandelions_1")).max() < 0.02, "the shipped matte is what the drawing gives"
+# %% tags=["hide-input"]
+assert not rwmini.verify(), (
+    "every file of RW-mini has the hash that its manifest holds"
+)
+assert (solved[drawn == 255] == 1).all() and (solved[drawn == 0] == 0).all(), (
+    "a matte agrees with its trimap where that is certain"
+)
+assert len(real) == rwmini.stats()["entities"] and all(
+    len(target.expressions) == 4 and target.kinds[3] == "free"
+    for target in real.targets
+)
+assert np.abs(solved - real.matte("dandelions_1")).max() < 0.02, (
+    "the shipped matte is what the drawing gives"
+)
 assert (solved[drawn == 0] == 0).all() and (solved[drawn == 255] == 1).all()
 for name in real.image_names:
-    assert sum(real.matte(target.mask_id) for target in real.targets_of(name)).max() < 1.01, "what two share, they share"
+    assert (
+        sum(
+            real.matte(target.mask_id) for target in real.targets_of(name)
+        ).max()
+        < 1.01
+    ), "what two share, they share"
 
 # %% [markdown]
 # ## Summary

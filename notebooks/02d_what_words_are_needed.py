@@ -38,7 +38,7 @@ seed: int = 1  # decides every scene and sentence that is drawn here
 planned: int = 400  # scenes of the plan that is counted live
 images: int = 16  # images that the model is measured on live
 
-# %%
+# %% tags=["hide-input"]
 import dataclasses
 import tempfile
 from pathlib import Path
@@ -53,7 +53,7 @@ from rimlib.entities import starter
 from rimlib.evaluation.stream import predict
 from rimlib.experiments import changes, frame, needed, paper_table9, words
 
-# %%
+# %% tags=["hide-input"]
 from rimlib.experiments.wording import blanked, shuffled, swapped
 from rimlib.io.images import resize
 from rimlib.matting.metrics import localised
@@ -67,8 +67,9 @@ from rimlib.refmatte.render import render
 # %%
 pool = starter.load()
 tiny = profile.load("tiny")
-data = dataclasses.replace(tiny.data, seed=seed, lookalikes=0.0,
-                           short_forms=0.0, wider_words=0.0)
+data = dataclasses.replace(
+    tiny.data, seed=seed, lookalikes=0.0, short_forms=0.0, wider_words=0.0
+)
 canvas = (data.height, data.width)
 tables = words.tables(frame.load("words", frame.folder_of_records()))
 
@@ -124,11 +125,17 @@ def boxed(axis, scene):
         given = {"fill": False, "edgecolor": color, "linewidth": 2}
         size = (right - left, bottom - top)
         axis.add_patch(Rectangle((left, top), *size, **given))
-        axis.text(left + 3, top + 3, str(number), color="white", va="top",
-                  bbox={"color": color, "pad": 1})
+        axis.text(
+            left + 3,
+            top + 3,
+            str(number),
+            color="white",
+            va="top",
+            bbox={"color": color, "pad": 1},
+        )
 
 
-# %% mystnb={"figure": {"name": "words-toy", "caption": "The toy: two scenes with five entities. In the second, 1 and 3 are the same cut-out."}, "image": {"alt": "Left, a red flower and a yellow flower. Right, two alike foxes with a grey mug between them. Each has a numbered box.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The toy: two scenes with five entities. In the second, 1 and 3 are the same cut-out.", "name": "words-toy"}, "image": {"alt": "Left, a red flower and a yellow flower. Right, two alike foxes with a grey mug between them. Each has a numbered box.", "width": "100%"}}
 grounds = ("bg-green-meadow", "bg-pale-wood")
 views = [photo(*one) for one in zip(NAMES, PLACES, grounds)]
 figure = show.grid(views, ["scene 1", "scene 2"])
@@ -140,30 +147,60 @@ for axis, scene in zip(figure.axes, TOY):
 # its end, and uncover it from the noun on: **the noun** (*fox*), then **the attributes** (*gray*, *gold*), then **the place**. At which
 # part does only one entity remain?
 
-# %%
+# %% tags=["hide-input"]
 RED, GOLD = (("color", "crimson"),), (("color", "gold"),)
 GRAY, BROWN = (("color", "gray"),), (("color", "sienna"),)
 fox, mug = Claim("fox", BROWN), Claim("mug", GRAY)
 ASKED = [  # (sentence, scene, entity that is meant, its claim)
-    ("the gray mug beside the fox", 2, 2,
-     Claim("mug", GRAY, "right", "beside", fox)),
-    ("the gold flower to the right of the crimson flower", 1, 2,
-     Claim("flower", GOLD, "right", "to the right of", Claim("flower", RED))),
-    ("the flower on the far left of the image", 1, 1,
-     Claim("flower", (), "left", "on the far left of")),
-    ("the sienna fox on the far right of the image", 2, 3,
-     Claim("fox", BROWN, "right", "on the far right of")),
+    (
+        "the gray mug beside the fox",
+        2,
+        2,
+        Claim("mug", GRAY, "right", "beside", fox),
+    ),
+    (
+        "the gold flower to the right of the crimson flower",
+        1,
+        2,
+        Claim(
+            "flower", GOLD, "right", "to the right of", Claim("flower", RED)
+        ),
+    ),
+    (
+        "the flower on the far left of the image",
+        1,
+        1,
+        Claim("flower", (), "left", "on the far left of"),
+    ),
+    (
+        "the sienna fox on the far right of the image",
+        2,
+        3,
+        Claim("fox", BROWN, "right", "on the far right of"),
+    ),
 ]
 
-# %%
+# %% tags=["hide-input"]
 ASKED += [
-    ("the sienna fox to the left of the gray mug", 2, 1,
-     Claim("fox", BROWN, "left", "to the left of", mug)),
-    ("the sienna fox beside the gray mug", 2, 1,
-     Claim("fox", BROWN, "left", "beside", mug)),
+    (
+        "the sienna fox to the left of the gray mug",
+        2,
+        1,
+        Claim("fox", BROWN, "left", "to the left of", mug),
+    ),
+    (
+        "the sienna fox beside the gray mug",
+        2,
+        1,
+        Claim("fox", BROWN, "left", "beside", mug),
+    ),
 ]
-show.table([{"scene": scene, "means": meant, "sentence": text}
-            for text, scene, meant, _ in ASKED])
+show.table(
+    [
+        {"scene": scene, "means": meant, "sentence": text}
+        for text, scene, meant, _ in ASKED
+    ]
+)
 
 # %% [markdown]
 # Your answers, and those of the engine. It has the **claim** of each sentence (chapter [](02b_expressions)), cuts it back to the noun, then
@@ -175,17 +212,22 @@ def fitting(claim, scene) -> str:
     return ", ".join(str(one + 1) for one in sorted(referents(claim, scene)))
 
 
-# %%
+# %% tags=["hide-input"]
 rows = []
 for text, number, _, claim in ASKED:
     scene, noun = TOY[number - 1], Claim(claim.noun, ())
-    rows.append({
-        "scene": number, "sentence": text,
-        "noun alone fits": fitting(noun, scene),
-        "with attributes": fitting(Claim(claim.noun, claim.attributes), scene),
-        "all of it": fitting(claim, scene),
-        "decided by": needed.decided_by(claim, scene),
-    })
+    rows.append(
+        {
+            "scene": number,
+            "sentence": text,
+            "noun alone fits": fitting(noun, scene),
+            "with attributes": fitting(
+                Claim(claim.noun, claim.attributes), scene
+            ),
+            "all of it": fitting(claim, scene),
+            "decided by": needed.decided_by(claim, scene),
+        }
+    )
 show.table(rows)
 
 # %% [markdown]
@@ -204,7 +246,7 @@ show.source(needed.decided_by)
 # Now the same count over scenes of our photographs, drawn and described as the paper does it (settings of `tiny`; what is ours alone,
 # look-alikes and short forms, is off until further down).
 
-# %%
+# %% tags=["hide-input"]
 LEVELS = list(needed.LEVELS)
 
 
@@ -215,10 +257,15 @@ def shares(row: dict) -> dict:
 
 live = needed.audit(pool, data, "train", planned)
 kinds = {"all": live["all"], **live["by_kind"]}
-show.table([{"kind": kind, "sentences": row["sentences"], **shares(row)}
-            for kind, row in kinds.items()], digits=2)
+show.table(
+    [
+        {"kind": kind, "sentences": row["sentences"], **shares(row)}
+        for kind, row in kinds.items()
+    ],
+    digits=2,
+)
 
-# %%
+# %% tags=["hide-input"]
 def bars(rows, names, title):
     """One stacked bar for each row: what decides its sentences."""
     figure, axis = plt.subplots(figsize=(show.WIDTH, 0.42 * len(rows) + 1.3))
@@ -230,12 +277,17 @@ def bars(rows, names, title):
     axis.set(xlabel=title, xlim=(0, 100))
     axis.invert_yaxis()
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, ncols=6, fontsize=8, loc="lower center",
-                bbox_to_anchor=(0.5, 1))
+    axis.legend(
+        frameon=False,
+        ncols=6,
+        fontsize=8,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1),
+    )
     figure.tight_layout()
 
 
-# %% mystnb={"figure": {"name": "words-tiny", "caption": "What decides the sentences of a plan of tiny, by their kind. Place and relation are too thin to be seen."}, "image": {"alt": "Four horizontal bars, all alike: more than half of each is decided by the noun, nearly all of the rest by the attributes.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "What decides the sentences of a plan of tiny, by their kind. Place and relation are too thin to be seen.", "name": "words-tiny"}, "image": {"alt": "Four horizontal bars, all alike: more than half of each is decided by the noun, nearly all of the rest by the attributes.", "width": "100%"}}
 bars(list(kinds.values()), list(kinds), "sentences of the plan (%)")
 
 # %% [markdown]
@@ -262,10 +314,20 @@ for one in plan.scenes(pool, short, "train"):
 
 # %%
 totals = {kind: sum(counts.values()) for kind, counts in bare.items()}
-show.table([{"kind": kind, "sentences": totals[kind],
-             **{level: 100 * count / totals[kind]
-                for level, count in counts.items()}}
-            for kind, counts in bare.items()], digits=1)
+show.table(
+    [
+        {
+            "kind": kind,
+            "sentences": totals[kind],
+            **{
+                level: 100 * count / totals[kind]
+                for level, count in counts.items()
+            },
+        }
+        for kind, counts in bare.items()
+    ],
+    digits=1,
+)
 
 # %% [markdown]
 # *The person on the left* would need its *left*. *The female and adult person in the blue dress on the left* does not. What a model needs
@@ -279,18 +341,28 @@ show.table([{"kind": kind, "sentences": totals[kind],
 # %%
 counted = tables["sentences"]
 papers = [row for row in counted if row["profile"] == "paper-b16"]
-show.table([{"split": row["split"], "kind": row["kind"],
-             "sentences": f"{row['sentences']:,}", **shares(row)}
-            for row in papers], digits=2)
+show.table(
+    [
+        {
+            "split": row["split"],
+            "kind": row["kind"],
+            "sentences": f"{row['sentences']:,}",
+            **shares(row),
+        }
+        for row in papers
+    ],
+    digits=2,
+)
 
-# %% mystnb={"figure": {"name": "words-paper", "caption": "What decides a sentence, over all kinds: the training and test scenes of the paper's plan, and those of tiny."}, "image": {"alt": "Horizontal bars. In the paper's plan about three quarters of each are decided by the noun, in tiny somewhat more than half; the attributes decide nearly all of the rest.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "What decides a sentence, over all kinds: the training and test scenes of the paper's plan, and those of tiny.", "name": "words-paper"}, "image": {"alt": "Horizontal bars. In the paper's plan about three quarters of each are decided by the noun, in tiny somewhat more than half; the attributes decide nearly all of the rest.", "width": "100%"}}
 whole = [row for row in counted if row["kind"] == "all"]
 names = [f"{row['profile']}, {row['split']}" for row in whole]
 bars(whole, names, "all sentences (%)")
 
 # %%
-train = next(row for row in papers
-             if (row["split"], row["kind"]) == ("train", "all"))
+train = next(
+    row for row in papers if (row["split"], row["kind"]) == ("train", "all")
+)
 by_place = train["place"] + train["order"] + train["relation"]
 Markdown(
     f"Of the {train['sentences']:,} sentences of the training scenes "
@@ -311,8 +383,18 @@ Markdown(
 # is better:
 
 # %%
-show.table([{"data": row["data"], "kind": row["kind"], "SAD": row["sad"],
-             "to basic": row["to_basic"]} for row in paper_table9.rows()], digits=2)
+show.table(
+    [
+        {
+            "data": row["data"],
+            "kind": row["kind"],
+            "SAD": row["sad"],
+            "to basic": row["to_basic"],
+        }
+        for row in paper_table9.rows()
+    ],
+    digits=2,
+)
 
 # %%
 found = paper_table9.findings()
@@ -344,27 +426,43 @@ Markdown(
 # %%
 alike = needed.audit(pool, data, "alike")
 pairs = {"as the paper": live["all"], "look-alikes": alike["all"]}
-show.table([{"scenes": name, "sentences": row["sentences"], **shares(row)}
-            for name, row in pairs.items()], digits=1)
+show.table(
+    [
+        {"scenes": name, "sentences": row["sentences"], **shares(row)}
+        for name, row in pairs.items()
+    ],
+    digits=1,
+)
 
-# %% mystnb={"figure": {"name": "words-alike", "caption": "What decides a sentence: in scenes drawn as the paper does it, and in scenes of look-alikes."}, "image": {"alt": "Two bars. The first is noun and attributes; of the second, these are the smaller part, and place, order and relation the larger.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "What decides a sentence: in scenes drawn as the paper does it, and in scenes of look-alikes.", "name": "words-alike"}, "image": {"alt": "Two bars. The first is noun and attributes; of the second, these are the smaller part, and place, order and relation the larger.", "width": "100%"}}
 bars(list(pairs.values()), list(pairs), "sentences (%)")
 
 # %%
-first = next(one for one in plan.scenes(pool, data, "alike")
-             if len(one.entities) == 3)
+first = next(
+    one for one in plan.scenes(pool, data, "alike") if len(one.entities) == 3
+)
 stage = first.scene(pool)
-asked = [(index + 1, sentence) for index, some in enumerate(first.sentences)
-         for sentence in some]
+asked = [
+    (index + 1, sentence)
+    for index, some in enumerate(first.sentences)
+    for sentence in some
+]
 
-# %% mystnb={"figure": {"name": "words-alike-scene", "caption": "A scene of look-alikes; its sentences stand below."}, "image": {"alt": "A composed scene of three entities, at least two of which share their words, each in a numbered box.", "width": "60%"}}
+# %% mystnb={"figure": {"caption": "A scene of look-alikes; its sentences stand below.", "name": "words-alike-scene"}, "image": {"alt": "A composed scene of three entities, at least two of which share their words, each in a numbered box.", "width": "60%"}}
 figure = show.grid([render(pool, first, canvas)[0]], columns=2)
 boxed(figure.axes[0], stage)
 
 # %%
-show.table([{"means": meant, "sentence": sentence.text,
-             "decided by": needed.decided_by(sentence.claim, stage)}
-            for meant, sentence in asked])
+show.table(
+    [
+        {
+            "means": meant,
+            "sentence": sentence.text,
+            "decided by": needed.decided_by(sentence.claim, stage),
+        }
+        for meant, sentence in asked
+    ]
+)
 
 # %% [markdown]
 # ## What a model goes by
@@ -380,9 +478,12 @@ changed = {
     "shuffled": shuffled(example, Random(seed)),
     "noun": "a photo of a fox",
 }
-show.table([{"change": name, "sentence": text,
-             "what it is": changes.CHANGES[name]}
-            for name, text in changed.items()])
+show.table(
+    [
+        {"change": name, "sentence": text, "what it is": changes.CHANGES[name]}
+        for name, text in changed.items()
+    ]
+)
 
 # %% [markdown]
 # A reader who goes by the relation would answer *swapped* with another entity, or with none. One who goes by noun and attributes alone would
@@ -392,7 +493,7 @@ show.table([{"change": name, "sentence": text,
 # of new scenes of the same entities. *Localised* is the share of mattes with an IoU above one half with the entity that was meant, *as it
 # is* the same of the same sentences unchanged, *other* the share that lies on another entity of the scene, *chance* a random entity:
 
-# %%
+# %% tags=["hide-input"]
 COLUMNS = ("localised", "as_it_is", "other", "chance")
 
 
@@ -401,19 +502,34 @@ def in_percent(row: dict) -> dict:
     return {name.replace("_", " "): 100 * row[name] for name in COLUMNS}
 
 
-PLAIN = [row for row in tables["models"] if row["split"] == "seen"
-         and row["model"] == "without-lookalikes"]
-show.table([{"change": row["change"], "sentences": row["sentences"],
-             **in_percent(row), "95 % interval": " to ".join(
-                 f"{100 * end:.1f}" for end in row["interval"])}
-            for row in PLAIN], digits=1)
+PLAIN = [
+    row
+    for row in tables["models"]
+    if row["split"] == "seen" and row["model"] == "without-lookalikes"
+]
+show.table(
+    [
+        {
+            "change": row["change"],
+            "sentences": row["sentences"],
+            **in_percent(row),
+            "95 % interval": " to ".join(
+                f"{100 * end:.1f}" for end in row["interval"]
+            ),
+        }
+        for row in PLAIN
+    ],
+    digits=1,
+)
 
 # %%
 def changes_drawn(axis, rows):
     """Bars of localised mattes, the unchanged sentences, and chance."""
     places = range(len(rows))
-    for name, style in (("localised", {"color": show.PALETTE[0]}),
-                        ("as_it_is", {"fill": False, "edgecolor": "black"})):
+    for name, style in (
+        ("localised", {"color": show.PALETTE[0]}),
+        ("as_it_is", {"fill": False, "edgecolor": "black"}),
+    ):
         shares = [100 * row[name] for row in rows]
         axis.bar(places, shares, width=0.6, **style)
     for place, row in zip(places, rows):
@@ -424,7 +540,7 @@ def changes_drawn(axis, rows):
     axis.spines[["top", "right"]].set_visible(False)
 
 
-# %% mystnb={"figure": {"name": "words-model", "caption": "A model that learnt without look-alikes, on seen entities: localised mattes with the sentence changed (filled), the same sentences as they are (outline), and chance (line)."}, "image": {"alt": "Six bars. Blanked and swapped are as high as the unchanged sentences; shuffled and the noun alone are lower; the largest entity is at chance.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "A model that learnt without look-alikes, on seen entities: localised mattes with the sentence changed (filled), the same sentences as they are (outline), and chance (line).", "name": "words-model"}, "image": {"alt": "Six bars. Blanked and swapped are as high as the unchanged sentences; shuffled and the noun alone are lower; the largest entity is at chance.", "width": "100%"}}
 figure, axis = plt.subplots(figsize=(show.WIDTH, 2.8))
 changes_drawn(axis, PLAIN)
 figure.tight_layout()
@@ -449,12 +565,25 @@ Markdown(
 #
 # Shuffled words do harm. By the kind of sentence it can be seen why:
 
-# %%
-KINDS = [row for row in tables["models_by_kind"]
-         if row["split"] == "seen" and row["change"] == "shuffled"
-         and row["model"] == "without-lookalikes"]
-show.table([{"shuffled": row["kind"], "sentences": row["sentences"],
-             **in_percent(row)} for row in KINDS], digits=1)
+# %% tags=["hide-input"]
+KINDS = [
+    row
+    for row in tables["models_by_kind"]
+    if row["split"] == "seen"
+    and row["change"] == "shuffled"
+    and row["model"] == "without-lookalikes"
+]
+show.table(
+    [
+        {
+            "shuffled": row["kind"],
+            "sentences": row["sentences"],
+            **in_percent(row),
+        }
+        for row in KINDS
+    ],
+    digits=1,
+)
 
 # %% [markdown]
 # A basic sentence names one entity, and in any order its words mostly still find it. A relative one names two, and it is the order that makes one of
@@ -467,10 +596,19 @@ show.table([{"shuffled": row["kind"], "sentences": row["sentences"],
 # sorts of scenes:
 
 # %%
-show.table([{"scenes": row["split"], "decided by": row["decided_by"],
-             "sentences": row["sentences"], **in_percent(row)}
-            for row in tables["models_by_need"]
-            if row["model"] == "without-lookalikes"], digits=1)
+show.table(
+    [
+        {
+            "scenes": row["split"],
+            "decided by": row["decided_by"],
+            "sentences": row["sentences"],
+            **in_percent(row),
+        }
+        for row in tables["models_by_need"]
+        if row["model"] == "without-lookalikes"
+    ],
+    digits=1,
+)
 
 # %% [markdown]
 # Where the noun or the attributes decide, it finds most entities in both sorts. Where the place, the order or the relation decides, it is below
@@ -482,44 +620,68 @@ show.table([{"scenes": row["split"], "decided by": row["decided_by"],
 # The model that comes with this book began as that one and was trained further, on scenes of which more than half are of look-alikes
 # (profiles `tiny-lookalikes` and the three `tiny-192…`). Here are both on the same images, *before* the model that learnt without look-alikes:
 
-# %%
+# %% tags=["hide-input"]
 MODELS = {"before": "without-lookalikes", "shipped": "shipped"}
-measured = {(name, row["split"], row["change"]): row
-            for name, kept in MODELS.items()
-            for row in tables["models"] if row["model"] == kept}
+measured = {
+    (name, row["split"], row["change"]): row
+    for name, kept in MODELS.items()
+    for row in tables["models"]
+    if row["model"] == kept
+}
 
 
 def side_by_side(of_model, columns=("localised", "other")) -> dict:
     """Columns of both models, in percent; `of_model` gives the row of one."""
-    return {f"{name}: {column}": 100 * of_model(name)[column]
-            for name in MODELS for column in columns}
+    return {
+        f"{name}: {column}": 100 * of_model(name)[column]
+        for name in MODELS
+        for column in columns
+    }
 
 
-show.table([{"scenes": split, "change": change,
-             "sentences": row["sentences"],
-             **side_by_side(lambda name: measured[name, split, change]),
-             "chance": 100 * row["chance"]}
-            for (name, split, change), row in measured.items()
-            if name == "before" and change != "largest"], digits=1)
+show.table(
+    [
+        {
+            "scenes": split,
+            "change": change,
+            "sentences": row["sentences"],
+            **side_by_side(lambda name: measured[name, split, change]),
+            "chance": 100 * row["chance"],
+        }
+        for (name, split, change), row in measured.items()
+        if name == "before" and change != "largest"
+    ],
+    digits=1,
+)
 
-# %%
+# %% tags=["hide-input"]
 def swap(name, split) -> str:
     """What swapped sides do to a model, as the end of a sentence."""
-    row, plain = (measured[name, split, change]
-                  for change in ("swapped", "as it is"))
-    return (f"the entity of the sentence as it was in "
-            f"{percent(row['localised'])} of cases (not swapped: "
-            f"{percent(row['as_it_is'])}), another one in "
-            f"{percent(row['other'])} (all sentences as they are: "
-            f"{percent(plain['other'])})")
+    row, plain = (
+        measured[name, split, change] for change in ("swapped", "as it is")
+    )
+    return (
+        f"the entity of the sentence as it was in "
+        f"{percent(row['localised'])} of cases (not swapped: "
+        f"{percent(row['as_it_is'])}), another one in "
+        f"{percent(row['other'])} (all sentences as they are: "
+        f"{percent(plain['other'])})"
+    )
 
 
-Markdown("\n".join(
-    f"* {scenes}, sides swapped: {title} gives {swap(name, split)}."
-    for split, scenes in (("seen", "Scenes as the paper's"),
-                          ("alike", "Scenes of look-alikes"))
-    for name, title in (("before", "the model before"),
-                        ("shipped", "the shipped one"))))
+Markdown(
+    "\n".join(
+        f"* {scenes}, sides swapped: {title} gives {swap(name, split)}."
+        for split, scenes in (
+            ("seen", "Scenes as the paper's"),
+            ("alike", "Scenes of look-alikes"),
+        )
+        for name, title in (
+            ("before", "the model before"),
+            ("shipped", "the shipped one"),
+        )
+    )
+)
 
 # %% [markdown]
 # The model before does not notice that a side was swapped. The shipped one does: with the other side named, it loses the entity that
@@ -528,15 +690,26 @@ Markdown("\n".join(
 #
 # By what decides the sentence, as it is, in the scenes of look-alikes:
 
-# %%
-needs = {(name, row["decided_by"]): row for name, kept in MODELS.items()
-         for row in tables["models_by_need"]
-         if (row["model"], row["split"]) == (kept, "alike")}
-show.table([{"decided by": level, "sentences": row["sentences"],
-             **side_by_side(lambda name: needs[name, level]),
-             "chance": 100 * row["chance"]}
-            for (name, level), row in needs.items() if name == "before"],
-           digits=1)
+# %% tags=["hide-input"]
+needs = {
+    (name, row["decided_by"]): row
+    for name, kept in MODELS.items()
+    for row in tables["models_by_need"]
+    if (row["model"], row["split"]) == (kept, "alike")
+}
+show.table(
+    [
+        {
+            "decided by": level,
+            "sentences": row["sentences"],
+            **side_by_side(lambda name: needs[name, level]),
+            "chance": 100 * row["chance"],
+        }
+        for (name, level), row in needs.items()
+        if name == "before"
+    ],
+    digits=1,
+)
 
 # %% [markdown]
 # And one scene of look-alikes: the shortest sentence with a side that the model gets right, and three changes of it. A model that goes by the
@@ -544,14 +717,19 @@ show.table([{"decided by": level, "sentences": row["sentences"],
 
 # %%
 model = CLIPMat.shipped()
-few = dataclasses.replace(data, groups_test=1, images_per_group_test=images,
-                          extra_test=0)
+few = dataclasses.replace(
+    data, groups_test=1, images_per_group_test=images, extra_test=0
+)
 sided = sorted(
-    ((scene, index, sentence.text)
-     for scene in plan.scenes(pool, few, "alike")
-     for index, some in enumerate(scene.sentences) for sentence in some
-     if swapped(sentence.text) != sentence.text),
-    key=lambda found: len(found[2]))
+    (
+        (scene, index, sentence.text)
+        for scene in plan.scenes(pool, few, "alike")
+        for index, some in enumerate(scene.sentences)
+        for sentence in some
+        if swapped(sentence.text) != sentence.text
+    ),
+    key=lambda found: len(found[2]),
+)
 
 
 # %%
@@ -570,7 +748,7 @@ for one, index, text in sided:
     if localised(alphas[0], truths[index]):
         break
 
-# %% mystnb={"figure": {"name": "words-scene", "caption": "A scene and the shipped model's mattes: of the sentence, without its relation words, with the other side, and shuffled."}, "image": {"alt": "A composed scene and four mattes, each under its sentence.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "A scene and the shipped model's mattes: of the sentence, without its relation words, with the other side, and shuffled.", "name": "words-scene"}, "image": {"alt": "A composed scene and four mattes, each under its sentence.", "width": "100%"}}
 show.grid([view, *alphas], ["the scene", *texts], columns=5);
 
 # %% [markdown]
@@ -579,11 +757,16 @@ show.grid([view, *alphas], ["the scene", *texts], columns=5);
 # %%
 with tempfile.TemporaryDirectory() as folder:
     root = build(few, Path(folder) / "data", ("seen",), progress=False)
-    small = changes.measure(model, RefMatte(root, "seen"),
-                            tiny.evaluate.template, seed=seed)
-show.table([{"change": change, "sentences": row["sentences"],
-             **in_percent(row)}
-            for change, row in small["changes"].items()], digits=1)
+    small = changes.measure(
+        model, RefMatte(root, "seen"), tiny.evaluate.template, seed=seed
+    )
+show.table(
+    [
+        {"change": change, "sentences": row["sentences"], **in_percent(row)}
+        for change, row in small["changes"].items()
+    ],
+    digits=1,
+)
 
 # %% [markdown]
 # ## Others found the same
@@ -607,7 +790,7 @@ for (_, number, meant, claim), level in zip(ASKED, by_hand):
     single = referents(claim, TOY[number - 1]) == {meant - 1}
     assert single == (level != "several")
 
-# %%
+# %% tags=["hide-input"]
 for row in (*kinds.values(), *whole):
     assert abs(sum(row[level] for level in LEVELS) - 1) < 1e-5
 assert live["all"]["several"] == 0, "tiny draws again what fits several"
@@ -616,10 +799,14 @@ needs_more = ("place", "order", "relation")
 assert sum(alike["all"][level] for level in needs_more) > 0.5
 assert bare["absolute"]["place"] > 0.2 * totals["absolute"]
 assert train["sentences"] > 440_000 and by_place < 0.01
-lost = {row["decided_by"]: row for row in tables["models_by_need"]
-        if (row["model"], row["split"]) == ("without-lookalikes", "alike")}
-assert all(lost[level]["localised"] < lost[level]["chance"]
-           for level in needs_more)
+lost = {
+    row["decided_by"]: row
+    for row in tables["models_by_need"]
+    if (row["model"], row["split"]) == ("without-lookalikes", "alike")
+}
+assert all(
+    lost[level]["localised"] < lost[level]["chance"] for level in needs_more
+)
 assert of["largest"]["localised"] == of["largest"]["chance"]
 assert abs(of["as it is"]["localised"] - of["as it is"]["as_it_is"]) < 1e-9
 assert small["images"] == images
@@ -628,14 +815,17 @@ for split in ("seen", "alike"):  # the model before does not notice
     assert abs(row["localised"] - row["as_it_is"]) < 0.05
     row = measured["shipped", split, "swapped"]  # the shipped one does
     assert row["localised"] < row["as_it_is"] - 0.03
-plain, row = (measured["shipped", "alike", change]
-              for change in ("as it is", "swapped"))
+plain, row = (
+    measured["shipped", "alike", change] for change in ("as it is", "swapped")
+)
 assert row["localised"] < row["as_it_is"] - 0.15
 assert row["other"] > plain["other"] + 0.1
 assert row["sentences"] == measured["before", "alike", "swapped"]["sentences"]
-assert all(needs["shipped", level]["localised"]
-           > needs["before", level]["localised"] + 0.05
-           for level in ("place", "order"))
+assert all(
+    needs["shipped", level]["localised"]
+    > needs["before", level]["localised"] + 0.05
+    for level in ("place", "order")
+)
 
 # %% [markdown]
 # ## Summary

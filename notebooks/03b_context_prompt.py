@@ -1,5 +1,13 @@
 # ---
 # jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -26,14 +34,14 @@
 # {cite:p}`rim`. The code is `rimlib/clipmat/prompt.py`, and `encode_text` of `rimlib/clipmat/backbone.py`.
 
 # %% tags=["parameters"]
-weights: str = "shipped"  # the matting model: "shipped", or the path of a checkpoint of yours
-clip_weights: str = "clip"  # the CLIP before matting: "clip" (shipped), "random", or the path of a .safetensors of yours
-split: str = "seen"  # photographs of the scene: "seen" (training had them, in other scenes) or "test" (it had not)
+weights: str = "shipped"  # the matting model: or a checkpoint's path
+clip_weights: str = "clip"  # or "random", or a .safetensors file's path
+split: str = "seen"  # photographs: "seen" in training, or "test"
 scene: int = 2  # which scene of that split, from 0
 entity: int = 0  # which of its entities is meant, from 0
 probes: int = 16  # further scenes, where something is measured
 
-# %%
+# %% tags=["hide-input"]
 from collections import Counter
 from random import Random
 
@@ -61,7 +69,9 @@ from rimlib.refmatte.example import example
 torch.set_grad_enabled(False)  # this chapter looks, it does not train
 model = CLIPMat.shipped() if weights == "shipped" else CLIPMat.load(weights)
 settings, side = model.profile.model, model.image_size
-clip = contrast.ContrastiveCLIP(*create_clip(settings, clip_weights), side).eval()  # before matting
+clip = contrast.ContrastiveCLIP(
+    *create_clip(settings, clip_weights), side
+).eval()  # before matting
 
 # %% [markdown]
 # ## One thing, several sentences
@@ -69,17 +79,25 @@ clip = contrast.ContrastiveCLIP(*create_clip(settings, clip_weights), side).eval
 # A scene, and a keyword of one thing in it. The keyword can stand alone, or in a sentence; the sentence can be one
 # that training used, or not.
 
-# %%
+# %% tags=["hide-input"]
 seen = example(scene, split)
 if not 0 <= entity < len(seen.keywords):
-    raise RimError(f"entity {entity}: the scene has {len(seen.keywords)} entities, from 0 to {len(seen.keywords) - 1}")
+    raise RimError(
+        f"entity {entity}: the scene has {len(seen.keywords)} entities, "
+        f"from 0 to {len(seen.keywords) - 1}"
+    )
 square = images.resize(seen.image, (side, side))
 keyword = seen.keywords[entity]
-other_ways = ("the {keyword}", "please cut out the {keyword} for me", "somebody drew the {keyword}")  # training used none of these
+other_ways = (
+    "the {keyword}",
+    "please cut out the {keyword} for me",
+    "somebody drew the {keyword}",
+)  # training used none of these
 
 
 def predict(features, sentences):
-    """Mattes (M, S, S) and scores (M,) of sentences about one image whose features are there already."""
+    """Mattes (M, S, S) and scores (M,) of sentences about one image whose
+    features are there already."""
     every = features.select(torch.zeros(len(sentences), dtype=torch.int64))
     output = model.matte(every, model.encode_text(model.tokenize(sentences)))
     return output.alpha[:, 0].numpy(), output.score.numpy()
@@ -87,17 +105,32 @@ def predict(features, sentences):
 
 def encode(image):
     """What the model keeps of an image."""
-    return model.encode_image(torch.from_numpy(images.resize(image, (side, side))).permute(2, 0, 1)[None].float() / 255)
+    return model.encode_image(
+        torch.from_numpy(images.resize(image, (side, side)))
+        .permute(2, 0, 1)[None]
+        .float()
+        / 255
+    )
 
 
 features = encode(seen.image)
 
-# %% mystnb={"figure": {"name": "prompt-ways", "caption": "The same thing in six wordings. Above wordings of training, below some that it never used. The score is the confidence that the sentence fits something."}, "image": {"alt": "A scene, and six cut-outs on a checkerboard, each under its wording and its score: three above, three below.", "width": "100%"}}
-ways = [way.format(keyword=keyword) for way in (*(prompt.TEMPLATES[number] for number in (0, 1, 6)), *other_ways)]
+# %% mystnb={"figure": {"caption": "The same thing in six wordings. Above wordings of training, below some that it never used. The score is the confidence that the sentence fits something.", "name": "prompt-ways"}, "image": {"alt": "A scene, and six cut-outs on a checkerboard, each under its wording and its score: three above, three below.", "width": "100%"}}
+ways = [
+    way.format(keyword=keyword)
+    for way in (
+        *(prompt.TEMPLATES[number] for number in (0, 1, 6)),
+        *other_ways,
+    )
+]
 cut, scores = predict(features, ways)
 views = [show.over(square, alpha) for alpha in cut]
 titles = [f'"{way}": score {score:.2f}' for way, score in zip(ways, scores)]
-show.grid([square, *views[:3], None, *views[3:]], ["the image", *titles[:3], "", *titles[3:]], columns=4);
+show.grid(
+    [square, *views[:3], None, *views[3:]],
+    ["the image", *titles[:3], "", *titles[3:]],
+    columns=4,
+);
 
 # %% [markdown]
 # What stands around a keyword can change the matte. Two ideas of the paper follow from that, and together they are
@@ -112,15 +145,20 @@ show.grid([square, *views[:3], None, *views[3:]], ["the image", *titles[:3], "",
 # in its captions, our small one's in our own sentences.
 
 
-# %%
+# %% tags=["hide-input"]
 def strip(tokenizer, sentence, length, context, most=66):
-    """A sentence as its tokens: rows of (text, number, kind), a row as wide as the figure."""
+    """A sentence as its tokens: rows of (text, number, kind), a row as wide as
+    the figure."""
     row = tokenizer([sentence])[0]
     end = int(row.argmax())  # the end of text has the largest number of all
     piece = lambda token: tokenizer.decode(torch.stack([token, row[end]]))
-    cells = [("start", int(row[0]), "mark"), *((piece(token), int(token), "word") for token in row[1:end]),
-             ("end", int(row[end]), "mark"), (f"padding x {length - end - 1}", 0, "padding"),
-             (f"context x {context}", "–", "context")]
+    cells = [
+        ("start", int(row[0]), "mark"),
+        *((piece(token), int(token), "word") for token in row[1:end]),
+        ("end", int(row[end]), "mark"),
+        (f"padding x {length - end - 1}", 0, "padding"),
+        (f"context x {context}", "–", "context"),
+    ]
     rows, used = [[]], 0
     for cell in cells:
         if used + max(len(cell[0]), 4) + 2 > most:
@@ -132,9 +170,16 @@ def strip(tokenizer, sentence, length, context, most=66):
 
 def draw(strips, titles):
     """Tokens as boxes, each with its number below."""
-    colors = dict(mark="#bbbbbb", word=show.PALETTE[4], padding="#e5e5e5", context=show.PALETTE[1])
+    colors = dict(
+        mark="#bbbbbb",
+        word=show.PALETTE[4],
+        padding="#e5e5e5",
+        context=show.PALETTE[1],
+    )
     count = sum(len(rows) for rows in strips)
-    figure, axis = plt.subplots(figsize=(show.WIDTH, 0.42 * count + 0.35 * len(strips)))
+    figure, axis = plt.subplots(
+        figsize=(show.WIDTH, 0.42 * count + 0.35 * len(strips))
+    )
     y = 0.0
     for rows, title in zip(strips, titles):
         axis.text(0, y, title, fontsize=9, fontweight="bold", va="center")
@@ -142,9 +187,33 @@ def draw(strips, titles):
             y, x = y - 1, 0.0
             for text, number, kind in row:
                 width = max(len(text), 4) + 1.2
-                axis.add_patch(FancyBboxPatch((x, y - 0.12), width, 0.55, boxstyle="round,pad=0.08", color=colors[kind]))
-                axis.text(x + width / 2, y + 0.17, text, ha="center", va="center", fontsize=8, family="monospace")
-                axis.text(x + width / 2, y - 0.38, number, ha="center", va="center", fontsize=6, color="#444444")
+                axis.add_patch(
+                    FancyBboxPatch(
+                        (x, y - 0.12),
+                        width,
+                        0.55,
+                        boxstyle="round,pad=0.08",
+                        color=colors[kind],
+                    )
+                )
+                axis.text(
+                    x + width / 2,
+                    y + 0.17,
+                    text,
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    family="monospace",
+                )
+                axis.text(
+                    x + width / 2,
+                    y - 0.38,
+                    number,
+                    ha="center",
+                    va="center",
+                    fontsize=6,
+                    color="#444444",
+                )
                 x += width + 0.8
         y -= 0.9
     axis.set(xlim=(-0.5, 70), ylim=(y + 0.3, 0.5))
@@ -153,13 +222,27 @@ def draw(strips, titles):
     return figure
 
 
-# %% mystnb={"figure": {"name": "prompt-tokens", "caption": "Two sentences in tokens, by CLIP's own tokenizer and by our small one, with the number of each. Colour words are one piece for ours, which met them daily; everyday words that our engine never says fall to pieces."}, "image": {"alt": "Four strips of coloured boxes with words or pieces of words in them, each beginning with start and ending with end, padding and context.", "width": "100%"}}
-whole = Tokenizer(None, 69)  # CLIP's own, with the paper's length for expressions
-long, strange = seen.expressions[entity][2], other_ways[2].format(keyword=keyword)
+# %% mystnb={"figure": {"caption": "Two sentences in tokens, by CLIP's own tokenizer and by our small one, with the number of each. Colour words are one piece for ours, which met them daily; everyday words that our engine never says fall to pieces.", "name": "prompt-tokens"}, "image": {"alt": "Four strips of coloured boxes with words or pieces of words in them, each beginning with start and ending with end, padding and context.", "width": "100%"}} tags=["hide-input"]
+whole = Tokenizer(
+    None, 69
+)  # CLIP's own, with the paper's length for expressions
+long, strange = (
+    seen.expressions[entity][2],
+    other_ways[2].format(keyword=keyword),
+)
 both = {"CLIP's tokenizer": whole, "ours": model.tokenizer}
-draw([strip(tokenizer, sentence, tokenizer.length, settings.context)
-      for sentence in (long, strange) for tokenizer in both.values()],
-     [f"{name}, {tokenizer.vocab_size:,} pieces" for name, tokenizer in both.items()] * 2);
+draw(
+    [
+        strip(tokenizer, sentence, tokenizer.length, settings.context)
+        for sentence in (long, strange)
+        for tokenizer in both.values()
+    ],
+    [
+        f"{name}, {tokenizer.vocab_size:,} pieces"
+        for name, tokenizer in both.items()
+    ]
+    * 2,
+);
 
 # %% [markdown]
 # So the last questions of the first figure were not plain English to our model, but rows of fragments around one word
@@ -169,19 +252,45 @@ draw([strip(tokenizer, sentence, tokenizer.length, settings.context)
 # text encoder. There are as many positions as CLIP was trained with, so a text has a greatest length. The paper takes
 # 14 tokens for a keyword and 69 for an expression (Sec. 4.2), start and end included. Are these enough?
 
-# %%
+# %% tags=["hide-input"]
 pool = open_pool("starter")
-planned = plan.plan(pool, profile.load("tiny", data__groups_train=4, data__extra_train=200).data, "train")
-sentences = [one_of.text for one in planned for four in one.sentences for one_of in four]
+planned = plan.plan(
+    pool,
+    profile.load("tiny", data__groups_train=4, data__extra_train=200).data,
+    "train",
+)
+sentences = [
+    one_of.text for one in planned for four in one.sentences for one_of in four
+]
 counting = Tokenizer(None, 200)
-lengths = {"an expression of our engine": [int(row.argmax()) + 1 for row in counting(sentences)]}
+lengths = {
+    "an expression of our engine": [
+        int(row.argmax()) + 1 for row in counting(sentences)
+    ]
+}
 for template in prompt.TEMPLATES:
-    rows = counting([template.format(keyword=word) for word in synonyms.categories()])
+    rows = counting(
+        [template.format(keyword=word) for word in synonyms.categories()]
+    )
     lengths[template] = [int(row.argmax()) + 1 for row in rows]
-allowed = {name: 69 if name.startswith("an expression") else 14 for name in lengths}
-show.table([{"text": name, "of them": len(found), "shortest": min(found), "mean": float(np.mean(found)), "longest": max(found),
-             "allowed": allowed[name], "fit (%)": 100 * float(np.mean(np.array(found) <= allowed[name]))}
-            for name, found in lengths.items()], digits=1)
+allowed = {
+    name: 69 if name.startswith("an expression") else 14 for name in lengths
+}
+show.table(
+    [
+        {
+            "text": name,
+            "of them": len(found),
+            "shortest": min(found),
+            "mean": float(np.mean(found)),
+            "longest": max(found),
+            "allowed": allowed[name],
+            "fit (%)": 100 * float(np.mean(np.array(found) <= allowed[name])),
+        }
+        for name, found in lengths.items()
+    ],
+    digits=1,
+)
 
 # %% [markdown]
 # Enough: each template with each of our categories fits into 14, and each sentence into 69. A sentence that is too long
@@ -214,17 +323,33 @@ show.source(Samples._keyword)
 # The supplement prints the list, and its Table 8 scores a trained model with one template after the other. Let us hold
 # them against each other.
 
-# %%
+# %% tags=["hide-input"]
 # Supplement Sec. 3
-printed = ["{keyword}", "a photo of a {keyword}", "a photo of a {keyword}", "an image of a {keyword}", "a photo of the {keyword}",
-           "the foreground of the {keyword}", "the mask of the {keyword}", "the alpha matte of the {keyword}",
-           "to extract the {keyword}"]
+printed = [
+    "{keyword}",
+    "a photo of a {keyword}",
+    "a photo of a {keyword}",
+    "an image of a {keyword}",
+    "a photo of the {keyword}",
+    "the foreground of the {keyword}",
+    "the mask of the {keyword}",
+    "the alpha matte of the {keyword}",
+    "to extract the {keyword}",
+]
 # Supplement, Table 8: SAD, ViT-B/16, RefMatte test, keyword setting
 table8 = tables()["table8"].values("SAD")
 twice = [template for template, count in Counter(printed).items() if count > 1]
-show.table([{"template": template, "times in the printed list": printed.count(template),
-             "row in Table 8": "yes" if template in table8 else "", "in our bag": "yes" if template in prompt.TEMPLATES else ""}
-            for template in dict.fromkeys([*printed, *table8, *prompt.TEMPLATES])])
+show.table(
+    [
+        {
+            "template": template,
+            "times in the printed list": printed.count(template),
+            "row in Table 8": "yes" if template in table8 else "",
+            "in our bag": "yes" if template in prompt.TEMPLATES else "",
+        }
+        for template in dict.fromkeys([*printed, *table8, *prompt.TEMPLATES])
+    ]
+)
 
 # %% [markdown]
 # One template is printed twice. Table 8 has one that is printed nowhere, *a photograph of a*, and it was trained for:
@@ -234,12 +359,28 @@ show.table([{"template": template, "times in the printed list": printed.count(te
 #
 # Drawn from the list as printed, the doubled template would come twice as often. This is ours, over many draws:
 
-# %%
+# %% tags=["hide-input"]
 rng, draws = Random(1), 9000
-drawn = {"our bag": Counter(prompt.pre_context("net", rng).replace("net", "{keyword}") for _ in range(draws)),
-         "the list as printed": Counter(rng.choice(printed) for _ in range(draws))}
-show.table([{"template": template, **{f"{name} (%)": 100 * counts[template] / draws for name, counts in drawn.items()}}
-            for template in prompt.TEMPLATES], digits=1)
+drawn = {
+    "our bag": Counter(
+        prompt.pre_context("net", rng).replace("net", "{keyword}")
+        for _ in range(draws)
+    ),
+    "the list as printed": Counter(rng.choice(printed) for _ in range(draws)),
+}
+show.table(
+    [
+        {
+            "template": template,
+            **{
+                f"{name} (%)": 100 * counts[template] / draws
+                for name, counts in drawn.items()
+            },
+        }
+        for template in prompt.TEMPLATES
+    ],
+    digits=1,
+)
 
 # %% [markdown]
 # ### What a template does to the sentence's vector
@@ -247,14 +388,25 @@ show.table([{"template": template, **{f"{name} (%)": 100 * counts[template] / dr
 # CLIP's vector of a text is read at the end token. How alike are the vectors of a keyword alone, in its templates, and
 # of true sentences about the thing? First by the small CLIP, for our scene.
 
-# %% mystnb={"figure": {"name": "prompt-vectors", "caption": "Cosines of the text vectors, by the small CLIP: the keyword of our entity in each template, its four expressions, and two other keywords."}, "image": {"alt": "A square table of coloured cells. The templates form one bright block, only the bare keyword a little apart; the expressions are somewhat alike to it; the other keywords are dark.", "width": "75%"}}
-others = [word for word in (*seen.keywords, "dog", "car", "flower") if word != keyword][:2]
-texts = [*(template.format(keyword=keyword) for template in prompt.TEMPLATES), *seen.expressions[entity],
-         *(prompt.pre_context(word) for word in others)]
+# %% mystnb={"figure": {"caption": "Cosines of the text vectors, by the small CLIP: the keyword of our entity in each template, its four expressions, and two other keywords.", "name": "prompt-vectors"}, "image": {"alt": "A square table of coloured cells. The templates form one bright block, only the bare keyword a little apart; the expressions are somewhat alike to it; the other keywords are dark.", "width": "75%"}} tags=["hide-input"]
+others = [
+    word
+    for word in (*seen.keywords, "dog", "car", "flower")
+    if word != keyword
+][:2]
+texts = [
+    *(template.format(keyword=keyword) for template in prompt.TEMPLATES),
+    *seen.expressions[entity],
+    *(prompt.pre_context(word) for word in others),
+]
 vectors = clip.text_features(model.tokenize(texts))
 figure, axis = plt.subplots(figsize=(show.WIDTH * 0.75, 4.4))
 shown = axis.imshow(vectors @ vectors.T, cmap="cividis", vmin=-0.2, vmax=1)
-axis.set_yticks(range(len(texts)), [text if len(text) < 44 else text[:42] + "…" for text in texts], fontsize=7)
+axis.set_yticks(
+    range(len(texts)),
+    [text if len(text) < 44 else text[:42] + "…" for text in texts],
+    fontsize=7,
+)
 axis.set_xticks([])
 for place in (len(prompt.TEMPLATES), len(prompt.TEMPLATES) + 4):
     axis.axhline(place - 0.5, color="white", linewidth=1.5)
@@ -266,20 +418,44 @@ figure.tight_layout()
 # And over many things: the mean cosine of each wording with the bare keyword, with true captions of the same things
 # (the *basic expressions*, which name attributes), and with the same template around another keyword.
 
-# %%
-scenes = [one for one in (example(number, split) for number in range(3 * probes)) if one.clear][:probes]
-things = [(one.keywords[index], one.expressions[index][0]) for one in scenes for index in range(len(one.keywords))]
+# %% tags=["hide-input"]
+scenes = [
+    one
+    for one in (example(number, split) for number in range(3 * probes))
+    if one.clear
+][:probes]
+things = [
+    (one.keywords[index], one.expressions[index][0])
+    for one in scenes
+    for index in range(len(one.keywords))
+]
 read = lambda texts: clip.text_features(model.tokenize(texts))
-bare, captions = read([word for word, _ in things]), read([caption for _, caption in things])
-unlike = torch.tensor([[one != other for other, _ in things] for one, _ in things])
+bare, captions = (
+    read([word for word, _ in things]),
+    read([caption for _, caption in things]),
+)
+unlike = torch.tensor(
+    [[one != other for other, _ in things] for one, _ in things]
+)
 near = {}
 for template in (*prompt.TEMPLATES, *other_ways):
     made = read([template.format(keyword=word) for word, _ in things])
-    near[template] = {"bare keyword": float((made * bare).sum(1).mean()), "true caption": float((made * captions).sum(1).mean()),
-                      "another keyword": float((made @ made.T)[unlike].mean())}
-show.table([{"template": template, "in the bag": "yes" if template in prompt.TEMPLATES else "",
-             **{f"cosine with {name}": value for name, value in row.items()}}
-            for template, row in near.items()], digits=2)
+    near[template] = {
+        "bare keyword": float((made * bare).sum(1).mean()),
+        "true caption": float((made * captions).sum(1).mean()),
+        "another keyword": float((made @ made.T)[unlike].mean()),
+    }
+show.table(
+    [
+        {
+            "template": template,
+            "in the bag": "yes" if template in prompt.TEMPLATES else "",
+            **{f"cosine with {name}": value for name, value in row.items()},
+        }
+        for template, row in near.items()
+    ],
+    digits=2,
+)
 
 # %% [markdown]
 # The last column decides. A wording whose vectors are alike for *all* keywords has lost the keyword. The
@@ -293,24 +469,51 @@ show.table([{"template": template, "in the bag": "yes" if template in prompt.TEM
 # The scales differ: the paper's is of images of about 1.75 megapixels, ours of the small square that our model sees, and the
 # model is another; so compare within a column only.
 
-# %%
+# %% tags=["hide-input"]
 encoded = [(encode(one.image), one) for one in scenes]
-truth = np.concatenate([[images.resize(matte, (side, side)) for matte in one.mattes] for one in scenes])
+truth = np.concatenate(
+    [
+        [images.resize(matte, (side, side)) for matte in one.mattes]
+        for one in scenes
+    ]
+)
 
 
 def errors(template):
-    """Of each entity of the scenes, with its keyword in a template: SAD on the model's square, and the score."""
-    answers = [predict(features, [template.format(keyword=word) for word in one.keywords]) for features, one in encoded]
+    """Of each entity of the scenes, with its keyword in a template: SAD on the
+    model's square, and the score."""
+    answers = [
+        predict(
+            features, [template.format(keyword=word) for word in one.keywords]
+        )
+        for features, one in encoded
+    ]
     mattes, scores = (np.concatenate(parts) for parts in zip(*answers))
     return np.abs(mattes - truth).sum((1, 2)) / 1000, scores
 
 
-by_template = {template: errors(template) for template in (*prompt.TEMPLATES, *other_ways)}
-column = f"SAD, profile {model.profile.name}, {len(truth)} entities, {side} x {side} pixels"
-show.table([{"template": template, "in the bag": "yes" if template in prompt.TEMPLATES else "",
-             "SAD, the paper's Table 8 (ViT-B/16, RefMatte test, 1.75 megapixels)":
-                 f"{table8[template]:.2f}" if template in table8 else "–",
-             column: float(found.mean()), "its score": float(scores.mean())} for template, (found, scores) in by_template.items()])
+by_template = {
+    template: errors(template) for template in (*prompt.TEMPLATES, *other_ways)
+}
+column = (
+    f"SAD, profile {model.profile.name}, {len(truth)} entities, "
+    f"{side} x {side} pixels"
+)
+show.table(
+    [
+        {
+            "template": template,
+            "in the bag": "yes" if template in prompt.TEMPLATES else "",
+            "SAD, the paper's Table 8 (ViT-B/16, RefMatte test, 1.75 "
+            "megapixels)": f"{table8[template]:.2f}"
+            if template in table8
+            else "–",
+            column: float(found.mean()),
+            "its score": float(scores.mean()),
+        }
+        for template, (found, scores) in by_template.items()
+    ]
+)
 
 # %% [markdown]
 # Both models are robust within the bag. Ours shows the limit of that: a wording that keeps to known words does little
@@ -320,12 +523,23 @@ show.table([{"template": template, "in the bag": "yes" if template in prompt.TEM
 # Is *a photograph of a* really the best, as the table's figures say? Table 7 of the supplement trains the same model
 # from three seeds, keyword setting:
 
-# %%
-# Supplement, Table 7: SAD of three seeds, RefMatte test; template "a photo of a"
+# %% tags=["hide-input"]
+# Supplement, Table 7: SAD of three seeds, RefMatte test; template "a photo of
+# a"
 seeds = {"keyword": list(tables()["table7"].values("SAD", "keyword").values())}
-deviation = {"three seeds, one template": np.std(seeds["keyword"], ddof=1),
-             "eight templates, one seed": np.std(list(table8.values()), ddof=1)}
-show.table([{"the paper's SAD varies over": name, "standard deviation": float(value)} for name, value in deviation.items()])
+deviation = {
+    "three seeds, one template": np.std(seeds["keyword"], ddof=1),
+    "eight templates, one seed": np.std(list(table8.values()), ddof=1),
+}
+show.table(
+    [
+        {
+            "the paper's SAD varies over": name,
+            "standard deviation": float(value),
+        }
+        for name, value in deviation.items()
+    ]
+)
 
 # %% [markdown]
 # The templates differ by less than the seeds do. One seed can order eight templates, but not tell which is best for the
@@ -357,17 +571,24 @@ show.source(attention.attend)
 # To *see* who reads whom we do not look at the mask; we measure. Change one position of the text and nothing else, and
 # see which positions' features move.
 
-# %%
+# %% tags=["hide-input"]
 sentence = seen.expressions[entity][1]
 row = model.tokenize([sentence])[0]  # (L,)
 end, length, count = int(row.argmax()), len(row), len(model.context.vectors)
-base = model.backbone.encode_text(row[None], model.context.vectors)[0]  # (L+C, D_t)
+base = model.backbone.encode_text(row[None], model.context.vectors)[
+    0
+]  # (L+C, D_t)
 instead = int(model.tokenize(["elephant"])[0, 1])
 
 
 def moved(tokens, context):
-    """How far each position's feature moves, in parts of its length, (L+C,)."""
-    return ((model.backbone.encode_text(tokens[None], context)[0] - base).norm(dim=1) / base.norm(dim=1)).numpy()
+    """How far each position's feature moves, over its length, (L+C,)."""
+    return (
+        (model.backbone.encode_text(tokens[None], context)[0] - base).norm(
+            dim=1
+        )
+        / base.norm(dim=1)
+    ).numpy()
 
 
 readers = np.zeros((length + count, length + count))  # [reader, changed]
@@ -380,13 +601,18 @@ for place in range(count):
     changed[place] = changed[place].flip(0)  # as long as before, and another
     readers[:, length + place] = moved(row, changed)
 
-# %% mystnb={"figure": {"name": "prompt-readers", "caption": "Who reads whom. A column is the position that was changed, a row the position whose feature moved; bright is far, on a scale of powers of ten, and dark blue is not at all. Lines part words, padding and context."}, "image": {"alt": "A square matrix whose lower left triangle is coloured and whose upper right one is dark. The rows of the context, at the bottom, are coloured over all words.", "width": "75%"}}
+# %% mystnb={"figure": {"caption": "Who reads whom. A column is the position that was changed, a row the position whose feature moved; bright is far, on a scale of powers of ten, and dark blue is not at all. Lines part words, padding and context.", "name": "prompt-readers"}, "image": {"alt": "A square matrix whose lower left triangle is coloured and whose upper right one is dark. The rows of the context, at the bottom, are coloured over all words.", "width": "75%"}} tags=["hide-input"]
 figure, axis = plt.subplots(figsize=(show.WIDTH * 0.7, 4.9))
-shown = axis.imshow(np.log10(np.maximum(readers, 1e-6)), cmap="cividis", vmin=-4, vmax=0)
+shown = axis.imshow(
+    np.log10(np.maximum(readers, 1e-6)), cmap="cividis", vmin=-4, vmax=0
+)
 for place in (end + 0.5, length - 0.5):
     axis.axhline(place, color="white", linewidth=1)
     axis.axvline(place, color="white", linewidth=1)
-middles, kinds = [end / 2, (end + length) / 2, length + count / 2 - 0.5], ["words", "padding", "context"]
+middles, kinds = (
+    [end / 2, (end + length) / 2, length + count / 2 - 0.5],
+    ["words", "padding", "context"],
+)
 axis.set_xticks(middles, kinds)
 axis.set_yticks(middles, kinds)
 axis.set(xlabel="changed", ylabel="moved")
@@ -404,13 +630,19 @@ figure.tight_layout()
 #
 # One column of the matrix, more closely, by the model as it is, for two templates that differ in the keyword alone:
 
-# %% mystnb={"figure": {"name": "prompt-moves", "caption": "How far each position's feature moves when the keyword changes. What stands before the keyword does not move; the learned context, at the end, does."}, "image": {"alt": "A bar for each position: zero at first, then above zero from the keyword on, through padding and context.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "How far each position's feature moves when the keyword changes. What stands before the keyword does not move; the learned context, at the end, does.", "name": "prompt-moves"}, "image": {"alt": "A bar for each position: zero at first, then above zero from the keyword on, through padding and context.", "width": "100%"}} tags=["hide-input"]
 pair = [prompt.pre_context(word) for word in (keyword, others[0])]
-one, other = (model.encode_text(model.tokenize([text])).tokens[0] for text in pair)  # (L+C, D_t)
+one, other = (
+    model.encode_text(model.tokenize([text])).tokens[0] for text in pair
+)  # (L+C, D_t)
 shift = ((one - other).norm(dim=1) / one.norm(dim=1)).numpy()
 last = int(model.tokenize([pair[0]]).argmax())
 figure, axis = plt.subplots(figsize=(show.WIDTH, 2.4))
-for kind, color, span in zip(kinds, show.PALETTE, (range(last + 1), range(last + 1, length), range(length, length + count))):
+for kind, color, span in zip(
+    kinds,
+    show.PALETTE,
+    (range(last + 1), range(last + 1, length), range(length, length + count)),
+):
     axis.bar(span, shift[list(span)], color=color, label=kind)
 axis.set(xlabel="position", ylabel="relative change")
 axis.set_title(" → ".join(pair), fontsize=8)
@@ -427,21 +659,43 @@ axis.legend(frameon=False, ncols=3);
 # token, and again the context is changed:
 
 
-# %%
+# %% tags=["hide-input"]
 def in_front(tokens, context):
-    """Features of the words when the context stands between the start and the first word, (L, D_t)."""
+    """Features of the words when the context stands between the start and the
+    first word, (L, D_t)."""
     x = model.backbone.token_embedding(tokens)[None]  # (1, L, D_t)
-    x = torch.cat([x[:, :1], context[None], x[:, 1:]], dim=1) + model.backbone.positional_embedding[: len(tokens) + len(context)]
+    x = (
+        torch.cat([x[:, :1], context[None], x[:, 1:]], dim=1)
+        + model.backbone.positional_embedding[: len(tokens) + len(context)]
+    )
     x = model.backbone.transformer(x)
-    return torch.cat([model.backbone.ln_final(x)[0, :1], model.backbone.ln_final(x)[0, 1 + len(context):]])
+    return torch.cat(
+        [
+            model.backbone.ln_final(x)[0, :1],
+            model.backbone.ln_final(x)[0, 1 + len(context) :],
+        ]
+    )
 
 
 flipped = model.context.vectors.flip(1)
 behind = moved(row, flipped)[1 : end + 1]
 kept = in_front(row, model.context.vectors)
-front = ((in_front(row, flipped) - kept).norm(dim=1) / kept.norm(dim=1))[1 : end + 1]
-show.table([{"the context stands": name, "the words move by (mean)": float(change.mean()), "the end token by": float(change[-1])}
-            for name, change in (("behind, as in the paper", behind), ("in front, as in CoOp", front.numpy()))])
+front = ((in_front(row, flipped) - kept).norm(dim=1) / kept.norm(dim=1))[
+    1 : end + 1
+]
+show.table(
+    [
+        {
+            "the context stands": name,
+            "the words move by (mean)": float(change.mean()),
+            "the end token by": float(change[-1]),
+        }
+        for name, change in (
+            ("behind, as in the paper", behind),
+            ("in front, as in CoOp", front.numpy()),
+        )
+    ]
+)
 
 # %% [markdown]
 # CoOp needs them in front: it reads the end token alone, which vectors behind could never change. CLIPMat can put them
@@ -453,26 +707,53 @@ show.table([{"the context stands": name, "the words move by (mean)": float(chang
 # each entity of our scenes, and see how the mattes change.
 
 
-# %%
+# %% tags=["hide-input"]
 def with_context(vectors):
-    """Mattes of all expressions of all scenes, (M, S, S), with other context vectors."""
+    """Mattes of all expressions of all scenes, (M, S, S), with other context
+    vectors."""
     kept, model.context.vectors.data = model.context.vectors.data, vectors
-    answers = np.concatenate([predict(features, [four[which] for four in one.expressions for which in (0, 3)])[0]
-                              for features, one in encoded])
+    answers = np.concatenate(
+        [
+            predict(
+                features,
+                [four[which] for four in one.expressions for which in (0, 3)],
+            )[0]
+            for features, one in encoded
+        ]
+    )
     model.context.vectors.data = kept
     return answers
 
 
 learned = model.context.vectors.data
-noise = torch.randn(learned.shape, generator=torch.Generator().manual_seed(0)) * learned.std()
-vectors = {"as learned": learned, "all zero": learned * 0, "noise of the same size": noise}
+noise = (
+    torch.randn(learned.shape, generator=torch.Generator().manual_seed(0))
+    * learned.std()
+)
+vectors = {
+    "as learned": learned,
+    "all zero": learned * 0,
+    "noise of the same size": noise,
+}
 mattes = {name: with_context(values) for name, values in vectors.items()}
 twice_each = np.repeat(truth, 2, axis=0)
 sad = lambda one, other: float(np.abs(one - other).sum((1, 2)).mean() / 1000)
-use = {name: (sad(found, twice_each), sad(found, mattes["as learned"])) for name, found in mattes.items()}
+use = {
+    name: (sad(found, twice_each), sad(found, mattes["as learned"]))
+    for name, found in mattes.items()
+}
 column = f"SAD, {len(twice_each)} expressions, {side} x {side} pixels"
-show.table([{"context vectors": name, column: error, "the mattes move by (SAD)": change}
-            for name, (error, change) in use.items()], digits=4)
+show.table(
+    [
+        {
+            "context vectors": name,
+            column: error,
+            "the mattes move by (SAD)": change,
+        }
+        for name, (error, change) in use.items()
+    ],
+    digits=4,
+)
 
 # %% [markdown]
 # The last column is how much hangs on *which* vectors stand there. It is not how much hangs on the positions: whatever
@@ -480,14 +761,28 @@ show.table([{"context vectors": name, column: error, "the mattes move by (SAD)":
 # use the end of the text; and in a model whose padding is not masked, the padding, which reads the sentence as well. The
 # paper's ablation trains without the context:
 
-# %%
+# %% tags=["hide-input"]
 # The paper's Table 3: SAD with TSP and MDE
-rows = {(False, False): "tsp-mde", (True, False): "tsp-mde-pre-cp",
-        (False, True): "tsp-mde-post-cp", (True, True): "all"}
-table3 = {on: tables()["table3"].values("SAD")[row] for on, row in rows.items()}
-show.table([{"templates (Pre-CP)": "yes" if pre else "", "learned context (Post-CP)": "yes" if post else "",
-             "SAD, the paper's Table 3 (ViT-B/16, RefMatte test, keyword, 1.75 megapixels)": f"{error:.2f}"}
-            for (pre, post), error in table3.items()])
+rows = {
+    (False, False): "tsp-mde",
+    (True, False): "tsp-mde-pre-cp",
+    (False, True): "tsp-mde-post-cp",
+    (True, True): "all",
+}
+table3 = {
+    on: tables()["table3"].values("SAD")[row] for on, row in rows.items()
+}
+show.table(
+    [
+        {
+            "templates (Pre-CP)": "yes" if pre else "",
+            "learned context (Post-CP)": "yes" if post else "",
+            "SAD, the paper's Table 3 (ViT-B/16, RefMatte test, keyword, "
+            "1.75 megapixels)": f"{error:.2f}",
+        }
+        for (pre, post), error in table3.items()
+    ]
+)
 
 # %% [markdown]
 # Such a row takes a training of its own: `model.pre_context` and `model.post_context` are the switches.
@@ -497,13 +792,30 @@ show.table([{"templates (Pre-CP)": "yes" if pre else "", "learned context (Post-
 # Sec. 4.2 gives the lengths of the text, Sec. 4.3 their sums with the context. One of the sums is wrong, and CLIP
 # itself decides which: its text encoder has a fixed number of positions.
 
-# %%
-positions = open_clip.get_model_config("ViT-B-16-quickgelu")["text_cfg"]["context_length"]
-stated = {"keyword": (14, 8, 22), "expression": (69, 8, 79)}  # the paper's: text, context, their sum L
-show.table([{"setting": name, "text (Sec. 4.2)": text, "context (Sec. 4.2)": extra, "their sum": text + extra,
-             "L (Sec. 4.3)": claimed, "positions that CLIP has": positions,
-             "verdict": "agrees" if claimed == text + extra <= positions else "cannot be"}
-            for name, (text, extra, claimed) in stated.items()])
+# %% tags=["hide-input"]
+positions = open_clip.get_model_config("ViT-B-16-quickgelu")["text_cfg"][
+    "context_length"
+]
+stated = {
+    "keyword": (14, 8, 22),
+    "expression": (69, 8, 79),
+}  # the paper's: text, context, their sum L
+show.table(
+    [
+        {
+            "setting": name,
+            "text (Sec. 4.2)": text,
+            "context (Sec. 4.2)": extra,
+            "their sum": text + extra,
+            "L (Sec. 4.3)": claimed,
+            "positions that CLIP has": positions,
+            "verdict": "agrees"
+            if claimed == text + extra <= positions
+            else "cannot be",
+        }
+        for name, (text, extra, claimed) in stated.items()
+    ]
+)
 
 # %% [markdown]
 # Table 11 has the right number. Our encoder refuses the other one, and our own lengths are settings of the profile:
@@ -513,7 +825,10 @@ try:
     model.backbone.check_length(stated["expression"][2] - 8, 8)
 except RimError as error:
     print(error)
-print(f"here: {settings.text_length} + {settings.context} = {model.backbone.check_length(settings.text_length, settings.context)}")
+print(
+    f"here: {settings.text_length} + {settings.context} = "
+    f"{model.backbone.check_length(settings.text_length, settings.context)}"
+)
 
 # %% [markdown]
 # Fewer positions than CLIP has are no loss. The first ones are taken, with the vectors that they were trained with, and
@@ -524,45 +839,98 @@ print(f"here: {settings.text_length} + {settings.context} = {model.backbone.chec
 # The order of reading: no token attends to what stands behind it; the context attends to every word; no word attends to the context.
 
 # %% tags=["check"]
-assert readers[np.triu_indices(length + count, 1)].max() < 1e-5, "somebody reads ahead"
-assert (readers[length:, : end + 1] > 1e-4).all() and readers[: length, length:].max() < 1e-5
-zeros = model.backbone.encode_text(row[None], torch.zeros_like(model.context.vectors))[0]
+assert readers[np.triu_indices(length + count, 1)].max() < 1e-5, (
+    "somebody reads ahead"
+)
+assert (readers[length:, : end + 1] > 1e-4).all() and readers[
+    :length, length:
+].max() < 1e-5
+zeros = model.backbone.encode_text(
+    row[None], torch.zeros_like(model.context.vectors)
+)[0]
 torch.testing.assert_close(zeros[:length], base[:length])
 assert (zeros[length:] - base[length:]).abs().max() > 1e-3
-assert behind.max() < 1e-5 < 0.01 < front.min(), "in front, the words would read it"
+assert behind.max() < 1e-5 < 0.01 < front.min(), (
+    "in front, the words would read it"
+)
 
 # %% [markdown]
 # Lengths: the sums, and a sentence that does not notice how many positions stand behind it.
 
-# %% tags=["check"]
-print({name: text + extra for name, (text, extra, _) in stated.items()}, "and CLIP reads", positions)
-assert stated["expression"][0] + stated["expression"][1] == positions != stated["expression"][2]
-assert all(text + extra == claimed for text, extra, claimed in [stated["keyword"]])
+# %% tags=["check", "hide-input"]
+print(
+    {name: text + extra for name, (text, extra, _) in stated.items()},
+    "and CLIP reads",
+    positions,
+)
+assert (
+    stated["expression"][0] + stated["expression"][1]
+    == positions
+    != stated["expression"][2]
+)
+assert all(
+    text + extra == claimed for text, extra, claimed in [stated["keyword"]]
+)
 assert all(max(found) <= allowed[name] for name, found in lengths.items())
 text = model.tokenize([prompt.pre_context(keyword)])
 short = model.backbone.encode_text(text[:, :14], torch.zeros(0, base.shape[1]))
-full = model.backbone.encode_text(F.pad(text, (0, positions - text.shape[1])), torch.zeros(0, base.shape[1]))
+full = model.backbone.encode_text(
+    F.pad(text, (0, positions - text.shape[1])), torch.zeros(0, base.shape[1])
+)
 torch.testing.assert_close(short, full[:, :14])
 
 # %% [markdown]
 # The bag: nine different templates, what Table 8 adds to the printed list, and the default, which is the row of the
 # main results.
 
-# %% tags=["check"]
-assert twice == ["a photo of a {keyword}"] and len(set(printed)) == 8 and len(set(prompt.TEMPLATES)) == 9
+# %% tags=["check", "hide-input"]
+assert (
+    twice == ["a photo of a {keyword}"]
+    and len(set(printed)) == 8
+    and len(set(prompt.TEMPLATES)) == 9
+)
 meant = set(table8) - set(printed) - {"to extract {keyword}"}
-assert meant == {"a photograph of a {keyword}"} and set(prompt.TEMPLATES) == set(printed) | meant
+assert (
+    meant == {"a photograph of a {keyword}"}
+    and set(prompt.TEMPLATES) == set(printed) | meant
+)
 assert table8[prompt.DEFAULT] == table3[True, True] == seeds["keyword"][0]
-often = {name: counts["a photo of a {keyword}"] / draws for name, counts in drawn.items()}
-assert abs(often["our bag"] - 1 / 9) < 0.02 < abs(often["the list as printed"] - 1 / 9)
-assert deviation["eight templates, one seed"] < deviation["three seeds, one template"]
+often = {
+    name: counts["a photo of a {keyword}"] / draws
+    for name, counts in drawn.items()
+}
+assert (
+    abs(often["our bag"] - 1 / 9)
+    < 0.02
+    < abs(often["the list as printed"] - 1 / 9)
+)
+assert (
+    deviation["eight templates, one seed"]
+    < deviation["three seeds, one template"]
+)
 if (weights, clip_weights, split) == ("shipped", "clip", "seen"):
-    inside, outside = ([float(by_template[template][0].mean()) for template in ways] for ways in (prompt.TEMPLATES, other_ways[1:]))
-    known = float(by_template[other_ways[0]][0].mean())  # "the …", of known words and not in the bag
-    assert max(inside) < 1.5 * min(inside) and known < 1.5 * np.mean(inside) < min(outside)
-    assert near[other_ways[1]]["another keyword"] > near[prompt.DEFAULT]["another keyword"] + 0.1
+    inside, outside = (
+        [float(by_template[template][0].mean()) for template in ways]
+        for ways in (prompt.TEMPLATES, other_ways[1:])
+    )
+    known = float(
+        by_template[other_ways[0]][0].mean()
+    )  # "the …", of known words and not in the bag
+    assert max(inside) < 1.5 * min(inside) and known < 1.5 * np.mean(
+        inside
+    ) < min(outside)
+    assert (
+        near[other_ways[1]]["another keyword"]
+        > near[prompt.DEFAULT]["another keyword"] + 0.1
+    )
 if (weights, split) == ("shipped", "seen"):
-    assert model.mask_padding and min(use[name][1] for name in ("all zero", "noise of the same size")) > 0
+    assert (
+        model.mask_padding
+        and min(
+            use[name][1] for name in ("all zero", "noise of the same size")
+        )
+        > 0
+    )
 
 # %% [markdown]
 # ## Summary

@@ -1,5 +1,13 @@
 # ---
 # jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -26,15 +34,15 @@
 # `rimlib/clipmat/details.py`; `rimlib/fast/` computes the same cheaper.
 
 # %% tags=["parameters"]
-weights: str = "shipped"  # the model: "shipped", or the path of a checkpoint of yours
-split: str = "seen"  # photographs of the scene: "seen" (training had them, in other scenes) or "test" (it had not)
+weights: str = "shipped"  # the model: "shipped", or a checkpoint's path
+split: str = "seen"  # photographs: "seen" in training, or "test"
 scene: int = 4  # which scene of wispy things of that split, from 0
 entity: int = 1  # which of its entities we look at, from 0
-expression: int = 0  # which of its four expressions is used: 0 basic, 1 absolute, 2 and 3 relative
-close: int = 512  # side of the square at which mattes are looked at closely, pixels; the paper's
-paper_profile: str = "paper-b16"  # the model whose cost is counted: paper-b16 or paper-l14
+expression: int = 0  # 0 basic, 1 absolute, 2 and 3 relative
+close: int = 512  # pixels; side of the square for a close look
+paper_profile: str = "paper-b16"  # or paper-l14: whose cost
 
-# %%
+# %% tags=["hide-input"]
 import time
 
 import matplotlib.pyplot as plt
@@ -54,13 +62,20 @@ from rimlib.errors import RimError
 from rimlib.refmatte.build import open_pool
 from rimlib.refmatte.example import example
 
-torch.set_grad_enabled(False)  # gradients are switched on where they are needed
+torch.set_grad_enabled(
+    False
+)  # gradients are switched on where they are needed
 model = CLIPMat.shipped() if weights == "shipped" else CLIPMat.load(weights)
 if not model.mde:
-    raise RimError(f"weights {weights}: a model without MDE, and this chapter is about it")
+    raise RimError(
+        f"weights {weights}: a model without MDE, and this chapter is about it"
+    )
 side = model.image_size
 pool = open_pool("starter")
-wispy = pool.only([thing.name for thing in pool.entities if thing.wispy], [background.name for background in pool.backgrounds])
+wispy = pool.only(
+    [thing.name for thing in pool.entities if thing.wispy],
+    [background.name for background in pool.backgrounds],
+)
 
 # %% [markdown]
 # ## A patch is too coarse for a hair
@@ -69,23 +84,37 @@ wispy = pool.only([thing.name for thing in pool.entities if thing.wispy], [backg
 # perfect, and gave for every patch exactly how much of it is foreground. How good a matte is that? The scene is composed of the
 # pool's *wispy* cut-outs: hair, feathers, branches.
 
-# %%
+# %% tags=["hide-input"]
 seen = example(scene, split, pool=wispy, canvas=(480, 640))
 if not 0 <= entity < len(seen.keywords):
-    raise RimError(f"entity {entity}: the scene has {len(seen.keywords)} entities, from 0 to {len(seen.keywords) - 1}")
+    raise RimError(
+        f"entity {entity}: the scene has {len(seen.keywords)} entities, "
+        f"from 0 to {len(seen.keywords) - 1}"
+    )
 large = images.resize(seen.image, (close, close))  # uint8 (S, S, 3)
 truth = images.resize(seen.mattes[entity], (close, close))  # (S, S) in [0, 1]
 
 
 def by_cells(alpha, cell):
-    """The mean of each cell x cell pixels: as blocks, and enlarged smoothly; both as large as alpha."""
+    """The mean of each cell x cell pixels: as blocks, and enlarged smoothly;
+    both as large as alpha."""
     small = F.avg_pool2d(torch.from_numpy(alpha)[None, None], cell)
-    return [F.interpolate(small, scale_factor=cell, mode=mode)[0, 0].numpy() for mode in ("nearest", "bilinear")]
+    return [
+        F.interpolate(small, scale_factor=cell, mode=mode)[0, 0].numpy()
+        for mode in ("nearest", "bilinear")
+    ]
 
 
 def busiest(alpha, size):
-    """The square of size x size pixels with the most alpha between 0 and 1, as two slices."""
-    between = F.avg_pool2d(torch.from_numpy(np.float32((alpha > 0.05) & (alpha < 0.95)))[None, None], size, stride=8)[0, 0]
+    """The square of size x size pixels with the most alpha between 0 and 1, as
+    two slices."""
+    between = F.avg_pool2d(
+        torch.from_numpy(np.float32((alpha > 0.05) & (alpha < 0.95)))[
+            None, None
+        ],
+        size,
+        stride=8,
+    )[0, 0]
     top, left = np.unravel_index(int(between.argmax()), between.shape)
     return np.s_[8 * top : 8 * top + size, 8 * left : 8 * left + size]
 
@@ -93,34 +122,87 @@ def busiest(alpha, size):
 window = busiest(truth, close // 4)
 blocks, smooth = by_cells(truth, PATCH)
 
-# %% mystnb={"figure": {"name": "details-coarse", "caption": "Above: a part of the image, the true matte of it, its mean over each patch, and these means enlarged smoothly. Below: the whole image, and the part cut out by each of the three mattes and laid on blue. One number a patch can say no more."}, "image": {"alt": "Two rows of four pictures. The true matte shows single fine feathers; its means over patches are a mosaic of grey squares, and enlarged smoothly a blurred cloud. The cut-outs by the last two carry the old light background with them.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Above: a part of the image, the true matte of it, its mean over each patch, and these means enlarged smoothly. Below: the whole image, and the part cut out by each of the three mattes and laid on blue. One number a patch can say no more.", "name": "details-coarse"}, "image": {"alt": "Two rows of four pictures. The true matte shows single fine feathers; its means over patches are a mosaic of grey squares, and enlarged smoothly a blurred cloud. The cut-outs by the last two carry the old light background with them.", "width": "100%"}} tags=["hide-input"]
 above = [large[window], truth[window], blocks[window], smooth[window]]
-elsewhere = (0, 45, 90)  # a dark blue, on which what is left of the old background can be seen
-below = [large, *(show.over(large[window], alpha[window], elsewhere) for alpha in (truth, blocks, smooth))]
-show.grid([*above, *below], ["the image, a part", "its true matte", f"means of {PATCH} x {PATCH}", "the same, smooth",
-                             "the whole image", "cut out: truth", "cut out: means", "cut out: smooth"], columns=4);
+elsewhere = (
+    0,
+    45,
+    90,
+)  # a dark blue, on which what is left of the old background can be seen
+below = [
+    large,
+    *(
+        show.over(large[window], alpha[window], elsewhere)
+        for alpha in (truth, blocks, smooth)
+    ),
+]
+show.grid(
+    [*above, *below],
+    [
+        "the image, a part",
+        "its true matte",
+        f"means of {PATCH} x {PATCH}",
+        "the same, smooth",
+        "the whole image",
+        "cut out: truth",
+        "cut out: means",
+        "cut out: smooth",
+    ],
+    columns=4,
+);
 
 # %% [markdown]
 # The place is right and the edge is gone. Smaller cells hold more. The error below is that of such smooth maps, by the size of
 # their cells, counted where the true trimap is unknown, which is where alpha is neither surely 0 nor surely 1; for scenes of
 # wispy things, and for scenes of the whole pool.
 
-# %%
-kernel = 25 * close // 512 // 2 * 2 + 1  # GFM's 25 pixels belong to images of about 512
+# %% tags=["hide-input"]
+kernel = (
+    25 * close // 512 // 2 * 2 + 1
+)  # GFM's 25 pixels belong to images of about 512
 levels = {4: 16, 3: 8, 2: 4, 1: 2}
-scenes = {"wispy things": [example(number, split, pool=wispy, canvas=(480, 640)) for number in range(8)],
-          "the whole pool": [example(number, split, pool=pool, canvas=(480, 640)) for number in range(8)]}
+scenes = {
+    "wispy things": [
+        example(number, split, pool=wispy, canvas=(480, 640))
+        for number in range(8)
+    ],
+    "the whole pool": [
+        example(number, split, pool=pool, canvas=(480, 640))
+        for number in range(8)
+    ],
+}
 errors = {}
 for name, some in scenes.items():
     found = {level: [] for level in levels}
-    for alpha in (images.resize(matte, (close, close)) for one in some for matte in one.mattes):
+    for alpha in (
+        images.resize(matte, (close, close))
+        for one in some
+        for matte in one.mattes
+    ):
         region = trimap_from_alpha(alpha, kernel) == 128
         for level, cell in levels.items():
-            found[level].append(np.abs(by_cells(alpha, cell)[1] - alpha)[region].mean())
-    errors[name] = {level: float(np.mean(values)) for level, values in found.items()}
-show.table([{"level i": level, "a cell, pixels": f"{cell} x {cell}", "numbers for an image": (close // cell) ** 2,
-             **{f"error, {name} (%)": 100 * error[level] for name, error in errors.items()}}
-            for level, cell in levels.items()], digits=1)
+            found[level].append(
+                np.abs(by_cells(alpha, cell)[1] - alpha)[region].mean()
+            )
+    errors[name] = {
+        level: float(np.mean(values)) for level, values in found.items()
+    }
+show.table(
+    [
+        {
+            "level i": level,
+            "a cell, pixels": f"{cell} x {cell}",
+            "numbers for an image": (close // cell) ** 2,
+            **{
+                f"error, {name} (%)": 100 * error[level]
+                for name, error in errors.items()
+            },
+        }
+        for level, cell in levels.items()
+    ],
+    digits=1,
+)
+
 
 # %% [markdown]
 # With patches, even a plain edge is off by much. The column on the left is the way out, the *levels*. Level $i$ works at
@@ -130,36 +212,75 @@ show.table([{"level i": level, "a cell, pixels": f"{cell} x {cell}", "numbers fo
 #
 # The fine edges are in the image itself. But so are all others:
 
-# %% mystnb={"figure": {"name": "details-edges", "caption": "Where the image changes from pixel to pixel, and where the true matte does. White is much. The image has edges within the thing and all over the background."}, "image": {"alt": "Three pictures: the scene, its edges, which are everywhere, and the edges of the matte, which are an outline.", "width": "100%"}}
-
-
+# %% mystnb={"figure": {"caption": "Where the image changes from pixel to pixel, and where the true matte does. White is much. The image has edges within the thing and all over the background.", "name": "details-edges"}, "image": {"alt": "Three pictures: the scene, its edges, which are everywhere, and the edges of the matte, which are an outline.", "width": "100%"}}
 def edges(values):
     """How much a map (H, W) changes per pixel, by its own largest value."""
     rows, columns = np.gradient(np.float32(values))
-    return np.clip(np.hypot(rows, columns) / np.percentile(np.hypot(rows, columns), 99.5), 0, 1)
+    return np.clip(
+        np.hypot(rows, columns) / np.percentile(np.hypot(rows, columns), 99.5),
+        0,
+        1,
+    )
 
 
-show.grid([large, edges(large.mean(axis=2)), edges(truth)], ["the image", "edges of the image", "edges of the matte"]);
+show.grid(
+    [large, edges(large.mean(axis=2)), edges(truth)],
+    ["the image", "edges of the image", "edges of the matte"],
+);
 
 # %% [markdown]
 # So each level joins two things: the tokens of one group of CLIP's blocks, upsampled, and the pixels, downsampled.
 
-# %% mystnb={"figure": {"name": "details-diagram", "caption": "One level of the MDE, with the sizes of the paper's ViT-B/16. Level i enlarges the tokens by 2 to the power of 4 − i and shrinks the image by 2 to the power of i."}, "image": {"alt": "A diagram: tokens go through a 1 by 1 convolution and are enlarged; the image goes through a 1 by 1 convolution and is max-pooled; both are concatenated, and a 3 by 3 convolution, batch norm and ReLU follow.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "One level of the MDE, with the sizes of the paper's ViT-B/16. Level i enlarges the tokens by 2 to the power of 4 \u2212 i and shrinks the image by 2 to the power of i.", "name": "details-diagram"}, "image": {"alt": "A diagram: tokens go through a 1 by 1 convolution and are enlarged; the image goes through a 1 by 1 convolution and is max-pooled; both are concatenated, and a 3 by 3 convolution, batch norm and ReLU follow.", "width": "100%"}} tags=["hide-input"]
 figure, axis = plt.subplots(figsize=(show.WIDTH, 2.5))
-stations = {"tokens": (0.0, 1, "group i of blocks\n768 × 32 × 32"), "image": (0.0, 0, "the image\n3 × 512 × 512"),
-            "norm_v": (1.35, 1, "1 × 1 conv\n384 × 32 × 32"), "norm_m": (1.35, 0, "1 × 1 conv\n384 × 512 × 512"),
-            "up": (2.7, 1, "enlarge\n384 × H/2ⁱ × W/2ⁱ"), "pool": (2.7, 0, "max pool\n384 × H/2ⁱ × W/2ⁱ"),
-            "concat": (4.05, 0.5, "concatenate\n768 × H/2ⁱ × W/2ⁱ"), "mix": (5.4, 0.5, "3 × 3 conv, BN,\nReLU: Dᵢ × H/2ⁱ × W/2ⁱ")}
-arrows = "tokens norm_v, norm_v up, image norm_m, norm_m pool, up concat, pool concat, concat mix"
-colors = dict.fromkeys("tokens norm_v up".split(), show.PALETTE[4]) | dict.fromkeys("image norm_m pool".split(), show.PALETTE[1])
+stations = {
+    "tokens": (0.0, 1, "group i of blocks\n768 × 32 × 32"),
+    "image": (0.0, 0, "the image\n3 × 512 × 512"),
+    "norm_v": (1.35, 1, "1 × 1 conv\n384 × 32 × 32"),
+    "norm_m": (1.35, 0, "1 × 1 conv\n384 × 512 × 512"),
+    "up": (2.7, 1, "enlarge\n384 × H/2ⁱ × W/2ⁱ"),
+    "pool": (2.7, 0, "max pool\n384 × H/2ⁱ × W/2ⁱ"),
+    "concat": (4.05, 0.5, "concatenate\n768 × H/2ⁱ × W/2ⁱ"),
+    "mix": (5.4, 0.5, "3 × 3 conv, BN,\nReLU: Dᵢ × H/2ⁱ × W/2ⁱ"),
+}
+arrows = (
+    "tokens norm_v, norm_v up, image norm_m, norm_m pool, "
+    "up concat, pool concat, concat mix"
+)
+colors = dict.fromkeys(
+    "tokens norm_v up".split(), show.PALETTE[4]
+) | dict.fromkeys("image norm_m pool".split(), show.PALETTE[1])
 for name, (x, y, text) in stations.items():
-    axis.add_patch(FancyBboxPatch((x, y), 1.05, 0.55, boxstyle="round,pad=0.04", color=colors.get(name, "#bbbbbb"), alpha=0.55))
-    axis.text(x + 0.525, y + 0.275, text, ha="center", va="center", fontsize=7.5)
+    axis.add_patch(
+        FancyBboxPatch(
+            (x, y),
+            1.05,
+            0.55,
+            boxstyle="round,pad=0.04",
+            color=colors.get(name, "#bbbbbb"),
+            alpha=0.55,
+        )
+    )
+    axis.text(
+        x + 0.525, y + 0.275, text, ha="center", va="center", fontsize=7.5
+    )
 for arrow in arrows.split(", "):
     (x, y, _), (to_x, to_y, _) = (stations[name] for name in arrow.split())
-    axis.annotate("", (to_x - 0.05, to_y + 0.275), (x + 1.1, y + 0.275), arrowprops={"arrowstyle": "-|>", "color": "#444444"})
-for x, y, text in ((2.03, 1.68, "Eq. 6"), (2.03, -0.17, "Eq. 7"), (4.57, 1.18, "Eq. 8"), (5.92, 1.18, "Eq. 9")):
-    axis.text(x, y, text, ha="center", va="center", fontsize=9, color="#444444")
+    axis.annotate(
+        "",
+        (to_x - 0.05, to_y + 0.275),
+        (x + 1.1, y + 0.275),
+        arrowprops={"arrowstyle": "-|>", "color": "#444444"},
+    )
+for x, y, text in (
+    (2.03, 1.68, "Eq. 6"),
+    (2.03, -0.17, "Eq. 7"),
+    (4.57, 1.18, "Eq. 8"),
+    (5.92, 1.18, "Eq. 9"),
+):
+    axis.text(
+        x, y, text, ha="center", va="center", fontsize=9, color="#444444"
+    )
 axis.set(xlim=(-0.1, 6.55), ylim=(-0.3, 1.8))
 axis.axis("off");
 
@@ -187,12 +308,16 @@ show.source(details.DetailsExtractor.forward)
 # %% [markdown]
 # Each step is a submodule that is called, so a forward hook on each gives what it made:
 
-# %%
+# %% tags=["hide-input"]
 def record(extract, tokens, image):
     """The output of a level, and by name of each submodule its output."""
     seen = {}
-    hooks = [child.register_forward_hook(lambda _, __, out, name=name: seen.__setitem__(name, out))
-             for name, child in extract.named_children()]
+    hooks = [
+        child.register_forward_hook(
+            lambda _, __, out, name=name: seen.__setitem__(name, out)
+        )
+        for name, child in extract.named_children()
+    ]
     out = extract(tokens, image)
     for hook in hooks:
         hook.remove()
@@ -201,18 +326,38 @@ def record(extract, tokens, image):
 
 def pixels_of(image, size=side):
     """An image as the model takes it: float (1, 3, S, S) in [0, 1]."""
-    return torch.from_numpy(images.resize(image, (size, size))).permute(2, 0, 1)[None].float() / 255
+    return (
+        torch.from_numpy(images.resize(image, (size, size)))
+        .permute(2, 0, 1)[None]
+        .float()
+        / 255
+    )
 
 
 pixels = pixels_of(seen.image)
 features = model.encode_image(pixels)
 normal = normalise(pixels)  # x_m, the image as CLIP takes it
-levels_given = list(zip(model.extractors, reversed(features.levels)))  # level 4 gets the last group of blocks
-steps = {extract.level: record(extract, tokens, normal)[1] for extract, tokens in levels_given}
+levels_given = list(
+    zip(model.extractors, reversed(features.levels))
+)  # level 4 gets the last group of blocks
+steps = {
+    extract.level: record(extract, tokens, normal)[1]
+    for extract, tokens in levels_given
+}
 written = lambda tensor: " x ".join(map(str, tensor.shape[1:]))
-show.table([{"level": level, "norm of the tokens": written(made["norm_visual"]), "upsampled": written(made["upsample"]),
-             "norm of the image": written(made["norm_image"]), "max-pooled": written(made["maxpool"]),
-             "convolved": written(made["mix"])} for level, made in steps.items()])
+show.table(
+    [
+        {
+            "level": level,
+            "norm of the tokens": written(made["norm_visual"]),
+            "upsampled": written(made["upsample"]),
+            "norm of the image": written(made["norm_image"]),
+            "max-pooled": written(made["maxpool"]),
+            "convolved": written(made["mix"]),
+        }
+        for level, made in steps.items()
+    ]
+)
 
 # %% [markdown]
 # ## Features by level
@@ -221,12 +366,20 @@ show.table([{"level": level, "norm of the tokens": written(made["norm_visual"]),
 # its own colours.
 
 # %%
-parts = [(made["upsample"], made["maxpool"], out) for made, out in zip(steps.values(), features.details)]
+parts = [
+    (made["upsample"], made["maxpool"], out)
+    for made, out in zip(steps.values(), features.details)
+]
 
-# %% mystnb={"figure": {"name": "details-branches", "caption": "From level 4 (left) to level 1 (right). Above what comes from CLIP, in the middle what comes from the image, below what MDE makes of both."}, "image": {"alt": "Three rows of four coloured maps. The upper row stays as coarse as the patches at every level, the middle row gets finer and shows the image, and so does the lower row.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "From level 4 (left) to level 1 (right). Above what comes from CLIP, in the middle what comes from the image, below what MDE makes of both.", "name": "details-branches"}, "image": {"alt": "Three rows of four coloured maps. The upper row stays as coarse as the patches at every level, the middle row gets finer and shows the image, and so does the lower row.", "width": "100%"}}
 in_rows = [part[which] for which in range(3) for part in parts]
 titles = ["{1} channels, {2} x {3}".format(*maps.shape) for maps in in_rows]
-show.grid([show.colors(maps)[0] for maps in in_rows], titles, columns=4, row_titles=["from CLIP", "from the image", "both"]);
+show.grid(
+    [show.colors(maps)[0] for maps in in_rows],
+    titles,
+    columns=4,
+    row_titles=["from CLIP", "from the image", "both"],
+);
 
 # %% [markdown]
 # The upper row stays as coarse as the patches, however much it is enlarged; the middle row is as fine as the level. (The
@@ -235,48 +388,98 @@ show.grid([show.colors(maps)[0] for maps in in_rows], titles, columns=4, row_tit
 # entities, by a least-squares fit on some scenes, and count on other scenes how much of alpha's variance that explains. Once over
 # the whole image, once in the unknown region only.
 
-# %%
+# %% tags=["hide-input"]
 FITTED, TRIED = range(24), range(24, 34)
 
 
 def known(image, mattes):
-    """For each level, the three maps at full size, pixels in rows; alpha of all entities together, and where it is unknown."""
+    """For each level, the three maps at full size, pixels in rows; alpha of
+    all entities together, and where it is unknown."""
     given = normalise(pixels_of(image))
     _, maps = model.backbone.encode_image(given)
     rows = []
     for extract, tokens in zip(model.extractors, reversed(maps)):
-        made, grow = record(extract, tokens, given)[1], Upsample(2**extract.level)
-        pair = [grow(made[name])[0].flatten(1).T for name in ("upsample", "maxpool")]  # (S*S, D_v/2)
+        made, grow = (
+            record(extract, tokens, given)[1],
+            Upsample(2**extract.level),
+        )
+        pair = [
+            grow(made[name])[0].flatten(1).T
+            for name in ("upsample", "maxpool")
+        ]  # (S*S, D_v/2)
         rows.append([*pair, torch.cat(pair, dim=1)])
-    alpha = np.max([images.resize(matte, (side, side)) for matte in mattes], axis=0)
-    return rows, torch.from_numpy(alpha).flatten(), torch.from_numpy(trimap_from_alpha(alpha, 7)).flatten() == 128
+    alpha = np.max(
+        [images.resize(matte, (side, side)) for matte in mattes], axis=0
+    )
+    return (
+        rows,
+        torch.from_numpy(alpha).flatten(),
+        torch.from_numpy(trimap_from_alpha(alpha, 7)).flatten() == 128,
+    )
 
 
 def explained(level, branch, fit, test, unknown_only):
     """R²: 1 is a perfect prediction, 0 is as good as the mean."""
+
     def table(some):
-        kept = [unknown if unknown_only else torch.ones_like(unknown) for *_, unknown in some]
-        x = torch.cat([rows[level][branch][keep][::8] for (rows, *_), keep in zip(some, kept)])
-        return F.pad(x, (0, 1), value=1.0), torch.cat([alpha[keep][::8] for (_, alpha, _), keep in zip(some, kept)])
+        kept = [
+            unknown if unknown_only else torch.ones_like(unknown)
+            for *_, unknown in some
+        ]
+        x = torch.cat(
+            [
+                rows[level][branch][keep][::8]
+                for (rows, *_), keep in zip(some, kept)
+            ]
+        )
+        return F.pad(x, (0, 1), value=1.0), torch.cat(
+            [alpha[keep][::8] for (_, alpha, _), keep in zip(some, kept)]
+        )
 
     x, y = table(fit)
-    weight = torch.linalg.solve(x.T @ x + 10 * torch.eye(x.shape[1]), x.T @ y)  # a little ridge
+    weight = torch.linalg.solve(
+        x.T @ x + 10 * torch.eye(x.shape[1]), x.T @ y
+    )  # a little ridge
     x, y = table(test)
     return float(1 - (x @ weight - y).square().mean() / y.var())
 
 
-every = [known(one.image, one.mattes) for one in (example(number, split) for number in (*FITTED, *TRIED))]
+every = [
+    known(one.image, one.mattes)
+    for one in (example(number, split) for number in (*FITTED, *TRIED))
+]
 fit, test = every[: len(FITTED)], every[len(FITTED) :]
 names = ("from CLIP", "from the image", "both")
-r2 = {where: {name: [explained(level, branch, fit, test, where == "unknown region") for level in range(4)]
-              for branch, name in enumerate(names)} for where in ("whole image", "unknown region")}
+r2 = {
+    where: {
+        name: [
+            explained(level, branch, fit, test, where == "unknown region")
+            for level in range(4)
+        ]
+        for branch, name in enumerate(names)
+    }
+    for where in ("whole image", "unknown region")
+}
 
-# %% mystnb={"figure": {"name": "details-probe", "caption": "How much of alpha can be read off each pixel's features by one linear map. Left over the whole image: CLIP's features separate things from background. Right in the unknown region: the finer the level, the more the image's explain beside CLIP's; together they explain most."}, "image": {"alt": "Two line charts over levels 4 to 1. Left the line from CLIP begins far above that from the image. Right the line from CLIP loses its lead over that from the image towards level 1, and the line of both is above.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "How much of alpha can be read off each pixel's features by one linear map. Left over the whole image: CLIP's features separate things from background. Right in the unknown region: the finer the level, the more the image's explain beside CLIP's; together they explain most.", "name": "details-probe"}, "image": {"alt": "Two line charts over levels 4 to 1. Left the line from CLIP begins far above that from the image. Right the line from CLIP loses its lead over that from the image towards level 1, and the line of both is above.", "width": "100%"}} tags=["hide-input"]
 figure, axes = plt.subplots(1, 2, figsize=(show.WIDTH, 2.6), sharey=True)
 for axis, (where, lines) in zip(axes, r2.items()):
-    for (name, values), color, marker in zip(lines.items(), show.PALETTE, "os^"):
-        axis.plot(range(4), values, color=color, marker=marker, label=name, linewidth=1.5)
-    axis.set(title=where, xticks=range(4), xticklabels=[f"level {level}" for level in levels])
+    for (name, values), color, marker in zip(
+        lines.items(), show.PALETTE, "os^"
+    ):
+        axis.plot(
+            range(4),
+            values,
+            color=color,
+            marker=marker,
+            label=name,
+            linewidth=1.5,
+        )
+    axis.set(
+        title=where,
+        xticks=range(4),
+        xticklabels=[f"level {level}" for level in levels],
+    )
     axis.spines[["top", "right"]].set_visible(False)
 axes[0].set_ylabel("variance explained, R²")
 axes[1].legend(frameon=False, fontsize=8)
@@ -298,30 +501,63 @@ figure.tight_layout()
 # %%
 at = levels[3]  # windows of 8 x 8 pixels
 zoomed = pixels_of(seen.image, close)
-light = torch.full((1, 3, 1, 1), 1 / 3)  # a channel that is large for light pixels; its negative for dark ones
+light = torch.full(
+    (1, 3, 1, 1), 1 / 3
+)  # a channel that is large for light pixels; its negative for dark ones
 pooled = F.max_pool2d(zoomed, at)  # what is left of the image in P3M's order
-dark = {"norm, then pool": F.max_pool2d(F.conv2d(zoomed, -light), at), "pool, then norm": F.conv2d(pooled, -light)}
-low, high = (float(value) for value in (dark["pool, then norm"].min(), dark["norm, then pool"].max()))
+dark = {
+    "norm, then pool": F.max_pool2d(F.conv2d(zoomed, -light), at),
+    "pool, then norm": F.conv2d(pooled, -light),
+}
+low, high = (
+    float(value)
+    for value in (dark["pool, then norm"].min(), dark["norm, then pool"].max())
+)
 
-# %% mystnb={"figure": {"name": "details-order", "caption": "The image; what max pooling leaves of it in windows of 8 x 8 pixels; and the response of a channel to darkness, white is strong, in the paper's order and in P3M's. Both responses have one range."}, "image": {"alt": "Four pictures. Pooled first, the scene is pale and its thin dark parts are gone. In the third picture dark legs, beak and feathers are bright lines, in the fourth they are broken or missing.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The image; what max pooling leaves of it in windows of 8 x 8 pixels; and the response of a channel to darkness, white is strong, in the paper's order and in P3M's. Both responses have one range.", "name": "details-order"}, "image": {"alt": "Four pictures. Pooled first, the scene is pale and its thin dark parts are gone. In the third picture dark legs, beak and feathers are bright lines, in the fourth they are broken or missing.", "width": "100%"}} tags=["hide-input"]
 pale = np.uint8(255 * pooled[0].permute(1, 2, 0).numpy())
-show.grid([large, pale, *((answer[0, 0].numpy() - low) / (high - low) for answer in dark.values())],
-          ["the image", "pooled, as P3M does first", "dark: norm, then pool", "dark: pool, then norm"]);
+show.grid(
+    [
+        large,
+        pale,
+        *(
+            (answer[0, 0].numpy() - low) / (high - low)
+            for answer in dark.values()
+        ),
+    ],
+    [
+        "the image",
+        "pooled, as P3M does first",
+        "dark: norm, then pool",
+        "dark: pool, then norm",
+    ],
+);
 
 # %% [markdown]
 # In equations: $\max_p (w \cdot x_p)$ against $w \cdot \max_p x_p$, the maximum on the right taken colour by colour. For
 # $w \ge 0$ the right is never smaller than the left, for $w \le 0$ never larger; they agree where one pixel of the window has
 # the most of all colours that count. How often do they agree, with this model's weights?
 
-# %%
+# %% tags=["hide-input"]
 order = []
 for extract, (_, first, _) in zip(model.extractors, parts):
     later = extract.norm_image(F.max_pool2d(normal, 2**extract.level))
-    order.append({"level": extract.level, "window": f"{2**extract.level} x {2**extract.level}",
-                  "outputs that differ (%)": 100 * float(((first - later).abs() > 1e-4).float().mean()),
-                  "by, in standard deviations": float((first - later).abs().mean() / first.std())})
+    order.append(
+        {
+            "level": extract.level,
+            "window": f"{2**extract.level} x {2**extract.level}",
+            "outputs that differ (%)": 100
+            * float(((first - later).abs() > 1e-4).float().mean()),
+            "by, in standard deviations": float(
+                (first - later).abs().mean() / first.std()
+            ),
+        }
+    )
 weight = model.extractors[0].norm_image.weight
-print(f"of the weights of level 4, {100 * float((weight < 0).float().mean()):.0f} % are negative")
+print(
+    "of the weights of level 4, "
+    f"{100 * float((weight < 0).float().mean()):.0f} % are negative"
+)
 show.table(order, digits=2)
 
 # %% [markdown]
@@ -332,35 +568,73 @@ show.table(order, digits=2)
 # We take the image away from one level at a time (there it becomes plain grey) and look at what the details decoder makes of
 # the rest. At last we do the opposite: the image stays, and the tokens of each level become their mean, the same everywhere.
 
-# %%
+# %% tags=["hide-input"]
 sentence = seen.expressions[entity][expression]
 text = model.encode_text(model.tokenize([sentence], truncate=True))
 truth_small = images.resize(seen.mattes[entity], (side, side))
-unknown = trimap_from_alpha(truth_small, model.profile.train.trimap_kernel) == 128
+unknown = (
+    trimap_from_alpha(truth_small, model.profile.train.trimap_kernel) == 128
+)
 scores, hint = model.added(features.tokens, text.sentence)
 popped = model.popup(features.tokens, text.tokens, hint, text.padding)
-conditioning = model.details_text(popped) if model.details_text else None  # only then is the details decoder conditioned on it
+conditioning = (
+    model.details_text(popped) if model.details_text else None
+)  # only then is the details decoder conditioned on it
 
 
 def detail(grey_at=(), flat_tokens=False):
-    """The details decoder's map (S, S), with a grey image at some levels, or with tokens that are the same everywhere: in MDE,
-    and in the pop-up's map where this decoder is conditioned on it."""
-    maps = [extract(tokens.mean((2, 3), keepdim=True).expand_as(tokens) if flat_tokens else tokens,
-                    torch.zeros_like(normal) if extract.level in grey_at else normal) for extract, tokens in levels_given]
-    flat = conditioning.mean((2, 3), keepdim=True).expand_as(conditioning) if flat_tokens and conditioning is not None else conditioning
+    """The details decoder's map (S, S).
+
+    With a grey image at some levels, or with tokens that are the same
+    everywhere: in MDE, and in the pop-up's map where this decoder is
+    conditioned on it.
+    """
+    maps = [
+        extract(
+            tokens.mean((2, 3), keepdim=True).expand_as(tokens)
+            if flat_tokens
+            else tokens,
+            torch.zeros_like(normal) if extract.level in grey_at else normal,
+        )
+        for extract, tokens in levels_given
+    ]
+    flat = (
+        conditioning.mean((2, 3), keepdim=True).expand_as(conditioning)
+        if flat_tokens and conditioning is not None
+        else conditioning
+    )
     return model.details(maps, flat).sigmoid()[0, 0].numpy()
 
 
-cases = {"all of it": detail(), **{f"no image at level {level}": detail((level,)) for level in levels},
-         "no image at any": detail(tuple(levels)), "the same tokens everywhere": detail(flat_tokens=True)}
+cases = {
+    "all of it": detail(),
+    **{f"no image at level {level}": detail((level,)) for level in levels},
+    "no image at any": detail(tuple(levels)),
+    "the same tokens everywhere": detail(flat_tokens=True),
+}
 
-# %% mystnb={"figure": {"name": "details-without", "caption": "The details decoder's output with and without the image; last, with the image and with tokens that are the same everywhere, in MDE and in the pop-up's map. Only the part near the edge of the thing is ever used."}, "image": {"alt": "The scene and seven grey maps. Without the image at level 4, 3 or 2 the outlines stay; without it at level 1 the edges dissolve, and without it at any level only soft blots are left. With flat tokens the output is still sharp.", "width": "100%"}}
-show.grid([images.resize(seen.image, (side, side)), *cases.values()], [f"“{sentence}”", *cases], columns=4);
+# %% mystnb={"figure": {"caption": "The details decoder's output with and without the image; last, with the image and with tokens that are the same everywhere, in MDE and in the pop-up's map. Only the part near the edge of the thing is ever used.", "name": "details-without"}, "image": {"alt": "The scene and seven grey maps. Without the image at level 4, 3 or 2 the outlines stay; without it at level 1 the edges dissolve, and without it at any level only soft blots are left. With flat tokens the output is still sharp.", "width": "100%"}}
+show.grid(
+    [images.resize(seen.image, (side, side)), *cases.values()],
+    [f"“{sentence}”", *cases],
+    columns=4,
+);
 
 # %%
-show.table([{"the details decoder gets": name,
-             "mean change in the unknown region": float(np.abs(map_ - cases["all of it"])[unknown].mean()),
-             "mean error there": float(np.abs(map_ - truth_small)[unknown].mean())} for name, map_ in cases.items()])
+show.table(
+    [
+        {
+            "the details decoder gets": name,
+            "mean change in the unknown region": float(
+                np.abs(map_ - cases["all of it"])[unknown].mean()
+            ),
+            "mean error there": float(
+                np.abs(map_ - truth_small)[unknown].mean()
+            ),
+        }
+        for name, map_ in cases.items()
+    ]
+)
 
 # %% [markdown]
 # The first row is the model as it is. The finest level counts most. The tokens reach this decoder
@@ -378,19 +652,27 @@ show.table([{"the details decoder gets": name,
 # $D_v$ channels at half the image's size. We count multiply-accumulates (MAC) by letting the real modules run on tensors that
 # have shapes and no memory.
 
-# %%
+# %% tags=["hide-input"]
 settings = profile.load(paper_profile).model
 size = settings.image_size
 channels = dict(zip(levels, settings.details_channels))  # D_i
 with torch.device("meta"):  # shapes without memory
-    tower = backbone.Backbone(clip_weights.create_clip(settings, "random")[0], size)
+    tower = backbone.Backbone(
+        clip_weights.create_clip(settings, "random")[0], size
+    )
     width = tower.image_width // 2
-    paper_mde = [details.DetailsExtractor(level, tower.image_width, width, out) for level, out in channels.items()]
-    paper_decoder = DetailsDecoder(settings.details_channels, settings.details_out)
+    paper_mde = [
+        details.DetailsExtractor(level, tower.image_width, width, out)
+        for level, out in channels.items()
+    ]
+    paper_decoder = DetailsDecoder(
+        settings.details_channels, settings.details_out
+    )
 
 
 def gmac(function, *given):
-    """Billions of multiply-accumulates of the convolutions and matrix products of a call; the counter counts two for each."""
+    """Billions of multiply-accumulates of the convolutions and matrix products
+    of a call; the counter counts two for each."""
     with FlopCounterMode(display=False) as counter:
         function(*given)
     return counter.get_total_flops() / 2e9
@@ -398,29 +680,78 @@ def gmac(function, *given):
 
 def empty(channels, scale):
     """A map of the paper's image, shrunk by scale."""
-    return torch.empty(1, channels, size // scale, size // scale, device="meta")
+    return torch.empty(
+        1, channels, size // scale, size // scale, device="meta"
+    )
 
 
 def all_of(values) -> float:
     return sum(values.values())
 
 
-joined = {extract.level: empty(2 * width, 2**extract.level) for extract in paper_mde}  # x_f of Eq. 8
-as_written = {extract.level: gmac(extract.mix, joined[extract.level]) for extract in paper_mde}
-stages = [gmac(stage, empty(stage[0].in_channels, 2**level)) for stage, level in zip(paper_decoder.stages, levels)]
-cost = {"CLIP's image encoder": gmac(tower.encode_image, empty(3, 1)),
-        "MDE: norm of the tokens": sum(gmac(extract.norm_visual, empty(2 * width, PATCH)) for extract in paper_mde),
-        "MDE: norm of the image": sum(gmac(extract.norm_image, empty(3, 1)) for extract in paper_mde),
-        "MDE: convolutions of Eq. 9": all_of(as_written),
-        "details decoder": sum(stages) + gmac(paper_decoder.d0, empty(settings.details_out[-1], 1))}
-show.table([{"part": name, "GMAC, one image": value, "of the image encoder's (%)": 100 * value / cost["CLIP's image encoder"]}
-            for name, value in cost.items()], digits=1)
+joined = {
+    extract.level: empty(2 * width, 2**extract.level) for extract in paper_mde
+}  # x_f of Eq. 8
+as_written = {
+    extract.level: gmac(extract.mix, joined[extract.level])
+    for extract in paper_mde
+}
+stages = [
+    gmac(stage, empty(stage[0].in_channels, 2**level))
+    for stage, level in zip(paper_decoder.stages, levels)
+]
+cost = {
+    "CLIP's image encoder": gmac(tower.encode_image, empty(3, 1)),
+    "MDE: norm of the tokens": sum(
+        gmac(extract.norm_visual, empty(2 * width, PATCH))
+        for extract in paper_mde
+    ),
+    "MDE: norm of the image": sum(
+        gmac(extract.norm_image, empty(3, 1)) for extract in paper_mde
+    ),
+    "MDE: convolutions of Eq. 9": all_of(as_written),
+    "details decoder": sum(stages)
+    + gmac(paper_decoder.d0, empty(settings.details_out[-1], 1)),
+}
+show.table(
+    [
+        {
+            "part": name,
+            "GMAC, one image": value,
+            "of the image encoder's (%)": 100
+            * value
+            / cost["CLIP's image encoder"],
+        }
+        for name, value in cost.items()
+    ],
+    digits=1,
+)
 
-# %%
+# %% tags=["hide-input"]
 mebibytes = lambda shape: int(np.prod(shape)) * 4 / 2**20  # float32
-rows = [{"level": level, "norm of the image, full size (MiB)": mebibytes((width, size, size)),
-         "concatenated (MiB)": mebibytes(x_f.shape), "convolution (GMAC)": as_written[level]} for level, x_f in joined.items()]
-show.table([*rows, {"level": "all", **{key: sum(row[key] for row in rows) for key in rows[0] if key != "level"}}], digits=1)
+rows = [
+    {
+        "level": level,
+        "norm of the image, full size (MiB)": mebibytes((width, size, size)),
+        "concatenated (MiB)": mebibytes(x_f.shape),
+        "convolution (GMAC)": as_written[level],
+    }
+    for level, x_f in joined.items()
+]
+show.table(
+    [
+        *rows,
+        {
+            "level": "all",
+            **{
+                key: sum(row[key] for row in rows)
+                for key in rows[0]
+                if key != "level"
+            },
+        },
+    ],
+    digits=1,
+)
 
 # %% [markdown]
 # So the convolutions of Eq. 9 alone cost three quarters of a vision transformer, and each level first makes a map of the
@@ -438,21 +769,37 @@ show.table([*rows, {"level": "all", **{key: sum(row[key] for row in rows) for ke
 
 # %%
 spot = busiest(truth, 4 * PATCH)
-patch = zoomed[:, :, spot[0], spot[1]]  # (1, 3, 64, 64): 4 x 4 windows of 16 x 16 pixels
-chosen = {"prefers light": light, "prefers dark": -light, "prefers red to blue": torch.tensor([1.0, 0.0, -1.0]).view(1, 3, 1, 1)}
+patch = zoomed[
+    :, :, spot[0], spot[1]
+]  # (1, 3, 64, 64): 4 x 4 windows of 16 x 16 pixels
+chosen = {
+    "prefers light": light,
+    "prefers dark": -light,
+    "prefers red to blue": torch.tensor([1.0, 0.0, -1.0]).view(1, 3, 1, 1),
+}
 argmax = {}
 for name, channel in chosen.items():
-    where = F.max_pool2d(F.conv2d(patch, channel), PATCH, return_indices=True)[1].flatten()
+    where = F.max_pool2d(F.conv2d(patch, channel), PATCH, return_indices=True)[
+        1
+    ].flatten()
     argmax[name] = (where % patch.shape[3], where // patch.shape[3])
 
-# %% mystnb={"figure": {"name": "details-argmax", "caption": "A part of the image in windows of 16 x 16 pixels, and the pixel with the maximum of each window (circles), for three channels. All other pixels neither count nor learn."}, "image": {"alt": "Three times the same enlarged part of the image with a white grid of sixteen windows; in each window one circle, on a bright, a dark or a reddish pixel.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "A part of the image in windows of 16 x 16 pixels, and the pixel with the maximum of each window (circles), for three channels. All other pixels neither count nor learn.", "name": "details-argmax"}, "image": {"alt": "Three times the same enlarged part of the image with a white grid of sixteen windows; in each window one circle, on a bright, a dark or a reddish pixel.", "width": "100%"}} tags=["hide-input"]
 figure, axes = plt.subplots(1, 3, figsize=(show.WIDTH, 3.1))
 for axis, (name, (columns, rows_)) in zip(axes, argmax.items()):
     axis.imshow(patch[0].permute(1, 2, 0).numpy())
     for line in range(PATCH, patch.shape[3], PATCH):
         axis.axhline(line - 0.5, color="white", linewidth=0.8)
         axis.axvline(line - 0.5, color="white", linewidth=0.8)
-    axis.plot(columns, rows_, "o", markersize=7, markerfacecolor="none", markeredgecolor="#D55E00", markeredgewidth=1.6)
+    axis.plot(
+        columns,
+        rows_,
+        "o",
+        markersize=7,
+        markerfacecolor="none",
+        markeredgecolor="#D55E00",
+        markeredgewidth=1.6,
+    )
     axis.set_title(f"a channel that {name}", fontsize=8)
     axis.axis("off")
 figure.tight_layout(pad=0.3)
@@ -468,12 +815,21 @@ figure.tight_layout(pad=0.3)
 # of a quarter of the paper's side, so that the literal way does not take long. *Kept* is what PyTorch saves for the backward
 # pass.
 
-# %%
+# %% tags=["hide-input"]
 quarter = size // 4
-generator, alive = torch.manual_seed(4), []  # `alive`: where outputs are above ReLU's kink, one mask for both ways
-full = torch.nn.ModuleList(details.DetailsExtractor(level, 2 * width, width, out) for level, out in channels.items())
-small_tokens = torch.randn(1, 2 * width, quarter // PATCH, quarter // PATCH, generator=generator)
-# Colours and their weights in multiples of 1/256: products are exact, and so are ties between the pixels of a window, of which
+generator, alive = (
+    torch.manual_seed(4),
+    [],
+)  # `alive`: where outputs are above ReLU's kink, one mask for both ways
+full = torch.nn.ModuleList(
+    details.DetailsExtractor(level, 2 * width, width, out)
+    for level, out in channels.items()
+)
+small_tokens = torch.randn(
+    1, 2 * width, quarter // PATCH, quarter // PATCH, generator=generator
+)
+# Colours and their weights in multiples of 1/256: products are exact, and so
+# are ties between the pixels of a window, of which
 # both ways take the first.
 small_image = (256 * pixels_of(seen.image, quarter)).round() / 256
 for extract in full:
@@ -482,7 +838,8 @@ for extract in full:
 
 
 def one_step(enabled):
-    """Seconds, MiB kept, and the outputs and gradients of a forward and backward pass through all levels."""
+    """Seconds, MiB kept, and the outputs and gradients of a forward and
+    backward pass through all levels."""
     fast.optimize(full, enabled)
     kept, start = {}, time.perf_counter()
 
@@ -490,30 +847,60 @@ def one_step(enabled):
         kept[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with (
+        torch.enable_grad(),
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+    ):
         given = small_tokens.clone().requires_grad_()
         outputs = [extract(given, small_image) for extract in full]
-        noise = torch.Generator().manual_seed(5)  # a gradient for each output; none at ReLU's kink, where rounding decides
-        alive.extend(out > 1e-3 for out in outputs[len(alive):])
-        upstream = [torch.randn(out.shape, generator=noise) * mask for out, mask in zip(outputs, alive)]
-        slopes = torch.autograd.grad(outputs, [given, *full.parameters()], upstream)
+        noise = torch.Generator().manual_seed(
+            5
+        )  # for each output; none at ReLU's kink, where rounding decides
+        alive.extend(out > 1e-3 for out in outputs[len(alive) :])
+        upstream = [
+            torch.randn(out.shape, generator=noise) * mask
+            for out, mask in zip(outputs, alive)
+        ]
+        slopes = torch.autograd.grad(
+            outputs, [given, *full.parameters()], upstream
+        )
     seconds = time.perf_counter() - start
-    weights_too = {value.untyped_storage().data_ptr() for value in full.parameters()}
-    held = sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in weights_too)
+    weights_too = {
+        value.untyped_storage().data_ptr() for value in full.parameters()
+    }
+    held = sum(
+        tensor.untyped_storage().nbytes()
+        for place, tensor in kept.items()
+        if place not in weights_too
+    )
     return seconds, held / 2**20, [out.detach() for out in outputs], slopes
 
 
 def far(one, other) -> float:
-    """The largest difference of two lists of tensors, relative to the largest value."""
-    return max(float((a - b).abs().max()) for a, b in zip(one, other)) / max(float(b.abs().max()) for b in other)
+    """The largest difference of two lists of tensors, relative to the largest
+    value."""
+    return max(float((a - b).abs().max()) for a, b in zip(one, other)) / max(
+        float(b.abs().max()) for b in other
+    )
 
 
 one_step(True)  # not timed: the first call also sets things up
 taken = {"as written": one_step(False), "fast": one_step(True)}
 literal, quick = taken.values()
-show.table([{"way": name, "seconds": seconds, "kept for the backward pass (MiB)": f"{kept:.0f}"}
-            for name, (seconds, kept, *_) in taken.items()])
-print(f"outputs differ by {far(quick[2], literal[2]):.0e}, gradients by {far(quick[3], literal[3]):.0e} of the largest")
+show.table(
+    [
+        {
+            "way": name,
+            "seconds": seconds,
+            "kept for the backward pass (MiB)": f"{kept:.0f}",
+        }
+        for name, (seconds, kept, *_) in taken.items()
+    ]
+)
+print(
+    f"outputs differ by {far(quick[2], literal[2]):.0e}, gradients by "
+    f"{far(quick[3], literal[3]):.0e} of the largest"
+)
 
 # %% [markdown]
 # `python benchmarks/details.py` measures the same in full: batch 2 at 512 pixels, medians of ratios, peak memory of the
@@ -528,11 +915,19 @@ print(f"outputs differ by {far(quick[2], literal[2]):.0e}, gradients by {far(qui
 # %% tags=["check"]
 for extract, tokens in levels_given:
     out, made = record(extract, tokens, normal)
-    torch.testing.assert_close(features.details[4 - extract.level], out, atol=1e-5, rtol=1e-5)
-    assert out.shape[2] == side // 2**extract.level and made["norm_image"].shape[2:] == normal.shape[2:]
+    torch.testing.assert_close(
+        features.details[4 - extract.level], out, atol=1e-5, rtol=1e-5
+    )
+    assert (
+        out.shape[2] == side // 2**extract.level
+        and made["norm_image"].shape[2:] == normal.shape[2:]
+    )
     assert torch.equal(out, made["norm"].relu())
     swapped = extract.norm_image(extract.maxpool(normal))
-    assert swapped.shape == made["maxpool"].shape and far([swapped], [made["maxpool"]]) > 1e-2
+    assert (
+        swapped.shape == made["maxpool"].shape
+        and far([swapped], [made["maxpool"]]) > 1e-2
+    )
 
 # %% [markdown]
 # Smaller cells, smaller errors; and a maximum over responses to dark is never below the response to a maximum.
@@ -542,7 +937,9 @@ for error in errors.values():
     assert error[4] > error[3] > error[2] > error[1] > 0
 answers = dark["norm, then pool"] - dark["pool, then norm"]
 assert answers.min() > -1e-6 and answers.max() > 0.2
-assert (F.max_pool2d(F.conv2d(zoomed, light), at) <= F.conv2d(pooled, light) + 1e-6).all()
+assert (
+    F.max_pool2d(F.conv2d(zoomed, light), at) <= F.conv2d(pooled, light) + 1e-6
+).all()
 
 # %% [markdown]
 # The two rewritings are exact, and of each window the pixel with the maximum alone has a gradient.
@@ -552,27 +949,52 @@ assert far(quick[2], literal[2]) < 1e-5 and far(quick[3], literal[3]) < 1e-5
 with torch.enable_grad():
     channel = torch.nn.Conv2d(3, 1, 1)
     channel.weight.data, channel.bias.data = -light.clone(), torch.zeros(1)
-    slope = torch.autograd.grad(fast.maxpool_projection(patch, channel, PATCH).sum(), channel.weight)[0]
+    slope = torch.autograd.grad(
+        fast.maxpool_projection(patch, channel, PATCH).sum(), channel.weight
+    )[0]
 columns, rows_ = argmax["prefers dark"]
-torch.testing.assert_close(slope.flatten(), patch[0, :, rows_, columns].sum(dim=1))
+torch.testing.assert_close(
+    slope.flatten(), patch[0, :, rows_, columns].sum(dim=1)
+)
 
 # %% [markdown]
 # What the text claims of the cost, and of this model.
 
-# %% tags=["check"]
-assert rows[-1]["convolution (GMAC)"] == max(as_written.values()) > all_of(as_written) / 2
-assert all(row["norm of the image, full size (MiB)"] >= 2 * row["concatenated (MiB)"] for row in rows)
+# %% tags=["check", "hide-input"]
+assert (
+    rows[-1]["convolution (GMAC)"]
+    == max(as_written.values())
+    > all_of(as_written) / 2
+)
+assert all(
+    row["norm of the image, full size (MiB)"] >= 2 * row["concatenated (MiB)"]
+    for row in rows
+)
 assert taken["fast"][1] < 0.35 * taken["as written"][1]
 if paper_profile == "paper-b16":
-    assert 0.7 < cost["MDE: convolutions of Eq. 9"] / cost["CLIP's image encoder"] < 0.8
+    assert (
+        0.7
+        < cost["MDE: convolutions of Eq. 9"] / cost["CLIP's image encoder"]
+        < 0.8
+    )
 if (weights, split) == ("shipped", "seen"):
     whole, fine = r2["whole image"], r2["unknown region"]
     assert whole["from CLIP"][0] > whole["from the image"][0] + 0.2
-    ahead = [one - other for one, other in zip(fine["from CLIP"], fine["from the image"])]
-    assert ahead[0] > ahead[3] and fine["both"][3] > max(fine["from CLIP"][3], fine["from the image"][3])
+    ahead = [
+        one - other
+        for one, other in zip(fine["from CLIP"], fine["from the image"])
+    ]
+    assert ahead[0] > ahead[3] and fine["both"][3] > max(
+        fine["from CLIP"][3], fine["from the image"][3]
+    )
 if (weights, split, scene, entity) == ("shipped", "seen", 4, 1):
-    lost = {name: np.abs(map_ - cases["all of it"])[unknown].mean() for name, map_ in cases.items()}
-    assert lost["no image at level 1"] > max(lost[f"no image at level {level}"] for level in (4, 3, 2))
+    lost = {
+        name: np.abs(map_ - cases["all of it"])[unknown].mean()
+        for name, map_ in cases.items()
+    }
+    assert lost["no image at level 1"] > max(
+        lost[f"no image at level {level}"] for level in (4, 3, 2)
+    )
 
 # %% [markdown]
 # ## Summary

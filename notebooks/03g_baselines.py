@@ -1,5 +1,13 @@
 # ---
 # jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -27,13 +35,13 @@
 
 # %% tags=["parameters"]
 scene: int = 18  # which scene of the split below, from 0
-split: str = "seen"  # photographs of the scene: "seen" (known to the small CLIP, in other scenes) or "test" (not)
+split: str = "seen"  # photographs: "seen" in training, or "test"
 clipseg_steps: int = 300  # of learning that scene by heart
 detection_steps: int = 80  # the same for MDETR's boxes …
 mask_steps: int = 150  # … and for its masks
 seed: int = 0  # of the fresh weights
 
-# %%
+# %% tags=["hide-input"]
 import itertools
 import json
 
@@ -59,9 +67,15 @@ seen = example(scene, split)
 sentences = [four[0] for four in seen.expressions]
 side = 128  # of the square that the small networks see
 square = images.resize(seen.image, (side, side))
-image = torch.from_numpy(square).permute(2, 0, 1)[None].float() / 255  # (1, 3, S, S)
-truths = torch.from_numpy(np.stack([images.resize(matte, (side, side)) for matte in seen.mattes]))[:, None]  # (n, 1, S, S)
-index = torch.zeros(len(sentences), dtype=torch.int64)  # all sentences are about the one image
+image = (
+    torch.from_numpy(square).permute(2, 0, 1)[None].float() / 255
+)  # (1, 3, S, S)
+truths = torch.from_numpy(
+    np.stack([images.resize(matte, (side, side)) for matte in seen.mattes])
+)[:, None]  # (n, 1, S, S)
+index = torch.zeros(
+    len(sentences), dtype=torch.int64
+)  # all sentences are about the one image
 
 # %% [markdown]
 # ## One sentence, three mattes
@@ -70,9 +84,11 @@ index = torch.zeros(len(sentences), dtype=torch.int64)  # all sentences are abou
 # training runs, whose scores stand further below. CLIPMat's is the run before the shipped model, which went on from it. `book/figures/baselines.py`
 # drew the picture.
 
-# %% mystnb={"figure": {"name": "baselines-answers", "caption": "Four scenes that training has not seen, the lowest of photographs that it has not seen either. From left: image and sentence, the truth, CLIPMat, CLIPSeg, MDETR, each in size tiny."}, "image": {"alt": "Four rows of five pictures. CLIPMat's mattes have sharp outlines of the right thing; CLIPSeg's are grey clouds about the right place; MDETR's have outlines of every thing in the image at once.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Four scenes that training has not seen, the lowest of photographs that it has not seen either. From left: image and sentence, the truth, CLIPMat, CLIPSeg, MDETR, each in size tiny.", "name": "baselines-answers"}, "image": {"alt": "Four rows of five pictures. CLIPMat's mattes have sharp outlines of the right thing; CLIPSeg's are grey clouds about the right place; MDETR's have outlines of every thing in the image at once.", "width": "100%"}}
 answers = images.read_image(results / "figures" / "baselines.png")
-figure, axis = plt.subplots(figsize=(show.WIDTH, show.WIDTH * answers.shape[0] / answers.shape[1]))
+figure, axis = plt.subplots(
+    figsize=(show.WIDTH, show.WIDTH * answers.shape[0] / answers.shape[1])
+)
 axis.imshow(answers)
 axis.axis("off")
 figure.tight_layout(pad=0)
@@ -86,14 +102,27 @@ figure.tight_layout(pad=0)
 # %%
 show.source(baselines.get)
 
-# %%
+# %% tags=["hide-input"]
 torch.manual_seed(seed)
 rows = []
 for name in baselines.METHODS:
-    method = baselines.get(name, "tiny", None if name == "clipmat" else "random")
+    method = baselines.get(
+        name, "tiny", None if name == "clipmat" else "random"
+    )
     mattes = method.mattes(seen.image, sentences)
-    rows.append({"method": name, "weights": "shipped" if name == "clipmat" else "random", "mattes": str(mattes.shape),
-                 "from": float(mattes.min()), "to": float(mattes.max()), "parameters (M)": sum(value.numel() for value in method.parameters()) / 1e6})
+    rows.append(
+        {
+            "method": name,
+            "weights": "shipped" if name == "clipmat" else "random",
+            "mattes": str(mattes.shape),
+            "from": float(mattes.min()),
+            "to": float(mattes.max()),
+            "parameters (M)": sum(
+                value.numel() for value in method.parameters()
+            )
+            / 1e6,
+        }
+    )
 show.table(rows, digits=2)
 
 # %% [markdown]
@@ -115,14 +144,20 @@ show.table(rows, digits=2)
 # is the sigmoid $\sigma$ at the end. Less than a hundredth of the network trains (at the paper's size), and since the towers do not, their features
 # need to be computed only once:
 
-# %%
+# %% tags=["hide-input"]
 torch.manual_seed(seed)
 clipseg = baselines.get("clipseg", "tiny", "clip")
 tokens = clipseg.tokenizer(sentences)
 with torch.no_grad():
-    states = clipseg.net.clip.vision_model(pixel_values=normalise(image), output_hidden_states=True).hidden_states
-    activations = [states[block + 1][index] for block in clipseg.net.extract_layers]  # three of (n, 1+N, D_v)
-    words = clipseg.net.get_conditional_embeddings(batch_size=len(tokens), input_ids=tokens)  # (n, E)
+    states = clipseg.net.clip.vision_model(
+        pixel_values=normalise(image), output_hidden_states=True
+    ).hidden_states
+    activations = [
+        states[block + 1][index] for block in clipseg.net.extract_layers
+    ]  # three of (n, 1+N, D_v)
+    words = clipseg.net.get_conditional_embeddings(
+        batch_size=len(tokens), input_ids=tokens
+    )  # (n, E)
 decoder = clipseg.net.decoder
 
 
@@ -130,7 +165,9 @@ def learn(answer, loss, parameters, steps, rate):
     """Steps of AdamW on one scene; returns the loss of each."""
     optimizer, losses = torch.optim.AdamW(parameters, rate), []
     for step in range(steps):
-        optimizer.param_groups[0]["lr"] = rate * min(1, (step + 1) / 10, 2 * (1 - step / steps))
+        optimizer.param_groups[0]["lr"] = rate * min(
+            1, (step + 1) / 10, 2 * (1 - step / steps)
+        )
         total = loss(answer())
         optimizer.zero_grad()
         total.backward()
@@ -141,28 +178,74 @@ def learn(answer, loss, parameters, steps, rate):
 
 
 def decode(words):
-    return MatteLogits(decoder(activations, words).logits.unflatten(0, (-1, 1)))
+    return MatteLogits(
+        decoder(activations, words).logits.unflatten(0, (-1, 1))
+    )
 
 
-clipseg_losses = learn(lambda: decode(words), lambda answer: clipseg.loss(answer, truths)["total"], clipseg.trainable_parameters(), clipseg_steps, 3e-3)
-print(f"cross-entropy {clipseg_losses[0]:.2f} → {clipseg_losses[-1]:.3f} on one scene")
+clipseg_losses = learn(
+    lambda: decode(words),
+    lambda answer: clipseg.loss(answer, truths)["total"],
+    clipseg.trainable_parameters(),
+    clipseg_steps,
+    3e-3,
+)
+print(
+    f"cross-entropy {clipseg_losses[0]:.2f} → {clipseg_losses[-1]:.3f} on "
+    "one scene"
+)
 
 # %% [markdown]
 # It has learnt this one scene by heart. That is no achievement, but now its channels mean something and can be looked at. Places with like channels
 # have like colours here. In the first column stands $R_1 a_9$, the same for every sentence; each column to the right is one step on.
 
-# %% mystnb={"figure": {"name": "baselines-film", "caption": "What the decoder holds for three sentences about one image. Before FiLM all rows are the same; after it, each sentence has its own map, and three blocks make a matte of it."}, "image": {"alt": "Three rows, one for a sentence each. The first coarse colour map is the same in all rows; the next ones differ by row; the last column shows a soft matte of the thing that the sentence names.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "What the decoder holds for three sentences about one image. Before FiLM all rows are the same; after it, each sentence has its own map, and three blocks make a matte of it.", "name": "baselines-film"}, "image": {"alt": "Three rows, one for a sentence each. The first coarse colour map is the same in all rows; the next ones differ by row; the last column shows a soft matte of the thing that the sentence names.", "width": "100%"}} tags=["hide-input"]
 with torch.no_grad():
     stages = [decoder.reduces[0](activations[-1])]
-    stages.append(decoder.film_mul(words)[:, None] * stages[0] + decoder.film_add(words)[:, None])  # FiLM
-    hooks = [block.register_forward_hook(lambda block, given, result: stages.append(result)) for block in decoder.layers]
+    stages.append(
+        decoder.film_mul(words)[:, None] * stages[0]
+        + decoder.film_add(words)[:, None]
+    )  # FiLM
+    hooks = [
+        block.register_forward_hook(
+            lambda block, given, result: stages.append(result)
+        )
+        for block in decoder.layers
+    ]
     learnt = decode(words)
     for hook in hooks:
         hook.remove()
-maps = [show.colors(stage[:, 1:].transpose(1, 2).unflatten(2, (8, 8)), (side, side)) for stage in stages]  # the class token left out
-rows = [[*(maps[stage][row] for stage in range(5)), learnt.alpha[row, 0].numpy()] for row in range(len(sentences))]
-show.grid([square if row == 0 and column == 0 else cell for row, line in enumerate(rows) for column, cell in enumerate([square, *line])],
-          [title for sentence in sentences for title in (f"“{sentence}”", "before FiLM", "after FiLM", "block 1", "block 2", "block 3", "matte")], columns=7);
+maps = [
+    show.colors(
+        stage[:, 1:].transpose(1, 2).unflatten(2, (8, 8)), (side, side)
+    )
+    for stage in stages
+]  # the class token left out
+rows = [
+    [*(maps[stage][row] for stage in range(5)), learnt.alpha[row, 0].numpy()]
+    for row in range(len(sentences))
+]
+show.grid(
+    [
+        square if row == 0 and column == 0 else cell
+        for row, line in enumerate(rows)
+        for column, cell in enumerate([square, *line])
+    ],
+    [
+        title
+        for sentence in sentences
+        for title in (
+            f"“{sentence}”",
+            "before FiLM",
+            "after FiLM",
+            "block 1",
+            "block 2",
+            "block 3",
+            "matte",
+        )
+    ],
+    columns=7,
+);
 
 # %% [markdown]
 # Two things follow from this design. Words can only turn channels up and down, for the whole image alike: that a thing is *left of* another one
@@ -203,7 +286,7 @@ show.source(Detections.alpha.func)
 # %% [markdown]
 # Here too one scene by heart, in MDETR's own two stages: first the boxes, then, with all of that at rest, the masks.
 
-# %%
+# %% tags=["hide-input"]
 torch.manual_seed(seed)
 mdetr = baselines.get("mdetr", "tiny", "random").train()
 boxes, present = matching.boxes_of(truths)  # (n, 4): centre, width, height
@@ -212,37 +295,91 @@ boxes, present = matching.boxes_of(truths)  # (n, 4): centre, width, height
 def detection_loss(found):
     """Tokens and boxes of the last layer."""
     logits, predicted = found.logits[-1], found.boxes[-1]
-    parts = matching.set_losses(logits, predicted, found.tokens, boxes, *matching.match(logits, predicted, found.tokens, boxes, present))
+    parts = matching.set_losses(
+        logits,
+        predicted,
+        found.tokens,
+        boxes,
+        *matching.match(logits, predicted, found.tokens, boxes, present),
+    )
     return sum(matching.WEIGHTS[name] * value for name, value in parts.items())
 
 
-box_losses = learn(lambda: mdetr(image, sentences, index), detection_loss, mdetr.trainable_parameters(), detection_steps, 1e-3)
+box_losses = learn(
+    lambda: mdetr(image, sentences, index),
+    detection_loss,
+    mdetr.trainable_parameters(),
+    detection_steps,
+    1e-3,
+)
 with torch.no_grad():
     found = mdetr.eval()(image, sentences, index)
-chosen = matching.match(found.logits[-1], found.boxes[-1], found.tokens, boxes, present)
+chosen = matching.match(
+    found.logits[-1], found.boxes[-1], found.tokens, boxes, present
+)
 head = [*mdetr.attention_map.parameters(), *mdetr.mask_head.parameters()]
-mask_losses = learn(lambda: mdetr.masks(found, *chosen), lambda masks: sum(matching.mask_losses(masks, truths).values()), head, mask_steps, 3e-3)
-print(f"boxes {box_losses[0]:.1f} → {box_losses[-1]:.1f}, masks {mask_losses[0]:.2f} → {mask_losses[-1]:.2f}")
+mask_losses = learn(
+    lambda: mdetr.masks(found, *chosen),
+    lambda masks: sum(matching.mask_losses(masks, truths).values()),
+    head,
+    mask_steps,
+    3e-3,
+)
+print(
+    f"boxes {box_losses[0]:.1f} → {box_losses[-1]:.1f}, masks "
+    f"{mask_losses[0]:.2f} → {mask_losses[-1]:.2f}"
+)
 
-# %% mystnb={"figure": {"name": "baselines-queries", "caption": "MDETR's ten queries for each sentence. Above: their boxes, the most probable one thick with its probability of being what is meant. Below left: where that query's heads look; right: its mask."}, "image": {"alt": "For each of three sentences an image with ten boxes, one of them thick around the thing that is named, and below it a coarse attention map and a mask.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "MDETR's ten queries for each sentence. Above: their boxes, the most probable one thick with its probability of being what is meant. Below left: where that query's heads look; right: its mask.", "name": "baselines-queries"}, "image": {"alt": "For each of three sentences an image with ten boxes, one of them thick around the thing that is named, and below it a coarse attention map and a mask.", "width": "100%"}} tags=["hide-input"]
 with torch.no_grad():
     looks = mdetr.attention_map(found.states, found.memory)  # (n, Q, heads, N)
-    alphas = mdetr.masks(found, torch.arange(len(sentences)), found.probabilities.argmax(dim=1)).sigmoid()[:, 0].numpy()
-pairs = [(show.heat(looks[row, best].mean(dim=0).unflatten(0, (8, 8)).numpy(), square), alphas[row])
-         for row, best in enumerate(found.probabilities.argmax(dim=1))]
-figure, axes = plt.subplots(2, 2 * len(sentences), figsize=(show.WIDTH, show.WIDTH / len(sentences) * 1.55))
+    alphas = (
+        mdetr.masks(
+            found,
+            torch.arange(len(sentences)),
+            found.probabilities.argmax(dim=1),
+        )
+        .sigmoid()[:, 0]
+        .numpy()
+    )
+pairs = [
+    (
+        show.heat(
+            looks[row, best].mean(dim=0).unflatten(0, (8, 8)).numpy(), square
+        ),
+        alphas[row],
+    )
+    for row, best in enumerate(found.probabilities.argmax(dim=1))
+]
+figure, axes = plt.subplots(
+    2,
+    2 * len(sentences),
+    figsize=(show.WIDTH, show.WIDTH / len(sentences) * 1.55),
+)
 for row, sentence in enumerate(sentences):
-    for axis in axes[0, 2 * row:2 * row + 2]:
+    for axis in axes[0, 2 * row : 2 * row + 2]:
         axis.remove()
     axis = figure.add_subplot(2, len(sentences), row + 1)
     axis.imshow(square)
     best = int(found.probabilities[row].argmax())
     for query, (x, y, w, h) in enumerate(side * found.boxes[-1][row].numpy()):
-        axis.add_patch(Rectangle((x - w / 2, y - h / 2), w, h, fill=False, linewidth=3 if query == best else 0.7,
-                                 edgecolor=show.PALETTE[1] if query == best else "white"))
-    axis.set(title=f"“{sentence}”\n{found.probabilities[row, best]:.2f}", xticks=[], yticks=[])
+        axis.add_patch(
+            Rectangle(
+                (x - w / 2, y - h / 2),
+                w,
+                h,
+                fill=False,
+                linewidth=3 if query == best else 0.7,
+                edgecolor=show.PALETTE[1] if query == best else "white",
+            )
+        )
+    axis.set(
+        title=f"“{sentence}”\n{found.probabilities[row, best]:.2f}",
+        xticks=[],
+        yticks=[],
+    )
     axis.title.set_fontsize(8)
-    for axis, shown in zip(axes[1, 2 * row:2 * row + 2], pairs[row]):
+    for axis, shown in zip(axes[1, 2 * row : 2 * row + 2], pairs[row]):
         axis.imshow(shown, cmap="gray", vmin=0, vmax=1)
         axis.set(xticks=[], yticks=[])
 figure.tight_layout(pad=0.4)
@@ -260,17 +397,27 @@ figure.tight_layout(pad=0.4)
 # Their public weights are a gigabyte and none of it ships here, so this section puts the *truth* in their places: an oracle for the box, one for the
 # mask, and one for the matte inside the band. What the picture shows is the best that such a pipeline could do, with perfect parts.
 
-# %%
+# %% tags=["hide-input"]
 class Oracles(Grounded):
-    """The pipeline with the truth in the place of its networks: box, mask, and the matte in the band."""
+    """The pipeline with the truth in the place of its networks: box, mask, and
+    the matte in the band."""
 
     def __init__(self, known, band=vitmatte.BAND):
-        super().__init__((torch.nn.Identity(), None), (torch.nn.Identity(), None), self.fill, band=band)
-        self.known = dict(zip((four[0] for four in known.expressions), known.mattes))
+        super().__init__(
+            (torch.nn.Identity(), None),
+            (torch.nn.Identity(), None),
+            self.fill,
+            band=band,
+        )
+        self.known = dict(
+            zip((four[0] for four in known.expressions), known.mattes)
+        )
 
     def detect(self, image, sentence):
         self.true = self.known[sentence]
-        (y,), (x,) = (np.nonzero((self.true > 0.1).any(axis=axis)) for axis in (1, 0))
+        (y,), (x,) = (
+            np.nonzero((self.true > 0.1).any(axis=axis)) for axis in (1, 0)
+        )
         return np.array([x[0], y[0], x[-1] + 1, y[-1] + 1]), 1.0
 
     def encode(self, image):
@@ -280,23 +427,50 @@ class Oracles(Grounded):
         return self.true > 0.5
 
     def fill(self, image, trimap):
-        return np.where(trimap == 128, self.true, (trimap == 255).astype(np.float32))
+        return np.where(
+            trimap == 128, self.true, (trimap == 255).astype(np.float32)
+        )
 
 
 flash = example(155)  # two things and a bolt of lightning, which has no edge
 cases = [(seen, 0), (seen, len(sentences) - 1), (flash, 2)]
 
-# %% mystnb={"figure": {"name": "baselines-pipeline", "caption": "The pipeline with perfect parts. From left: the box, the mask, the trimap (grey is unknown), the matte, the truth."}, "image": {"alt": "Three rows of five pictures. For a dog the last two pictures agree; the parachute has lost its thin lines; of the lightning the mask keeps the bright core and the matte has lost the wide glow around it.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The pipeline with perfect parts. From left: the box, the mask, the trimap (grey is unknown), the matte, the truth.", "name": "baselines-pipeline"}, "image": {"alt": "Three rows of five pictures. For a dog the last two pictures agree; the parachute has lost its thin lines; of the lightning the mask keeps the bright core and the matte has lost the wide glow around it.", "width": "100%"}} tags=["hide-input"]
 cells = []
 for known, number in cases:
     oracles, sentence = Oracles(known), known.expressions[number][0]
     matte = oracles.mattes(known.image, [sentence])[0]
-    box, mask = oracles.detect(known.image, sentence)[0], oracles.segment(None, None)
-    cells += [known.image, mask.astype(np.float32), vitmatte.automatic_trimap(mask) / 255, matte, known.mattes[number]]
-figure = show.grid(cells, ["the box", "the mask", "the trimap", "the matte", "the truth"] * len(cases), columns=5)
+    box, mask = (
+        oracles.detect(known.image, sentence)[0],
+        oracles.segment(None, None),
+    )
+    cells += [
+        known.image,
+        mask.astype(np.float32),
+        vitmatte.automatic_trimap(mask) / 255,
+        matte,
+        known.mattes[number],
+    ]
+figure = show.grid(
+    cells,
+    ["the box", "the mask", "the trimap", "the matte", "the truth"]
+    * len(cases),
+    columns=5,
+)
 for row, (known, number) in enumerate(cases):
-    left, top, right, bottom = Oracles(known).detect(known.image, known.expressions[number][0])[0]
-    figure.axes[5 * row].add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=show.PALETTE[1], linewidth=2))
+    left, top, right, bottom = Oracles(known).detect(
+        known.image, known.expressions[number][0]
+    )[0]
+    figure.axes[5 * row].add_patch(
+        Rectangle(
+            (left, top),
+            right - left,
+            bottom - top,
+            fill=False,
+            edgecolor=show.PALETTE[1],
+            linewidth=2,
+        )
+    )
 
 # %% [markdown]
 # The trimap is made of the mask alone. Its ellipse is as wide as a share of the image's longer side (the band), so that an image of another size
@@ -309,20 +483,46 @@ show.source(vitmatte.automatic_trimap)
 # How wide should the band be? Outside of it the mask has the last word. So the error that is left with perfect parts, as a share of an empty
 # matte's, is what the mask *cannot* hold:
 
-# %% mystnb={"figure": {"name": "baselines-band", "caption": "What the pipeline misses with perfect parts, by the width of the unknown band (left), and how much of the image the matting network then has to fill (right). Dotted: the band in use."}, "image": {"alt": "Two line charts over the band's width. At the left the errors of a dog, a person and a parachute are near nothing from the start, those of smoke, a firework and lightning fall slowly. At the right the unknown share of the image grows steadily.", "width": "95%"}}
+# %% mystnb={"figure": {"caption": "What the pipeline misses with perfect parts, by the width of the unknown band (left), and how much of the image the matting network then has to fill (right). Dotted: the band in use.", "name": "baselines-band"}, "image": {"alt": "Two line charts over the band's width. At the left the errors of a dog, a person and a parachute are near nothing from the start, those of smoke, a firework and lightning fall slowly. At the right the unknown share of the image grows steadily.", "width": "95%"}} tags=["hide-input"]
 bands = np.array([0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2])
-subjects = [*((seen, number) for number in range(len(seen.mattes))), (example(164), 1), (example(21), 1), (flash, 2)]
+subjects = [
+    *((seen, number) for number in range(len(seen.mattes))),
+    (example(164), 1),
+    (example(21), 1),
+    (flash, 2),
+]
 missed, unknown = np.zeros((2, len(subjects), len(bands)))
 for row, (known, number) in enumerate(subjects):
     true = known.mattes[number]
     for column, band in enumerate(bands):
-        missed[row, column] = np.abs(Oracles(known, band).mattes(known.image, [known.expressions[number][0]])[0] - true).sum() / true.sum()
-        unknown[row, column] = (vitmatte.automatic_trimap(true > 0.5, band) == 128).mean()
+        missed[row, column] = (
+            np.abs(
+                Oracles(known, band).mattes(
+                    known.image, [known.expressions[number][0]]
+                )[0]
+                - true
+            ).sum()
+            / true.sum()
+        )
+        unknown[row, column] = (
+            vitmatte.automatic_trimap(true > 0.5, band) == 128
+        ).mean()
 figure, axes = plt.subplots(1, 2, figsize=(show.WIDTH * 0.95, 2.8))
-for axis, values, label in zip(axes, (missed, unknown), ("SAD / SAD of an empty matte (%)", "of the image unknown (%)")):
+for axis, values, label in zip(
+    axes,
+    (missed, unknown),
+    ("SAD / SAD of an empty matte (%)", "of the image unknown (%)"),
+):
     for row, (known, number) in enumerate(subjects):
-        axis.plot(100 * bands, 100 * values[row], color=show.PALETTE[row], label=known.keywords[number])
-    axis.axvline(100 * vitmatte.BAND, color="black", linestyle=":", linewidth=1)
+        axis.plot(
+            100 * bands,
+            100 * values[row],
+            color=show.PALETTE[row],
+            label=known.keywords[number],
+        )
+    axis.axvline(
+        100 * vitmatte.BAND, color="black", linestyle=":", linewidth=1
+    )
     axis.set(xlabel="band (% of the longer side)", ylabel=label)
     axis.spines[["top", "right"]].set_visible(False)
 axes[0].legend(frameon=False, fontsize=8)
@@ -338,19 +538,44 @@ figure.tight_layout()
 # Counted by running the networks of the paper's sizes without values, on an image of 512 × 512 and a sentence of 22 tokens. CLIPMat is counted as
 # Table 11 writes it.
 
-# %%
+# %% tags=["hide-input"]
 needs = {  # boxes to train on, where the words come in, what leaves it
     "clipmat": ("no", "cross-attention of patches over all words", "matte"),
-    "clipseg": ("no", "one vector: factors and shifts of channels", "soft mask"),
-    "mdetr": ("yes, made from mattes", "words and places in one encoder", "mask of one query"),
+    "clipseg": (
+        "no",
+        "one vector: factors and shifts of channels",
+        "soft mask",
+    ),
+    "mdetr": (
+        "yes, made from mattes",
+        "words and places in one encoder",
+        "mask of one query",
+    ),
     "grounded": ("not trained here", "the detector's", "matte"),
     "clipseg+vitmatte": ("not trained here", "one vector", "matte"),
 }
 costs = {name: cost.costs(name) for name in baselines.METHODS}
-show.table([{"method": name, "needs boxes": boxes_, "words come in by": words_, "gives": gives,
-             "parameters (M)": sum(part.parameters for part in costs[name].values()) / 1e6,
-             "of them learn (M)": sum(part.learning for part in costs[name].values()) / 1e6,
-             "GMAC": sum(part.macs for part in costs[name].values()) / 1e9} for name, (boxes_, words_, gives) in needs.items()], digits=1)
+show.table(
+    [
+        {
+            "method": name,
+            "needs boxes": boxes_,
+            "words come in by": words_,
+            "gives": gives,
+            "parameters (M)": sum(
+                part.parameters for part in costs[name].values()
+            )
+            / 1e6,
+            "of them learn (M)": sum(
+                part.learning for part in costs[name].values()
+            )
+            / 1e6,
+            "GMAC": sum(part.macs for part in costs[name].values()) / 1e9,
+        }
+        for name, (boxes_, words_, gives) in needs.items()
+    ],
+    digits=1,
+)
 
 # %% [markdown]
 # CLIPMat multiplies about twice as often as CLIPSeg, and gives a matte. The shortest pipeline that gives one too, CLIPSeg and ViTMatte, stays below
@@ -364,17 +589,51 @@ show.table([{"method": name, "needs boxes": boxes_, "words come in by": words_, 
 # at all, for its towers have no small pretrained version. Each has one seed. (The machine was shared with other work, so minutes mean less than
 # steps.)
 
-# %%
-record_of = {"CLIPMat": "train-tiny-long", "CLIPSeg": "baseline-clipseg-tiny", "MDETR": "baseline-mdetr-tiny"}
-runs = {name: json.loads((results / "runs" / f"{file}.json").read_text()) for name, file in record_of.items()}
+# %% tags=["hide-input"]
+record_of = {
+    "CLIPMat": "train-tiny-long",
+    "CLIPSeg": "baseline-clipseg-tiny",
+    "MDETR": "baseline-mdetr-tiny",
+}
+runs = {
+    name: json.loads((results / "runs" / f"{file}.json").read_text())
+    for name, file in record_of.items()
+}
 scores = {name: run["scores"] for name, run in runs.items()}
-show.table([{"run": name, "scenes": run["data"]["images"], "data set": run["data"]["fingerprint"][:8], "steps": run["metrics"]["steps"],
-             "minutes": run["metrics"]["minutes"], "start": run["weights"], "seed": run["seed"]} for name, run in runs.items()], digits=0)
+show.table(
+    [
+        {
+            "run": name,
+            "scenes": run["data"]["images"],
+            "data set": run["data"]["fingerprint"][:8],
+            "steps": run["metrics"]["steps"],
+            "minutes": run["metrics"]["minutes"],
+            "start": run["weights"],
+            "seed": run["seed"],
+        }
+        for name, run in runs.items()
+    ],
+    digits=0,
+)
 
-# %%
-show.table([{"tiny: 128 px, scenes of 240 × 320": name, "scored on": what, "mattes": scores[name][what]["entities"],
-             "localised (%)": 100 * scores[name][what]["localised"], "chance (%)": 100 * scores[name][what]["chance"], "SAD": scores[name][what]["sad"],
-             "MAD": scores[name][what]["mad"], "SAD / empty": scores[name][what]["sad_ratio"]} for what in scores["CLIPSeg"] for name in scores], digits=3)
+# %% tags=["hide-input"]
+show.table(
+    [
+        {
+            "tiny: 128 px, scenes of 240 × 320": name,
+            "scored on": what,
+            "mattes": scores[name][what]["entities"],
+            "localised (%)": 100 * scores[name][what]["localised"],
+            "chance (%)": 100 * scores[name][what]["chance"],
+            "SAD": scores[name][what]["sad"],
+            "MAD": scores[name][what]["mad"],
+            "SAD / empty": scores[name][what]["sad_ratio"],
+        }
+        for what in scores["CLIPSeg"]
+        for name in scores
+    ],
+    digits=3,
+)
 
 # %% [markdown]
 # *Localised* is the share of mattes whose IoU with the truth is above a half; *chance* is a perfect matte of a random thing of the scene. *SAD /
@@ -383,12 +642,28 @@ show.table([{"tiny: 128 px, scenes of 240 × 320": name, "scored on": what, "mat
 #
 # The paper's own rows, each after 50 epochs of RefMatte:
 
-# %%
-# Table 2: SAD of keywords, of expressions, of RefMatte-RW100; ViT-B/16 without refiner, MDETR with ResNet-101
-table2 = {name: [tables()["table2"].number(name.lower(), "SAD", part).value for part in ("keyword", "expression", "RW100")]
-          for name in ("CLIPMat", "CLIPSeg", "MDETR")}
-show.table([{"the paper's Table 2, SAD, 512 px on 1.75 Mpx": name, "keyword": paper[0], "expression": paper[1], "RW100": paper[2]}
-            for name, paper in table2.items()], digits=2)
+# %% tags=["hide-input"]
+# Table 2: SAD of keywords, of expressions, of RefMatte-RW100; ViT-B/16 without
+# refiner, MDETR with ResNet-101
+table2 = {
+    name: [
+        tables()["table2"].number(name.lower(), "SAD", part).value
+        for part in ("keyword", "expression", "RW100")
+    ]
+    for name in ("CLIPMat", "CLIPSeg", "MDETR")
+}
+show.table(
+    [
+        {
+            "the paper's Table 2, SAD, 512 px on 1.75 Mpx": name,
+            "keyword": paper[0],
+            "expression": paper[1],
+            "RW100": paper[2],
+        }
+        for name, paper in table2.items()
+    ],
+    digits=2,
+)
 
 # %% [markdown]
 # ## Check
@@ -396,54 +671,105 @@ show.table([{"the paper's Table 2, SAD, 512 px on 1.75 Mpx": name, "keyword": pa
 # Words reach CLIPSeg's matte through FiLM alone: with another sentence's factors and shifts it gives that sentence's matte, and with factors of one
 # and shifts of zero all sentences get the same. Its towers have not moved.
 
-# %% tags=["check"]
+# %% tags=["check", "hide-input"]
 with torch.no_grad():
     other = words.roll(1, dims=0)
-    assert (decode(other).alpha - learnt.alpha.roll(1, dims=0)).abs().max() < 1e-5, "the sentence's vector decides, and nothing else of it"
-    kept = {name: value.clone() for name, value in decoder.state_dict().items()}
+    assert (
+        decode(other).alpha - learnt.alpha.roll(1, dims=0)
+    ).abs().max() < 1e-5, (
+        "the sentence's vector decides, and nothing else of it"
+    )
+    kept = {
+        name: value.clone() for name, value in decoder.state_dict().items()
+    }
     for layer, bias in ((decoder.film_mul, 1.0), (decoder.film_add, 0.0)):
         layer.weight.zero_()
         layer.bias.fill_(bias)
     without = decode(words).alpha
     decoder.load_state_dict(kept)
-    assert (without - without[:1]).abs().max() < 1e-6 < (learnt.alpha - learnt.alpha[:1]).abs().max(), "without FiLM the matte does not depend on the sentence"
+    assert (
+        (without - without[:1]).abs().max()
+        < 1e-6
+        < (learnt.alpha - learnt.alpha[:1]).abs().max()
+    ), "without FiLM the matte does not depend on the sentence"
 torch.manual_seed(seed)
 fresh = baselines.get("clipseg", "tiny", "clip").net.clip.state_dict()
-assert all(torch.equal(value, fresh[name]) for name, value in clipseg.net.clip.state_dict().items()), "the towers have not moved"
-assert {id(value) for value in clipseg.trainable_parameters()} == {id(value) for value in decoder.parameters()}, "the towers are frozen"
-likeness = np.array([[metrics.iou(matte[0], true[0]) for true in truths] for matte in learnt.alpha])  # sentences by things
+assert all(
+    torch.equal(value, fresh[name])
+    for name, value in clipseg.net.clip.state_dict().items()
+), "the towers have not moved"
+assert {id(value) for value in clipseg.trainable_parameters()} == {
+    id(value) for value in decoder.parameters()
+}, "the towers are frozen"
+likeness = np.array(
+    [
+        [metrics.iou(matte[0], true[0]) for true in truths]
+        for matte in learnt.alpha
+    ]
+)  # sentences by things
 others = likeness[~np.eye(len(likeness), dtype=bool)]
-assert np.diag(likeness).mean() > 0.2 and np.diag(likeness).mean() > 2 * others.mean(), "mattes are like their own things, not like others"
+assert (
+    np.diag(likeness).mean() > 0.2
+    and np.diag(likeness).mean() > 2 * others.mean()
+), "mattes are like their own things, not like others"
 
 # %% [markdown]
 # MDETR's matte is the mask of the most probable query, whatever its box, and its matching is the best of all matchings.
 
-# %% tags=["check"]
+# %% tags=["check", "hide-input"]
 with torch.no_grad():
     again = mdetr(image, sentences, index)
-    every = torch.cat([mdetr.masks(again, torch.arange(len(sentences)), torch.full((len(sentences),), query)).sigmoid() for query in range(10)], dim=1)
+    every = torch.cat(
+        [
+            mdetr.masks(
+                again,
+                torch.arange(len(sentences)),
+                torch.full((len(sentences),), query),
+            ).sigmoid()
+            for query in range(10)
+        ],
+        dim=1,
+    )
     likely = 1 - again.logits[-1].softmax(dim=-1)[..., -1]
     for row in range(len(sentences)):
-        assert (again.alpha[row, 0] - every[row, likely[row].argmax()]).abs().max() < 1e-5
-    assert again.boxes[-1].min() >= 0 and again.boxes[-1].max() <= 1, "boxes are shares of the image"
+        assert (
+            again.alpha[row, 0] - every[row, likely[row].argmax()]
+        ).abs().max() < 1e-5
+    assert again.boxes[-1].min() >= 0 and again.boxes[-1].max() <= 1, (
+        "boxes are shares of the image"
+    )
 prices = np.random.default_rng(seed).normal(size=(5, 3))
-least = min(sum(prices[query, thing] for thing, query in enumerate(queries)) for queries in itertools.permutations(range(5), 3))
+least = min(
+    sum(prices[query, thing] for thing, query in enumerate(queries))
+    for queries in itertools.permutations(range(5), 3)
+)
 pairs_of = matching.assign(prices)
-assert abs(prices[pairs_of].sum() - least) < 1e-9, "Hungarian matching and brute force agree"
+assert abs(prices[pairs_of].sum() - least) < 1e-9, (
+    "Hungarian matching and brute force agree"
+)
 
 # %% [markdown]
 # The automatic trimap is unknown along the whole edge of the mask and nowhere far from it, and it does not depend on the size of the image.
 
-# %% tags=["check"]
+# %% tags=["check", "hide-input"]
 mask = seen.mattes[0] > 0.5
 trimap = vitmatte.automatic_trimap(mask)
-assert (mask[trimap == 255]).all() and not mask[trimap == 0].any(), "what is sure is as in the mask"
+assert (mask[trimap == 255]).all() and not mask[trimap == 0].any(), (
+    "what is sure is as in the mask"
+)
 edge = (mask[1:, 1:] != mask[:-1, 1:]) | (mask[1:, 1:] != mask[1:, :-1])
 assert (trimap[1:, 1:][edge] == 128).all(), "all of the edge is unknown"
 large = np.kron(mask, np.ones((3, 3), bool))
-assert (vitmatte.automatic_trimap(large)[1::3, 1::3] == trimap).mean() > 0.98, "an image three times as large has the same trimap"
-assert len({run["data"]["fingerprint"] for run in runs.values()}) == 1, "the three runs had the same data"
-assert np.diff(missed, axis=1).max() < 1e-6 and np.diff(unknown, axis=1).min() > -1e-6, "a wider band misses less, and leaves more unknown"
+assert (
+    vitmatte.automatic_trimap(large)[1::3, 1::3] == trimap
+).mean() > 0.98, "an image three times as large has the same trimap"
+assert len({run["data"]["fingerprint"] for run in runs.values()}) == 1, (
+    "the three runs had the same data"
+)
+assert (
+    np.diff(missed, axis=1).max() < 1e-6
+    and np.diff(unknown, axis=1).min() > -1e-6
+), "a wider band misses less, and leaves more unknown"
 
 # %% [markdown]
 # ## Summary

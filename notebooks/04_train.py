@@ -34,18 +34,18 @@
 # :::
 
 # %% tags=["parameters"]
-profile: str = "tiny"  # settings of the run: tiny, small, paper-b16, or the path of a YAML file
-data: str = ""  # a RefMatte of your own, used as it is; or where the profile's is made; empty means data/ of the repository
+profile: str = "tiny"  # of the run: a profile's name or file
+data: str = ""  # a RefMatte's folder; "": the profile's, in data/
 steps: int = 0  # of training; 0 means what the profile has
 quick: bool = False  # little data and few steps: does it start?
-shipped: bool = False  # show the recorded run of the shipped model, which must be of this profile
-validation: int = 32  # images that are kept out of training, to watch it by; 0: none
+shipped: bool = False  # show the shipped model's recorded run
+validation: int = 32  # images kept out of training; 0: none
 limit: int = 0  # score the first so many images of each split; 0 means all
 workers: int = 0  # processes that make the data set; 0 means one for each core
 out: str = ""  # folder of the run; empty means runs/ of the repository
-fresh: bool = False  # begin anew, even where an interrupted or finished run lies in the folder
+fresh: bool = False  # begin anew, whatever lies in the folder
 
-# %%
+# %% tags=["hide-input"]
 import os
 from pathlib import Path
 
@@ -55,9 +55,17 @@ from rimlib import profile as profiles
 from rimlib.io.files import read_json
 from rimlib.repository import repository
 
-changes = {"train__validation_images": validation, "train__validate_epochs": 0.25}
+changes = {
+    "train__validation_images": validation,
+    "train__validate_epochs": 0.25,
+}
 if quick:
-    small = {"groups_train": 15, "extra_train": 150, "groups_test": 3, "extra_test": 30}
+    small = {
+        "groups_train": 15,
+        "extra_train": 150,
+        "groups_test": 3,
+        "extra_test": 30,
+    }
     changes |= {f"data__{key}": count for key, count in small.items()}
 settings = profiles.load(profile, **changes)
 name = settings.name + ("-quick" if quick else "")
@@ -83,14 +91,15 @@ spent = {"making the data set": time.perf_counter() - started}
 own = not (root / "plan.json").exists()
 print(f"{root.name}: {', '.join(have)}")
 
-# %%
+# %% tags=["hide-input"]
 from rimlib import show
 from rimlib.errors import RimError
 from rimlib.refmatte.dataset import RefMatte
 
 
 def settings_of(split):
-    """The readers of a split in the settings that it has: keywords need labels or sentences that name them clearly."""
+    """The readers of a split in the settings that it has: keywords need labels
+    or sentences that name them clearly."""
     found = {"expression": RefMatte(root, split)}
     try:
         found = {"keyword": RefMatte(root, split, "keyword"), **found}
@@ -107,18 +116,27 @@ show.table(
             "split": split,
             "images": len(reader.image_names),
             "mattes": len(reader),
-            "expressions": sum(len(target.expressions) for target in reader.targets),
-            "images of the keyword setting": len(readers[split]["keyword"].image_names) if "keyword" in readers[split] else 0,
+            "expressions": sum(
+                len(target.expressions) for target in reader.targets
+            ),
+            "images of the keyword setting": len(
+                readers[split]["keyword"].image_names
+            )
+            if "keyword" in readers[split]
+            else 0,
         }
         for split, reader in splits.items()
     ]
 )
 
 # %% mystnb={"figure": {"caption": "Training scenes, each with one of its sentences.", "name": "fig-train-scenes"}, "image": {"alt": "Four composed photographs in a row, each with people, animals or things on a background and a sentence above it.", "width": "100%"}}
-names = splits["train"].image_names[:: max(1, len(splits["train"].image_names) // 4)][:4]
+names = splits["train"].image_names[
+    :: max(1, len(splits["train"].image_names) // 4)
+][:4]
 targets = [splits["train"].targets_of(image)[0] for image in names]
 show.grid(
-    [splits["train"].image(image) for image in names], [target.evaluated for target in targets]
+    [splits["train"].image(image) for image in names],
+    [target.evaluated for target in targets],
 );
 
 # %% [markdown]
@@ -157,24 +175,37 @@ from rimlib.training.batches import Batches
 from rimlib.training.samples import Samples
 
 samples = Samples(
-    training_set(root, settings.train), settings.train, settings.model.image_size, settings.seed, prompt.templates(settings.model)
+    training_set(root, settings.train),
+    settings.train,
+    settings.model.image_size,
+    settings.seed,
+    prompt.templates(settings.model),
 )
 keys = next(iter(Batches(len(samples), settings.train.images, settings.seed)))
 
-# %% mystnb={"figure": {"caption": "Four samples of a step: image, trimap (grey is unknown), matte, and the words. An empty matte belongs to a sentence that fits nothing.", "name": "fig-train-step"}, "image": {"alt": "Four rows of three square pictures: a composed photograph, the trimap of one entity with a grey band at its edge, and its matte.", "width": "80%"}}
+# %% mystnb={"figure": {"caption": "Four samples of a step: image, trimap (grey is unknown), matte, and the words. An empty matte belongs to a sentence that fits nothing.", "name": "fig-train-step"}, "image": {"alt": "Four rows of three square pictures: a composed photograph, the trimap of one entity with a grey band at its edge, and its matte.", "width": "80%"}} tags=["hide-input"]
 panels, titles = [], []
 drawn = [samples[key] for key in keys]
 full = [(sample, 0) for sample in drawn if sample.mattes[0].any()]
-empty = [(sample, which) for sample in drawn for which, matte in enumerate(sample.mattes) if not matte.any()]
+empty = [
+    (sample, which)
+    for sample in drawn
+    for which, matte in enumerate(sample.mattes)
+    if not matte.any()
+]
 for sample, which in [*full[:3], *empty[:1]]:
-    panels += [sample.image, sample.trimaps[which] / 2.0, sample.mattes[which] / 255.0]
+    panels += [
+        sample.image,
+        sample.trimaps[which] / 2.0,
+        sample.mattes[which] / 255.0,
+    ]
     titles += [sample.texts[which], "trimap", "matte"]
 show.grid(panels, titles, columns=3);
 
 # %% [markdown]
 # The same sample flipped, as half of them are. Where the words have a side, it is the other one.
 
-# %% mystnb={"figure": {"caption": "One sample as it is and flipped: the words are mirrored with the image.", "name": "fig-train-flip"}, "image": {"alt": "Two rows of a square picture, the trimap and the matte of one entity; the second row is the mirror image of the first.", "width": "80%"}}
+# %% mystnb={"figure": {"caption": "One sample as it is and flipped: the words are mirrored with the image.", "name": "fig-train-flip"}, "image": {"alt": "Two rows of a square picture, the trimap and the matte of one entity; the second row is the mirror image of the first.", "width": "80%"}} tags=["hide-input"]
 import dataclasses
 
 from rimlib.matting.relations import mirror
@@ -183,20 +214,53 @@ from rimlib.matting.relations import mirror
 def sample_of(key, flip):
     """A sample with one sentence, an expression where there is one."""
     changed = dataclasses.replace(
-        settings.train, flip=flip, sentences=1, grounding_steps=0, no_target=0.0, several=0.0,
-        setting="both", keyword_share=0.0, noise=0.0, crops=(),
+        settings.train,
+        flip=flip,
+        sentences=1,
+        grounding_steps=0,
+        no_target=0.0,
+        several=0.0,
+        setting="both",
+        keyword_share=0.0,
+        noise=0.0,
+        crops=(),
     )
-    other = Samples(samples.refmatte, changed, samples.size, samples.seed, samples.templates, where="never")
+    other = Samples(
+        samples.refmatte,
+        changed,
+        samples.size,
+        samples.seed,
+        samples.templates,
+        where="never",
+    )
     return other[key]
 
 
 sided = next(
-    (key for key in keys if {"left", "right", "leftmost", "rightmost"} & set(sample_of(key, 0.0).texts[0].split())), keys[0]
+    (
+        key
+        for key in keys
+        if {"left", "right", "leftmost", "rightmost"}
+        & set(sample_of(key, 0.0).texts[0].split())
+    ),
+    keys[0],
 )
 pair = [sample_of(sided, flip) for flip in (0.0, 1.0)]
 show.grid(
-    [panel for sample in pair for panel in (sample.image, sample.trimaps[0] / 2.0, sample.mattes[0] / 255.0)],
-    [title for sample in pair for title in (sample.texts[0], "trimap", "matte")],
+    [
+        panel
+        for sample in pair
+        for panel in (
+            sample.image,
+            sample.trimaps[0] / 2.0,
+            sample.mattes[0] / 255.0,
+        )
+    ],
+    [
+        title
+        for sample in pair
+        for title in (sample.texts[0], "trimap", "matte")
+    ],
     columns=3,
 );
 
@@ -211,18 +275,25 @@ show.grid(
 # The run here starts from CLIP, whatever its profile. With `quick` it ends after sixty steps, and where the profile begins with more grounding steps
 # than that, all of them are such: then its log has the losses of trimap and score map alone, and its details extractor is still as random as it began.
 
-# %%
+# %% tags=["hide-input"]
 from rimlib.training.clipmat import train
 
 record = train(
-    settings, root, run_folder, steps=steps or (60 if quick else None), resume=not fresh, tensorboard=True
+    settings,
+    root,
+    run_folder,
+    steps=steps or (60 if quick else None),
+    resume=not fresh,
+    tensorboard=True,
 )
 show.table(
     [
         {
             "steps": record["metrics"]["steps"],
             "minutes": record["metrics"]["minutes"],
-            "of them grounding": min(settings.train.grounding_steps, record["metrics"]["steps"]),
+            "of them grounding": min(
+                settings.train.grounding_steps, record["metrics"]["steps"]
+            ),
             "images a second": record["metrics"].get("images_per_second", 0.0),
             "device": (
                 record["device"]
@@ -241,7 +312,7 @@ show.table(
 # It is the run above, or with `shipped` the recorded run of the shipped model: its record, its scores and its weights belong together. A record of another
 # profile than the one that this chapter runs is refused, as is one of another model.
 
-# %%
+# %% tags=["hide-input"]
 from rimlib.clipmat.model import CLIPMat
 from rimlib.training import record as records
 
@@ -249,14 +320,21 @@ live = CLIPMat.load(run_folder)
 model, shown = live, record
 if shipped:
     model = CLIPMat.shipped()
-    shown = records.read(repository() / model.card["record"], profiles.load(profile))
-    if (shown["git"], shown["data"]["fingerprint"], shown["metrics"]["steps"]) != (
+    shown = records.read(
+        repository() / model.card["record"], profiles.load(profile)
+    )
+    if (
+        shown["git"],
+        shown["data"]["fingerprint"],
+        shown["metrics"]["steps"],
+    ) != (
         model.card["git"],
         model.card["data"]["fingerprint"],
         model.card["metrics"]["steps"],
     ):
         raise RimError(
-            f"{model.card['record']}: of another run than the shipped model's card; ship both together"
+            f"{model.card['record']}: of another run than the shipped "
+            "model's card; ship both together"
         )
 show.table(
     [
@@ -291,66 +369,155 @@ show.table(
 # - `tiny-192-finish` goes on mostly with the details, in more colours and with more words for kinds. In scenes of two of a kind in front of each other the
 #   nearer one now really hides a part of the other.
 
-# %%
-runs = [records.read(repository() / "results" / "runs" / f"train-{name}.json", profiles.load(name))
-        for name in ("tiny-long", "tiny-lookalikes", "tiny-192", "tiny-192-long", "tiny-192-finish")]
+# %% tags=["hide-input"]
+runs = [
+    records.read(
+        repository() / "results" / "runs" / f"train-{name}.json",
+        profiles.load(name),
+    )
+    for name in (
+        "tiny-long",
+        "tiny-lookalikes",
+        "tiny-192",
+        "tiny-192-long",
+        "tiny-192-finish",
+    )
+]
 rows = []
-for run, start in zip(runs, ("the small CLIP", *(run["profile"] for run in runs))):
+for run, start in zip(
+    runs, ("the small CLIP", *(run["profile"] for run in runs))
+):
     data, learning = run["settings"]["data"], run["settings"]["train"]
-    rows.append({"run": run["profile"], "goes on from": start, "image size": run["settings"]["model"]["image_size"],
-                 "scenes of look-alikes": f"{data.get('lookalikes', 0):.0%}",
-                 "sentences of an image": learning["sentences"], "of which fit nothing": f"{learning['no_target']:.0%}",
-                 "steps": run["metrics"]["steps"], "of them grounding": learning.get("grounding_steps", 0),
-                 "minutes": run["metrics"]["minutes"]})
+    rows.append(
+        {
+            "run": run["profile"],
+            "goes on from": start,
+            "image size": run["settings"]["model"]["image_size"],
+            "scenes of look-alikes": f"{data.get('lookalikes', 0):.0%}",
+            "sentences of an image": learning["sentences"],
+            "of which fit nothing": f"{learning['no_target']:.0%}",
+            "steps": run["metrics"]["steps"],
+            "of them grounding": learning.get("grounding_steps", 0),
+            "minutes": run["metrics"]["minutes"],
+        }
+    )
 show.table(rows, digits=0)
 
 # %%
 minutes = sum(run["metrics"]["minutes"] for run in runs)
 steps_of_all = sum(run["metrics"]["steps"] for run in runs)
-print(f"together {steps_of_all} steps in {minutes:.0f} minutes, on {runs[-1]['machine']['cores']} cores")
+print(
+    f"together {steps_of_all} steps in {minutes:.0f} minutes, on "
+    f"{runs[-1]['machine']['cores']} cores"
+)
 
 # %% [markdown]
 # The model that ships is the mean of the weights of the last two (`rim average`). Trainings that go on from each other lie in one valley of the loss, and the
 # point between them is often lower than both {cite:p}`soups`. What is averaged was chosen on scenes of another seed, the right half of the table:
 
 # %%
-averaging = read_json(repository() / "results" / "runs" / "averaging-tiny.json")["metrics"]["rows"]
+averaging = read_json(
+    repository() / "results" / "runs" / "averaging-tiny.json"
+)["metrics"]["rows"]
 rows = {}
 for row in averaging:
-    line = rows.setdefault((row["weights"], row["setting"]), {"weights": row["weights"], "setting": row["setting"]})
-    line |= {f"localised, {row['scenes']}": row["localised"], f"SAD / empty, {row['scenes']}": row["sad_ratio"]}
+    line = rows.setdefault(
+        (row["weights"], row["setting"]),
+        {"weights": row["weights"], "setting": row["setting"]},
+    )
+    line |= {
+        f"localised, {row['scenes']}": row["localised"],
+        f"SAD / empty, {row['scenes']}": row["sad_ratio"],
+    }
 show.table(list(rows.values()))
 
 # %% [markdown]
 # ## The paper's training and this one
 
-# %%
+# %% tags=["hide-input"]
+steps_there = shown["metrics"]["steps"]
+images_there = shown["data"]["images"]
 ours = settings.train
-augmentation = {"light": "flips; a little light, noise and blur", "rssn": "the same"}[ours.augmentation]
-clip = "the small CLIP of this book" if settings.model.backbone == "rim-tiny" else "CLIP"
-starts = {"clip": clip, "random": "random", "shipped": "the shipped model of that time"}
+augmentation = {
+    "light": "flips; a little light, noise and blur",
+    "rssn": "the same",
+}[ours.augmentation]
+clip = (
+    "the small CLIP of this book"
+    if settings.model.backbone == "rim-tiny"
+    else "CLIP"
+)
+starts = {
+    "clip": clip,
+    "random": "random",
+    "shipped": "the shipped model of that time",
+}
 show.table(
     [
-        {"": what, "the paper, ViT-B/16 (Sec. 5.1, S4.1)": paper, f"here, profile {settings.name}": here}
+        {
+            "": what,
+            "the paper, ViT-B/16 (Sec. 5.1, S4.1)": paper,
+            f"here, profile {settings.name}": here,
+        }
         for what, paper, here in (
-            ("machine", "two A100 GPUs, about a day", f"{shown['device']}, {shown['machine']['cores']} cores, {shown['metrics']['minutes']:.0f} minutes"),
-            ("length", "50 epochs", f"{shown['metrics']['steps']} steps, {shown['metrics']['steps'] * ours.images / shown['data']['images']:.1f} epochs"),
+            (
+                "machine",
+                "two A100 GPUs, about a day",
+                f"{shown['device']}, {shown['machine']['cores']} cores, "
+                f"{shown['metrics']['minutes']:.0f} minutes",
+            ),
+            (
+                "length",
+                "50 epochs",
+                f"{shown['metrics']['steps']} steps, "
+                f"{steps_there * ours.images / images_there:.1f} epochs",
+            ),
             ("setting", "keyword, or expression", ours.setting),
             ("images in a step", "12 (ViT-L/14: 4)", str(ours.images)),
             ("sentences of an image", "1", str(ours.sentences)),
             ("of which fit nothing", "none", f"{ours.no_target:.0%}"),
-            ("steps without the details", "none", f"the first {ours.grounding_steps}" if ours.grounding_steps else "none"),
+            (
+                "steps without the details",
+                "none",
+                f"the first {ours.grounding_steps}"
+                if ours.grounding_steps
+                else "none",
+            ),
             ("image size", "512", str(settings.model.image_size)),
-            ("augmentation", "flips, windows, noise, blurred backgrounds", augmentation),
-            ("optimiser", "Adam", {"adamw": "AdamW", "adam": "Adam"}[ours.optimizer]),
+            (
+                "augmentation",
+                "flips, windows, noise, blurred backgrounds",
+                augmentation,
+            ),
+            (
+                "optimiser",
+                "Adam",
+                {"adamw": "AdamW", "adam": "Adam"}[ours.optimizer],
+            ),
             ("rate of the new parts", "1e-4", f"{ours.lr:g}"),
             ("rate of the image encoder", "1e-6", f"{ours.lr_image:g}"),
-            ("rate of the text encoder", "1e-7 (ViT-L/14: 1e-6)", f"{ours.lr_text:g}"),
+            (
+                "rate of the text encoder",
+                "1e-7 (ViT-L/14: 1e-6)",
+                f"{ours.lr_text:g}",
+            ),
             ("schedule", "fixed", ours.schedule),
-            ("bound on the gradient", "not mentioned", f"{ours.clip_norm:g}" if ours.clip_norm else "none"),
-            ("average of the weights", "not mentioned", f"{ours.ema:g} a step" if ours.ema else "none"),
+            (
+                "bound on the gradient",
+                "not mentioned",
+                f"{ours.clip_norm:g}" if ours.clip_norm else "none",
+            ),
+            (
+                "average of the weights",
+                "not mentioned",
+                f"{ours.ema:g} a step" if ours.ema else "none",
+            ),
             ("precision", "not mentioned", shown["dtype"]),
-            ("start of the encoders", "OpenAI's CLIP", starts.get(shown["weights"], f"the run {shown['weights']}")),
+            (
+                "start of the encoders",
+                "OpenAI's CLIP",
+                starts.get(shown["weights"], f"the run {shown['weights']}"),
+            ),
         )
     ]
 )
@@ -366,29 +533,51 @@ seconds = shown["seconds"]
 total = sum(seconds.values())
 show.table(
     [
-        {"stage": stage, "seconds": value, "share": f"{100 * value / total:.1f} %"}
+        {
+            "stage": stage,
+            "seconds": value,
+            "share": f"{100 * value / total:.1f} %",
+        }
         for stage, value in seconds.items()
     ],
     digits=1,
 )
 
-# %% mystnb={"figure": {"caption": "The losses of the run that is shown, each the mean of ten steps, of a hundred in a long run: cross-entropy of the trimap (ce), that of the score map, and the four matting losses. Dotted: the end of the grounding steps, where the profile has such; only from there on are there matting losses.", "name": "fig-train-losses"}, "image": {"alt": "A line chart of the losses of a training against its steps. Two of them run from the start; the four of the matte begin where a dotted line stands.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The losses of the run that is shown, each the mean of ten steps, of a hundred in a long run: cross-entropy of the trimap (ce), that of the score map, and the four matting losses. Dotted: the end of the grounding steps, where the profile has such; only from there on are there matting losses.", "name": "fig-train-losses"}, "image": {"alt": "A line chart of the losses of a training against its steps. Two of them run from the start; the four of the matte begin where a dotted line stands.", "width": "100%"}} tags=["hide-input"]
 log = shown["log"]
-parts = [part for part in dict.fromkeys(part for row in log for part in row)  # the first rows may have only some
-         if part not in ("step", "seconds", "images_per_second", "total")]
+parts = [
+    part
+    for part in dict.fromkeys(
+        part for row in log for part in row
+    )  # the first rows may have only some
+    if part not in ("step", "seconds", "images_per_second", "total")
+]
 together = 10 if len(log) >= 50 else 1  # rows of ten steps each
 smooth = []
-for group in (log[start : start + together] for start in range(0, len(log), together)):
-    means = {part: [row[part] for row in group if part in row] for part in parts}
-    smooth.append({"step": np.mean([row["step"] for row in group]),
-                   **{part: np.mean(values) if values else np.nan for part, values in means.items()}})
+for group in (
+    log[start : start + together] for start in range(0, len(log), together)
+):
+    means = {
+        part: [row[part] for row in group if part in row] for part in parts
+    }
+    smooth.append(
+        {
+            "step": np.mean([row["step"] for row in group]),
+            **{
+                part: np.mean(values) if values else np.nan
+                for part, values in means.items()
+            },
+        }
+    )
 grounding = shown["settings"]["train"].get("grounding_steps", 0)
 
 
 def with_grounding(figure):
     """A dotted line in a chart over the steps, where grounding ends."""
     if 0 < grounding < shown["metrics"]["steps"]:
-        figure.axes[0].axvline(grounding, color="black", linestyle=":", linewidth=1)
+        figure.axes[0].axvline(
+            grounding, color="black", linestyle=":", linewidth=1
+        )
 
 
 with_grounding(show.curves(smooth, "step", parts, ylabel="loss"))
@@ -398,13 +587,18 @@ with_grounding(show.curves(smooth, "step", parts, ylabel="loss"))
 # an image is background, and slowly from then on. A run that goes on from a trained model begins low. The *total* is the weighted sum of the losses that
 # are there: after the grounding steps it has four more, so it can only be compared with rows on the same side of the dotted line.
 
-# %%
-places = sorted({int(share * (len(shown["log"]) - 1)) for share in (0.0, 0.01, 0.1, 0.5, 1.0)})
+# %% tags=["hide-input"]
+places = sorted(
+    {
+        int(share * (len(shown["log"]) - 1))
+        for share in (0.0, 0.01, 0.1, 0.5, 1.0)
+    }
+)
 show.table(
     [
         {
             "step": row["step"],
-            "share of the run": f"{row['step'] / shown['metrics']['steps']:.1%}",
+            "share of the run": f"{row['step'] / steps_there:.1%}",
             "minutes": row["seconds"] / 60,
             **{part: row.get(part, "") for part in ("total", *parts)},
         }
@@ -422,8 +616,17 @@ show.table(
 # %% mystnb={"figure": {"caption": "Localisation and the mean absolute error (MAD) on images that were kept out of the training, over its steps.", "name": "fig-train-validation"}, "image": {"alt": "A line chart of the share of localised mattes and of the mean absolute difference against training steps.", "width": "80%"}}
 watched = shown if shown.get("validation") else record
 if rows := watched["validation"]:
-    curve = [{"step": row["step"], "localised": row["validation_localised"], "MAD": row["validation_mad"]} for row in rows]
-    figure = show.curves(curve, "step", ["localised", "MAD"], ylabel="on validation images")
+    curve = [
+        {
+            "step": row["step"],
+            "localised": row["validation_localised"],
+            "MAD": row["validation_mad"],
+        }
+        for row in rows
+    ]
+    figure = show.curves(
+        curve, "step", ["localised", "MAD"], ylabel="on validation images"
+    )
     if watched is shown:
         with_grounding(figure)
 
@@ -433,14 +636,18 @@ if rows := watched["validation"]:
 # Errors are those of the paper, over the whole image at its own size. `SAD / empty` compares with an empty matte: 1 is as bad as an empty matte.
 # A matte is *localised* if it covers the right entity with an IoU above one half. *Chance* is how often a perfect matte of a random entity of the scene would be right.
 
-# %%
+# %% tags=["hide-input"]
 from rimlib.evaluation.evaluate import evaluate
 
 started = time.perf_counter()
 known = {"seen": "seen", "test": "test" if own else "unseen"}
 scores = {
     f"{setting}, {known[split]}": evaluate(
-        live, reader, limit=limit or None, template=prompt.template(settings), workers=2
+        live,
+        reader,
+        limit=limit or None,
+        template=prompt.template(settings),
+        workers=2,
     )["metrics"]
     for split in have
     if split != "train"
@@ -462,16 +669,22 @@ records.write(
 # %% [markdown]
 # Those of this run lie beside its weights, in `evaluate.json`. Those of the run that is shown, on scenes of profile `tiny`, or of the run's own:
 
-# %%
+# %% tags=["hide-input"]
 shown_scores = model.card["scores"] if shipped else scores
-before = runs[0]["scores"] if shipped else {}  # of tiny-long, on the same scenes
+before = (
+    runs[0]["scores"] if shipped else {}
+)  # of tiny-long, on the same scenes
 show.table(
     [
         {
             "setting, entities": name,
             "mattes": row["entities"],
             "localised": row["localised"],
-            **({"localised after tiny-long": before[name]["localised"]} if shipped else {}),
+            **(
+                {"localised after tiny-long": before[name]["localised"]}
+                if shipped
+                else {}
+            ),
             "chance": row["chance"],
             "mean IoU": row["iou"],
             "SAD": row["sad"],
@@ -490,7 +703,10 @@ for name, row in shown_scores.items():
     if "sad_ratio" in row:
         than = "more" if row["localised"] > row["chance"] else "fewer"
         found, chance = 100 * row["localised"], 100 * row["chance"]
-        print(f"{name}: {found:.0f} of 100 mattes localised, {than} than the {chance:.0f} of chance")
+        print(
+            f"{name}: {found:.0f} of 100 mattes localised, {than} than the "
+            f"{chance:.0f} of chance"
+        )
 
 # %% [markdown]
 # *Seen* are new scenes of entities that training has shown. The harder question is about the entities that it has not: a few hundred cut-outs are little
@@ -502,7 +718,7 @@ for name, row in shown_scores.items():
 #
 # By the model that is shown.
 
-# %% mystnb={"figure": {"caption": "New scenes: the image, the true matte, the model's trimap and its matte, with the sentence.", "name": "fig-train-mattes"}, "image": {"alt": "Four rows of four pictures: a composed photograph, its true matte, the model's trimap in three grey levels, and the model's matte.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "New scenes: the image, the true matte, the model's trimap and its matte, with the sentence.", "name": "fig-train-mattes"}, "image": {"alt": "Four rows of four pictures: a composed photograph, its true matte, the model's trimap in three grey levels, and the model's matte.", "width": "100%"}} tags=["hide-input"]
 from rimlib.prediction.predictor import MattingPredictor
 
 predictor, panels, titles = MattingPredictor(model, threshold=0), [], []
@@ -529,29 +745,60 @@ figure.savefig(run_folder / "mattes.png", dpi=110)
 #
 # What must hold after any run, however short; and of the shipped model, that its record shows more than that.
 
-# %% tags=["check"]
+# %% tags=["check", "hide-input"]
 assert (run_folder / "clipmat.safetensors").stat().st_size > 100_000
-assert (run_folder / "train.json").exists() and (run_folder / "mattes.png").exists()
+assert (run_folder / "train.json").exists() and (
+    run_folder / "mattes.png"
+).exists()
 if len(record["log"]) > 1:  # of the total, grounding steps have only a part
     first, last = record["log"][0]["ce"], record["log"][-1]["ce"]
     assert last < first, f"the loss did not fall: {first} to {last}"
 assert pair[1].texts[0] == mirror(pair[0].texts[0]), "a flip mirrors the words"
-assert (pair[1].mattes == pair[0].mattes[..., ::-1]).all(), "a flip mirrors image and matte"
-assert not validation or record["validation"][-1]["step"] == record["metrics"]["steps"]
+assert (pair[1].mattes == pair[0].mattes[..., ::-1]).all(), (
+    "a flip mirrors image and matte"
+)
+assert (
+    not validation
+    or record["validation"][-1]["step"] == record["metrics"]["steps"]
+)
 if not own:
-    assert record["seconds"]["data"] < 0.2 * sum(record["seconds"].values()), "training waited for its data"
-    if record["metrics"]["steps"] > settings.train.grounding_steps:  # else the details are random
-        assert all(row["sad_ratio"] < 1.2 for row in scores.values()), "worse than an empty matte by far"
+    assert record["seconds"]["data"] < 0.2 * sum(record["seconds"].values()), (
+        "training waited for its data"
+    )
+    if (
+        record["metrics"]["steps"] > settings.train.grounding_steps
+    ):  # else the details are random
+        assert all(row["sad_ratio"] < 1.2 for row in scores.values()), (
+            "worse than an empty matte by far"
+        )
 if shipped:
-    assert [run["weights"] == "clip" for run in runs] == [True, False, False, False, False], "a chain that begins with CLIP"
-    assert runs[-1]["git"] == shown["git"] and runs[-1]["metrics"] == shown["metrics"], "the shipped model is the last run's"
-    assert [run["settings"]["data"].get("lookalikes", 0) > 0 for run in runs] == [False, True, True, True, True]
+    assert [run["weights"] == "clip" for run in runs] == [
+        True,
+        False,
+        False,
+        False,
+        False,
+    ], "a chain that begins with CLIP"
+    assert (
+        runs[-1]["git"] == shown["git"]
+        and runs[-1]["metrics"] == shown["metrics"]
+    ), "the shipped model is the last run's"
+    assert [
+        run["settings"]["data"].get("lookalikes", 0) > 0 for run in runs
+    ] == [False, True, True, True, True]
     for setting in ("keyword, seen", "expression, seen"):
         row = shown_scores[setting]
-        assert row["localised"] > row["chance"] and row["sad_ratio"] < 0.5, setting
+        assert row["localised"] > row["chance"] and row["sad_ratio"] < 0.5, (
+            setting
+        )
     assert figure_mattes.max() > 0.5, "the mattes that are shown are not empty"
-    *each, mean = ([row["sad_ratio"] for row in averaging if row["weights"] == name] for name in dict.fromkeys(row["weights"] for row in averaging))
-    assert all(of_mean < of_one for one in each for of_one, of_mean in zip(one, mean)), "the mean is better than each"
+    *each, mean = (
+        [row["sad_ratio"] for row in averaging if row["weights"] == name]
+        for name in dict.fromkeys(row["weights"] for row in averaging)
+    )
+    assert all(
+        of_mean < of_one for one in each for of_one, of_mean in zip(one, mean)
+    ), "the mean is better than each"
 
 # %% [markdown]
 # ## Summary

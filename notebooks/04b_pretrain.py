@@ -44,7 +44,6 @@ data: str = ""  # folder of a RefMatte data set; "": a small one is made
 # %% tags=["hide-input"]
 import dataclasses
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -110,7 +109,7 @@ def maps_of(clip):
     return [square, *(show.heat(one, square) for one in cosines)]
 
 
-# %% mystnb={"figure": {"name": "pretrain-before-after", "caption": "How alike each patch and each sentence are. Above: random weights. Below: after the training of this chapter. Yellow is more alike; each map has its own range."}, "image": {"alt": "Two rows of coarse maps over one photograph. Those of the upper row follow nothing in the photograph; in the lower row each map is brightest on the thing of its sentence, and on some other places.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "How alike each patch and each sentence are. Above: random weights. Below: after the training of this chapter. Yellow is more alike; each map has its own range.", "name": "pretrain-before-after"}, "image": {"alt": "Two rows of coarse maps over one photograph. Those of the upper row follow nothing in the photograph; in the lower row each map is brightest on the thing of its sentence, and on some other places.", "width": "100%"}}
 random = maps_of(clip_of("random").eval())
 trained = maps_of(clip_of("clip").eval())
 titles = ["the image", *sentences] * 2
@@ -214,7 +213,7 @@ unseen = Pairs.collate(
 
 
 def measured(clip):
-    """Is the nearest caption true, and is a caption nearer to its own region?"""
+    """Is the nearest caption true? Is a caption nearer to its region?"""
     return [
         measure(clip.eval(), unseen, torch.device("cpu"))
         for measure in (region_retrieval, region_pairs)
@@ -274,7 +273,7 @@ for name in ("whole images", "regions"):
         log.append(loss.item() - guess)
     logs[name], found[f"{steps} steps, {name}"] = log, measured(clip)
 
-# %% mystnb={"figure": {"name": "pretrain-regions", "caption": "The loss of both trainings less what a guess pays, mean of ten steps."}, "image": {"alt": "Two curves over the steps. Both come near to zero and stay there.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The loss of both trainings less what a guess pays, mean of ten steps.", "name": "pretrain-regions"}, "image": {"alt": "Two curves over the steps. Both come near to zero and stay there.", "width": "100%"}}
 smooth = {
     name: np.convolve(log, np.ones(10) / 10, "valid")
     for name, log in logs.items()
@@ -333,7 +332,7 @@ show.table(
     digits=2,
 )
 
-# %% mystnb={"figure": {"name": "pretrain-three", "caption": "The loss of each of the three, whose scales differ: they are sums of different terms."}, "image": {"alt": "Two falling curves over the steps, and that of whole images, which stays nearly level.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The loss of each of the three, whose scales differ: they are sums of different terms.", "name": "pretrain-three"}, "image": {"alt": "Two falling curves over the steps, and that of whole images, which stays nearly level.", "width": "100%"}}
 logs = {
     record["about"]["change"]: record["metrics"]["log"]
     for record in records
@@ -361,7 +360,7 @@ show.curves(log, "step", list(logs), ylabel="loss");
 # The training whose weights ship had both contrasts, and 25 times the steps of this page's: batches of 24 images with all
 # their regions, one core, a quarter of an hour. This is its record.
 
-# %% mystnb={"figure": {"name": "pretrain-record", "caption": "The loss of the training that made the small CLIP."}, "image": {"alt": "One falling curve, steep in its first third and flat towards its end.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The loss of the training that made the small CLIP.", "name": "pretrain-record"}, "image": {"alt": "One falling curve, steep in its first third and flat towards its end.", "width": "100%"}}
 record = read_json(repository() / "results/runs/pretrain-tiny.json")
 show.curves(record["log"], "step", ["loss"], ylabel="loss");
 
@@ -416,7 +415,7 @@ show.table(
 #
 # ## Check
 
-# %% tags=["check"]
+# %% tags=["check", "hide-input"]
 by_hand = -np.log(rows.diagonal())
 assert abs(by_hand[1] - 0.20) < 0.005 and np.allclose(rows.sum(axis=1), 1)
 columns = np.exp(s * cosines) / np.exp(s * cosines).sum(axis=0)
@@ -445,7 +444,7 @@ assert counted[0] < counted[-1]
 # %% [markdown]
 # What this page claims of the two short trainings and of the record.
 
-# %% tags=["check"]
+# %% tags=["check", "hide-input"]
 if (steps, images, data) == (60, 16, ""):
     assert all(abs(values[-1]) < 0.1 for values in smooth.values()), (
         "sixty steps teach nothing yet"

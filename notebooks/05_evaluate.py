@@ -34,12 +34,12 @@
 # %% tags=["parameters"]
 profile: str = "tiny"  # settings of the run that is scored
 model: str = ""  # path of a checkpoint; empty means the shipped one
-data: str = ""  # a RefMatte of your own, used as it is; or where the profile's is made; empty means data/ of the repository
+data: str = ""  # a RefMatte's folder; "": the profile's, in data/
 limit: int = 0  # score the first so many images; 0 means all
 pair: int = 10  # a scene of look-alikes, from 0, that is asked about live …
 sides: str = "left, right"  # … by these sides
 
-# %%
+# %% tags=["hide-input"]
 from rimlib import profile as profiles
 from rimlib import show
 from rimlib.clipmat import prompt
@@ -61,7 +61,7 @@ print(f"{root.name}: {', '.join(have)}")
 #
 # Four mattes of one entity, from right to useless, and their errors. SAD counts pixels, in thousands: it grows with the size of the entity, so it is shown beside that of an empty matte.
 
-# %% mystnb={"figure": {"caption": "The same truth, four answers. Being slightly soft is cheap; being the wrong entity is not.", "name": "fig-errors"}, "image": {"alt": "A composed photograph and four mattes of one of its entities: slightly blurred, cut in half, of another entity, and black.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The same truth, four answers. Being slightly soft is cheap; being the wrong entity is not.", "name": "fig-errors"}, "image": {"alt": "A composed photograph and four mattes of one of its entities: slightly blurred, cut in half, of another entity, and black.", "width": "100%"}} tags=["hide-input"]
 import cv2
 
 first = have[0]
@@ -70,7 +70,8 @@ one, other = reader.targets_of(reader.image_names[0])[:2]
 true = reader.matte(one.mask_id)
 answers = {
     "right, edge blurred": cv2.GaussianBlur(true, (0, 0), 3),
-    "half of it": true * (true.cumsum(axis=1) < true.sum(axis=1, keepdims=True) / 2),
+    "half of it": true
+    * (true.cumsum(axis=1) < true.sum(axis=1, keepdims=True) / 2),
     "the other entity": reader.matte(other.mask_id),
     "empty": 0 * true,
 }
@@ -79,7 +80,10 @@ show.grid(
     [reader.image(one.image_name), *answers.values()],
     [
         "image",
-        *(f"{name}: SAD {row['sad']:.1f}, IoU {row['iou']:.2f}" for name, row in rows.items()),
+        *(
+            f"{name}: SAD {row['sad']:.1f}, IoU {row['iou']:.2f}"
+            for name, row in rows.items()
+        ),
     ],
 );
 
@@ -89,11 +93,12 @@ show.grid(
 # that this project reports; SAD, MSE and MAD are the paper's. By one definition of Conn an empty matte has no error at all.
 # Before two numbers are held against each other, find out that they are of one row.
 
-# %%
+# %% tags=["hide-input"]
 from rimlib.evaluation import definitions
 
 defined = {
-    name: definitions.compare(answers[name], true, kernel=9) for name in ("half of it", "empty")
+    name: definitions.compare(answers[name], true, kernel=9)
+    for name in ("half of it", "empty")
 }
 show.table(
     [
@@ -118,7 +123,7 @@ show.table(
 # A matte is *localised* if it covers the right entity with an IoU above one half; *chance* is how often a perfect matte of a random entity of the image would be. (E) is the mean over an
 # image's entities first, then over images. The interval is the one in which 95 of 100 means lie, if images are drawn again and again from these.
 
-# %%
+# %% tags=["hide-input"]
 def settings_of(split):
     """The readers of a split in the settings that it has."""
     found = {"expression": RefMatte(root, split)}
@@ -131,12 +136,20 @@ def settings_of(split):
 
 runs = {
     (split, setting): evaluate(
-        clipmat, data_set, limit=limit or None, template=prompt.template(settings), workers=2
+        clipmat,
+        data_set,
+        limit=limit or None,
+        template=prompt.template(settings),
+        workers=2,
     )
     for split in have
     for setting, data_set in settings_of(split).items()
 }
-label = {"seen": "known, new scenes", "test": "test set" if own else "never seen", "rw100": "photographs"}
+label = {
+    "seen": "known, new scenes",
+    "test": "test set" if own else "never seen",
+    "rw100": "photographs",
+}
 show.table(
     [
         {
@@ -144,7 +157,11 @@ show.table(
             "setting": setting,
             "mattes": run["metrics"]["entities"],
             "localised": run["metrics"]["localised"],
-            "95 %": "{:.2f} to {:.2f}".format(*run["metrics"]["interval"]["localised"]) if "interval" in run["metrics"] else "",
+            "95 %": "{:.2f} to {:.2f}".format(
+                *run["metrics"]["interval"]["localised"]
+            )
+            if "interval" in run["metrics"]
+            else "",
             "chance": run["metrics"]["chance"],
             "mean IoU": run["metrics"]["iou"],
             "SAD": run["metrics"]["sad"],
@@ -161,7 +178,7 @@ show.table(
 # The paper's numbers for scale. Beside the shipped model's they are of another data set (images of about 1.75 megapixels, where ours have 0.08) and of a far larger
 # model, so that no row above can be held against a row below; MSE and MAD do not depend on the size of the image, SAD does.
 
-# %%
+# %% tags=["hide-input"]
 show.table(
     [
         {
@@ -186,13 +203,27 @@ show.table(
 # The paper's Table 9, CLIPMat with ViT-B/16: the SAD by kind of sentence. Its RPE-1 is the short and RPE-2 the long form of relative sentences,
 # and *free* sentences were written by people as they liked.
 
-# %%
+# %% tags=["hide-input"]
 show.table(
     [
-        {"the paper's Table 9, SAD": "RefMatte, expression", "basic": "59.20", "absolute": "59.41",
-         "relative-short": "25.98", "relative-long": "46.29", "relative": "", "free": ""},
-        {"the paper's Table 9, SAD": "RefMatte-RW100", "basic": "152.11", "absolute": "86.01",
-         "relative-short": "", "relative-long": "", "relative": "85.08", "free": "157.34"},
+        {
+            "the paper's Table 9, SAD": "RefMatte, expression",
+            "basic": "59.20",
+            "absolute": "59.41",
+            "relative-short": "25.98",
+            "relative-long": "46.29",
+            "relative": "",
+            "free": "",
+        },
+        {
+            "the paper's Table 9, SAD": "RefMatte-RW100",
+            "basic": "152.11",
+            "absolute": "86.01",
+            "relative-short": "",
+            "relative-long": "",
+            "relative": "85.08",
+            "free": "157.34",
+        },
     ]
 )
 
@@ -204,7 +235,9 @@ show.table(
 # Now our own rows, every sentence of each entity of the first split:
 
 # %%
-by_sentence = evaluate(clipmat, reader, limit=limit or None, every=True, workers=2)["metrics"]["by_sentence"]
+by_sentence = evaluate(
+    clipmat, reader, limit=limit or None, every=True, workers=2
+)["metrics"]["by_sentence"]
 show.table(
     [
         {
@@ -223,7 +256,7 @@ show.table(
 # single out nearly every entity ([](02d_what_words_are_needed)): a model that skips the rest of the sentence has the same score in each row. The section
 # after the next table has scenes in which that is not so.
 
-# %%
+# %% tags=["hide-input"]
 show.table(
     [
         {
@@ -235,9 +268,19 @@ show.table(
         }
         for setting in ("keyword", "expression")
         if (first, setting) in runs
-        for kind, row in runs[first, setting]["metrics"].get("by_entity", {}).items()
+        for kind, row in runs[first, setting]["metrics"]
+        .get("by_entity", {})
+        .items()
     ]
-    or [{"setting": "", "entity": "the labels name no kind of entity", "mattes": 0, "localised": "", "SAD": ""}]
+    or [
+        {
+            "setting": "",
+            "entity": "the labels name no kind of entity",
+            "mattes": 0,
+            "localised": "",
+            "SAD": "",
+        }
+    ]
 )
 
 # %% [markdown]
@@ -250,14 +293,17 @@ show.table(
 # Two models have answered the same sentences: the shipped one, and the one *before*, which learnt from scenes without look-alikes and from which the shipped
 # one went on ([](04_train)). The numbers are from their records, made by `benchmarks/hearing.py`.
 
-# %%
+# %% tags=["hide-input"]
 from rimlib.io import files
 from rimlib.repository import repository
 
 records = repository() / "results" / "runs"
 hearing = {
     name: files.read_json(records / f"hearing-tiny-{which}.json")["metrics"]
-    for name, which in (("before", "without-lookalikes"), ("shipped", "shipped"))
+    for name, which in (
+        ("before", "without-lookalikes"),
+        ("shipped", "shipped"),
+    )
 }
 questions = [  # what is asked, and where its numbers stand
     ("on the left", "lookalikes", "left"),
@@ -276,7 +322,8 @@ questions = [  # what is asked, and where its numbers stand
 
 
 def answered(which, part, key):
-    """The share of a record that is right, in per cent; a question that was never put has none."""
+    """The share of a record that is right, in per cent; a question that was
+    never put has none."""
     share = hearing[which][part][key]
     return float("nan") if share is None else 100 * share
 
@@ -300,39 +347,61 @@ show.table(
 # swapped*: where the first sentence has got its entity, does the second get the other one? Whoever does not read the word gives the same matte twice.
 # *Both right*: are both of a pair right? (Only pairs whose first sentence is right count in *word swapped*, so its number of sentences is the shipped model's.)
 
-# %% mystnb={"figure": {"caption": "Sentences about look-alikes: mattes that are localised, by the model before and by the shipped one. The line across each pair of bars is chance, a perfect matte of one of the look-alikes at random.", "name": "fig-whole-sentence"}, "image": {"alt": "Twelve pairs of bars, one for each question about look-alikes, such as on the left, at the top, the larger. A short line across each pair is chance. The bars of the model before all end below the lines.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Sentences about look-alikes: mattes that are localised, by the model before and by the shipped one. The line across each pair of bars is chance, a perfect matte of one of the look-alikes at random.", "name": "fig-whole-sentence"}, "image": {"alt": "Twelve pairs of bars, one for each question about look-alikes, such as on the left, at the top, the larger. A short line across each pair is chance. The bars of the model before all end below the lines.", "width": "100%"}} tags=["hide-input"]
 import textwrap
 
 import matplotlib.pyplot as plt
 
 figure, axis = plt.subplots(figsize=(show.WIDTH, 3.4))
-for shift, which, color in ((-0.2, "before", show.PALETTE[4]), (0.2, "shipped", show.PALETTE[0])):
+for shift, which, color in (
+    (-0.2, "before", show.PALETTE[4]),
+    (0.2, "shipped", show.PALETTE[0]),
+):
     values = [answered(which, part, key) for _, part, key in questions]
-    axis.bar([place + shift for place in range(len(questions))], values, 0.38, color=color, label=which)
+    axis.bar(
+        [place + shift for place in range(len(questions))],
+        values,
+        0.38,
+        color=color,
+        label=which,
+    )
 for place, (_, part, key) in enumerate(questions):
     chance = 100 * hearing["shipped"]["chance"][part][key]
     legend = "" if place else "chance"  # once in the legend
-    axis.hlines(chance, place - 0.45, place + 0.45, color=show.PALETTE[5], linewidth=2, label=legend)
+    axis.hlines(
+        chance,
+        place - 0.45,
+        place + 0.45,
+        color=show.PALETTE[5],
+        linewidth=2,
+        label=legend,
+    )
 names = ["\n".join(textwrap.wrap(asked, 9)) for asked, *_ in questions]
 axis.set_xticks(range(len(questions)), names, fontsize=9)
 axis.set(ylabel="localised (%)", ylim=(0, 100))
 axis.spines[["top", "right"]].set_visible(False)
-axis.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
+axis.legend(
+    frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1)
+)
 figure.tight_layout()
 
 # %% [markdown]
 # Live, one such scene and the same sentence twice, with another side:
 
-# %% mystnb={"figure": {"caption": "Two things of one kind, and the mattes of two sentences that differ in one word.", "name": "fig-two-sides"}, "image": {"alt": "A composed photograph with two things of one kind, and beside it two mattes, each under its sentence.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Two things of one kind, and the mattes of two sentences that differ in one word.", "name": "fig-two-sides"}, "image": {"alt": "A composed photograph with two things of one kind, and beside it two mattes, each under its sentence.", "width": "100%"}} tags=["hide-input"]
 from rimlib.prediction.predictor import MattingPredictor
 from rimlib.refmatte.example import example
 
 alike = example(pair, "alike")
 predictor = MattingPredictor(clipmat, threshold=0)
 predictor.set_image(alike.image)
-asked = [f"the {alike.keywords[0]} on the {side}" for side in sides.split(", ")]
+asked = [
+    f"the {alike.keywords[0]} on the {side}" for side in sides.split(", ")
+]
 mattes = [predictor.predict(sentence).alpha for sentence in asked]
-overlaps = [[metrics.iou(matte, true) for true in alike.mattes] for matte in mattes]
+overlaps = [
+    [metrics.iou(matte, true) for true in alike.mattes] for matte in mattes
+]
 titles = [
     f"{sentence}: IoU {' and '.join(f'{value:.2f}' for value in row)}"
     for sentence, row in zip(asked, overlaps)
@@ -346,7 +415,7 @@ show.grid([alike.image, *mattes], ["the image", *titles]);
 #
 # Rows are sorted by SAD against the empty matte's; these stand at a tenth, at the middle, at nine tenths and at the very end.
 
-# %% mystnb={"figure": {"caption": "Four places of the ranking, expression setting, first split (here: known entities in new scenes). From left: the image with the sentence, the truth, the trimap, the matte.", "name": "fig-ranking"}, "image": {"alt": "Four rows of four pictures, from a matte close to the truth in the first row to a wrong one in the last.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Four places of the ranking, expression setting, first split (here: known entities in new scenes). From left: the image with the sentence, the truth, the trimap, the matte.", "name": "fig-ranking"}, "image": {"alt": "Four rows of four pictures, from a matte close to the truth in the first row to a wrong one in the last.", "width": "100%"}} tags=["hide-input"]
 ranked = sorted(
     (row for row in runs[first, "expression"]["rows"]),
     key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6),
@@ -362,7 +431,12 @@ for share in (0.1, 0.5, 0.9, 1.0):
         found.trimap / 255.0,
         found.alpha,
     ]
-    titles += [row["sentence"], "truth", "trimap", f"matte, SAD {row['sad']:.1f}"]
+    titles += [
+        row["sentence"],
+        "truth",
+        "trimap",
+        f"matte, SAD {row['sad']:.1f}",
+    ]
 show.grid(panels, titles, columns=4);
 
 # %% [markdown]
@@ -373,7 +447,7 @@ show.grid(panels, titles, columns=4);
 # sentences that are not, the *true-negative rate* that of the others that are. *AUC* is how often a
 # true sentence gets a higher score than one that fits nothing: 0.5 is a coin.
 
-# %%
+# %% tags=["hide-input"]
 from rimlib.evaluation.no_target import no_target_rejection
 
 rejection = {
@@ -396,7 +470,9 @@ show.table(
             "true-negative rate": found["true_negative_rate"],
             "AUC": found["auc"],
             **{
-                f"true-negative rate: {kind}": found.get(f"true_negative_rate_{kind}", "")
+                f"true-negative rate: {kind}": found.get(
+                    f"true_negative_rate_{kind}", ""
+                )
                 for kind in ("stranger", "keyword", "attribute", "relation")
             },
         }
@@ -433,28 +509,44 @@ show.table(
 # The *reliability diagram* shows whether it holds. Sentences are sorted by their probability and cut into groups of equal counts; each group is a point. On
 # the diagonal it is right as often as its probability promises; below it, it is too sure.
 
-# %% mystnb={"figure": {"caption": "Reliability: the probability that a model gives to sentences, and the share of them that fits something, in groups of equal counts. Dotted: perfectly calibrated.", "name": "fig-reliability"}, "image": {"alt": "A square diagram with a dotted diagonal and two lines of points, one for each model, from the lower left to the upper right.", "width": "60%"}}
+# %% mystnb={"figure": {"caption": "Reliability: the probability that a model gives to sentences, and the share of them that fits something, in groups of equal counts. Dotted: perfectly calibrated.", "name": "fig-reliability"}, "image": {"alt": "A square diagram with a dotted diagonal and two lines of points, one for each model, from the lower left to the upper right.", "width": "60%"}} tags=["hide-input"]
 figure, axis = plt.subplots(figsize=(show.WIDTH * 0.6, show.WIDTH * 0.5))
 axis.plot([0, 1], [0, 1], color="black", linestyle=":", linewidth=1)
-for which, marker, color in (("before", "s", show.PALETTE[4]), ("shipped", "o", show.PALETTE[0])):
+for which, marker, color in (
+    ("before", "s", show.PALETTE[4]),
+    ("shipped", "o", show.PALETTE[0]),
+):
     groups = hearing[which]["reliability"]
-    across, up = ([group[key] for group in groups] for key in ("probability", "right"))
+    across, up = (
+        [group[key] for group in groups] for key in ("probability", "right")
+    )
     axis.plot(across, up, marker=marker, color=color, label=which)
-axis.set(xlabel="probability that the model gives", ylabel="share that fits something", xlim=(0, 1), ylim=(0, 1))
+axis.set(
+    xlabel="probability that the model gives",
+    ylabel="share that fits something",
+    xlim=(0, 1),
+    ylim=(0, 1),
+)
 axis.spines[["top", "right"]].set_visible(False)
 axis.legend(frameon=False)
 figure.tight_layout()
 
 # %%
 for which, found in hearing.items():
-    off, count = 100 * found["calibration_error"], found["counts"]["calibration_error"]
-    print(f"{which}: {off:.1f} percentage points from the diagonal on average ({count} sentences)")
+    off, count = (
+        100 * found["calibration_error"],
+        found["counts"]["calibration_error"],
+    )
+    print(
+        f"{which}: {off:.1f} percentage points from the diagonal on average "
+        f"({count} sentences)"
+    )
 
 # %% [markdown]
 # With the probability comes an **answer** (`Result.answer`). *Nothing*: the probability is below the threshold of the card. *Ambiguous*: a sentence that means
 # one thing, but a matte of several separate parts of like size, as for "the dog" where there are two. *Yes*: all others. How often each is the right one:
 
-# %%
+# %% tags=["hide-input"]
 cases = [
     ("fits nothing in its image", "nothing", "nothing"),
     ("true, things that differ", "yes", "yes_seen"),
@@ -484,7 +576,7 @@ show.table(
 # Everything above was composed. RW-mini is not: photographs with two or three entities each, mattes made by hand, in the layout of the paper's RefMatte-RW100.
 # The shipped model has seen some three hundred cut-outs, and most of these things are not among them.
 
-# %%
+# %% tags=["hide-input"]
 from rimlib.entities import rwmini
 
 real = RefMatte(rwmini.FOLDER, "rw100")
@@ -505,22 +597,34 @@ show.table(
 # %% [markdown]
 # In words, and the same photographs asked by kind and place ("the animal on the left"), from the records:
 
-# %%
+# %% tags=["hide-input"]
 row = found_real["metrics"]
 right = sum(row["localised"] for row in found_real["rows"])
 random = row["chance"] * row["entities"]
-print(f"{right} of {row['entities']} mattes are localised; a random choice of the entity would have {random:.0f}.")
+print(
+    f"{right} of {row['entities']} mattes are localised; a random choice of "
+    f"the entity would have {random:.0f}."
+)
 print(f"The error is {row['sad_ratio']:.2f} times that of empty mattes.")
 for which, found in hearing.items():
-    share, chance = answered(which, "real_by_kind", "all"), 100 * found["chance"]["real_by_kind"]["all"]
+    share, chance = (
+        answered(which, "real_by_kind", "all"),
+        100 * found["chance"]["real_by_kind"]["all"],
+    )
     count = found["counts"]["real_by_kind"]["all"]
-    print(f"{which}, asked by kind and place: {share:.0f} % of {count}, chance {chance:.0f} %")
+    print(
+        f"{which}, asked by kind and place: {share:.0f} % of {count}, "
+        f"chance {chance:.0f} %"
+    )
 
 # %% [markdown]
 # As long as that is no more than chance, expect a wrong matte on a photograph of your own.
 
-# %% mystnb={"figure": {"caption": "Real photographs, the two best and the two worst mattes by SAD against the empty matte's. From left: the image with the sentence, the truth, the matte.", "name": "fig-real"}, "image": {"alt": "Four rows of a photograph, its hand-made matte and the model's matte; the last two rows are the model's worst.", "width": "100%"}}
-order = sorted(found_real["rows"], key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6))
+# %% mystnb={"figure": {"caption": "Real photographs, the two best and the two worst mattes by SAD against the empty matte's. From left: the image with the sentence, the truth, the matte.", "name": "fig-real"}, "image": {"alt": "Four rows of a photograph, its hand-made matte and the model's matte; the last two rows are the model's worst.", "width": "100%"}} tags=["hide-input"]
+order = sorted(
+    found_real["rows"],
+    key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6),
+)
 panels, titles = [], []
 for row in (*order[:2], *order[-2:]):
     predictor.set_image(real.image(row["image"]))
@@ -529,7 +633,11 @@ for row in (*order[:2], *order[-2:]):
         real.matte(row["mask_id"]),
         predictor.predict(row["sentence"]).alpha,
     ]
-    titles += [row["sentence"], "truth", f"matte, SAD {row['sad']:.0f}, IoU {row['iou']:.2f}"]
+    titles += [
+        row["sentence"],
+        "truth",
+        f"matte, SAD {row['sad']:.0f}, IoU {row['iou']:.2f}",
+    ]
 show.grid(panels, titles, columns=3);
 
 # %% [markdown]
@@ -538,7 +646,7 @@ show.grid(panels, titles, columns=3);
 # Photographs come with mattes that somebody cut. Hair, smoke and nets drawn by code have a matte that is known exactly.
 # The model has never seen them, so the question is put in two: does it find them, and how far off is it inside the true transition band, where alpha is neither 0 nor 1?
 
-# %%
+# %% tags=["hide-input"]
 import dataclasses
 
 from rimlib.entities import drawn
@@ -546,7 +654,9 @@ from rimlib.refmatte.render import render
 from rimlib.refmatte.plan import plan
 
 pool = drawn.load()
-layout = dataclasses.replace(settings.data, pool="drawn", groups_test=0, extra_test=24)
+layout = dataclasses.replace(
+    settings.data, pool="drawn", groups_test=0, extra_test=24
+)
 band = []
 for scene in plan(pool, layout, "seen"):
     image, mattes = render(pool, scene, (layout.height, layout.width))
@@ -572,7 +682,8 @@ show.table(
             "drawn": category,
             "mattes": len(rows),
             "localised": sum(row["localised"] for row in rows),
-            "SAD / empty": sum(row["sad"] for row in rows) / sum(row["sad_empty"] for row in rows),
+            "SAD / empty": sum(row["sad"] for row in rows)
+            / sum(row["sad_empty"] for row in rows),
             "band of the localised / empty": (
                 sum(row["sad_in_band"] for row in rows if row["localised"])
                 / sum(row["empty_in_band"] for row in rows if row["localised"])
@@ -593,12 +704,20 @@ right = sum(row["localised"] for row in band)
 error = sum(row["sad"] for row in band) / sum(row["sad_empty"] for row in band)
 some = {row["category"] for row in band if row["localised"]}
 none = [category for category in categories if category not in some]
-print(f"{right} of {len(band)} mattes are localised; the error of all together is {error:.2f} times that of empty mattes.")
-print(f"None is localised of: {', '.join(none) or '(there is no such category)'}.")
+print(
+    f"{right} of {len(band)} mattes are localised; the error of all "
+    f"together is {error:.2f} times that of empty mattes."
+)
+print(
+    "None is localised of: "
+    f"{', '.join(none) or '(there is no such category)'}."
+)
 
-# %% mystnb={"figure": {"caption": "Drawn scenes with exactly known mattes: image, truth, matte. Of each category the scene in the middle of the ranking by SAD against the empty matte's.", "name": "fig-drawn"}, "image": {"alt": "Four rows of three pictures: a drawn scene, its exact matte, and the matte that the model found.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Drawn scenes with exactly known mattes: image, truth, matte. Of each category the scene in the middle of the ranking by SAD against the empty matte's.", "name": "fig-drawn"}, "image": {"alt": "Four rows of three pictures: a drawn scene, its exact matte, and the matte that the model found.", "width": "100%"}} tags=["hide-input"]
 def middle(rows):
-    return sorted(rows, key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6))[len(rows) // 2]
+    return sorted(
+        rows, key=lambda row: row["sad"] / max(row["sad_empty"], 1e-6)
+    )[len(rows) // 2]
 
 
 chosen = [
@@ -607,7 +726,11 @@ chosen = [
     if category in ("glass", "hair", "net", "smoke")
 ]
 show.grid(
-    [panel for row in chosen for panel in (row["image"], row["true"], row["found"])],
+    [
+        panel
+        for row in chosen
+        for panel in (row["image"], row["true"], row["found"])
+    ],
     [
         title
         for row in chosen
@@ -643,7 +766,10 @@ show.table(
 # %%
 ratio = soft["matte"] / soft["binary_truth"]
 verdict = "better" if ratio < 1 else "not better"
-print(f"the matte's error is {ratio:.2f} times that of a perfectly placed mask: {verdict}")
+print(
+    f"the matte's error is {ratio:.2f} times that of a perfectly placed "
+    f"mask: {verdict}"
+)
 
 # %% [markdown]
 # Thin strands need an error well below the last row of the table.
@@ -651,61 +777,127 @@ print(f"the matte's error is {ratio:.2f} times that of a perfectly placed mask: 
 # %% [markdown]
 # ## Check
 
-# %% tags=["check"]
+# %% tags=["check", "hide-input"]
 assert metrics.score(true, true)["sad"] == 0
-squared = {row["value"] for row in defined["half of it"] if row["measure"] == "MSE"}
-assert len(squared) == 3, "three measures are called MSE, and of one matte they give three values"
+squared = {
+    row["value"] for row in defined["half of it"] if row["measure"] == "MSE"
+}
+assert len(squared) == 3, (
+    "three measures are called MSE, and of one matte they give three values"
+)
 conn = [row["value"] for row in defined["empty"] if row["measure"] == "Conn"]
-assert min(conn) == 0 < max(conn), "by one definition of Conn, an empty matte has no error"
+assert min(conn) == 0 < max(conn), (
+    "by one definition of Conn, an empty matte has no error"
+)
 assert (
     metrics.score(answers["the other entity"], true)["sad"]
     > metrics.score(answers["right, edge blurred"], true)["sad"]
 )
 for run in runs.values():
     low, high = run["metrics"].get("interval", {}).get("localised", (0, 1))
-    assert low <= run["metrics"]["localised"] <= high and 0 <= run["metrics"]["iou"] <= 1
+    assert (
+        low <= run["metrics"]["localised"] <= high
+        and 0 <= run["metrics"]["iou"] <= 1
+    )
 if not own and not model:
     known = runs["seen", "keyword"]["metrics"]
-    assert known["localised"] > known["chance"], "the shipped model must beat chance on entities of its training"
+    assert known["localised"] > known["chance"], (
+        "the shipped model must beat chance on entities of its training"
+    )
     assert known["sad_ratio"] < 1
-    assert rejection["seen"]["auc"] > 0.5, "a true sentence must get a higher score more often than one that fits nothing"
+    assert rejection["seen"]["auc"] > 0.5, (
+        "a true sentence must get a higher score more often than one that "
+        "fits nothing"
+    )
 
 # %% [markdown]
 # The two records: the same sentences for both models, and what the section on the whole sentence claims.
 
-# %% tags=["check"]
+# %% tags=["check", "hide-input"]
 before, after = hearing["before"], hearing["shipped"]
 assert after["counts"]["lookalikes"] == before["counts"]["lookalikes"]
 assert after["counts"]["lookalikes"]["all"] > 1000
 chance = after["chance"]["lookalikes"]["all"]
-below = [before[part][key] < before["chance"][part][key] for _, part, key in questions]
+below = [
+    before[part][key] < before["chance"][part][key]
+    for _, part, key in questions
+]
 assert all(below), "without look-alikes in training, below chance"
-assert after["lookalikes"]["all"] > chance + 0.05, "of look-alikes the right one is found more often than at random"
+assert after["lookalikes"]["all"] > chance + 0.05, (
+    "of look-alikes the right one is found more often than at random"
+)
 for name in ("left", "right"):
-    assert after["lookalikes"][name] > after["chance"]["lookalikes"][name], name
-assert after["swap"]["gives_the_other"] > 0.5 and after["swap"]["both"] > 0.25, "a swapped word gives the other one"
-for part, key in (("lookalikes", "all"), ("swap", "gives_the_other"), ("swap", "both"), ("three", "all"), ("three", "second")):
-    assert after[part][key] > before[part][key], f"{part}, {key}: not better than the model before"
+    assert after["lookalikes"][name] > after["chance"]["lookalikes"][name], (
+        name
+    )
+assert (
+    after["swap"]["gives_the_other"] > 0.5 and after["swap"]["both"] > 0.25
+), "a swapped word gives the other one"
+for part, key in (
+    ("lookalikes", "all"),
+    ("swap", "gives_the_other"),
+    ("swap", "both"),
+    ("three", "all"),
+    ("three", "second"),
+):
+    assert after[part][key] > before[part][key], (
+        f"{part}, {key}: not better than the model before"
+    )
 for key in ("refused", "refused_wrong_side"):
     assert after[key] > before[key], f"{key}: not better than the model before"
 for found in hearing.values():  # the printed error is that of the diagram
     groups = found["reliability"]
-    distance = sum(group["count"] * abs(group["probability"] - group["right"]) for group in groups)
-    assert abs(distance / sum(group["count"] for group in groups) - found["calibration_error"]) < 0.002
+    distance = sum(
+        group["count"] * abs(group["probability"] - group["right"])
+        for group in groups
+    )
+    assert (
+        abs(
+            distance / sum(group["count"] for group in groups)
+            - found["calibration_error"]
+        )
+        < 0.002
+    )
 assert after["calibration_error"] < 0.15
 assert after["answers"]["ambiguous"] > 0 == before["answers"]["ambiguous"]
 
-# %% tags=["check"]
-if settings.name == "tiny" and not (own or model or limit):  # what the text claims of the shipped model
-    photographs = limits["photographs"]  # found live as in the record, but for one matte that is just at the limit
-    assert abs(sum(row["localised"] for row in found_real["rows"]) - photographs["found"]) <= 1
+# %% tags=["check", "hide-input"]
+if settings.name == "tiny" and not (
+    own or model or limit
+):  # what the text claims of the shipped model
+    photographs = limits[
+        "photographs"
+        # as in the record, but for one matte that is just at the limit
+    ]
+    assert (
+        abs(
+            sum(row["localised"] for row in found_real["rows"])
+            - photographs["found"]
+        )
+        <= 1
+    )
     assert found_real["metrics"]["entities"] == photographs["entities"]
-    assert abs(found_real["metrics"]["sad_ratio"] - photographs["sad_ratio"]) < 0.005
-    assert abs(sum(row["localised"] for row in band) - limits["drawn"]["all"]["found"]) <= 1
+    assert (
+        abs(found_real["metrics"]["sad_ratio"] - photographs["sad_ratio"])
+        < 0.005
+    )
+    assert (
+        abs(
+            sum(row["localised"] for row in band)
+            - limits["drawn"]["all"]["found"]
+        )
+        <= 1
+    )
     assert len(band) == limits["drawn"]["all"]["entities"]
-    for kind, recorded in limits["sentences"].items():  # which has both lengths of the relative ones together
-        rows = [row for name, row in by_sentence.items() if name.startswith(kind)]
-        found = sum(row["localised"] * row["entities"] for row in rows) / sum(row["entities"] for row in rows)
+    for kind, recorded in limits[
+        "sentences"
+    ].items():  # which has both lengths of the relative ones together
+        rows = [
+            row for name, row in by_sentence.items() if name.startswith(kind)
+        ]
+        found = sum(row["localised"] * row["entities"] for row in rows) / sum(
+            row["entities"] for row in rows
+        )
         assert abs(found - recorded["localised"]) < 0.005, kind
     assert soft["matte_cut"] > soft["matte"]
 

@@ -1,5 +1,13 @@
 # ---
 # jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -26,11 +34,11 @@
 # In JupyterLab: *Run*, then *Run All Cells*, and scroll to the page. `make demo` opens this notebook.
 
 # %% tags=["parameters"]
-method: str = "clipmat"  # what answers: "clipmat", or another of `rim methods` whose weights are on this machine
-weights: str = "shipped"  # of clipmat: "shipped", or the path of a checkpoint of yours
-save_to: str = ""  # a folder for the last section's files; empty: nothing is written
+method: str = "clipmat"  # or another of `rim methods`
+weights: str = "shipped"  # of clipmat: or a checkpoint's path
+save_to: str = ""  # a folder for files; empty: nothing is written
 
-# %%
+# %% tags=["hide-input"]
 from pathlib import Path
 
 import numpy as np
@@ -58,14 +66,16 @@ from rimlib.repository import repository
 # suggests to give a side or an order.
 
 # %% tags=["remove-output"]
-demo = Demo(methods.predictor(method, None if weights == "shipped" else Path(weights)))
+demo = Demo(
+    methods.predictor(method, None if weights == "shipped" else Path(weights))
+)
 demo.widget
 
 # %% [markdown]
 # On a printed or published page there is no Python behind the buttons, so here are stills: what it shows for its first image and
 # three of the examples.
 
-# %% mystnb={"figure": {"name": "demo-still", "caption": "The demo's four views for three sentences about one image."}, "image": {"alt": "Three rows of four pictures: the scene under a sentence, the matte, the cut-out on a checkerboard, and the cut-out on one colour.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The demo's four views for three sentences about one image.", "name": "demo-still"}, "image": {"alt": "Three rows of four pictures: the scene under a sentence, the matte, the cut-out on a checkerboard, and the cut-out on one colour.", "width": "100%"}}
 demo.choose(0)
 sentences = demo.scenes[0].sentences
 demo.figure([sentences[0], sentences[1], sentences[-1]]);
@@ -73,7 +83,7 @@ demo.figure([sentences[0], sentences[1], sentences[-1]]);
 # %% [markdown]
 # All images to choose from, each with the matte of its first example sentence:
 
-# %% mystnb={"figure": {"name": "demo-scenes", "caption": "The images to choose from, and the model's matte for the sentence above each."}, "image": {"alt": "Two rows: composed photographs, and under each a black and white matte.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The images to choose from, and the model's matte for the sentence above each.", "name": "demo-scenes"}, "image": {"alt": "Two rows: composed photographs, and under each a black and white matte.", "width": "100%"}}
 scenes, mattes, titles = [], [], []
 for number, example in enumerate(demo.scenes):
     demo.choose(number)
@@ -87,7 +97,7 @@ show.grid(scenes + mattes, titles + [""] * len(mattes), columns=len(scenes));
 #
 # In the scene of look-alikes the noun fits every one of them. The rest of the sentence decides:
 
-# %% mystnb={"figure": {"name": "demo-alike", "caption": "One scene of look-alikes: a sentence for each of them."}, "image": {"alt": "Rows of four pictures: the scene under a sentence, the matte, the cut-out on a checkerboard, and the cut-out on one colour.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "One scene of look-alikes: a sentence for each of them.", "name": "demo-alike"}, "image": {"alt": "Rows of four pictures: the scene under a sentence, the matte, the cut-out on a checkerboard, and the cut-out on one colour.", "width": "100%"}}
 twins = [split for _, split, _ in SCENES].index("alike")
 demo.choose(twins)
 asked = list(demo.scenes[twins].sentences[::2])
@@ -101,12 +111,24 @@ demo.figure(asked);
 # * *Other side*: where *the left dog* gave its dog, how often *the right dog* gave the other one.
 # * *Wrong side refused*: the share of refused sentences among those that are wrong about the side alone, when 95 % of the true ones are kept.
 
-# %%
+# %% tags=["hide-input"]
 runs = repository() / "results" / "runs"
-heard = {name: files.read_json(runs / f"hearing-tiny-{name}.json")["metrics"] for name in ("without-lookalikes", "shipped")}
+heard = {
+    name: files.read_json(runs / f"hearing-tiny-{name}.json")["metrics"]
+    for name in ("without-lookalikes", "shipped")
+}
 heard["chance"] = heard["shipped"]["chance"]
-show.table([{"model": name, "look-alikes": found["lookalikes"]["all"], "other side": found["swap"]["gives_the_other"],
-             "wrong side refused": found.get("refused_wrong_side", "")} for name, found in heard.items()])
+show.table(
+    [
+        {
+            "model": name,
+            "look-alikes": found["lookalikes"]["all"],
+            "other side": found["swap"]["gives_the_other"],
+            "wrong side refused": found.get("refused_wrong_side", ""),
+        }
+        for name, found in heard.items()
+    ]
+)
 
 # %% [markdown]
 # ## The same without buttons
@@ -116,12 +138,19 @@ show.table([{"model": name, "look-alikes": found["lookalikes"]["all"], "other si
 # %%
 demo.choose(2)
 demo.predict(demo.scenes[2].sentences[-1])
-print(demo.sentence, "| score", round(demo.result.score, 2), "| alpha", demo.result.alpha.shape, demo.result.alpha.dtype)
+print(
+    demo.sentence,
+    "| score",
+    round(demo.result.score, 2),
+    "| alpha",
+    demo.result.alpha.shape,
+    demo.result.alpha.dtype,
+)
 
 # %% [markdown]
 # A new place is a control like any other; any shipped background will do.
 
-# %% mystnb={"figure": {"name": "demo-place", "caption": "The same cut-out before three backgrounds. The first is one colour."}, "image": {"alt": "Three pictures of one cut-out: on one colour, and on two photographs.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "The same cut-out before three backgrounds. The first is one colour.", "name": "demo-place"}, "image": {"alt": "Three pictures of one cut-out: on one colour, and on two photographs.", "width": "100%"}}
 views = []
 for place in (demo.background_box.options[0], "bg-moon", "bg-beach-malibu"):
     demo.background_box.value = place
@@ -148,7 +177,11 @@ if save_to:
     folder = Path(save_to)
     folder.mkdir(parents=True, exist_ok=True)
     print(images.write_matte(folder / "matte.png", demo.result.alpha))
-    print(images.write_cutout(folder / "cutout.png", demo.image, demo.result.alpha))
+    print(
+        images.write_cutout(
+            folder / "cutout.png", demo.image, demo.result.alpha
+        )
+    )
 
 # %% [markdown]
 # ## Check
@@ -156,29 +189,51 @@ if save_to:
 # %%
 demo.choose(0)
 before = {name: panel.value for name, panel in demo.panels.items()}
-demo.sentence_box.value = demo.scenes[0].sentences[-1]  # what the browser does when you press Enter
+demo.sentence_box.value = demo.scenes[0].sentences[
+    -1
+]  # what the browser does when you press Enter
 assert demo.sentence == demo.scenes[0].sentences[-1] and not demo.error
-assert demo.panels["image"].value == before["image"], "a sentence does not change the image"
+assert demo.panels["image"].value == before["image"], (
+    "a sentence does not change the image"
+)
 assert (demo.views()["matte"] == show.gray(demo.result.alpha)).all()
 
 # %%
 demo.predictor.set_image(demo.image)
 fresh = demo.predictor.predict(demo.sentence).alpha
-assert np.abs(fresh - demo.result.alpha).max() < 1e-4, "encoding once for many sentences changes nothing"
+assert np.abs(fresh - demo.result.alpha).max() < 1e-4, (
+    "encoding once for many sentences changes nothing"
+)
 held = demo.result
 demo.predict("")
-assert demo.error and "\n" not in demo.error and demo.result is held, "a refusal is one line and leaves the result"
+assert demo.error and "\n" not in demo.error and demo.result is held, (
+    "a refusal is one line and leaves the result"
+)
 demo.choose(0)  # so that the page above stands as it began
 
 # %% [markdown]
 # And what the page advises: with the shipped model a side decides, more often than with the model before and than by chance.
 
-# %%
-before, now, chance = heard["without-lookalikes"], heard["shipped"], heard["chance"]
-assert now["lookalikes"]["all"] > max(before["lookalikes"]["all"], chance["lookalikes"]["all"]) + 0.05
-assert now["swap"]["gives_the_other"] > max(before["swap"]["gives_the_other"], chance["swap"]["gives_the_other"])
-assert all(now["lookalikes"][name] > chance["lookalikes"][name] for name in ("left", "right", "top", "bottom"))
-assert now["three"]["second"] > chance["three"]["second"], "second from the left"
+# %% tags=["hide-input"]
+before, now, chance = (
+    heard["without-lookalikes"],
+    heard["shipped"],
+    heard["chance"],
+)
+assert (
+    now["lookalikes"]["all"]
+    > max(before["lookalikes"]["all"], chance["lookalikes"]["all"]) + 0.05
+)
+assert now["swap"]["gives_the_other"] > max(
+    before["swap"]["gives_the_other"], chance["swap"]["gives_the_other"]
+)
+assert all(
+    now["lookalikes"][name] > chance["lookalikes"][name]
+    for name in ("left", "right", "top", "bottom")
+)
+assert now["three"]["second"] > chance["three"]["second"], (
+    "second from the left"
+)
 assert now["refused_wrong_side"] > before["refused_wrong_side"]
 
 # %% [markdown]

@@ -36,7 +36,7 @@
 # %% tags=["parameters"]
 slack: float = 0.03  # share by which the mean sizes of images may differ
 
-# %%
+# %% tags=["hide-input"]
 from statistics import mean, median, pstdev, stdev
 
 import matplotlib.pyplot as plt
@@ -75,7 +75,7 @@ TEXT = {
 # Both are rounded, SAD to two digits behind the point and MAD to four, so the quotient is known within bounds.
 
 
-# %%
+# %% tags=["hide-input"]
 def megapixels(sad: float, mad: float) -> tuple[float, float, float]:
     """Of a pair as printed, the least and the most before rounding."""
     return (
@@ -91,33 +91,49 @@ def pairs(name: str):
     for part in table.parts:
         for sad, mad in (("SAD", "MAD"), ("SAD(E)", "MAD(E)")):
             sums, means = table.values(sad, part), table.values(mad, part)
-            yield from ((part, row, mad, sums[row], means[row]) for row in means)
+            yield from (
+                (part, row, mad, sums[row], means[row]) for row in means
+            )
 
 
-# %%
+# %% tags=["hide-input"]
 found = [
-    (name, *pair, *megapixels(*pair[-2:])) for name in TABLES for pair in pairs(name)
+    (name, *pair, *megapixels(*pair[-2:]))
+    for name in TABLES
+    for pair in pairs(name)
 ]
 size = median(row[-3] for row in found)
 odd = [
-    row for row in found if row[-1] < size * (1 - slack) or row[-2] > size * (1 + slack)
+    row
+    for row in found
+    if row[-1] < size * (1 - slack) or row[-2] > size * (1 + slack)
 ]
 Markdown(
     f"{len(found)} pairs, and their median is **{size:.3f} megapixels**, not "
-    f"{512 * 512 / 1e6:.3f}, which is 512 × 512. Only {len(odd)} pairs are farther "
+    f"{512 * 512 / 1e6:.3f}, which is 512 × 512. Only {len(odd)} pairs are "
+    "farther "
     f"away than rounding and {100 * slack:.0f} % explain."
 )
 
-# %% mystnb={"figure": {"name": "audit-megapixels", "caption": "Megapixels by each pair of SAD and MAD in the paper's tables. A bar is what rounding leaves open; orange: what it does not explain."}, "image": {"alt": "Nearly all points lie on a horizontal line at 1.75 megapixels, within bars that grow towards small errors. Four orange points lie above it: one printed in two tables at 3.1 megapixels, and one printed in two tables at 1.86.", "width": "100%"}}
+# %% mystnb={"figure": {"caption": "Megapixels by each pair of SAD and MAD in the paper's tables. A bar is what rounding leaves open; orange: what it does not explain.", "name": "audit-megapixels"}, "image": {"alt": "Nearly all points lie on a horizontal line at 1.75 megapixels, within bars that grow towards small errors. Four orange points lie above it: one printed in two tables at 3.1 megapixels, and one printed in two tables at 1.86.", "width": "100%"}} tags=["hide-input"]
 figure, axis = plt.subplots(figsize=(show.WIDTH, 3.4))
 for rows, color, label in (
     ([row for row in found if row not in odd], show.PALETTE[0], "as expected"),
     (odd, show.PALETTE[1], "not explained by rounding"),
 ):
     middle = [row[-3] for row in rows]
-    bars = [[row[-3] - row[-2] for row in rows], [row[-1] - row[-3] for row in rows]]
+    bars = [
+        [row[-3] - row[-2] for row in rows],
+        [row[-1] - row[-3] for row in rows],
+    ]
     axis.errorbar(
-        [row[-4] for row in rows], middle, bars, fmt="o", ms=4, color=color, label=label
+        [row[-4] for row in rows],
+        middle,
+        bars,
+        fmt="o",
+        ms=4,
+        color=color,
+        label=label,
     )
 axis.axhline(size, color="black", linewidth=0.8)
 axis.set(xscale="log", xlabel="MAD, as printed", ylabel="megapixels")
@@ -136,7 +152,11 @@ figure.tight_layout()
 for name, part, row, column, sad, mad, *_ in odd:
     right = f"{sad / size / 1000:.4f}"
     findings.append(
-        (f"{TABLES[name].about['where']}: {part}, {row}, {column}", f"{mad:.4f}", right)
+        (
+            f"{TABLES[name].about['where']}: {part}, {row}, {column}",
+            f"{mad:.4f}",
+            right,
+        )
     )
 show.table(
     [
@@ -165,7 +185,7 @@ show.table(
 #
 # A sum that is printed beside its parts can be checked. Left is what the parts give, right what is printed.
 
-# %%
+# %% tags=["hide-input"]
 counts, source = TABLES["table5"], TABLES["tableS1"]
 
 
@@ -175,7 +195,7 @@ def count(row: str, column: str) -> int:
 
 
 def entities(column: str) -> int:
-    """The sum of a column of the supplement's Table 1, without its last rows."""
+    """The sum of a column of Table 1 (supplement), without its last rows."""
     return int(
         sum(
             value
@@ -187,7 +207,7 @@ def entities(column: str) -> int:
 
 TRAIN, TEST = "expression, train", "expression, test"
 
-# %%
+# %% tags=["hide-input"]
 sums = [
     (
         "entities, training (S, Table 1)",
@@ -200,7 +220,11 @@ sums = [
         int(source.number("RefMatte, test", "entities").value),
     ),
     ("entities in all (Sec. 3.3)", 11_799 + 1_388, 13_187),
-    ("people, animals, things, training (Sec. 3.3)", 9_186 + 1_800 + 813, 11_799),
+    (
+        "people, animals, things, training (Sec. 3.3)",
+        9_186 + 1_800 + 813,
+        11_799,
+    ),
     ("people, animals, things, test (Sec. 3.3)", 977 + 200 + 211, 1_388),
     ("people in groups of five, training (Sec. 3.3)", 2_110 * 5, 10_550),
     (
@@ -208,15 +232,27 @@ sums = [
         2_110 * 20 + 2_800,
         count(TRAIN, "images"),
     ),
-    ("test images: groups × 10 + random ones", 211 * 10 + 390, count(TEST, "images")),
+    (
+        "test images: groups × 10 + random ones",
+        211 * 10 + 390,
+        count(TEST, "images"),
+    ),
     (
         "mattes in all (abstract)",
         count(TRAIN, "mattes") + count(TEST, "mattes"),
         118_749,
     ),
-    ("texts of RW100: 4 each", 4 * count("RW100", "mattes"), count("RW100", "texts")),
+    (
+        "texts of RW100: 4 each",
+        4 * count("RW100", "mattes"),
+        count("RW100", "texts"),
+    ),
     ("texts, test: 4 each", 4 * count(TEST, "mattes"), count(TEST, "texts")),
-    ("texts, training: 4 each", 4 * count(TRAIN, "mattes"), count(TRAIN, "texts")),
+    (
+        "texts, training: 4 each",
+        4 * count(TRAIN, "mattes"),
+        count(TRAIN, "texts"),
+    ),
 ]
 
 # %%
@@ -245,7 +281,11 @@ for name, training in (("4 each", texts), ("printed", count(TRAIN, "texts"))):
         "as in the abstract" if both == total else "not the abstract's",
     )
 findings.append(
-    ("Tables 1 and 5: texts, training", f"{count(TRAIN, 'texts'):,}", f"{texts:,}")
+    (
+        "Tables 1 and 5: texts, training",
+        f"{count(TRAIN, 'texts'):,}",
+        f"{texts:,}",
+    )
 )
 
 # %% [markdown]
@@ -253,15 +293,20 @@ findings.append(
 #
 # The text encoder gets the words and, behind them, learnable context vectors. Their lengths are printed one by one and together:
 
-# %%
+# %% tags=["hide-input"]
 layers, rows = TABLES["table11"], []
-for setting, column in (("keywords", "of keywords"), ("expressions", "size 1")):
+for setting, column in (
+    ("keywords", "of keywords"),
+    ("expressions", "size 1"),
+):
     words = TEXT[f"text length, {setting} (Sec. 4.2)"]
     rows.append(
         {
             "setting": setting,
             "words + context": words + TEXT["learnable context (Sec. 4.2)"],
-            "Table 11": int(layers.number("embed", column, "CLIP text encoder").value),
+            "Table 11": int(
+                layers.number("embed", column, "CLIP text encoder").value
+            ),
             "Sec. 4.3": TEXT[f"L, {setting} (Sec. 4.3)"],
         }
     )
@@ -291,7 +336,7 @@ def after(size: int, stride: int, times: int, upsample: int) -> int:
     return size * upsample
 
 
-# %%
+# %% tags=["hide-input"]
 def layer(part: str, block: str, column: str) -> int:
     """A number of Table 11."""
     return int(layers.number(block, column, part).value)
@@ -306,13 +351,21 @@ for part, number in DECODERS.items():
             layer(part, block, column)
             for column in ("times", "upsample", "stride", "size 2")
         )
-        row = {"part": part, "block": block, "in": side, "printed": printed_size}
+        row = {
+            "part": part,
+            "block": block,
+            "in": side,
+            "printed": printed_size,
+        }
         row |= {
-            f"stride {one}": after(side, one, times, upsample) for one in (stride, 1)
+            f"stride {one}": after(side, one, times, upsample)
+            for one in (stride, 1)
         }
         rows.append(row)
         side = printed_size
-assert all(row["stride 1"] == row["printed"] != row["stride 3"] for row in rows)
+assert all(
+    row["stride 1"] == row["printed"] != row["stride 3"] for row in rows
+)
 findings.append(("Table 11: stride of six decoder blocks", "3", "1"))
 show.table(rows)
 
@@ -322,7 +375,8 @@ show.table(rows)
 
 # %%
 kernel, stride = (
-    layer("CLIP image encoder", "conv1", column) for column in ("kernel", "stride")
+    layer("CLIP image encoder", "conv1", column)
+    for column in ("kernel", "stride")
 )
 print(
     f"a {kernel} x {kernel} kernel sees {100 * kernel**2 / stride**2:.1f} % "
@@ -334,7 +388,7 @@ findings.append(("Table 11: kernel of conv1", f"{kernel}", f"{stride}"))
 # Supplement 4.1 gives the decoders 768, 384, 192 and 96 channels, Table 11 384, 192, 96 and 32. Both are right, and neither says of what:
 # the first are what goes into a stage, the second what comes out.
 
-# %%
+# %% tags=["hide-input"]
 details = profile.load("paper-b16").model
 printed_out = tuple(
     int(value) for value in layers.values("width", "Details decoder").values()
@@ -362,7 +416,11 @@ assert (
 base = TEXT["learning rate (Sec. 5.1)"]
 show.table(
     [
-        {"rate": name, "value": f"{TEXT[name]:g}", "factor": f"{TEXT[name] / base:g}"}
+        {
+            "rate": name,
+            "value": f"{TEXT[name]:g}",
+            "factor": f"{TEXT[name] / base:g}",
+        }
         for name in TEXT
         if "1e-" in f"{TEXT[name]:g}" or "rate" in name
     ]
@@ -380,7 +438,9 @@ findings.append(
         f"{paper.lr_image:g} and {paper.lr_text:g}",
     )
 )
-assert (paper.lr, paper.lr_image, paper.lr_text) == tuple(list(TEXT.values())[-4:-1])
+assert (paper.lr, paper.lr_image, paper.lr_text) == tuple(
+    list(TEXT.values())[-4:-1]
+)
 
 # %% [markdown]
 # ## Which deviation, and what it means for all other tables
@@ -388,7 +448,7 @@ assert (paper.lr, paper.lr_image, paper.lr_text) == tuple(list(TEXT.values())[-4
 # Table 7 has three seeds, their mean and a "Std.". A deviation can be divided by the number of values or by one less. Three values tell
 # which:
 
-# %%
+# %% tags=["hide-input"]
 seeds, bars, rows = TABLES["table7"], TABLES["table7_error_bars"], []
 for part in seeds.parts:
     values = list(seeds.values("SAD", part).values())
@@ -417,7 +477,7 @@ show.table(rows)
 #
 # Table 9 has the error for each kind of sentence. Is the headline of Table 2 their mean?
 
-# %%
+# %% tags=["hide-input"]
 kinds, rows = TABLES["table9"], []
 for part in kinds.parts:
     for column in ("SAD", "SAD(E)"):
@@ -450,12 +510,13 @@ show.table(rows, digits=2)
 # Now the sentences. Supplement 4.3.2 has the results of templates and of kinds of sentences in words. Each statement becomes a comparison
 # of numbers.
 
-# %%
+# %% tags=["hide-input"]
 by_template, lines = TABLES["table8"].values("SAD"), []
 
 
 def line(said: str, holds: bool, numbers: str) -> None:
-    """A statement of the paper, whether the table has it, and by which numbers."""
+    """A statement of the paper, whether the table has it, and by which
+    numbers."""
     lines.append(
         {
             "the paper states": said,
@@ -480,7 +541,7 @@ line(
 )
 findings.append(("S4.3.2: the best template", image, best))
 
-# %%
+# %% tags=["hide-input"]
 here, real = (kinds.values("SAD", part) for part in kinds.parts)
 relative = ("relative-short", "relative-long")
 line(
@@ -534,17 +595,25 @@ show.table(lines)
 # The **reason** that the paper gives, that the training stressed relations and so the model knows attributes less well, does not follow
 # from the table. If relations were what helps, the two relative forms, which by Sec. 3.2 claim the same, could not lie so far apart:
 
-# %%
+# %% tags=["hide-input"]
 gap = {
     "between the two relative forms": here[relative[1]] - here[relative[0]],
-    "from basic to the longer relative form": here["basic"] - here[relative[1]],
+    "from basic to the longer relative form": here["basic"]
+    - here[relative[1]],
 }
 show.table(
-    [{"difference of SAD": name, "value": value} for name, value in gap.items()],
+    [
+        {"difference of SAD": name, "value": value}
+        for name, value in gap.items()
+    ],
     digits=2,
 )
 findings.append(
-    ("S4.3.2: basic worse than all with a place", "test set and RW100", "RW100 only")
+    (
+        "S4.3.2: basic worse than all with a place",
+        "test set and RW100",
+        "RW100 only",
+    )
 )
 
 # %% [markdown]
@@ -553,7 +622,7 @@ findings.append(
 #
 # The shares in Sec. 5.2 and S4.2 hold:
 
-# %%
+# %% tags=["hide-input"]
 best6 = {
     part: table6.number("clipmat-l14-refined", "SAD", part).value
     for part in table6.parts
@@ -573,7 +642,9 @@ for said, part, method, share in (
     ("over 50 % below MDETR, expressions", "expression", "mdetr", 0.5),
 ):
     below = 1 - best6[part] / get(method, part)
-    holds = below > share if said.startswith("over") else abs(below - share) < 0.05
+    holds = (
+        below > share if said.startswith("over") else abs(below - share) < 0.05
+    )
     line(f"the best model's error is {said}", holds, f"{100 * below:.1f} %")
 ours = [row for _, row in table6.labels if row.startswith("clipmat")]
 line(
@@ -603,7 +674,7 @@ show.table(
 #
 # ## Check
 
-# %% tags=["check"]
+# %% tags=["check", "hide-input"]
 assert 1.74 < size < 1.77 and {row[5] for row in odd} == {0.0027, 0.0273}, (
     "two misprinted errors, each in two tables"
 )
@@ -615,12 +686,16 @@ assert (
     rows[2]["mean of the kinds"] > 1.05 * rows[2]["headline"]
     and abs(rows[0]["difference (%)"]) < 1
 )
-assert best == "a photograph of a {keyword}" and here["absolute"] > here["basic"]
+assert (
+    best == "a photograph of a {keyword}" and here["absolute"] > here["basic"]
+)
 assert (
     gap["between the two relative forms"]
     > gap["from basic to the longer relative form"]
 )
-print(f"{len(findings)} places, {len(found)} pairs of errors, {len(sums)} sums")
+print(
+    f"{len(findings)} places, {len(found)} pairs of errors, {len(sums)} sums"
+)
 
 # %% [markdown]
 # ## Summary
