@@ -149,7 +149,7 @@ show.table(
 )
 
 # %% [markdown]
-# The first row is CLIPMat's, the second the refined one. (The shipped refiner was trained behind a coarser model, of which more below.)
+# The first row is CLIPMat's, the second the refined one.
 #
 # The paper calls this stage optional and says little of it: P3M's network, "modifying the input from a single image to the image with a
 # coarse map", trained on RefMatte. It stands behind *any* model, since it needs no more than a coarse matte; and it can be no better
@@ -318,13 +318,13 @@ show.grid(
 # %% [markdown]
 # ## Learning from bad mattes
 #
-# The refiner needs coarse alphas to learn from, and the paper does not say which. We take two sorts. Four in ten are mattes of a
-# CLIPMat for training scenes, where it found the right entity: had it not, the refiner would learn to invent. The rest are the truth,
-# degraded: the edge moved, holes, false positives of the neighbour, all at a fifth to four fifths of the size.
+# The refiner needs coarse alphas to learn from, and the paper does not say which. We take two sorts. Seven in ten are
+# mattes that the shipped CLIPMat gives for training scenes, where it found the right entity: had it not, the refiner
+# would learn to invent. The rest are the truth, degraded: the edge moved, holes, false positives of the neighbour, all
+# at a fifth to four fifths of the size.
 #
-# That CLIPMat is the one that was shipped when the refiner was trained, of the profile `tiny-long`, which sees 128 × 128 pixels; the
-# record has it as `clipmat: shipped`. The shipped model of now was trained further, and the refiner has not seen its mattes. It can
-# stand behind it all the same, as behind any model.
+# The share is a choice. The more of the model's own mattes, the more the refiner is for this model: what a model misses
+# is not what we would invent.
 
 # %% mystnb={"figure": {"caption": "One truth, degraded seven times.", "name": "refiner-degraded"}, "image": {"alt": "Eight mattes of the same entity: a clean one, and others that are blurred, thinner, thicker, have holes or pieces of another entity.", "width": "100%"}}
 others = [matte for matte in seen.mattes if matte is not truth]
@@ -577,7 +577,7 @@ show.table(
 
 # %% tags=["hide-input"]
 kinds = {
-    "all": "CLIPMat tiny-long, expression: all",
+    "all": "CLIPMat, expression: all",
     "localised": "… where it found the right entity",
     "degraded": "the truth, degraded",
 }

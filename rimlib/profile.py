@@ -125,7 +125,7 @@ class Refiner(Loop):
     windows: tuple[Size, ...] = ()  # in their place: sides of windows of the scene, one drawn (P3M: 512, 768, 1024)
     around: Share = 0.9  # of the crops that are around an edge or an error, the rest are anywhere (P3M: 0.5)
     predictions: Count = 2500  # images of which CLIPMat's mattes are made, beforehand
-    predicted: Share = 0.4  # of the coarse alphas that are CLIPMat's, the rest are the degraded truth
+    predicted: Share = 0.7  # of the coarse alphas that are CLIPMat's, the rest are the degraded truth
     trimap_at: Literal["crop", "image"] = "crop"  # the size that trimaps are made at (P3M: the image's own) …
     trimap_kernel: Kernel = 7  # … and how many pixels of it (P3M: 15 to 30, one drawn)
     trimap_kernel_most: Kernel | None = None  # one is drawn from trimap_kernel to this; None: always that
