@@ -92,6 +92,7 @@ def look(chromium, page, tmp_path, width=1280) -> dict:
         f"--user-data-dir={tmp_path}",
         f"--window-size={width},1400",
         "--virtual-time-budget=20000",
+        "--enable-logging=stderr",
         "--dump-dom",
         copy.as_uri(),
     ]
@@ -101,7 +102,8 @@ def look(chromium, page, tmp_path, width=1280) -> dict:
         copy.unlink()
     found = re.search(r'<pre id="probe"[^>]*>(.*?)</pre>', seen.stdout, re.DOTALL)
     assert found, f"{page.name} did not come up: {seen.stderr[-2000:]}"
-    return json.loads(html.unescape(found.group(1)))
+    uncaught = re.findall(r'CONSOLE.*?"(Uncaught .*?)"', seen.stderr)
+    return {**json.loads(html.unescape(found.group(1))), "uncaught": uncaught}
 
 
 @pytest.mark.book
@@ -128,6 +130,7 @@ def test_a_reader_sees_the_whole_page(name, pages, chromium, tmp_path):
     assert found["errors"] == 0, "a traceback is on the page"
     assert not found["rawMath"], "a formula is shown as its source"
     assert found["overflow"] <= 0, "the page is wider than the window"
+    assert found["uncaught"] == [], "a script of the page fails"
 
 
 @pytest.mark.book
