@@ -1,4 +1,4 @@
-"""Pages without thebe, which Jupyter Book adds to each of them, twice: an error in the console, and a script elsewhere."""
+"""Pages without thebe. Jupyter Book adds it to each of them, twice: an error in the console, a script from elsewhere."""
 
 
 def leave_out(app, page, template, context, doctree) -> None:
