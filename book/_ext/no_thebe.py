@@ -1,4 +1,4 @@
-"""Pages without thebe. Jupyter Book adds it to each of them, twice: an error in the console, a script from elsewhere."""
+"""Pages without thebe. Jupyter Book adds it to each of them, twice: an error in the console, a script from outside."""
 
 
 def leave_out(app, page, template, context, doctree) -> None:
