@@ -63,9 +63,9 @@ from rimlib import profile as profiles
 from rimlib.additions.calibration import KEY
 from rimlib.clipmat.model import CLIPMat
 from rimlib.entities import drawn, rwmini, synonyms
-from rimlib.entities.entity import Entity
 from rimlib.errors import RimError
 from rimlib.evaluation import calibration, questions
+from rimlib.evaluation.by_kind import entity_of, kinds_of
 from rimlib.evaluation.no_target import auc, scored_anew
 from rimlib.evaluation.questions import Shown
 from rimlib.matting import metrics, relations
@@ -470,19 +470,6 @@ def asked_by_kind(shown: Sequence[Shown]) -> list[Asked]:
         Asked(question.sentence, (question.entity,), 1 / len(shown), {"form": question.form})
         for question in questions.questions(shown)
     ]
-
-
-def kinds_of(entity: Entity) -> tuple[str, ...]:
-    """The words for its kind that are asked by."""
-    words = synonyms.kind_words(entity)
-    return tuple(word for word in questions.KINDS if word in words)
-
-
-def entity_of(target: Target) -> Entity:
-    """An entity of a photograph, as far as its label goes; what the label lacks is in no question."""
-    kind, keyword = str(target.extra["entity_kind"]), target.keyword
-    person = {"gender": "female", "age_group": "adult", "clothes": "clothes"} if kind == "person" else {}
-    return Entity(target.mask_id, kind, keyword, "gray", **person)
 
 
 def union(truths: Sequence[np.ndarray], which: Sequence[int]) -> np.ndarray:

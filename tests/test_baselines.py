@@ -48,6 +48,7 @@ def test_random_weights_only_by_name(name):
             "CIDAS/clipseg-rd64-refined: its weights cannot be had .*hf download CIDAS/clipseg-.* weights='random'",
         ),
         ("grounded", "IDEA-Research/grounding-dino-tiny: its weights cannot be had"),
+        ("sam3", "facebook/sam3: its .* cannot be had"),
         ("clipseg+vitmatte", "CIDAS/clipseg-rd64-refined: its weights cannot be had"),
         ("mdetr", "zenodo.org.* pickle.* safetensors.* weights='random'"),
     ],
@@ -73,14 +74,14 @@ def test_the_towers_and_vitmatte_are_named_too():
     "sentences, message",
     [("the dog", r"write \[sentence\]"), ([], "at least one"), ([" "], "empty"), ([None], "expected text")],
 )
-@pytest.mark.parametrize("name", ["clipseg", "grounded"])
+@pytest.mark.parametrize("name", ["clipseg", "grounded", "sam3"])
 def test_sentences_that_cannot_be_used_are_refused(name, sentences, message):
     with pytest.raises(RimError, match=message):
         baselines.get(name, "tiny", "random").mattes(IMAGE, sentences)
 
 
 def test_a_long_sentence_is_cut():
-    for name in ("clipseg", "mdetr", "grounded"):
+    for name in ("clipseg", "mdetr", "grounded", "sam3"):
         assert baselines.get(name, "tiny", "random").mattes(IMAGE, ["dog " * 300]).shape == (1, 50, 70)
 
 
@@ -92,8 +93,9 @@ def test_settings_that_do_not_exist_are_refused():
         CLIPSeg.from_settings("tiny", "random", image_size=100)
     with pytest.raises(RimError, match="'clip', 'random' or a .safetensors"):
         baselines.get("mdetr", "tiny", "somebody/mdetr")
-    with pytest.raises(RimError, match="not trained here"):
-        baselines.get("grounded", "tiny", "mine.safetensors")
+    for name in ("grounded", "sam3"):
+        with pytest.raises(RimError, match=f"of {name}: it is not trained here"):
+            baselines.get(name, "tiny", "mine.safetensors")
 
 
 @pytest.mark.parametrize("name", baselines.TRAINABLE)
@@ -173,9 +175,9 @@ def test_several_images_in_parts_give_what_each_gives_alone(name, monkeypatch):
 
 def test_an_unknown_method_is_refused_with_the_names_that_exist():
     with pytest.raises(
-        RimError, match="method 'sam': must be one of clipmat, clipseg, mdetr, grounded, clipseg.vitmatte"
+        RimError, match="method 'yolo': must be one of clipmat, clipseg, mdetr, grounded, sam3, clipseg.vitmatte"
     ):
-        baselines.get("sam")
+        baselines.get("yolo")
     with pytest.raises(RimError, match="clipmat in size paper: no weights of it are published; .* weights='random'"):
         baselines.get("clipmat", "paper")
 

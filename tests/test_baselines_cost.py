@@ -59,6 +59,13 @@ def test_pipelines_are_counted_network_by_network():
         cost.costs("sam")
 
 
+def test_sam3_is_of_the_size_that_its_authors_give():
+    counted = cost.measure(*cost._sam3())
+    assert 0.97 < counted.parameters / 848e6 <= 1 and counted.learning == 0, "848 M, with a tracker's"
+    blocks = 32 * (4 * 1024 + 2 * 4736) * 1024 * 72**2  # of its image encoder, attention left out
+    assert blocks < counted.macs < 2 * blocks
+
+
 def test_the_detector_and_the_segmenter_run_without_values():
     parts = cost.costs("grounded")
     assert list(parts) == ["Grounding DINO", "SAM 2", "ViTMatte"] and all(part.macs > 5e10 for part in parts.values())

@@ -1,4 +1,4 @@
-"""Pipelines of public parts: Grounding DINO → SAM 2 → trimap → ViTMatte, and a baseline's mask → trimap → ViTMatte."""
+"""Pipelines of public parts: Grounding DINO → SAM 2, SAM 3, or a baseline's mask; then trimap → ViTMatte."""
 
 import cv2
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from rimlib.baselines import baseline, grounded_tiny, vitmatte
 from rimlib.baselines.grounded import Grounded, phrase
 from rimlib.baselines.refined import Refined
+from rimlib.baselines.sam3 import Instances, Sam3, Sam3Matting, enlarged
 from rimlib.baselines.vitmatte import ViTMatte, automatic_trimap, prepare
 
 RNG = np.random.default_rng(0)
@@ -166,3 +167,35 @@ def test_the_detectors_spelling_and_full_stops(grounded):
     assert words.convert_ids_to_tokens(ids) == ["[CLS]", "a", "d", "##o", "##g", ".", "[SEP]"]
     assert (ids[0], ids[-2], ids[-1]) == (101, 1012, 102) and len(words) == 1100  # BERT's own numbers of its marks
     assert phrase("The Dog. Left?") == "the dog left."
+
+
+def test_sam3_is_scored_by_its_best_instance_of_the_whole_sentence(monkeypatch):
+    torch.manual_seed(0)
+    method = Sam3Matting(Sam3.random(), lambda image, trimap: trimap / np.float32(255), threshold=0)
+    inputs = method.sam3.processor(images=IMAGE, text="the left dog", return_tensors="pt")
+    with torch.no_grad():
+        output = method.net(**{name: inputs[name] for name in ("pixel_values", "input_ids", "attention_mask")})
+    theirs = method.sam3.processor.post_process_instance_segmentation(output, 0.0, target_sizes=[(75, 110)])[0]
+    best = theirs["scores"].argmax()
+    (matte,), (score,) = method.predict([IMAGE], [0], ["the left dog"])
+    assert score == pytest.approx(theirs["scores"][best].item(), abs=1e-5)
+    expected = vitmatte.matte_of_mask(method.matter, IMAGE, theirs["masks"][best].numpy().astype(bool))
+    assert (matte == expected).mean() > 0.99 and 0 < expected.mean() < 1
+
+    encoded, logits = [], torch.full((2, 8, 8), -1.0)
+    logits[0, :, :4] = 1
+    answers = {"a dog": [0.9, 0.8], "a cat": [0.4, 0.1]}
+    monkeypatch.setattr(method.sam3, "encode", lambda image: encoded.append(1))
+    monkeypatch.setattr(
+        method.sam3, "instances", lambda features, text: Instances(np.zeros((2, 4)), np.array(answers[text]), logits)
+    )
+    method.threshold = 0.5
+    dog, cat = method.mattes(IMAGE, list(answers))
+    assert len(encoded) == 1 and dog[:, :50].min() == 1 and not dog[:, 60:].any() and not cat.any()
+    assert enlarged(logits[0], (75, 110))[:, :54].all() and not enlarged(logits[1], (75, 110)).any()
+
+
+def test_moving_sam3_moves_its_networks():
+    method = Sam3Matting.from_settings("tiny", "random").to("meta")
+    assert method.device.type == method.sam3.device.type == "meta"
+    assert next(method.matter.parameters()).device.type == "meta"

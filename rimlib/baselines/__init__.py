@@ -1,7 +1,8 @@
 """Sec. 5: the methods that CLIPMat is compared with, and CLIPMat itself, behind one interface (`baseline.Method`).
 
 `clipseg` and `mdetr` are the paper's two, `grounded` is the pipeline in common use today (detector, segmenter, trimap,
-matting), `clipseg+vitmatte` is CLIPSeg's mask refined by ViTMatte, and `clipmat` is the paper's own.
+matting), `sam3` the same with detector and segmenter in one, `clipseg+vitmatte` is CLIPSeg's mask refined by ViTMatte,
+and `clipmat` is the paper's own.
 """
 
 from importlib import import_module
@@ -14,6 +15,7 @@ _HOMES = {  # name of a method: (module, class)
     "clipseg": ("rimlib.baselines.clipseg", "CLIPSeg"),
     "mdetr": ("rimlib.baselines.mdetr", "MDETR"),
     "grounded": ("rimlib.baselines.grounded", "Grounded"),
+    "sam3": ("rimlib.baselines.sam3", "Sam3Matting"),
     "clipseg+vitmatte": ("rimlib.baselines.refined", "Refined"),
 }
 METHODS = tuple(_HOMES)

@@ -1,7 +1,8 @@
 """SAM 3: all instances of a noun phrase, boxes and masks, in one pass (Carion et al., 2025).
 
 The network is transformers'. It takes a noun phrase ("red car"), not a sentence, and gives every instance of it; which
-one is meant, something else decides. The RIM paper has no such row.
+one is meant, something else decides. `Sam3` has the instances; `Sam3Matting` takes the best one of a whole sentence,
+and is what `rim evaluate` scores. The RIM paper has no such row.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from rimlib.baselines.baseline import check_size
+from rimlib.baselines.baseline import Method, check_size
+from rimlib.baselines.vitmatte import BAND, Matter, ViTMatte, matte_of_mask
 from rimlib.errors import RimError, require
+from rimlib.io import hub
 
 PUBLIC = "facebook/sam3"
 LENGTH = 32  # tokens of a phrase
+THRESHOLD = 0.5  # of an instance's score; the one of its authors' demonstration
 
 
 class Instances(NamedTuple):
@@ -46,16 +51,20 @@ class Sam3:
     def random(cls, size: str = "tiny") -> Sam3:
         """With random weights: a small one that runs anywhere, or one of the public size. Raises RimError."""
         check_size("sam3", size)
-        transformers = require("transformers", "baselines")
-        if not hasattr(transformers, "Sam3Model"):
-            found = transformers.__version__
-            raise RimError(f"sam3 needs transformers 5 or newer, found {found}: pip install 'rimlib[baselines]'")
+        transformers = _transformers()
         tokenizer = letter_tokenizer()
         if size == "paper":
             config, images = transformers.Sam3Config(), transformers.Sam3ImageProcessor()
         else:
             config, images = _tiny_config(len(tokenizer), tokenizer), transformers.Sam3ImageProcessor(size=_square(112))
         return cls(transformers.Sam3Model(config), transformers.Sam3Processor(images, tokenizer))
+
+    @classmethod
+    def public(cls) -> Sam3:
+        """With the public weights, from the hub or its cache. Raises RimError where they cannot be had."""
+        transformers = _transformers()
+        processor = hub.load_pretrained(transformers.Sam3Processor, PUBLIC, weights=False)
+        return cls(hub.load_pretrained(transformers.Sam3Model, PUBLIC), processor)
 
     @property
     def device(self) -> torch.device:
@@ -91,6 +100,69 @@ class Sam3:
             order = order[scores >= least]
         boxes = output.pred_boxes[0, order].float().clamp(0, 1).cpu().numpy()
         return Instances(boxes, scores[: len(order)].cpu().numpy(), output.pred_masks[0, order].float().cpu())
+
+
+class Sam3Matting(Method):
+    """SAM 3's best instance of a sentence → automatic trimap → matting network.
+
+    The sentence goes to the network whole, as in `grounded`, which is not what it is made for; what `rim matte --method
+    sam3` runs takes the sentence apart first and lets geometry decide among all instances.
+
+    Args:
+        sam3: the network and its processor.
+        matter: image and trimap → matte.
+        threshold: a sentence whose best instance has a lower score finds nothing, and its matte is empty.
+        band: see `vitmatte.automatic_trimap`.
+    """
+
+    name = "sam3"
+
+    def __init__(self, sam3: Sam3, matter: Matter, threshold: float = THRESHOLD, band: float = BAND):
+        super().__init__()
+        self.sam3, self.net, self.matter = sam3, sam3.net, matter
+        self.threshold, self.band = threshold, band
+        self.eval()
+
+    @classmethod
+    def from_settings(cls, size: str = "paper", weights: str | None = None) -> Sam3Matting:
+        """With the public weights (None) of both parts, or "random" ones. Raises RimError."""
+        check_size(cls.name, size)
+        if weights == "random":
+            return cls(Sam3.random(size), ViTMatte.from_settings(size, "random"))
+        if weights is not None:
+            message = f"weights {weights!r} of sam3: it is not trained here; leave them out for the public ones"
+            raise RimError(f"{message}, or use weights='random'", setting="weights")
+        if size == "tiny":
+            message = "sam3 in size tiny: it only tests the pipeline and has no public weights"
+            raise RimError(f"{message}; use weights='random'", setting="weights")
+        return cls(Sam3.public(), ViTMatte.from_settings(size))
+
+    def predict_image(self, image: np.ndarray, sentences: list[str]) -> tuple[list[np.ndarray], list[float]]:
+        """See `Method.predict_image`; the score is the network's. The image is encoded once."""
+        features, found, scores = self.sam3.encode(image), [], []
+        for sentence in sentences:
+            best = self.sam3.instances(features, sentence)
+            scores.append(float(best.scores[0]))
+            mask = np.zeros(image.shape[:2], bool)
+            if scores[-1] >= self.threshold:
+                mask = enlarged(best.masks[0], image.shape[:2])
+            found.append(matte_of_mask(self.matter, image, mask, self.band))
+        return found, scores
+
+
+def enlarged(logits: torch.Tensor, size: tuple[int, ...]) -> np.ndarray:
+    """The mask of an instance's logits, (h, w), at an image's size, bool (H, W)."""
+    large = F.interpolate(logits[None, None], size, mode="bilinear", align_corners=False)  # (1, 1, H, W)
+    return (large[0, 0] > 0).numpy()
+
+
+def _transformers() -> Any:
+    """Transformers, if it has SAM 3. Raises RimError."""
+    transformers = require("transformers", "baselines")
+    if not hasattr(transformers, "Sam3Model"):
+        found = transformers.__version__
+        raise RimError(f"sam3 needs transformers 5 or newer, found {found}: pip install 'rimlib[baselines]'")
+    return transformers
 
 
 def letter_tokenizer() -> Any:

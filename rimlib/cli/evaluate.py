@@ -31,7 +31,8 @@ Table 9, and `scored` is the mean of the one. `scored_by` in the result is the r
 What comes out: SAD (in thousands), MSE and MAD over the whole image, the (E) forms, Grad, Conn and the error in the
 band of the true edge; apart from them `localised`, the share of entities that were found at all; the means by kind of
 sentence and entity, by relation, transparency and number of entities; and 95 % intervals, by drawing images again and
-again. With --refiner each matte is scored before and after it. The result is one line of JSON.
+again. With --refiner each matte is scored before and after it. With --failures each matte is named: right, a part,
+merged with more than is meant, a wrong instance, missed. The result is one line of JSON.
 
 With --out RECORD.json the rows of every matte lie beside the record in RECORD.rows.jsonl and are written as they come:
 the same command resumes an evaluation that was interrupted. Several GPUs share one: start the same command on each by
@@ -65,6 +66,8 @@ def add_command(commands: Commands, add: Add) -> None:
     option("--limit", type=int, metavar="N", help="the first so many images")
     help = "leave out Grad, Conn and the band: a tenth of the time on each matte"
     option("--no-edges", dest="edges", action="store_false", help=help)
+    help = "name the kind of each matte too: right, part, merged, wrong instance, missed"
+    option("--failures", action="store_true", help=help)
     option("--out", metavar="RECORD", help="write the record to this JSON file, and the rows beside it")
     option("--mattes", metavar="DIR", help="keep the predicted mattes in this folder")
     option("--device", help="such as cuda, mps or cpu (default: the best one here)")
@@ -131,6 +134,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
             rows=rows,
             rank=rank,
             world=world,
+            failures=options.failures,
         )
     if cut := sum(row.get("cut", False) for row in found["rows"]):
         text = f"{cut} of {len(found['rows'])} sentences are longer than the model reads, and were cut"
@@ -221,6 +225,7 @@ def _about(
         "every": every,
         "template": template,
         "mattes": bool(options.mattes),
+        "failures": options.failures,
         "edges": options.edges and f"band of {band_kernel((1000, 1000), profile)} pixels in an image of 1000",
         "version": rimlib.__version__,
         "code": provenance.source_hash(),

@@ -27,6 +27,8 @@ the same few steps, from one training of the profile; it is scored on look-alike
 table8, table9: the paper's tables of what a model is asked with, the eight forms of a keyword and the kinds of
 sentences, each with an interval; the shipped model's, or --model's.
 
+realworld: from composed scenes to photographs: localised, errors and the kinds of failure, each with an interval.
+
 table5, table11: what of the paper can be had to the digit, RefMatte's counts and the layers of CLIPMat, at its sizes.
 
 table2, table6, table7: CLIPMat, CLIPSeg and MDETR, each without and with the refiner; the same with the (E) forms of

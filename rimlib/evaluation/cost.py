@@ -21,11 +21,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from rimlib import profile as profiles
 from rimlib.baselines import clipseg, grounded_tiny, mdetr_weights, vitmatte
 from rimlib.baselines.mdetr import MDETR
+from rimlib.baselines.sam3 import Sam3
 from rimlib.clipmat.model import CLIPMat
 from rimlib.errors import RimError
 
 SIDE = 512  # Paper: S4.1
-DETECTOR_SIDE, SEGMENTER_SIDE = 800, 1024  # sizes that the processors of Grounding DINO and SAM 2 give to such an image
+# Sizes that the processors of Grounding DINO, SAM 2 and SAM 3 give to such an image:
+DETECTOR_SIDE, SEGMENTER_SIDE, SAM3_SIDE = 800, 1024, 1008
 WORDS = 22  # tokens of the sentence, its start and end among them
 
 
@@ -139,6 +141,13 @@ def _segmenter() -> Part:
     return model, lambda: model(pixel_values=image, input_boxes=boxes, multimask_output=False)
 
 
+def _sam3() -> Part:
+    with torch.device("meta"):  # not all of its parameters follow the context, hence `to`
+        model = Sam3.random("paper").net.to("meta").requires_grad_(False)
+    image = _meta(1, 3, SAM3_SIDE, SAM3_SIDE)
+    return model, lambda: model(pixel_values=image, input_ids=TOKENS, attention_mask=TOKENS)
+
+
 def _vitmatte() -> Part:
     from transformers import VitMatteForImageMatting
 
@@ -152,5 +161,6 @@ _PARTS: dict[str, dict[str, Callable[[], Part]]] = {
     "clipseg": {"CLIPSeg": _clipseg},
     "mdetr": {"MDETR": _mdetr},
     "grounded": {"Grounding DINO": _detector, "SAM 2": _segmenter, "ViTMatte": _vitmatte},
+    "sam3": {"SAM 3": _sam3, "ViTMatte": _vitmatte},
     "clipseg+vitmatte": {"CLIPSeg": _clipseg, "ViTMatte": _vitmatte},
 }

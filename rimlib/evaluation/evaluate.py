@@ -48,6 +48,7 @@ def evaluate(
     rows: Rows | None = None,
     rank: int = 0,
     world: int = 1,
+    failures: bool = False,
 ) -> dict[str, Any]:
     """Score a method on a data set.
 
@@ -71,6 +72,8 @@ def evaluate(
         rows: where rows are kept as they come, and an interrupted evaluation goes on.
         rank: which of `world` processes this is: each scores its share of the images.
         world: how many processes share the images; without `rows`, the result is that of the share.
+        failures: name the kind of each matte too (`matting.failures`), which reads the mattes of all of an image's
+            entities.
 
     Returns:
         {"metrics": …, "rows": …}: one row for each matte scored, and `summary.summary` of them, with how the sentence
@@ -90,7 +93,7 @@ def evaluate(
     profile = profile or getattr(model, "profile", None)
     scoring = Scoring(
         *(model, refmatte, template, every or beside, refiner, lambda shape: band_kernel(shape, profile), edges),
-        *(None if mattes is None else Path(mattes), batch, device, workers),
+        *(failures, None if mattes is None else Path(mattes), batch, device, workers),
     )
     everything = list(refmatte.image_names)
     found = {} if rows is None else rows.read(scoring.expected, everything)

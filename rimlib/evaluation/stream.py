@@ -23,7 +23,7 @@ from rimlib.clipmat.refiner import Refiner
 from rimlib.errors import RimError
 from rimlib.evaluation.queries import Query, facts, queries_of
 from rimlib.io.images import resize, write_matte
-from rimlib.matting import metrics
+from rimlib.matting import failures, metrics
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.refmatte.format import Target
 
@@ -40,6 +40,7 @@ class Scoring:
         refiner: each matte is scored a second time after it (Paper: Tables 2 and 6).
         kernel: width in pixels of the true edge's band, by the image's (height, width).
         edges: measure Grad, Conn and the error in the band too, which take nine tenths of the time.
+        failures: name the kind of each matte too, `failure` in its row, and whose a wrong one is (see `failures`).
         mattes: folder to keep the predicted mattes in.
         batch: images encoded together.
         device: None is where the model is.
@@ -53,6 +54,7 @@ class Scoring:
     refiner: Refiner | None = None
     kernel: Callable[[Sequence[int]], int] = lambda shape: 25
     edges: bool = True
+    failures: bool = False
     mattes: Path | None = None
     batch: int = 16
     device: str | torch.device | None = None
@@ -75,8 +77,8 @@ class Scoring:
             try:
                 for part in steps:
                     images = [next(read) for _ in part]
-                    for shape, queries, found in self._predict(part, images):
-                        threads.put(self._score, shape, queries, found)
+                    for shape, targets, queries, found in self._predict(part, images):
+                        threads.put(self._score, shape, targets, queries, found)
                         yield from threads.ready()
             except (RimError, KeyboardInterrupt):
                 yield from threads.rest()  # what was predicted before is not lost
@@ -84,7 +86,7 @@ class Scoring:
             yield from threads.rest()
 
     def _predict(self, names: Sequence[str], images: list[np.ndarray]) -> Iterator[tuple]:
-        """For each image its size and queries, and of each query its facts, alpha and refined alpha or None."""
+        """For each image its size, targets, queries, and of each query its facts, alpha and refined alpha or None."""
         wanted = [self.queries(name) for name in names]
         index = [number for number, some in enumerate(wanted) for _ in some]
         sentences = [query.sentence for some in wanted for query in some]
@@ -101,11 +103,15 @@ class Scoring:
                 if cut is not None:
                     row["cut"] = bool(cut(query.sentence)[1])  # is it longer than the model reads
                 rows.append((row, alpha, None if self.refiner is None else self.refiner.refine(image, alpha)))
-            yield image.shape[:2], some, rows
+            yield image.shape[:2], targets, some, rows
 
-    def _score(self, shape: tuple[int, int], queries: list[Query], found: list[tuple]) -> list[dict[str, Any]]:
+    def _score(
+        self, shape: tuple[int, int], targets: Sequence[Target], queries: list[Query], found: list[tuple]
+    ) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         truths: dict[str, metrics.Truth] = {}
+        if self.failures:  # all of the image at once: a matte may be of any of them
+            truths = {target.mask_id: metrics.Truth(read_truth(self.refmatte, target, shape)) for target in targets}
         for query, (known, alpha, refined) in zip(queries, found):
             mask_id = query.target.mask_id
             if mask_id not in truths:
@@ -113,19 +119,27 @@ class Scoring:
             for matte, is_refined in ((alpha, False), (refined, True)):
                 if matte is not None:
                     try:
-                        measures = self._measures(query, matte, truths[mask_id], is_refined)
+                        measures = self._measures(query, matte, truths, is_refined)
                     except RimError as error:
                         raise RimError(f"{mask_id}, {query.sentence!r}: {error}", path=error.path) from None
                     rows.append({**known, "refined": is_refined, **measures})
         return rows
 
-    def _measures(self, query: Query, matte: np.ndarray, truth: metrics.Truth, is_refined: bool) -> dict[str, Any]:
+    def _measures(
+        self, query: Query, matte: np.ndarray, truths: dict[str, metrics.Truth], is_refined: bool
+    ) -> dict[str, Any]:
+        truth = truths[query.target.mask_id]
         alpha = resize(matte, truth.alpha.shape)
         if self.mattes is not None:
             parts = ("refined",) * is_refined + (str(query.number),) * self.every
             path = self.mattes.joinpath(*parts, f"{query.target.mask_id}.png")
             write_matte(path, np.clip(alpha, 0, 1), durable=False)
-        return metrics.score(alpha, truth, self.kernel(alpha.shape) if self.edges else None, self.edges)
+        row = metrics.score(alpha, truth, self.kernel(alpha.shape) if self.edges else None, self.edges)
+        if self.failures:
+            others = [name for name in truths if name != query.target.mask_id]
+            found = failures.failure(alpha, truth, [truths[name] for name in others])
+            row |= {"failure": found.kind, "gives": None if found.gives is None else others[found.gives]}
+        return row
 
 
 def predict(

@@ -7,12 +7,13 @@ Intervals are not in the paper: they say by how much a mean would change with ot
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from rimlib.matting import metrics
+from rimlib.matting.failures import KINDS, WRONG
 
 Row = dict[str, Any]
 DRAWS, LEVEL = 1000, 0.95
@@ -40,16 +41,42 @@ def summary(rows: list[Row], every: bool = False) -> dict[str, Any]:
         every: whether the headline counts every sentence, and not those alone that are `scored`.
 
     Returns:
-        The headline, `metrics.summarise` with `interval`; beside it, if more sentences were put than are scored, `all`,
-        the same of every sentence, or `scored`, the same of those; the same by group as in `GROUPS`, over every
-        sentence; and `refined`, all of that of the refiner's mattes, if there was one.
+        The headline, `metrics.summarise` with `interval` and, where rows name the kinds, `failures`; beside it, if more
+        sentences were put than are scored, `all`, the same of every sentence, or `scored`, the same of those; the same
+        by group as in `GROUPS`, over every sentence; and `refined`, all of that of the refiner's mattes, if there was
+        one.
     """
     plain, refined = ([row for row in rows if row.get("refined", False) is value] for value in (False, True))
     found = _summary(plain, every)
     return {**found, "refined": _summary(refined, every)} if refined else found
 
 
-def interval(rows: list[Row], draws: int = DRAWS, level: float = LEVEL, seed: int = 0) -> dict[str, list[float]]:
+def failures(rows: list[Row]) -> dict[str, dict[str, Any]]:
+    """How many mattes are of each kind, where rows name it (`matting.failures`).
+
+    Returns:
+        For each of `failures.KINDS` the `count`, the `share`, and its `interval` as of `interval`, where there is one;
+        of wrong instances also how many are of `another` entity of their image, and not of the background.
+
+    >>> rows = [{"image": name, "failure": "part", "gives": None} for name in "ab"]
+    >>> failures(rows)["part"], failures(rows)["missed"]["count"]
+    ({'count': 2, 'share': 1.0, 'interval': [1.0, 1.0]}, 0)
+    """
+    of_kind = [{"image": row["image"], **{kind: row["failure"] == kind for kind in KINDS}} for row in rows]
+    between = interval(of_kind, measured=KINDS)
+    found: dict[str, dict[str, Any]] = {}
+    for kind in KINDS:
+        count = sum(row[kind] for row in of_kind)
+        found[kind] = {"count": count, "share": count / len(rows)}
+        if kind in between:
+            found[kind]["interval"] = between[kind]
+    found[WRONG]["another"] = sum(row["gives"] is not None for row in rows)
+    return found
+
+
+def interval(
+    rows: list[Row], draws: int = DRAWS, level: float = LEVEL, seed: int = 0, measured: Sequence[str] = MEASURED
+) -> dict[str, list[float]]:
     """Bootstrap intervals of the means: images are drawn with replacement, each with all of its rows.
 
     Entities of one image are not independent, hence images and not rows. Percentiles; the same seed gives the same.
@@ -59,16 +86,17 @@ def interval(rows: list[Row], draws: int = DRAWS, level: float = LEVEL, seed: in
         draws: how many.
         level: share of the draws within the interval.
         seed: of the draws.
+        measured: of which keys.
 
     Returns:
-        [low, high] for each of `MEASURED` that the rows have, and of the (E) forms; nothing for fewer than two images.
+        [low, high] for each of `measured` that the rows have, and of the (E) forms; nothing for fewer than two images.
 
     >>> rows = [{"image": name, "sad": value} for name, value in zip("abcdef", (1.0, 2.0, 3.0, 4.0, 5.0, 6.0))]
     >>> low, high = interval(rows)["sad"]
     >>> 1 < low < 3.5 < high < 6
     True
     """
-    names = [name for name in MEASURED if all(name in row for row in rows)]
+    names = [name for name in measured if all(name in row for row in rows)]
     numbers = {image: number for number, image in enumerate(dict.fromkeys(row["image"] for row in rows))}
     if len(numbers) < 2 or not names:
         return {}
@@ -103,5 +131,8 @@ def _summary(rows: list[Row], every: bool) -> dict[str, Any]:
 
 def _means(rows: list[Row]) -> dict[str, Any]:
     found = metrics.summarise(rows)
-    between = interval(rows)
-    return {**found, "interval": between} if between else found
+    if between := interval(rows):
+        found["interval"] = between
+    if rows and all("failure" in row for row in rows):
+        found["failures"] = failures(rows)
+    return found

@@ -9,8 +9,8 @@ and the names of the options that it has beside those of all experiments:
     RECORDS           whose records these are, if they are another experiment's
     PROFILE           the one that it has, if there is only one
 
-The command is `rim experiment NAME`, or `all` of them: `words`, `table8` and `table9` measure the shipped model
-(`measured`), the others train a model for each row (`trained`), and `seeds` makes tables of these.
+The command is `rim experiment NAME`, or `all` of them: `words`, `table8`, `table9` and `realworld` measure the shipped
+model (`measured`), the others train a model for each row (`trained`), and `seeds` makes tables of these.
 """
 
 from importlib import import_module
@@ -19,7 +19,8 @@ from types import ModuleType
 from rimlib.errors import RimError, nearest
 
 TABLES = ("table2", "table3", "table5", "table6", "table7", "table8", "table9", "table10", "table11")
-NAMES = ("words", *TABLES, "recipe", "tuning", "listening", "pretraining")  # each is a module of this package
+# Each is a module of this package.
+NAMES = ("words", *TABLES, "realworld", "recipe", "tuning", "listening", "pretraining")
 ALL = "all"  # their name together
 
 

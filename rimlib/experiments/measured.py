@@ -19,6 +19,7 @@ from rimlib.clipmat.pretrained import file_of, shipped_file
 from rimlib.entities import rwmini
 from rimlib.errors import RimError
 from rimlib.evaluation import cost
+from rimlib.evaluation.by_kind import ByKind
 from rimlib.evaluation.evaluate import ERRORS, SPLITS, evaluate
 from rimlib.experiments.frame import Row, plain_name
 from rimlib.io.files import sha256
@@ -32,6 +33,7 @@ OPTIONS = ("data", "model")
 INTERVALS = ("sad", "localised")
 SETS = {**SPLITS, "photographs": "rw100"}  # by what a table calls them: splits of a data set
 REAL = "RW-mini"  # what ships with the package
+BY_KIND = "kind and place"  # a setting beside the two of a data set, see `by_kind`
 
 
 @dataclass(frozen=True)
@@ -56,30 +58,41 @@ class Subject:
         return cost.of_model(self.model).gflops
 
 
+Way = tuple[str, dict[str, Any]]
+"""A setting, and what `evaluate` is given beside."""
+
+
 def rows_of(
     options: argparse.Namespace, setting: str, ways: dict[str, dict[str, Any]], real: bool = False
 ) -> Iterator[Row]:
+    """A row for each set and each way, all of one setting; see `rows_by`."""
+    return rows_by(options, {name: (setting, way) for name, way in ways.items()}, real)
+
+
+def rows_by(options: argparse.Namespace, ways: dict[str, Way], real: bool = False) -> Iterator[Row]:
     """A row for each set and each way; what cannot be used is refused before the first of them.
 
     Args:
         options: profile, data (a folder, or None for the profile's own, which is built), model, and images (the first
             so many of each set, or None for all).
-        setting: "expression" or "keyword".
-        ways: for each name what `evaluate` is given.
+        ways: by name; a setting is "expression", "keyword" or `BY_KIND`.
         real: whether RW-mini is a set too, beside scenes of seen and of unseen entities.
     """
     profile = profiles.load(options.profile or "tiny")
     if options.images is not None and options.images < 1:
         raise RimError(f"--images {options.images}: must be 1 or more", setting="images")
+    settings = tuple(dict.fromkeys(setting for setting, _ in ways.values()))
     if options.data is not None:
-        _sets(options.data, setting, real)
+        for setting in settings:
+            _sets(options.data, setting, real)
     subject = Subject.of(options)
 
     def every() -> Iterator[Row]:
         data = options.data or build(profile.data, folder_of(profile), splits=tuple(SPLITS.values()))
-        for label, refmatte in _sets(data, setting, real).items():
-            for name, way in ways.items():
-                yield _row(profile, subject, label, refmatte, name, way, options.images)
+        sets = {setting: _sets(data, setting, real) for setting in settings}
+        for label in sets[settings[0]]:
+            for name, (setting, way) in ways.items():
+                yield _row(profile, subject, label, sets[setting][label], name, way, options.images)
 
     return every()
 
@@ -87,11 +100,15 @@ def rows_of(
 def _sets(data: str | Path, setting: str, real: bool) -> dict[str, RefMatte]:
     """The sets of a data set by what a table calls them; one that is broken is refused."""
     there, known = released.splits(data), SETS if real else SPLITS
-    found = {label: RefMatte(data, split, setting) for label, split in known.items() if split in there}
+    found = {label: _read(data, split, setting) for label, split in known.items() if split in there}
     if not found:
         wanted = ", ".join(known.values())
         raise RimError(f"{data}: it has {', '.join(there)}, and none of {wanted}", path=data)
-    return found | ({REAL: RefMatte(rwmini.FOLDER, "rw100", setting)} if real else {})
+    return found | ({REAL: _read(rwmini.FOLDER, "rw100", setting)} if real else {})
+
+
+def _read(data: str | Path, split: str, setting: str) -> RefMatte:
+    return ByKind(data, split) if setting == BY_KIND else RefMatte(data, split, setting)
 
 
 def _row(

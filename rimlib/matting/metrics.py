@@ -76,7 +76,7 @@ def sad(pred: np.ndarray, true: Matte) -> float:
     >>> sad(np.ones((50, 40)), np.zeros((50, 40)))
     2.0
     """
-    return _sums(*_pair(pred, true))[0] / 1000
+    return _sums(*pair(pred, true))[0] / 1000
 
 
 def mse(pred: np.ndarray, true: Matte) -> float:
@@ -85,7 +85,7 @@ def mse(pred: np.ndarray, true: Matte) -> float:
     >>> mse(np.full((2, 2), 0.5), np.zeros((2, 2)))
     0.25
     """
-    matte, truth = _pair(pred, true)
+    matte, truth = pair(pred, true)
     return _sums(matte, truth)[1] / matte.size
 
 
@@ -95,7 +95,7 @@ def mad(pred: np.ndarray, true: Matte) -> float:
     >>> mad(np.full((2, 2), 0.5), np.zeros((2, 2)))
     0.5
     """
-    matte, truth = _pair(pred, true)
+    matte, truth = pair(pred, true)
     return _sums(matte, truth)[0] / matte.size
 
 
@@ -105,7 +105,7 @@ def iou(pred: np.ndarray, true: Matte, threshold: float = 0.5) -> float:
     >>> iou(np.array([[0.9, 0.9]]), np.array([[0.8, 0.1]]))
     0.5
     """
-    matte, truth = _pair(pred, true)
+    matte, truth = pair(pred, true)
     return _iou(matte > threshold, truth.covered if threshold == 0.5 else truth.alpha > threshold)
 
 
@@ -129,7 +129,7 @@ def transition_band(true: np.ndarray, kernel: int = 25) -> np.ndarray:
 
 def sad_in_band(pred: np.ndarray, true: Matte, kernel: int = 25) -> float:
     """SAD, in thousands, inside the true transition band alone: the quality of the edge."""
-    matte, truth = _pair(pred, true)
+    matte, truth = pair(pred, true)
     return _sums(matte, truth, truth.band(kernel))[2] / 1000
 
 
@@ -173,7 +173,7 @@ def score(pred: np.ndarray, true: Matte, band_kernel: int | None = 25, with_edge
     Returns:
         Also `sad_empty`, the SAD of an empty matte.
     """
-    matte, truth = _pair(pred, true)
+    matte, truth = pair(pred, true)
     band = None if band_kernel is None else truth.band(band_kernel)
     absolute, squared, in_band = _sums(matte, truth, band)
     covered = _iou(matte > 0.5, truth.covered)
@@ -230,7 +230,8 @@ def by(rows: list[dict], key: str) -> dict[str, dict]:
     return {value: summarise([row for row in rows if str(row.get(key)) == value]) for value in values}
 
 
-def _pair(pred: np.ndarray, true: Matte) -> tuple[np.ndarray, Truth]:
+def pair(pred: np.ndarray, true: Matte) -> tuple[np.ndarray, Truth]:
+    """A matte and its truth, checked as `sad` states it."""
     matte, truth = _values(pred, "matte"), true if isinstance(true, Truth) else Truth(true)
     if matte.shape != truth.alpha.shape:
         shapes = f"the matte is {matte.shape} and the truth {truth.alpha.shape}"
