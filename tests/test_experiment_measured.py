@@ -9,6 +9,7 @@ from rimlib import profile as profiles
 from rimlib.clipmat.model import CLIPMat
 from rimlib.evaluation.evaluate import evaluate
 from rimlib.experiments import frame, paper, table8
+from rimlib.matting import failures
 from rimlib.refmatte.build import folder_of
 from rimlib.refmatte.dataset import RefMatte
 
@@ -86,7 +87,7 @@ def test_records_of_other_data_or_another_number_of_images_do_not_stand_in_one_t
         assert path.exists()
 
 
-@pytest.mark.parametrize("name", ["table8", "table9"])
+@pytest.mark.parametrize("name", ["table8", "table9", "realworld"])
 @pytest.mark.parametrize(
     "given, words",
     [
@@ -102,3 +103,24 @@ def test_what_cannot_be_used_is_one_line(name, given, words, tmp_path, capsys):
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and words.format(name=name) in err
     assert not (tmp_path / "out").exists()
+
+
+def test_from_scenes_to_photographs_by_three_ways_of_asking(asked, tmp_path):
+    found = asked("realworld")
+    ways = ["keyword", "sentence", "kind"]
+    there = [(row["scored on"], row["asked by"]) for row in found["the_gap"]]
+    assert there == [(name, way) for name in ("seen", "unseen", "RW-mini") for way in ways]
+    for scores, kinds in zip(found["the_gap"], found["kinds_of_failure"]):
+        assert {name: scores[name] for name in ("scored on", "asked by", "sentences")}.items() <= kinds.items()
+        assert sum(kinds[kind] for kind in failures.KINDS) == pytest.approx(1, abs=1e-3)
+        assert 0 < scores["chance"] < 1
+        if scores["asked by"] != "keyword":  # of the two images one alone has clear keywords: no interval
+            low, high = scores["localised 95 %"]
+            assert low <= scores["localised"] <= high
+            assert all(low <= kinds[kind] <= high for kind in failures.KINDS for low, high in [kinds[f"{kind} 95 %"]])
+    (record,) = (one for one in frame.load("realworld", tmp_path / "records") if one["row"] == "shipped-rw-mini-kind")
+    assert record["metrics"]["scores"]["scored_by"] == "all"
+    assert set(record["metrics"]["scores"]["by_sentence"]) <= {"kind", "place"}
+    (own,) = (one for one in frame.load("realworld", tmp_path / "records") if one["row"] == "shipped-seen-sentence")
+    assert own["metrics"]["scores"]["failures"]["wrong instance"]["another"] >= 0
+    assert asked("realworld", "--show", images=0) == found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from rimlib.entities.entity import Entity
@@ -93,5 +93,5 @@ def entity_of(target: Target) -> Entity:
     kind = target.extra.get("entity_kind")
     if kind is None:
         raise RimError(f"{target.mask_id}: its label has no entity_kind, by which it could be asked for")
-    person = {"gender": "female", "age_group": "adult", "clothes": "clothes"} if kind == "person" else {}
-    return Entity(target.mask_id, str(kind), target.keyword, "gray", **person)
+    entity = partial(Entity, target.mask_id, str(kind), target.keyword, "gray")
+    return entity(gender="female", age_group="adult", clothes="clothes") if kind == "person" else entity()
