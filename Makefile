@@ -3,6 +3,7 @@ PYTHON  ?= python3
 PROFILE ?= tiny
 VENV    ?= .venv
 PYTEST  ?=
+PORT    ?= 8000
 
 # `rimlib/__init__.py` has the reason; here for `make lab`, which does not start with rimlib.
 export OMP_WAIT_POLICY ?= passive
@@ -13,11 +14,11 @@ STARTED := $(shell date +%s)
 CLOCK    = echo "$$(( $$(date +%s) - $(STARTED) )) s altogether"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train experiments test check lab demo book lock clean
+.PHONY: help setup train experiments test check lab demo book live serve lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  settings: PROFILE=$(PROFILE) PYTHON=$(PYTHON) VENV=$(VENV)"
+	@echo "  settings: PROFILE=$(PROFILE) PORT=$(PORT) PYTHON=$(PYTHON) VENV=$(VENV)"
 
 setup: $(STAMP) ## install the exact versions of requirements.lock into .venv (once; minutes)
 
@@ -68,6 +69,12 @@ demo: $(STAMP) ## open the demo: type a sentence, get a matte
 book: $(STAMP) ## run every chapter and build the pages, _build/html/index.html
 	@"$(BIN)/python" -m course book
 	@echo "make book: $$($(CLOCK))"
+
+live: $(STAMP) ## build the live page, the model in a browser, into the book (needs node and npm)
+	@"$(BIN)/python" -m course live
+
+serve: $(STAMP) ## serve the built book at http://127.0.0.1:8000/, as the live page needs it
+	@"$(BIN)/python" -m course serve --port "$(PORT)"
 
 lock: $(STAMP) ## find new exact versions for requirements.lock (needs uv)
 	@command -v uv >/dev/null || { echo "make: uv is not there; install it: pip install uv" >&2; exit 1; }

@@ -1,10 +1,10 @@
-"""The course's commands: `python -m course run 04_train` and `python -m course book`."""
+"""The course's commands: `python -m course run 04_train`, `book`, `live` and `serve`."""
 
 import argparse
 import sys
 import time
 
-from course import build, chapters
+from course import build, chapters, live
 from rimlib.errors import RimError
 
 
@@ -30,6 +30,13 @@ def main(arguments: list[str] | None = None) -> int:
     book = commands.add_parser("book", help="run every chapter and build the book")
     book.add_argument("--only", nargs="+", metavar="NAME", help="run these chapters, keep the others' last outputs")
     book.set_defaults(command=_book)
+
+    page = commands.add_parser("live", help="build the live page and put it into the book")
+    page.set_defaults(command=_live)
+
+    serve = commands.add_parser("serve", help="serve the built book on this machine")
+    serve.add_argument("--port", type=int, default=8000, metavar="N", help="default: 8000")
+    serve.set_defaults(command=_serve)
 
     options = parser.parse_args(arguments)
     try:
@@ -61,7 +68,21 @@ def _run(options: argparse.Namespace) -> int:
 
 def _book(options: argparse.Namespace) -> int:
     build.execute(only=options.only)
-    print(build.build() / "index.html")
+    pages = build.build()
+    live.into_the_book()
+    print(pages / "index.html")
+    return 0
+
+
+def _live(options: argparse.Namespace) -> int:
+    print(live.copied(live.build()))  # what is missing ends this command; the book is built without it
+    for name, megabytes in live.size(live.folder()).items():
+        print(f"{megabytes:8.2f} MB  {name}")
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    live.serve(options.port)
     return 0
 
 
