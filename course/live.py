@@ -19,7 +19,8 @@ from rimlib.io import images
 from rimlib.io.files import write_atomically, write_json
 from rimlib.repository import repository
 
-MISSING = "npm is not here; on Debian and Ubuntu: apt-get install nodejs npm (version 20 or newer), then make live"
+MISSING = "npm is not here; on Debian and Ubuntu: apt-get install nodejs npm (version 18 or newer), then make live"
+LONGEST = 60  # letters of a sentence to try, which stands on a button
 PLACEHOLDER = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>The live page</title>
 <p>The live page has not been built: {why}.</p><p><a href="../index.html">Referring Image Matting</a></p></html>
@@ -113,16 +114,18 @@ def _model(target: Path) -> None:
 
 
 def _samples(target: Path) -> None:
-    """The scenes that the demo begins with, and their sentences."""
+    """The scenes that the demo begins with, look-alikes first, and their shorter sentences."""
     if (target / "samples.json").is_file():
         return
-    from rimlib.examples import examples
+    from rimlib.examples import SCENES, examples
     from rimlib.refmatte.build import open_pool
 
     rows = []
-    for number, one in enumerate(examples(open_pool("starter"))):
+    scenes = sorted(SCENES, key=lambda scene: scene[1] != "alike")
+    for number, one in enumerate(examples(open_pool("starter"), scenes)):
         path = images.write_image(target / f"{number}.jpg", one.image)
-        rows.append({"file": path.name, "name": one.name, "sentences": list(dict.fromkeys(one.sentences))[:6]})
+        sentences = [text for text in dict.fromkeys(one.sentences) if len(text) <= LONGEST]
+        rows.append({"file": path.name, "name": one.name, "sentences": sentences[:6]})
     write_json(target / "samples.json", rows)
 
 

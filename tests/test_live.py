@@ -27,7 +27,7 @@ the matte of my bike|no dog|ﬁsh|dog,cat|the man & woman|pick the left one out|
 the cat, which is grey, thanks|crop to the bird|matte black cup|only child|mark the spot|somebody else
 human being|an owl
 """
-SENTENCES = ("the otter", "violin", "the horse that nobody sees")
+SENTENCES = ("the otter", "violin", "the purple locomotive")
 
 
 @pytest.fixture(scope="module")

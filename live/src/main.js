@@ -69,7 +69,7 @@ async function choose(source, sentences, button) {
   at('find').disabled = false;
   document.body.dataset.state = 'ready';
   const seconds = found.seconds.toFixed(1);
-  tell(`The image has been encoded, in ${seconds} s. Type what you want, or take one of the sentences.`);
+  tell(`The image has been encoded, in ${seconds}\u00a0s. Type what you want, or take one of the sentences.`);
 }
 
 async function ask(text) {
@@ -111,7 +111,7 @@ function show(result) {
     const which = 'Say which: by its side, its order or its colour.';
     tell(`${asked} fits more than one thing here (${rounded}). ${which}${end}`, true);
   } else {
-    tell(`Found ${asked}: ${rounded}, ${seconds.toFixed(1)} s.${end}`);
+    tell(`Found ${asked}: ${rounded}, ${seconds.toFixed(1)}\u00a0s.${end}`);
   }
   at('results').hidden = false;
   draw(at('matte'), grey(alpha), width, height);

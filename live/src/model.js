@@ -20,8 +20,9 @@ export class Model {
     Object.assign(model, { ort, about, size: about.image.size, sessions: {} });
     model.tokenizer = new Tokenizer(about.text);
     model.sentences = new Sentences(about.sentences);
+    const options = { executionProviders: ['wasm'], logSeverityLevel: 3 }; // its warnings are for those who build it
     for (const [name, bytes] of Object.entries(graphs)) {
-      model.sessions[name] = await ort.InferenceSession.create(bytes, { executionProviders: ['wasm'] });
+      model.sessions[name] = await ort.InferenceSession.create(bytes, options);
     }
     return model;
   }
