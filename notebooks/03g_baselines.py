@@ -552,6 +552,7 @@ needs = {  # boxes to train on, where the words come in, what leaves it
         "mask of one query",
     ),
     "grounded": ("not trained here", "the detector's", "matte"),
+    "sam3": ("not trained here", "its text encoder's, attended to", "matte"),
     "clipseg+vitmatte": ("not trained here", "one vector", "matte"),
 }
 costs = {name: cost.costs(name) for name in baselines.METHODS}
