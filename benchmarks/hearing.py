@@ -5,9 +5,10 @@
     python benchmarks/hearing.py --shipped --limit 20 --only lookalikes,refused
 
 Images, sentences and truths are of scenes that no training has, by `--profile`: `seen` and `alike` hold entities of the
-training, `test` others. Every sentence goes the way of `rimlib.predict`, with what normalises it; mattes are compared
-at the image's own size, without the refiner where not otherwise stated. *Localised*: the IoU of the matte with the
-truth, both cut at one half, is above 0.5, as in `rimlib.evaluation`. A chance is what a perfect matte of an entity
+training, `test` others. Every sentence goes the way of `rimlib.predict`, with what normalises it, but no noun is refused
+for being none of the training's (`MattingPredictor(known=False)`): what is measured is the model's own. Mattes are
+compared at the image's own size, without the refiner where not otherwise stated. *Localised*: the IoU of the matte with
+the truth, both cut at one half, is above 0.5, as in `rimlib.evaluation`. A chance is what a perfect matte of an entity
 drawn at random would have. Progress goes to stderr; the last line of stdout is one JSON object:
 
     lookalikes          `alike`: sentences that fit several entities when their place, order, size or relation is left
@@ -211,7 +212,9 @@ def main() -> int:
             model.card[KEY] = calibration.fit(held_out.score, held_out.true).to_dict()
         print(f"{stages.seconds['calibrate']:8.1f} s  calibrate: {model.card[KEY]}", file=sys.stderr, flush=True)
     refiner = "shipped" if options.refiner == "shipped" else None
-    predictors = Predictors(MattingPredictor(model, refiner=None), MattingPredictor(model, refiner=refiner))
+    # The model's own answers: also to nouns that no training had, which `rimlib.predict` refuses unasked.
+    plain, refined = (MattingPredictor(model, refiner=one, known=False) for one in (None, refiner))
+    predictors = Predictors(plain, refined)
     splits = tuple(split for split in SPLITS if any(split in PARTS[name].splits for name in names))
     root = Path(options.data) if options.data else folder_of(profile)
     with stages("data"):

@@ -21,7 +21,7 @@ from rimlib import show
 from rimlib.errors import RimError, require
 from rimlib.examples import Example, examples
 from rimlib.io import images
-from rimlib.prediction.answer import AMBIGUOUS
+from rimlib.prediction.answer import Answer
 
 if TYPE_CHECKING:
     from rimlib.entities.pool import Pool
@@ -258,7 +258,7 @@ def _summary(result: Result) -> str:
         return f"{found}; {result.message}" if result.found else result.message
     if covered < 0.001:
         return f"nothing in this image seems to fit; the matte is empty, score {result.score:.2f}"
-    if result.answer == AMBIGUOUS:
+    if result.answer == Answer.AMBIGUOUS:
         return f"{found}; it has several parts: if you mean one of them, give its side or order"
     return found
 

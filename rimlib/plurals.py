@@ -32,7 +32,7 @@ SINGULAR = frozenset(
 _COMPOUNDS = (
     "woman man child person mouse goose knife leaf loaf wolf tooth foot louse half calf wife shelf thief".split()
 )
-_NO_COMPOUNDS = frozenset("human german roman shaman caiman talisman ottoman cayman".split())
+NO_COMPOUNDS = frozenset("human german roman shaman caiman talisman ottoman cayman".split())
 _NO_PLURALS = frozenset("omen specimen abdomen stamen ramen cyclamen dolmen regimen".split())
 # What ends in -ie, -oe, -che, -xe, -us, -is and so on, against the rule for its plural's ending.
 _ENDINGS = (
@@ -64,7 +64,7 @@ def plural_of(word: str) -> str:
     if word in IRREGULAR:
         return IRREGULAR[word]
     for one in _COMPOUNDS:
-        if word.endswith(one) and word not in _NO_COMPOUNDS:
+        if word.endswith(one) and word not in NO_COMPOUNDS:
             return word.removesuffix(one) + IRREGULAR[one]
     if re.search(r"(s|x|z|ch|sh)$", word):
         return f"{word}es"

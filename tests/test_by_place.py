@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from rimlib.prediction.answer import Reason
 from rimlib.prediction.by_place import keep_meant, split
 from rimlib.prediction.predictor import MattingPredictor
 from rimlib.prediction.result import Result
@@ -19,7 +20,7 @@ def matte_of_two() -> np.ndarray:
 def result_of(sentence: str) -> Result:
     alpha = matte_of_two()
     trimap = np.zeros(alpha.shape, np.uint8)
-    return Result(alpha, 0.9, trimap, True, "", alpha, None, sentence, "ambiguous")
+    return Result(alpha, 0.9, trimap, "ambiguous", "", alpha, None, sentence, Reason.SEVERAL_PARTS)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_the_part_that_is_meant_is_kept_with_its_edge(sentence, part):
     kept, whole = keep_meant(result_of(sentence)), matte_of_two()
     side = np.arange(100) < 44 if part == 0 else np.arange(100) >= 44
     assert np.array_equal(kept.alpha, whole * side)
-    assert kept.answer == "yes" and "kept" in kept.message and np.array_equal(kept.raw, whole)
+    assert kept.answer == "yes" and kept.reason is None and "kept" in kept.message and np.array_equal(kept.raw, whole)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_where_no_part_fits_all_of_it_stays_and_the_message_tells():
 def test_one_part_is_no_choice():
     alpha = matte_of_two()
     alpha[:, 44:] = 0
-    result = Result(alpha, 0.9, np.zeros(alpha.shape, np.uint8), True, "", alpha, None, "the dog on the right")
+    result = Result(alpha, 0.9, np.zeros(alpha.shape, np.uint8), "yes", "", alpha, None, "the dog on the right")
     assert keep_meant(result) is result
     assert len(split(alpha)[1]) == 1 and split(0 * alpha)[1] == []
 

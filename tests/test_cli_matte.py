@@ -118,6 +118,7 @@ def test_json(rim, photo, tmp_path):
             "score": row["score"],
             "found": True,
             "answer": "yes",
+            "reason": None,
             "message": "",
         }
         and 0.5 <= row["score"] <= 1

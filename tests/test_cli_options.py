@@ -17,6 +17,7 @@ from rimlib import cli
 from rimlib.cli import targets
 from rimlib.errors import RimError
 from rimlib.io import images, metadata
+from rimlib.prediction.answer import Reason
 from rimlib.prediction.result import Result
 from rimlib.repository import repository
 
@@ -50,10 +51,10 @@ class Predictor:
                 alpha = np.minimum(alpha, self.opacity)
             found = bool(alpha.any())
             message = "" if found else f"nothing in this image fits “{sentence}” (score 0.10)"
-            answer = "yes" if found else "nothing"
+            answer, reason = ("yes", None) if found else ("nothing", Reason.NO_FIT)
             trimap = np.uint8(255) * (alpha > 0.5)
             score = 0.9 if found else 0.1
-            yield Result(alpha, score, trimap, found, message, alpha, self.image, sentence, answer, self.opacity)
+            yield Result(alpha, score, trimap, answer, message, alpha, self.image, sentence, reason, self.opacity)
 
 
 @pytest.fixture(autouse=True)

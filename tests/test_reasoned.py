@@ -5,6 +5,7 @@ import pytest
 
 from rimlib.errors import RimError
 from rimlib.prediction import region
+from rimlib.prediction.answer import Reason
 from rimlib.prediction.engines import Engine, Found
 from rimlib.prediction.prompts import CutSentence
 from rimlib.prediction.reasoned import WORKING, ReasonedPredictor
@@ -85,6 +86,7 @@ def test_geometry_decides_and_what_is_kept_alone_is_looked_at(sentence, kept):
 
 def test_what_fits_two_gives_the_best_with_both_scores():
     result = predictor(**DOGS).predict("the dog")
+    assert result.reason == Reason.EQUAL
     assert result.answer == "ambiguous" and inside(result.alpha, RIGHT) and not inside(result.alpha, LEFT)
     assert "0.90" in result.message and "0.60" in result.message and result.score == pytest.approx(0.9)
 
@@ -94,7 +96,7 @@ def test_what_fits_none_is_empty_with_the_reason(sentence):
     made = predictor(**DOGS)
     result = made.predict(sentence)
     assert not result.found and result.answer == "nothing" and not result.alpha.any() and result.message
-    assert made.engine.masks == []
+    assert made.engine.masks == [] and result.reason == Reason.NO_FIT
 
 
 def test_the_engine_has_the_noun_of_each_phrase():

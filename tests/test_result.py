@@ -5,6 +5,7 @@ import pytest
 
 from rimlib.errors import RimError
 from rimlib.matting.adjust import FARTHEST
+from rimlib.prediction.answer import Reason
 from rimlib.prediction.excluded import Excluded
 from rimlib.prediction.result import Result
 
@@ -15,7 +16,7 @@ def disc(x, y, radius, sentence="the dog", opacity=None):
     alpha = np.clip(radius - np.hypot(Y - y, X - x) + 0.5, 0, 1).astype(np.float32)
     image = (alpha[..., None] * (220, 40, 30) + (1 - alpha[..., None]) * (20, 60, 200)).astype(np.uint8)
     trimap = np.uint8(255) * (alpha > 0.5)
-    return Result(alpha, 0.9, trimap, True, "", alpha, image, sentence, "yes", opacity)
+    return Result(alpha, 0.9, trimap, "yes", "", alpha, image, sentence, None, opacity)
 
 
 def test_a_crop_is_the_part_around_the_object():
@@ -38,13 +39,13 @@ def test_the_colours_of_a_crop_are_those_of_the_whole():
 
 
 def test_nothing_found_is_not_cropped():
-    empty = Result(np.zeros((9, 12), np.float32), 0.1, np.zeros((9, 12), np.uint8), False)
+    empty = Result(np.zeros((9, 12), np.float32), 0.1, np.zeros((9, 12), np.uint8), "nothing")
     assert empty.crop("5%").alpha.shape == (9, 12)
 
 
 def test_other_results_are_taken_out():
     dog, leash, absent = disc(50, 40, 20), disc(65, 40, 8, "the leash"), disc(40, 40, 9, "the cat")
-    absent = Result(**{**vars(absent), "found": False})
+    absent = Result(**{**vars(absent), "answer": "nothing"})
     rest = dog.without(leash, absent)
     assert rest.found and np.array_equal(rest.alpha, np.maximum(dog.alpha - leash.alpha, 0))
     assert dog.without() is dog and dog.without(absent) is dog
@@ -54,6 +55,7 @@ def test_where_nothing_remains_the_result_is_empty_and_clear():
     dog = disc(50, 40, 20)
     rest = dog.without(disc(50, 40, 21, "the animal"))
     assert not rest.found and rest.answer == "nothing" and not rest.alpha.any()
+    assert rest.reason == Reason.NOTHING_LEFT
     assert rest.message == "nothing of “the dog” remains without “the animal”"
     halves = [disc(50 - 20, 40, 30, "the head"), disc(50 + 20, 40, 30, "the tail")]
     assert dog.without(*halves).message.endswith("without “the head” and “the tail”"), "their union covers it"
@@ -80,11 +82,14 @@ def test_what_an_edge_takes_away_wholly_is_not_found(options):
 
 def test_what_is_ambiguous_by_its_parts_is_so_no_longer_when_one_remains():
     one, other = disc(30, 40, 15), disc(90, 40, 15, "the left")
-    both = Result(**{**vars(one), "alpha": one.alpha + other.alpha, "answer": "ambiguous"})
-    assert both.without(other).answer == "yes" and both.without(disc(90, 40, 3)).answer == "ambiguous"
+    both = Result(
+        **{**vars(one), "alpha": one.alpha + other.alpha, "answer": "ambiguous", "reason": Reason.SEVERAL_PARTS}
+    )
+    assert both.without(other).answer == "yes" and both.without(other).reason is None
+    assert both.without(disc(90, 40, 3)).answer == "ambiguous"
     assert both.adjust(grow=2).answer == "ambiguous"
-    reasoned = Result(**{**vars(both), "message": "2 × dog fit equally (0.90, 0.90)"})
-    assert reasoned.without(other).answer == "ambiguous"
+    reasoned = Result(**{**vars(both), "reason": Reason.EQUAL})
+    assert reasoned.without(other).answer == "ambiguous" and reasoned.without(other).reason == Reason.EQUAL
 
 
 @pytest.mark.parametrize(
@@ -101,7 +106,9 @@ def test_excluded_is_the_union_of_what_was_found():
     class Predictor:
         def predict_many(self, sentences):
             yield disc(65, 40, 8, "the leash")
-            yield Result(np.zeros((90, 120), np.float32), 0.1, np.zeros((90, 120), np.uint8), False, sentence="the cat")
+            yield Result(
+                np.zeros((90, 120), np.float32), 0.1, np.zeros((90, 120), np.uint8), "nothing", sentence="the cat"
+            )
             yield disc(35, 40, 8, "the collar")
 
     excluded = Excluded.of(Predictor(), ["the leash", "the cat", "the collar"])

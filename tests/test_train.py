@@ -20,6 +20,7 @@ from rimlib.refmatte.dataset import RefMatte
 from rimlib.training import clip, clipmat, contrast, loop, state
 from rimlib.training.run import Run
 from rimlib.training.samples import Samples
+from rimlib.understanding.vocabulary import Vocabulary
 
 create_clip = clip_weights.create_clip  # the tests put a smaller one in its place
 
@@ -139,6 +140,16 @@ def test_in_the_first_steps_the_details_do_not_learn(profile, scenes, tmp_path):
     assert first["step"] == 3 and "alpha" not in first and last["step"] == 5 and last["alpha"] > 0
 
 
+def test_what_goes_on_from_a_trained_model_keeps_its_nouns(profile, scenes, tmp_path):
+    start = model.CLIPMat.from_profile(profile, "random")
+    samples = Samples(RefMatte(scenes), profile.train, 48, where="never")
+    for card, also_known in (({"vocabulary": {"nouns": "dog"}}, True), ({}, False)):
+        path = start.save(tmp_path / "clipmat.safetensors", **card)
+        found = clipmat.Training(profile, samples, path).vocabulary
+        assert (found is not None and found.knows("dog") and found.knows("disc")) == also_known
+        assert also_known or found is None, "which nouns it knows is not known"
+
+
 def test_a_finished_run_is_left_alone_and_fresh_begins_anew(profile, scenes, tmp_path):
     first = clipmat.train(profile, scenes, tmp_path, steps=2, weights="random", progress=False)
     assert clipmat.train(profile, scenes, tmp_path, steps=2, weights="random", progress=False) == first
@@ -153,7 +164,9 @@ def test_validation_has_scores_a_picture_and_the_best_weights(profile, scenes, t
     )
     last = record["validation"][-1]
     assert last["step"] == 4 and 0 <= last["validation_localised"] <= 1 and 0 < last["validation_mad"] < 1
-    assert model.CLIPMat.load(tmp_path / "clipmat-best.safetensors")
+    for name in ("clipmat-best.safetensors", "clipmat.safetensors"):
+        words = Vocabulary.of(model.CLIPMat.load(tmp_path / name).card)
+        assert words and {"disc", "box"} <= words.nouns and not words.knows("dog")
     shown = read_image(tmp_path / "logs" / "validation-4.png")
     assert shown.shape == (2 * 48, 3 * 48, 3)  # two rows of an image, its matte and the model's
     assert len(np.unique(shown[:, 48:96].reshape(-1, 3), axis=0)) > 1 and (shown[:, 48:, 0] == shown[:, 48:, 1]).all()

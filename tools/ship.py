@@ -3,6 +3,7 @@
 python -m tools.ship --run runs/tiny-long --data data/tiny-long-… --name tiny
 python -m tools.ship --refiner runs/refine --data data/tiny-…
 python -m tools.ship --refiner-again --data data/tiny-…      # the shipped one, scored after a new CLIPMat
+python -m tools.ship --vocabulary     # of the shipped CLIPMat, by the pool that its profile names; its weights stay
 python -m tools.ship --clip runs/clip
 python -m tools.ship --baseline runs/clipseg --data data/tiny-…      # ships nothing: its record, with its scores
 """
@@ -19,17 +20,20 @@ from rimlib.additions.calibration import KEY
 from rimlib.baselines.clipmat import PROFILES
 from rimlib.clipmat import prompt
 from rimlib.clipmat.model import CLIPMat
+from rimlib.clipmat.pretrained import shipped_file as shipped_clipmat
 from rimlib.clipmat.refiner import Refiner, shipped_file
 from rimlib.evaluation import calibration
 from rimlib.evaluation import refiner as refining
 from rimlib.evaluation.evaluate import SPLITS, scores
 from rimlib.evaluation.no_target import no_target_rejection, scored_anew
 from rimlib.io.files import read_json, write_json
-from rimlib.io.weights import CHECKPOINTS, read_tensors, write
+from rimlib.io.weights import CHECKPOINTS, read_header, read_tensors, write
+from rimlib.refmatte import vocabulary
 from rimlib.refmatte.build import pool_of
 from rimlib.refmatte.dataset import RefMatte
 from rimlib.repository import repository
 from rimlib.training import command
+from rimlib.understanding.vocabulary import KEY as VOCABULARY
 
 USE = "For learning and as a start for research; trained on a few hundred small cut-outs, it finds little beyond them."
 USE_REFINER = (
@@ -58,6 +62,7 @@ def ship(run: Path, data: Path, name: str) -> dict[str, Any]:
     facts |= {key: record[key] for key in ("averaged",) if key in record}
     CLIPMat.load(run).save(path, half=True, **facts)
     model, settings = CLIPMat.load(path), profiles.Profile.from_dict(record["settings"])
+    facts[VOCABULARY] = CLIPMat.load(run).card.get(VOCABULARY) or _vocabulary(settings)
     plain = profiles.load(name).data  # in a training's own scenes a place decides more often than elsewhere
     held_out = scored_anew(model, pool_of(plain), plain)
     facts[KEY] = model.card[KEY] = calibration.fit(held_out.score, held_out.true).to_dict()
@@ -68,6 +73,16 @@ def ship(run: Path, data: Path, name: str) -> dict[str, Any]:
     model.save(path, half=True, **facts, scores=found)
     _keep(f"train-{record['profile']}", record)
     return found
+
+
+def ship_vocabulary(name: str = "tiny") -> dict[str, Any]:
+    """Write the nouns of its training into the card of the shipped model `name`. Returns how many they are."""
+    path = shipped_clipmat(name)
+    header = read_header(path)
+    found = _vocabulary(profiles.Profile.from_dict(header["profile"]))
+    header["card"][VOCABULARY] = found
+    write(path, read_tensors(path), header, beside=True)
+    return {"nouns": len(found["nouns"].split(", "))}
 
 
 def ship_refiner(run: Path, data: Path) -> dict[str, Any]:
@@ -131,6 +146,11 @@ def _facts(record: dict[str, Any], use: str, kept: str, more: str) -> dict[str, 
     return {**facts, **{key: record[key] for key in (more, "data", "metrics", "git")}}
 
 
+def _vocabulary(settings: profiles.Profile) -> dict[str, Any]:
+    """The nouns of a training on scenes of the pool that its profile names."""
+    return vocabulary.of_pool(pool_of(settings.data), settings.data.wider_words > 0).to_dict()
+
+
 def _keep(name: str, record: dict[str, Any]) -> None:
     write_json(repository() / "results" / "runs" / f"{name}.json", record)
 
@@ -144,18 +164,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what.add_argument(
         "--refiner-again", action="store_true", help="score the shipped refiner after the shipped CLIPMat"
     )
+    what.add_argument(
+        "--vocabulary", action="store_true", help="write the nouns of its training into the shipped CLIPMat's card"
+    )
     what.add_argument("--clip", type=Path, help="folder of a pre-training run")
     what.add_argument("--baseline", type=Path, help="folder of a training run of a baseline")
-    parser.add_argument("--data", type=Path, help="data set to score on (all but --clip)")
+    parser.add_argument("--data", type=Path, help="data set to score on (all but --clip and --vocabulary)")
     parser.add_argument("--name", default="tiny", help="the shipped model's name (with --run)")
     options = parser.parse_args(arguments)
     run = options.run or options.refiner or options.clip or options.baseline or REFINER.parent
-    if not options.clip and not options.data:
+    if not (options.clip or options.vocabulary or options.data):
         parser.error("--data is needed, to score on")
 
     def work() -> dict[str, Any]:
         if options.run:
             return ship(run, options.data, options.name)
+        if options.vocabulary:
+            return ship_vocabulary(options.name)
         if options.refiner_again:
             return score_refiner_again(options.data)
         if options.refiner:

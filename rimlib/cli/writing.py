@@ -80,7 +80,7 @@ def predict_and_write(predictor: Predictor | None, batch: Batch, finish: Finish,
             row["error"] = error
             continue
         row |= {"score": round(result.score, 4), "found": result.found, "answer": result.answer}
-        row["message"] = result.message
+        row |= {"reason": result.reason, "message": result.message}
         if batch.without:
             row["missed"] = list(missed)
         if not silent:  # above the progress bar, not through it
@@ -95,6 +95,7 @@ def _row(batch: Batch, number: int, place: int) -> Row:
 
 
 def _text(result: Result, missed: tuple[str, ...]) -> str:
+    from rimlib.prediction.answer import Reason
     from rimlib.sentences import short
 
     if not result.found:
@@ -102,7 +103,7 @@ def _text(result: Result, missed: tuple[str, ...]) -> str:
     text = f"score {result.score:.2f}  {short(result.sentence)}"
     if result.message:
         text += f"  ({result.message})"
-    elif result.answer == "ambiguous":
+    elif result.reason == Reason.SEVERAL_PARTS:
         text += "  (ambiguous: the matte has several parts of like size)"
     return text + "".join(f"  (nothing fits “{short(sentence)}”: nothing taken out)" for sentence in missed)
 

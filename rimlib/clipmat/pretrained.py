@@ -165,6 +165,12 @@ def shipped_file(name: str = "tiny") -> Path:
     return weights.CHECKPOINTS / f"clipmat-{name}.safetensors"
 
 
+def trained_card(name: str | Path) -> dict[str, Any] | None:
+    """The card of the trained model that the `weights` of `from_profile` name; None where they are a CLIP's."""
+    path = _trained(name)
+    return None if path is None else _read_header(path)[1]
+
+
 def file_of(path: str | Path) -> Path:
     """A checkpoint, or that of a folder: `save`'s, or `save_pretrained`'s."""
     path = Path(path)

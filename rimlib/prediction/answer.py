@@ -1,4 +1,4 @@
-"""What the matte of a sentence answers: yes, nothing here, or ambiguous.
+"""What the matte of a sentence answers: yes, nothing here, or ambiguous; and why.
 
 Not in the paper, where every sentence means one entity. A model that is given "the dog" and two dogs covers both, or
 the half of each: then its matte has separate parts of comparable size. Where the sentence means several ("both dogs"),
@@ -7,33 +7,47 @@ several parts are right.
 
 from __future__ import annotations
 
-import re
+from enum import StrEnum
 
 import numpy as np
 
-YES, AMBIGUOUS, NOTHING = "yes", "ambiguous", "nothing"
+from rimlib.errors import RimError
+from rimlib.plurals import SINGULAR, UNCHANGED
+from rimlib.understanding import Question, each, parse
+
 # The least area of a part that counts, as a share of the largest one's. In 80 scenes of look-alikes four true unions in
 # five have such a second part, and of 385 true mattes of one entity one.
 COMPARABLE = 0.25
 
-_SEVERAL = frozenset("both all two three four several many some these those".split())
-_PLURALS = frozenset("people men women children mice geese feet teeth sheep fish everybody everyone".split())
-# What stands after the noun: its place, or what else is known of it.
-_AFTER = re.compile(
-    r"\b(?:on|in|at|to|of|with|by|from|near|next|behind|beside|between|under|underneath|above|below|over"
-    r"|left|right|farthest|closest|close|which|that|who|is|are|wearing)\b"
-)
+
+class Answer(StrEnum):
+    """What a result has found."""
+
+    YES = "yes"
+    AMBIGUOUS = "ambiguous"
+    NOTHING = "nothing"
 
 
-def answer(alpha: np.ndarray, sentence: str) -> str:
-    """`YES` or `AMBIGUOUS`, of a matte that is not empty, float32 (H, W) in [0, 1].
+class Reason(StrEnum):
+    """Why the answer is not a plain yes. Programs read it; the message of a result is for people."""
+
+    NO_FIT = "nothing fits"  # the score is below the threshold, or no instance is the one that is meant
+    UNKNOWN_NOUN = "unknown noun"  # the model was not trained on the noun, or on any word of the sentence
+    ONLY_EXCLUDED = "only excluded"  # the sentence names only what is not meant
+    NOTHING_LEFT = "nothing left"  # of what was found, after others were taken out or its edge was moved
+    SEVERAL_PARTS = "several parts"  # the matte has them, and the sentence means one thing
+    EQUAL = "fit equally"  # two instances do
+
+
+def answer(alpha: np.ndarray, sentence: str) -> Answer:
+    """Whether a matte that is not empty, float32 (H, W) in [0, 1], is a plain answer: `YES` or `AMBIGUOUS`.
 
     >>> two = np.zeros((9, 20), np.float32)
     >>> two[2:7, 2:7] = two[2:7, 12:16] = 1
-    >>> answer(two, "the dog"), answer(two, "the dogs on the lawn"), answer(two * (np.arange(20) < 9), "the dog")
-    ('ambiguous', 'yes', 'yes')
+    >>> [answer(matte, text).value for matte, text in ((two, "the dog"), (two, "the dogs"), (two[:, :9], "the dog"))]
+    ['ambiguous', 'yes', 'yes']
     """
-    return AMBIGUOUS if parts(alpha) > 1 and not means_several(sentence) else YES
+    return Answer.AMBIGUOUS if parts(alpha) > 1 and not means_several(sentence) else Answer.YES
 
 
 def parts(alpha: np.ndarray) -> int:
@@ -44,26 +58,44 @@ def parts(alpha: np.ndarray) -> int:
     >>> parts(alpha), parts(0 * alpha)
     (2, 0)
     """
+    return len(separate(alpha)[2])
+
+
+def separate(alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """The connected parts of a matte, float32 (H, W) in [0, 1], cut at one half.
+
+    Returns:
+        The number of each pixel's part, int32 (H, W), 0 where there is none; OpenCV's left, top, width, height and area
+        of each number, int32 (n, 5); and the numbers of the parts of comparable size.
+    """
     import cv2
 
-    _, _, stats, _ = cv2.connectedComponentsWithStats((alpha > 0.5).view(np.uint8), connectivity=8)
+    _, numbers, stats, _ = cv2.connectedComponentsWithStats((alpha > 0.5).view(np.uint8), connectivity=8)
     areas = stats[1:, cv2.CC_STAT_AREA]  # the first is the background
-    return int((areas >= COMPARABLE * areas.max()).sum()) if len(areas) else 0
+    large = [index + 1 for index, area in enumerate(areas) if area >= COMPARABLE * areas.max()]
+    return numbers, stats, large
 
 
 def means_several(sentence: str) -> bool:
-    """Does a sentence mean more than one, by its first word or by the ending of its noun?
+    """Does a sentence mean more than one, by its reading (`rimlib.understanding`)?
 
-    "The glasses" do too: nothing is called ambiguous that could be right.
+    "The glasses" may, as all nouns whose plural has no form of its own: nothing is called ambiguous that could be
+    right. A sentence without a reading means one.
 
-    >>> [means_several(text) for text in ("both dogs", "people", "the white dogs on the left", "the dog by the trees")]
-    [True, True, True, False]
-    >>> [means_several(text) for text in ("the wine glass", "the bus", "the left dog", "trees")]
+    >>> [means_several(text) for text in ("both dogs", "people", "the white dogs on the left", "the glasses")]
+    [True, True, True, True]
+    >>> [means_several(text) for text in ("the dog by the trees", "the bus", "the left dog", "a dog and a cat")]
     [False, False, False, True]
     """
-    words = sentence.lower().split()
-    if _SEVERAL & set(words[:2]):
-        return True
-    before = [words[0], *_AFTER.split(" ".join(words[1:]), maxsplit=1)[0].split()] if words else [""]
-    noun = before[-1] if before[-1] not in ("the", "a", "an") else (words[2] if len(words) > 2 else "")
-    return noun in _PLURALS or bool(re.search(r"[^sui]s$", noun))
+    try:
+        question = parse(sentence)
+    except RimError:  # no word in it
+        return False
+    if not question.understood:
+        return False
+    return len(each(question)) > 1 or any(map(_is_of_several, each(question)))
+
+
+def _is_of_several(question: Question) -> bool:
+    last = question.target.noun.rsplit(" ", 1)[-1]
+    return question.count != 1 or question.target.plural or last in SINGULAR or last in UNCHANGED

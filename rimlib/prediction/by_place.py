@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rimlib.prediction.answer import AMBIGUOUS, COMPARABLE, YES
+from rimlib.prediction.answer import Answer, Reason, separate
 from rimlib.prediction.result import Result
 from rimlib.understanding import Instance, Question, choose, parse
 
@@ -32,8 +32,9 @@ def keep_meant(result: Result) -> Result:
     if not choice.chosen:
         return replace(result, message=f"{choice.message}; all of it stays")
     kept = np.isin(labels, [index + 1 for index in choice.chosen])
-    answer = AMBIGUOUS if choice.ambiguous else YES
-    return replace(result, alpha=np.where(kept, result.alpha, 0), message=choice.message, answer=answer)
+    answer, reason = (Answer.AMBIGUOUS, Reason.EQUAL) if choice.ambiguous else (Answer.YES, None)
+    alpha = np.where(kept, result.alpha, 0)
+    return replace(result, alpha=alpha, message=choice.message, answer=answer, reason=reason)
 
 
 def split(alpha: np.ndarray) -> tuple[np.ndarray, list[Instance]]:
@@ -51,9 +52,7 @@ def split(alpha: np.ndarray) -> tuple[np.ndarray, list[Instance]]:
     """
     import cv2
 
-    _, numbers, stats, _ = cv2.connectedComponentsWithStats((alpha > 0.5).view(np.uint8), connectivity=8)
-    areas = stats[1:, cv2.CC_STAT_AREA]  # the first is the background
-    large = [index + 1 for index, area in enumerate(areas) if area >= COMPARABLE * areas.max()]
+    numbers, stats, large = separate(alpha)
     if not large:
         return np.zeros(alpha.shape, np.int32), []
     new = np.zeros(len(stats), np.int32)

@@ -16,11 +16,12 @@ from rimlib.errors import RimError
 from rimlib.io import images
 from rimlib.matting.adjust import LEAST
 from rimlib.prediction import by_place, prompts
-from rimlib.prediction.answer import NOTHING, YES, answer
+from rimlib.prediction.answer import Answer, Reason, answer
 from rimlib.prediction.prompts import EncodedText
 from rimlib.prediction.result import Result
+from rimlib.prediction.unknown import Refusal, refusal
 from rimlib.sentences import short
-from rimlib.understanding import parse
+from rimlib.understanding.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from rimlib.clipmat.model import CLIPMat, ImageFeatures
@@ -39,6 +40,8 @@ class MattingPredictor:
             calibration (see `additions.calibration`), or `collaboration.THRESHOLD` where it has none.
         by_place: of a matte in several parts keep those that the place, the order or the size in the sentence means
             (see `by_place`). Otherwise the matte is the model's own.
+        known: refuse nouns that the model was not trained on, where its card names those that it was (see
+            `understanding.vocabulary`). Otherwise the score alone decides, as in all that measures a model.
 
     Raises:
         RimError: a threshold outside [0, 1], or a device that is not here.
@@ -56,6 +59,7 @@ class MattingPredictor:
         refiner: Any = "shipped",
         threshold: float | None = None,
         by_place: bool = False,
+        known: bool = True,
     ):
         from rimlib import fast
         from rimlib.additions.calibration import Calibration
@@ -70,7 +74,8 @@ class MattingPredictor:
         if not 0 <= self.threshold <= 1:
             raise RimError(f"threshold is {self.threshold}; a score goes from 0 to 1", setting="threshold")
         self.device = pick_device(device)
-        self.by_place = by_place
+        self.by_place, self.known = by_place, known
+        self.vocabulary = Vocabulary.of(model.card)
         self.model = fast.optimize(model).eval().to(self.device)
         self.refiner = shipped_refiner(str(self.device)) if isinstance(refiner, str) else refiner
         self._features: ImageFeatures | None = None
@@ -87,7 +92,7 @@ class MattingPredictor:
     def another(self, threshold: float | None = None) -> MattingPredictor:
         """A predictor of the same networks, for an image of its own. Raises RimError for a threshold as the class."""
         given = self.threshold if threshold is None else threshold
-        return MattingPredictor(self.model, str(self.device), self.refiner, given, self.by_place)
+        return MattingPredictor(self.model, str(self.device), self.refiner, given, self.by_place, self.known)
 
     def set_image(self, source: Any) -> None:
         """Encode an image: a path, a Pillow image, an array or a tensor (see `rimlib.io.images`).
@@ -169,8 +174,8 @@ class MattingPredictor:
         size = image.shape[:2]
         levels = np.array([0, 128, 255], np.uint8)[trimap]
         trimap = cv2.resize(levels, size[::-1], interpolation=cv2.INTER_NEAREST)  # (H, W)
-        excludes = self.threshold > 0 and _only_excludes(sentence)
-        found = score >= self.threshold and alpha.max() >= LEAST and not excludes
+        refused = self._refusal(sentence)
+        found = score >= self.threshold and alpha.max() >= LEAST and not refused
         if found and self.refiner is not None and max(size) > self.model.image_size:
             raw = self.refiner.refine(image, alpha)
         else:
@@ -178,22 +183,19 @@ class MattingPredictor:
         if opacity is not None:
             raw = np.minimum(raw, opacity)
         if found:
-            answered = answer(raw, sentence) if self.calibration else YES
-            result = Result(raw, score, trimap, True, "", raw, image, sentence, answered, opacity)
+            answered = answer(raw, sentence) if self.calibration else Answer.YES
+            reason = Reason.SEVERAL_PARTS if answered == Answer.AMBIGUOUS else None
+            result = Result(raw, score, trimap, answered, "", raw, image, sentence, reason, opacity)
             result = result.changed(raw, "where the image is not transparent")
             return by_place.keep_meant(result) if self.by_place else result
         message = f"nothing in this image fits “{short(sentence)}” (score {score:.2f})"
-        if excludes:  # a model that was never asked so finds the very thing that is excluded
-            message = f"“{short(sentence)}” names only what is not meant; name what is"
+        reason, message = refused or Refusal(Reason.NO_FIT, message)
         empty = np.zeros(size, np.float32)
-        return Result(empty, score, trimap, False, message, raw, image, sentence, NOTHING, opacity)
+        return Result(empty, score, trimap, Answer.NOTHING, message, raw, image, sentence, reason, opacity)
 
-
-def _only_excludes(sentence: str) -> bool:
-    try:
-        return parse(sentence).only_excludes
-    except RimError:  # a text without a word, which a model reads all the same
-        return False
+    def _refusal(self, sentence: str) -> Refusal | None:
+        """Why a sentence is not answered, whatever the score; a threshold of 0 keeps every matte."""
+        return refusal(sentence, self.vocabulary if self.known else None) if self.threshold > 0 else None
 
 
 def shipped_refiner(device: str = "cpu") -> Refiner | None:

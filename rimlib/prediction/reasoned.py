@@ -17,7 +17,7 @@ from rimlib.baselines.vitmatte import Matter
 from rimlib.errors import RimError
 from rimlib.io import images
 from rimlib.prediction import region
-from rimlib.prediction.answer import AMBIGUOUS, NOTHING, YES
+from rimlib.prediction.answer import Answer, Reason
 from rimlib.prediction.cutout import LEAST
 from rimlib.prediction.engines import Engine, Found
 from rimlib.prediction.prompts import CutSentence
@@ -159,10 +159,12 @@ class ReasonedPredictor:
         if decision.chosen and alpha.max() < LEAST:
             message = f"{message}, and its mask is empty"
             alpha[:] = 0
+        answer, reason = Answer.YES, None
         if not decision.chosen or alpha.max() < LEAST:
-            return Result(alpha, decision.score, trimap, False, message, alpha, image, sentence, NOTHING, opacity)
-        answer = AMBIGUOUS if decision.ambiguous else YES
-        return Result(alpha, decision.score, trimap, True, message, alpha, image, sentence, answer, opacity)
+            answer, reason = Answer.NOTHING, Reason.NO_FIT
+        elif decision.ambiguous:
+            answer, reason = Answer.AMBIGUOUS, Reason.EQUAL
+        return Result(alpha, decision.score, trimap, answer, message, alpha, image, sentence, reason, opacity)
 
 
 def _instance(found: Found, looks: bool) -> Instance:

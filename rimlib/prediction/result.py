@@ -11,7 +11,7 @@ import numpy as np
 from rimlib.errors import RimError
 from rimlib.matting import adjust, composition
 from rimlib.prediction import cutout
-from rimlib.prediction.answer import AMBIGUOUS, NOTHING, YES, parts
+from rimlib.prediction.answer import Answer, Reason, parts
 from rimlib.sentences import short
 
 
@@ -25,17 +25,16 @@ class Result:
             checkpoint has a calibration, the probability of it.
         trimap: uint8 (H, W), 0 background, 128 unknown, 255 foreground: the argmax of the semantic decoder, enlarged
             without smoothing; of other methods than CLIPMat the automatic one.
-        found: whether the score reaches the threshold (the calibration's, or `collaboration.THRESHOLD`) and the matte
-            is not invisible.
+        answer: "yes", "nothing" where nothing was found, or "ambiguous" where the matte has several parts of comparable
+            size, as "the dog" has of two dogs (see `answer`); this last one only of a model whose score is calibrated.
+            Of a method that reasons, where two instances fit equally well.
         message: for people, why the matte is empty; if something was found, what was done ("2 × dog found; kept the one
             farther left"), or empty itself of a method that does not reason.
         raw: the matte as the model gave it, whatever its score, float32 (H, W). `alpha` is the same array if something
             was found and neither `less` nor `adjust` changed it; they leave `raw` as it is.
         image: uint8 (H, W, 3), or None in a result that was not made by a predictor.
         sentence: with single spaces.
-        answer: "yes", "nothing" where nothing was found, or "ambiguous" where the matte has several parts of comparable
-            size, as "the dog" has of two dogs (see `answer`); this last one only of a model whose score is calibrated.
-            Of a method that reasons, where two instances fit equally well.
+        reason: why the answer is no plain yes; None where it is.
         opacity: float32 (H, W) in [0, 1], how opaque the image itself is, or None where it is everywhere: no matte of
             it is more opaque.
         uncropped: of a result of `crop`, what it was cropped from, and the rows and columns of it.
@@ -44,14 +43,22 @@ class Result:
     alpha: np.ndarray = field(repr=False)
     score: float
     trimap: np.ndarray = field(repr=False)
-    found: bool = True
+    answer: Answer = Answer.YES
     message: str = ""
     raw: np.ndarray | None = field(default=None, repr=False)
     image: np.ndarray | None = field(default=None, repr=False)
     sentence: str = ""
-    answer: str = YES
+    reason: Reason | None = None
     opacity: np.ndarray | None = field(default=None, repr=False)
     uncropped: tuple[Result, tuple[slice, slice]] | None = field(default=None, repr=False)
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a matte that shows something, of a sentence that is not refused.
+
+        Its score reaches the threshold: the calibration's, or `collaboration.THRESHOLD`.
+        """
+        return self.answer != Answer.NOTHING
 
     def without(self, *others: Result) -> Result:
         """The matte less what other sentences found in the same image, such as a dog without its leash.
@@ -72,7 +79,7 @@ class Result:
         return self.changed(np.zeros_like(self.alpha) if rest is None else rest, f"without {names}")
 
     def changed(self, alpha: np.ndarray, how: str) -> Result:
-        """The result with another matte, float32 (H, W), and what follows from it: `found`, `message` and `answer`.
+        """The result with another matte, float32 (H, W), and what follows from it: `answer`, `reason` and `message`.
 
         how: what was done, for the message where nothing remains: "without “the leash”".
         """
@@ -80,10 +87,11 @@ class Result:
             return replace(self, alpha=alpha)
         if alpha.max(initial=0) < adjust.LEAST:
             message = f"nothing of “{short(self.sentence)}” remains {how}"
-            return replace(self, alpha=np.zeros_like(self.alpha), found=False, message=message, answer=NOTHING)
-        # Two instances that fit equally, of a method that reasons, are still two; its message names them.
-        resolved = self.answer == AMBIGUOUS and not self.message and parts(self.alpha) > 1 >= parts(alpha)
-        return replace(self, alpha=alpha, answer=YES if resolved else self.answer)
+            state = {"answer": Answer.NOTHING, "reason": Reason.NOTHING_LEFT, "message": message}
+            return replace(self, alpha=np.zeros_like(self.alpha), **state)  # type: ignore[arg-type]
+        if self.reason == Reason.SEVERAL_PARTS and parts(self.alpha) > 1 >= parts(alpha):
+            return replace(self, alpha=alpha, answer=Answer.YES, reason=None)
+        return replace(self, alpha=alpha)
 
     def adjust(self, grow: int = 0, feather: float = 0) -> Result:
         """The matte with its edge moved out by `grow` pixels (in, below 0), then soft over `feather` to each side.

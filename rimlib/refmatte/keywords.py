@@ -82,7 +82,7 @@ def noun_of(sentence: str) -> str:
 
 def _meanings(noun: str) -> set[str]:
     """The categories that a noun may mean, itself for one that the table lacks."""
-    if noun in _people():
+    if noun in people():
         return {HUMAN}
     wider, named = _wider().get(noun, set()), synonyms.category_of(noun)
     return wider | {named} if named else wider or {noun} - {""}
@@ -100,7 +100,8 @@ def _before() -> frozenset[str]:
 
 
 @cache
-def _people() -> frozenset[str]:
+def people() -> frozenset[str]:
+    """The nouns for a person that sentences may have, ours and the paper's."""
     words = {HUMAN, *synonyms.HUMAN, *PAPERS_HUMAN, *(word for many in synonyms.BY_AGE.values() for word in many)}
     return frozenset(words | {" ".join(parts) for word in words for parts in [_bare(word)]})
 

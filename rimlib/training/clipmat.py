@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -34,11 +34,13 @@ from rimlib.fast.losses import laplacian_losses
 from rimlib.profile import Profile, Train
 from rimlib.refmatte.dataset import RefMatte, training_set
 from rimlib.sentences import THE
-from rimlib.training import command, loop, record
+from rimlib.training import command, loop, record, wording
 from rimlib.training.fit import fit
 from rimlib.training.sample import Batch, Sample
 from rimlib.training.samples import Samples
 from rimlib.training.task import Task
+from rimlib.understanding.vocabulary import KEY as VOCABULARY
+from rimlib.understanding.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -111,7 +113,7 @@ class Training(Task):
         return self.profile.train.grounding_steps > 0  # then the details have none
 
     def begin(self, model: CLIPMat, device: torch.device, stages: record.Stages) -> dict[str, Any]:
-        texts = some_texts(self.samples.refmatte, self.profile)
+        texts = wording.some_texts(self.samples.refmatte, self.profile)
         cut = [text for text in texts if model.tokenizer.cut(text)[1]]
         if cut and not int(os.environ.get("LOCAL_RANK") or 0):  # of several processes one prints
             length = f"longer than model.text_length, {self.profile.model.text_length} tokens, and are cut"
@@ -174,18 +176,15 @@ class Training(Task):
         # What is stored names how long it was trained, whatever the profile's own budget.
         train = dataclasses.replace(self.profile.train, steps=budget.steps, minutes=budget.minutes)
         model.profile = dataclasses.replace(self.profile, train=train)
-        model.save(path, data=self.samples.fingerprint, weights=self.weights, **metrics)
+        facts = {"data": self.samples.fingerprint, "weights": self.weights, **metrics}
+        if self.vocabulary is not None:
+            facts[VOCABULARY] = self.vocabulary.to_dict()
+        model.save(path, **facts)
 
-
-def some_texts(refmatte: RefMatte, profile: Profile, most: int = 500) -> list[str]:
-    """All sentences of at most so many entities, which lie evenly over a data set, in the longest template."""
-    longest = max(prompt.templates(profile.model), key=len)
-    targets = refmatte.targets
-    found: list[str] = []
-    for target in (targets[number] for number in range(0, len(targets), -(-len(targets) // most))):
-        found += [] if profile.train.setting == "keyword" else target.expressions
-        found += [longest.format(keyword=target.keyword)] if target.keyword and profile.train.keyword_share else []
-    return found
+    @cached_property
+    def vocabulary(self) -> Vocabulary | None:
+        """See `wording.vocabulary`; read from all labels, once, when weights are stored."""
+        return wording.vocabulary(self.samples, self.start)
 
 
 def freeze(model: CLIPMat, settings: Train) -> None:
