@@ -5,11 +5,11 @@
     python benchmarks/hearing.py --shipped --limit 20 --only lookalikes,refused
 
 Images, sentences and truths are of scenes that no training has, by `--profile`: `seen` and `alike` hold entities of the
-training, `test` others. Every sentence goes the way of `rimlib.predict`, with what normalises it, but no noun is refused
-for being none of the training's (`MattingPredictor(known=False)`): what is measured is the model's own. Mattes are
-compared at the image's own size, without the refiner where not otherwise stated. *Localised*: the IoU of the matte with
-the truth, both cut at one half, is above 0.5, as in `rimlib.evaluation`. A chance is what a perfect matte of an entity
-drawn at random would have. Progress goes to stderr; the last line of stdout is one JSON object:
+training, `test` others. Every sentence goes the way of `rimlib.predict`, with what normalises it, but no noun is
+refused for being none of the training's (`MattingPredictor(known=False)`): what is measured is the model's own. Mattes
+are compared at the image's own size, without the refiner where not otherwise stated. *Localised*: the IoU of the matte
+with the truth, both cut at one half, is above 0.5, as in `rimlib.evaluation`. A chance is what a perfect matte of an
+entity drawn at random would have. Progress goes to stderr; the last line of stdout is one JSON object:
 
     lookalikes          `alike`: sentences that fit several entities when their place, order, size or relation is left
                         out. Localised in `all`, and apart by relation; chance: among those that share the words

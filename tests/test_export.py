@@ -102,7 +102,9 @@ def test_the_description_has_what_another_program_needs(half, shipped):
     )
     assert about["score"]["calibration"] == shipped.card["calibration"]
     assert about["score"]["threshold"] == shipped.card["calibration"]["threshold"]
-    tokens = onnx_model.load(half).tokenize(list(SENTENCES))
+    exported = onnx_model.load(half)
+    assert exported.card["vocabulary"] == shipped.card["vocabulary"]
+    tokens = exported.tokenize(list(SENTENCES))
     assert torch.equal(tokens, shipped.tokenize(list(SENTENCES)))
 
 

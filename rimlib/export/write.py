@@ -28,6 +28,7 @@ from rimlib.export.graphs import Graph, graphs_of
 from rimlib.io import files
 from rimlib.prediction.onnx_model import EXTRA, FORMAT, JSON
 from rimlib.prediction.prompts import noun_template
+from rimlib.understanding.vocabulary import KEY as VOCABULARY
 
 OPSET = 18
 SMALL = 64  # numbers; smaller tensors save nothing
@@ -79,6 +80,7 @@ def describe(model: CLIPMat, graphs: dict[str, Graph]) -> dict[str, Any]:
         },
         "text": {"length": model.text_length, "template": noun_template(model.profile)} | merges_of(model.tokenizer),
         "sentences": sentences.rules(),
+        VOCABULARY: model.card.get(VOCABULARY),  # the nouns of its training; rimlib refuses others
         "score": {"threshold": threshold, "calibration": calibration.to_dict() if calibration else None},
         "profile": model.profile.to_dict(),
     }

@@ -21,6 +21,7 @@ from rimlib.clipmat.tokenizer import Tokenizer
 from rimlib.errors import RimError, require
 from rimlib.io import files
 from rimlib.profile import Profile
+from rimlib.understanding.vocabulary import KEY as VOCABULARY
 
 FORMAT = "rimlib-onnx-1"
 JSON = "model.json"  # of a folder of `rim export`, beside its graphs
@@ -69,7 +70,7 @@ class OnnxModel(nn.Module):
     def __init__(self, about: Mapping[str, Any], sessions: Mapping[str, Any], where: str) -> None:
         super().__init__()
         self.profile = Profile.from_dict(about["profile"], where)
-        self.card = {KEY: about["score"]["calibration"]}
+        self.card = {KEY: about["score"]["calibration"], VOCABULARY: about.get(VOCABULARY)}
         self.image_size, self.text_length = int(about["image"]["size"]), int(about["text"]["length"])
         self.tokenizer = _tokenizer(about["text"])
         self._sessions = sessions
