@@ -1,11 +1,12 @@
 // What the matte of a sentence answers, as rimlib.prediction.answer: yes, nothing here, or several that it may mean.
+// Python reads the sentence by a grammar; here a few words and endings decide, which is the same for nearly all.
 
 const COMPARABLE = 0.25; // the least area of a part that counts, as a share of the largest one's
-const SEVERAL = new Set('both all two three four several many some these those'.split(' '));
+const SEVERAL = new Set('both all two three four several many these those pair everything'.split(' '));
 const PLURALS = new Set('people men women children mice geese feet teeth sheep fish everybody everyone'.split(' '));
 const AFTER = new RegExp(
-  '\\b(?:on|in|at|to|of|with|by|from|near|next|behind|beside|between|under|underneath|above|below|over' +
-    '|left|right|farthest|closest|close|which|that|who|is|are|wearing)\\b',
+  '\\b(?:on|in|at|to|of|with|without|by|from|near|nearest|next|\\w+ing|behind|beside' +
+    '|between|under|underneath|above|below|over|left|right|farthest|closest|close|which|that|who|is|are|wearing)\\b',
 );
 
 /** Does a sentence mean more than one, by its first words or by the ending of its noun? */
@@ -13,6 +14,7 @@ export function meansSeveral(sentence) {
   const words = sentence.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.slice(0, 2).some((word) => SEVERAL.has(word))) return true;
   if (!words.length) return false;
+  if (/(?:\band|&) (?:the|an?) /.test(words.join(' '))) return true;
   const before = words.slice(1).join(' ').split(AFTER)[0].split(/\s+/).filter(Boolean);
   const last = before.at(-1) ?? words[0];
   const noun = ['the', 'a', 'an'].includes(last) ? (words[2] ?? '') : last;
