@@ -34,6 +34,10 @@ table5, table11: what of the paper can be had to the digit, RefMatte's counts an
 table2, table6, table7: CLIPMat, CLIPSeg and MDETR, each without and with the refiner; the same with the (E) forms of
 the errors; CLIPMat by seed. All three are of one training of each method and seed.
 
+methods: what each of these three goes by, with changed sentences and such that fit nothing; of the same trainings.
+
+budget: CLIPMat and CLIPSeg on a quarter of the steps, half, all and twice as many.
+
 table3, table10: the paper's ablations. A row is a training with modules off, or with CLIP frozen or random.
 
 recipe: a row is a training in which a part of our recipe is the paper's, or all of it.

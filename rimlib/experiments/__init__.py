@@ -8,6 +8,7 @@ and the names of the options that it has beside those of all experiments:
     tables(records)   what is shown of its records: for each title the rows of a table
     RECORDS           whose records these are, if they are another experiment's
     PROFILE           the one that it has, if there is only one
+    VARIES            of `frame.SHARED`, what its rows differ in
 
 The command is `rim experiment NAME`, or `all` of them: `words`, `table8`, `table9` and `realworld` measure the shipped
 model (`measured`), the others train a model for each row (`trained`), and `seeds` makes tables of these.
@@ -20,7 +21,7 @@ from rimlib.errors import RimError, nearest
 
 TABLES = ("table2", "table3", "table5", "table6", "table7", "table8", "table9", "table10", "table11")
 # Each is a module of this package.
-NAMES = ("words", *TABLES, "realworld", "recipe", "tuning", "listening", "pretraining")
+NAMES = ("words", *TABLES, "realworld", "methods", "budget", "recipe", "tuning", "listening", "pretraining")
 ALL = "all"  # their name together
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import rimlib
+from rimlib import experiments
 from rimlib.errors import RimError
 from rimlib.io import files
 from rimlib.profile import Profile
@@ -23,7 +24,12 @@ from rimlib.repository import repository
 from rimlib.training import record as records
 from rimlib.training.record import Record, Stages
 
-SHARED = ("scored_on", "steps", "images", "refiner")  # of `about`, what all rows of a table agree in
+SHARED = (
+    "scored_on",
+    "steps",
+    "images",
+    "refiner",
+)  # of `about`, what rows agree in; `VARIES` of an experiment may not
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,8 @@ def load(experiment: str, folder: Path, profile: str | None = None, empty: bool 
         if (version := record["about"].get("version")) != rimlib.__version__:
             what = f"a record of rimlib {version}, this is {rimlib.__version__}"
             raise RimError(f"{path}: {what}; measure it anew: rim experiment {experiment} --fresh", path=path)
-    _of_one_table(paths, found)
+    varies = getattr(experiments.get(experiment), "VARIES", ())
+    _of_one_table(paths, found, [name for name in SHARED if name not in varies])
     found = [record for record in found if profile in (None, record["profile"])]
     if not found and not empty:
         of = "" if profile is None else f" of profile {profile}"
@@ -117,12 +124,12 @@ def load(experiment: str, folder: Path, profile: str | None = None, empty: bool 
     return found
 
 
-def _of_one_table(paths: list[Path], found: list[Record]) -> None:
+def _of_one_table(paths: list[Path], found: list[Record], names: Sequence[str]) -> None:
     """Raise RimError where two records of one profile cannot stand in one table; the later one is named."""
     seen: dict[tuple[str, str], tuple[Any, Path]] = {}
     for path, record in zip(paths, found):
         about = record["about"]
-        shared = {name: about[name] for name in SHARED if name in about}
+        shared = {name: about[name] for name in names if name in about}
         if (data := about.get("data", {})).keys() >= {"split", "fingerprint"}:
             shared[f"data of {data['split']}"] = data["fingerprint"]
         for name, value in shared.items():
