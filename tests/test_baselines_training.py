@@ -5,8 +5,10 @@ import torch
 
 from rimlib import baselines
 from rimlib.baselines import matching, mdetr_weights
+from rimlib.baselines.baseline import normalise
 from rimlib.baselines.clipseg import CLIPSeg
-from rimlib.baselines.mdetr import ENCODERS, MDETR
+from rimlib.baselines.mdetr import ENCODERS, MDETR, TOWERS
+from rimlib.clipmat.backbone import Backbone
 
 SENTENCES = ["the red disc", "a box", "the thing on the left", "lower right ball"]
 
@@ -100,7 +102,7 @@ def test_mdetrs_frozen_towers_stay_as_they_are_and_do_not_drop_out():
     }
 
 
-def test_the_small_mdetr_reads_by_the_frozen_text_encoder_of_our_clip(tmp_path):
+def test_the_small_mdetr_reads_and_sees_by_the_frozen_towers_of_our_clip(tmp_path):
     """The same vectors as the CLIP's own code gives, after a step too, and in a file that was stored."""
     from types import SimpleNamespace
 
@@ -112,20 +114,25 @@ def test_the_small_mdetr_reads_by_the_frozen_text_encoder_of_our_clip(tmp_path):
         ids = tokenizer(SENTENCES)
         x = clip.token_embedding(ids) + clip.positional_embedding
         expected = clip.ln_final(clip.transformer(x, attn_mask=clip.attn_mask))
-    model = MDETR.from_settings("tiny", "clip", image_size=64).train()
+    larger, _ = four_samples(128)  # of the size that CLIP's positions are for
+    with torch.no_grad():
+        seen, _ = Backbone(clip, 128).encode_image(normalise(larger))
     images, mattes = four_samples(64)
+    model = MDETR.from_settings("tiny", "clip", image_size=64).train()
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.1)
     model.loss(model(images, SENTENCES), mattes)["total"].backward()
-    before = model.trunk["layer1"][0].conv1.weight.clone()
+    before = model.trunk.blocks["layer1"][0].conv1.weight.clone()
     optimizer.step()
-    assert not torch.equal(model.trunk["layer1"][0].conv1.weight, before), "the image encoder learns"
+    assert not torch.equal(model.trunk.blocks["layer1"][0].conv1.weight, before), "the finer levels learn"
     again = MDETR.from_settings("tiny", str(model.save(tmp_path / "mdetr.safetensors")))
-    assert again.frozen == ["text_encoder"]
+    assert again.frozen == [*TOWERS]
     tokens, padding = again.tokenizer(SENTENCES)
     with torch.no_grad():
         found = again.text_encoder(tokens, attention_mask=(~padding).long()).last_hidden_state
+        image_tokens = again.trunk(normalise(larger))["4"].flatten(2).transpose(1, 2)
     assert torch.equal(tokens[~padding], ids[:, : tokens.shape[1]][~padding])
     assert torch.allclose(found[~padding], expected[:, : tokens.shape[1]][~padding], atol=1e-4)
+    assert torch.allclose(image_tokens, seen[:, 1:], atol=1e-3)
 
 
 @pytest.mark.parametrize("name", baselines.TRAINABLE)

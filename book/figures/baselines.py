@@ -1,10 +1,11 @@
-"""Draw `results/figures/baselines.png`: mattes of the tiny baselines on a few scenes, by the weights of two trainings.
+"""Draw `results/figures/baselines.png`: mattes of three methods on a few scenes, by the trainings of Table 2.
 
-python book/figures/baselines.py --clipseg run/clipseg.safetensors --mdetr run/mdetr.safetensors
+python book/figures/baselines.py --runs runs/experiments
 """
 
 import argparse
 import io
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 from PIL import Image
@@ -19,13 +20,12 @@ EXPRESSION = 0  # of an entity's four
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clipseg", required=True, help="weights that rim train-baseline stored")
-    parser.add_argument("--mdetr", required=True, help="weights that rim train-baseline stored")
-    options = parser.parse_args()
+    parser.add_argument("--runs", type=Path, default=repository() / "runs" / "experiments")
+    runs = parser.parse_args().runs
     methods = [
-        baselines.get("clipmat", "tiny"),
-        baselines.get("clipseg", "tiny", options.clipseg),
-        baselines.get("mdetr", "tiny", options.mdetr),
+        baselines.get("clipmat", "tiny", str(runs / "tiny-seed1")),
+        baselines.get("clipseg", "tiny", str(runs / "tiny-clipseg-seed1" / "clipseg.safetensors")),
+        baselines.get("mdetr", "tiny", str(runs / "tiny-mdetr-seed1" / "mdetr.safetensors")),
     ]
     cells, titles = [], []
     for split, number, entity in SCENES:

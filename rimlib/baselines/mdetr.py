@@ -23,7 +23,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torchvision.models._utils import IntermediateLayerGetter
 
 from rimlib.baselines import matching, mdetr_weights
 from rimlib.baselines.baseline import TrainableMethod, check_size, no_public_weights, normalise, read_header
@@ -39,7 +38,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 QUERIES = {"paper": 100, "tiny": 10}
 IMAGE_SIZE = {"paper": 512, "tiny": 128}
-ENCODERS = ("trunk", "text_encoder")
+ENCODERS = ("trunk", "text_encoder")  # what the paper freezes
+TOWERS = ("trunk.tower", "text_encoder")  # the same of size tiny, whose trunk has blocks that learn
 
 
 @dataclass
@@ -53,8 +53,8 @@ class Detections:
         tokens: (B, 256), the target distribution over the sentence's tokens.
         states: (B, Q, D), the queries after the decoder.
         memory: (B, N, D), the image tokens after the encoder.
-        projected: (B, D, h, w), the ResNet's last features, h = w = S/32, or S/16 of the tiny one.
-        levels: the ResNet's features at S/16, S/8, S/4.
+        projected: (B, D, h, w), the trunk's last features, h = w = S/32, or S/16 of the tiny one.
+        levels: its features at S/16, S/8, S/4.
         side: S.
     """
 
@@ -90,11 +90,11 @@ class MDETR(TrainableMethod):
 
     Args:
         size: "tiny" or "paper".
-        trunk: a ResNet.
+        trunk: `mdetr_weights.resnet`, or a `Trunk` of size tiny.
         text_encoder: a RoBERTa, or CLIP's.
         tokenizer: of the text encoder.
-        frozen: those of `ENCODERS` that are not trained; None: both of the paper's size, as there, and none of tiny,
-            which is not pretrained.
+        frozen: the modules that are not trained, by name; None: `ENCODERS` of the paper's size, and none of tiny, which
+            is not pretrained.
         image_size: S, a multiple of 32.
     """
 
@@ -103,7 +103,7 @@ class MDETR(TrainableMethod):
     def __init__(
         self,
         size: str,
-        trunk: nn.Module,
+        trunk: Any,
         text_encoder: Any,
         tokenizer: LocalTokenizer | HubTokenizer,
         frozen: Sequence[str] | None = None,
@@ -117,8 +117,8 @@ class MDETR(TrainableMethod):
             raise RimError(f"image_size {self.image_size} of mdetr: must be a multiple of 32", setting="image_size")
         self.frozen = list((ENCODERS if size == "paper" else ()) if frozen is None else frozen)
         self.tokenizer = tokenizer
-        channels = [128, 256, 512] if size == "tiny" else [512, 1024, 2048]
-        self.trunk = IntermediateLayerGetter(trunk, {f"layer{number}": str(number) for number in (1, 2, 3, 4)})
+        channels = [128, 256, trunk.tower.config.hidden_size] if size == "tiny" else [512, 1024, 2048]
+        self.trunk: nn.Module = trunk
         self.text_encoder = text_encoder
         self.project = nn.Conv2d(channels[-1], width, 1)
         self.resize_words = nn.Linear(text_encoder.config.hidden_size, width)
@@ -133,7 +133,7 @@ class MDETR(TrainableMethod):
         self.attention_map = AttentionMap(width, heads)
         self.mask_head = SmallConv(width, heads, (channels[1], channels[0], channels[0] // 2))
         for encoder in self.frozen:
-            getattr(self, encoder).requires_grad_(False)
+            self.get_submodule(encoder).requires_grad_(False)
         kind = "local" if isinstance(tokenizer, LocalTokenizer) else "hub"
         self.about = {"size": size, "image_size": self.image_size, "tokenizer": kind, "frozen": self.frozen}
 
@@ -144,7 +144,7 @@ class MDETR(TrainableMethod):
         Args:
             size: "tiny" or "paper".
             weights: for training with a fresh transformer "towers", a pretrained ResNet-101 and RoBERTa, or of size
-                tiny "clip", the text encoder of the small CLIP that ships, frozen; "random"; or a .safetensors file, of
+                tiny "clip", the towers of the small CLIP that ships, frozen; "random"; or a .safetensors file, of
                 `save` or of MDETR's own weights. None stands for the public ones, which are a pickle: the error
                 explains how to convert them.
             image_size: S.
@@ -154,14 +154,14 @@ class MDETR(TrainableMethod):
         """
         check_size(cls.name, size)
         if size == "tiny" and weights in (None, "towers"):
-            raise no_public_weights(cls.name, "weights='clip' (our CLIP's text encoder) or ")
+            raise no_public_weights(cls.name, "weights='clip' (our CLIP's towers) or ")
         if weights is None:
             raise RimError(mdetr_weights.PICKLED, setting="weights")
         if weights == "random":
             return cls(size, *mdetr_weights.towers(size), image_size=image_size).eval()
         if size == "tiny" and weights == "clip":
-            parts = mdetr_weights.towers(size, pretrained_text=True)
-            return cls(size, *parts, frozen=["text_encoder"], image_size=image_size).eval()
+            parts = mdetr_weights.towers(size, pretrained=True)
+            return cls(size, *parts, frozen=TOWERS, image_size=image_size).eval()
         if weights == "towers":
             return cls(size, *mdetr_weights.pretrained_towers(), image_size=image_size).eval()
         if not str(weights).endswith(".safetensors"):
@@ -184,7 +184,7 @@ class MDETR(TrainableMethod):
         """Frozen encoders stay in evaluation mode: RoBERTa has a dropout of its own."""
         super().train(mode)
         for encoder in self.frozen:
-            getattr(self, encoder).eval()
+            self.get_submodule(encoder).eval()
         return self
 
     def forward(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from torchvision.models._utils import IntermediateLayerGetter
 
 from rimlib.baselines import clipseg
 from rimlib.baselines.tokenizers import HubTokenizer, LocalTokenizer
@@ -46,42 +48,69 @@ DECODER = {"cross_attn_image": "cross_attn", "norm3": "norm2", "norm4": "norm3"}
 UNUSED = ("pooler.", "position_ids", "contrastive_align_projection", "num_batches_tracked")
 
 
-def towers(size: str, pretrained_text: bool = False) -> tuple[nn.Module, Any, LocalTokenizer]:
-    """ResNet, text encoder and tokenizer, with random weights.
+def towers(size: str, pretrained: bool = False) -> tuple[nn.Module, Any, LocalTokenizer]:
+    """Image encoder, text encoder and tokenizer, with random weights.
 
-    Of size paper these are ResNet-101 and RoBERTa-base. Of size tiny they are a small ResNet and the text encoder of
-    our small CLIP, on which the other methods of that size stand too; `pretrained_text` gives it the weights that ship.
+    Of size paper these are ResNet-101 and RoBERTa-base. Of size tiny they are a `Trunk` and the text encoder of our
+    small CLIP, on which the other methods of that size stand too; `pretrained` gives both towers the weights that ship.
     """
     transformers = require("transformers", "baselines")
     if size == "tiny":
-        settings = transformers.CLIPTextConfig(**clipseg.config(size).text_config.to_dict())
-        text: Any = transformers.CLIPTextModel(settings)
-        if pretrained_text:
+        both = clipseg.config(size)
+        text: Any = transformers.CLIPTextModel(transformers.CLIPTextConfig(**both.text_config.to_dict()))
+        image: Any = transformers.CLIPVisionModel(transformers.CLIPVisionConfig(**both.vision_config.to_dict()))
+        if pretrained:
             stored = clipseg.pretrained_towers(size)
-            names = {name: f"text_model.{name.removeprefix('text_model.')}" for name in text.state_dict()}
-            text.load_state_dict({name: stored[theirs] for name, theirs in names.items()})
-        return resnet(size), text, LocalTokenizer(size)
+            for tower, kind in ((text, "text_model."), (image, "vision_model.")):
+                state = tower.state_dict()
+                tower.load_state_dict({name: stored[f"{kind}{name.removeprefix(kind)}"] for name in state})
+        return Trunk(image), text, LocalTokenizer(size)
     tokenizer = LocalTokenizer(size, pad=1)
     sizes = {"vocab_size": 50265, "max_position_embeddings": 514, "layer_norm_eps": 1e-5, "type_vocab_size": 1}
     config = transformers.RobertaConfig(**sizes)
-    return resnet(size), transformers.RobertaModel(config, add_pooling_layer=False), tokenizer
+    return resnet(), transformers.RobertaModel(config, add_pooling_layer=False), tokenizer
 
 
-def resnet(size: str) -> nn.Module:
-    """ResNet-101 with frozen batch norms, or one of four plain blocks, with random weights.
-
-    The small one ends at S/16, not S/32: an image of 128 pixels would have 4 x 4 tokens, where CLIPMat and CLIPSeg have
-    8 x 8.
-    """
-    from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+def resnet() -> nn.Module:
+    """ResNet-101 with frozen batch norms and random weights: its features at S/4, S/8, S/16 and S/32."""
+    from torchvision.models.resnet import Bottleneck, ResNet
     from torchvision.ops import FrozenBatchNorm2d
 
-    blocks = (BasicBlock, [1, 1, 1, 1]) if size == "tiny" else (Bottleneck, [3, 4, 23, 3])
-    trunk = ResNet(*blocks, num_classes=1, norm_layer=FrozenBatchNorm2d)
-    if size == "tiny":
-        for layer in (trunk.layer4[0].conv1, trunk.layer4[0].downsample[0]):
-            layer.stride = (1, 1)
-    return trunk
+    trunk = ResNet(Bottleneck, [3, 4, 23, 3], num_classes=1, norm_layer=FrozenBatchNorm2d)
+    return IntermediateLayerGetter(trunk, {f"layer{number}": str(number) for number in (1, 2, 3, 4)})
+
+
+class Trunk(nn.Module):
+    """The image encoder of size tiny: the image tokens of our small CLIP, and finer features of three plain blocks.
+
+    The paper's ResNet-101 was trained on ImageNet. There is no such network at this size, and one that learns from
+    random weights finds nothing in the steps that the others have. So what is detected comes from the tower that
+    CLIPMat and CLIPSeg have, and the blocks, which learn, serve the mask head alone. Frozen batch norms would leave
+    their random weights without any norm: they have group norms.
+
+    Args:
+        tower: transformers' CLIPVisionModel.
+    """
+
+    def __init__(self, tower: Any):
+        super().__init__()
+        from torchvision.models.resnet import BasicBlock, ResNet
+
+        blocks = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=1, norm_layer=partial(nn.GroupNorm, 8))
+        self.blocks = IntermediateLayerGetter(blocks, {f"layer{number}": str(number) for number in (1, 2, 3)})
+        self.tower = tower
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The features of normalised images (B, 3, S, S) at S/4, S/8 and S/16, and their image tokens at S/16."""
+        states = self.tower(pixel_values=images, interpolate_pos_encoding=True).last_hidden_state
+        tokens = self.post_norm(states[:, 1:]).transpose(1, 2)  # (B, D, N), without the class token
+        levels = self.blocks(images)
+        return {**levels, "4": tokens.unflatten(2, levels["3"].shape[2:])}
+
+    @property
+    def post_norm(self) -> nn.Module:
+        """The norm after CLIP's last block, which transformers applies to the class token alone."""
+        return getattr(self.tower, "vision_model", self.tower).post_layernorm
 
 
 def pretrained_towers() -> tuple[nn.Module, Any, HubTokenizer]:
@@ -90,10 +119,10 @@ def pretrained_towers() -> tuple[nn.Module, Any, HubTokenizer]:
     todo = f"run `hf download {RESNET} {RESNET_FILE}` once where a network is, or use weights='random'"
     path = hub.fetch(RESNET, [RESNET_FILE], todo, cached=True) / RESNET_FILE
     stored = read_tensors(path)
-    trunk = resnet("paper")
+    trunk = resnet()
     wanted = trunk.state_dict()
     try:
-        trunk.load_state_dict({name: wanted[name] if name.startswith("fc.") else stored[name] for name in wanted})
+        trunk.load_state_dict({name: stored[name] for name in wanted})
     except (KeyError, RuntimeError) as error:  # a missing tensor, or one of another shape
         raise RimError(f"{path}: not the weights of ResNet-101 ({error})", path=path) from None
     return trunk, hub.load_pretrained(kind, ROBERTA, add_pooling_layer=False), HubTokenizer(ROBERTA)
