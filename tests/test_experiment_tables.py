@@ -158,7 +158,7 @@ def test_table_7_has_the_papers_bars():
 
 
 def test_table_3_has_the_papers_rows():
-    assert [change.name for change in table3.CHANGES] == [
+    assert [change.name for change in table3.PAPERS] == [
         "none",
         "tsp",
         "tsp-mde",
@@ -169,7 +169,7 @@ def test_table_3_has_the_papers_rows():
     base = profiles.load("tiny")
     bare = profiles.with_settings(base, table3.CHANGES[0].settings).model
     assert not (bare.tsp or bare.mde or bare.pre_context or bare.post_context)
-    assert profiles.with_settings(base, table3.CHANGES[-1].settings) == base
+    assert profiles.with_settings(base, table3.PAPERS[-1].settings) == base
 
 
 def test_table_10_freezes_clip_and_begins_where_it_says(short, tmp_path, monkeypatch):

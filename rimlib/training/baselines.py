@@ -2,7 +2,7 @@
 
 Paper: Sec. 5.1, S4.1: CLIPSeg and MDETR start from weights that were trained for segmentation, their encoders are
 frozen, everything learns at 1e-4 with Adam in batches of 32 and 8. That is size `paper`. Size `tiny` takes batches and
-the schedule of CLIPMat's own tiny run. Its CLIPSeg and its MDETR stand on the same small CLIP, and both leave it frozen;
+the schedule of CLIPMat's own tiny run. Its CLIPSeg and MDETR stand on the same small CLIP and leave it frozen;
 beside it MDETR has blocks that learn from random weights, for finer features (`mdetr_weights.Trunk`).
 
     python -m rimlib.training.baselines --baseline clipseg --size tiny --data DATA --out run
