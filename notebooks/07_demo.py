@@ -17,7 +17,7 @@
 # %% [markdown]
 # # Demo: type a sentence
 #
-# Choose an image or bring your own, type a sentence, and see its matte, the cut-out, and the thing in another place.
+# Choose an image or bring your own, type a sentence, and see its matte, the cut-out, and what an editor can make of the two.
 #
 # :::{admonition} Before you run this
 # | | |
@@ -29,9 +29,10 @@
 # | Outputs | what you see; the last section writes a matte to `save_to`, if that is given |
 # :::
 #
-# In the paper: supplement Sec. 1, *interactive image editing* {cite:p}`rim`. The page itself is `rimlib/demo.py`.
+# In the paper: supplement Sec. 1, *interactive image editing* {cite:p}`rim`. The page itself is `rimlib/demo`.
 #
-# In JupyterLab: *Run*, then *Run All Cells*, and scroll to the page. `make demo` opens this notebook.
+# In JupyterLab: *Run*, then *Run All Cells*, and scroll to the page. `make demo` serves the page alone, by Voilà; `rim demo --lab` opens
+# this notebook.
 
 # %% tags=["parameters"]
 method: str = "clipmat"  # or another of `rim methods`
@@ -44,7 +45,7 @@ from pathlib import Path
 import numpy as np
 
 from rimlib import show
-from rimlib.io import files, images
+from rimlib.io import files
 from rimlib.demo import Demo
 from rimlib.examples import SCENES
 from rimlib.prediction import methods
@@ -58,12 +59,16 @@ from rimlib.repository import repository
 # * **Sentence**: type it and press Enter, or press one of the examples below it. A word is enough: *tiger*. Capitals,
 #   punctuation, quotes, the article and a *please* make no difference. If the word fits more than one thing, say which one by its side or its
 #   order: *the left dog*, *the second dog from the left*. A colour or a garment helps too.
-# * **New place**: one colour, or one of the shipped backgrounds.
+# * **Edit**: another background (one colour, a shipped one, your own, or what is behind, out of focus), the object *highlighted* before a grey
+#   image, an *overlay*, or the image with the object *removed*. In the paper's case study an object is highlighted, and pasted on another
+#   background or one colour.
 #
-# The image is encoded when it is chosen; a sentence then takes only the rest of the model, and a new place takes none of it.
+# The image is encoded when it is chosen; a sentence then takes only the rest of the model, and an edit takes none of it. All of this happens in a
+# thread: the page says that it works, you can go on typing, and the newest sentence wins.
 #
 # Beside the matte the page shows its score, which is low where nothing seems to fit. If the matte has several parts of like size, the page
-# suggests to give a side or an order.
+# suggests to give a side or an order. Below are the words of the sentence as the model reads them, and how the attention of TSP (Eq. 3) inside the
+# matte is divided between them. Sentences so far are kept and come back without being computed.
 
 # %% tags=["remove-output"]
 demo = Demo(
@@ -79,7 +84,6 @@ demo.widget
 demo.choose(0)
 sentences = demo.scenes[0].sentences
 demo.figure([sentences[0], sentences[1], sentences[-1]]);
-
 # %% [markdown]
 # All images to choose from, each with the matte of its first example sentence:
 
@@ -91,7 +95,6 @@ for number, example in enumerate(demo.scenes):
     mattes.append(demo.result.alpha)
     titles.append(f"“{demo.sentence}”")
 show.grid(scenes + mattes, titles + [""] * len(mattes), columns=len(scenes));
-
 # %% [markdown]
 # ## Which one?
 #
@@ -102,7 +105,6 @@ twins = [split for _, split, _ in SCENES].index("alike")
 demo.choose(twins)
 asked = list(demo.scenes[twins].sentences[::2])
 demo.figure(asked);
-
 # %% [markdown]
 # One scene proves nothing, so here are counts. They are from two records of the same benchmark, of scenes that no training has seen: of the shipped
 # model, and of the model before it, whose training had no look-alikes.
@@ -148,15 +150,23 @@ print(
 )
 
 # %% [markdown]
-# A new place is a control like any other; any shipped background will do.
+# An edit is a call like any other; any shipped background will do.
 
-# %% mystnb={"figure": {"caption": "The same cut-out before three backgrounds. The first is one colour.", "name": "demo-place"}, "image": {"alt": "Three pictures of one cut-out: on one colour, and on two photographs.", "width": "100%"}}
-views = []
-for place in (demo.background_box.options[0], "bg-moon", "bg-beach-malibu"):
-    demo.background_box.value = place
-    views.append(demo.views()["in another place"])
-demo.background_box.value = demo.background_box.options[0]
-show.grid(views);
+# %% mystnb={"figure": {"caption": "What can be made of one matte: three new backgrounds, the object highlighted, an overlay, and the image without it.", "name": "demo-edits"}, "image": {"alt": "Six pictures: a cut-out on one colour, on a photograph and on its own image out of focus; the object in colour before a grey image; under an orange veil; and the image without it.", "width": "100%"}}
+views, titles = [], []
+for how, background in (
+    ("new background", "#2a6f97"),
+    ("new background", "bg-beach-malibu"),
+    ("new background", "blur"),
+    ("highlight", None),
+    ("overlay", None),
+    ("remove", None),
+):
+    demo.edit(how, background)
+    views.append(demo.views()["edited"])
+    titles.append(f"{how} {background or ''}")
+demo.edit("new background", "#2a6f97")
+show.grid(views, titles, columns=3);
 
 # %% [markdown]
 # What can't be used gives one line on the page, here printed, and what stood there stays:
@@ -170,18 +180,13 @@ print(demo.error)
 # %% [markdown]
 # ## Keep what you made
 #
-# With `save_to` set, the matte and the cut-out are written there, at the image's own size.
+# With `save_to` set, the matte, the cut-out and the edited image are written there. Uploads of more than 1,024 pixels on a side have been made
+# smaller by then; `rim matte` keeps their size.
 
 # %%
 if save_to:
-    folder = Path(save_to)
-    folder.mkdir(parents=True, exist_ok=True)
-    print(images.write_matte(folder / "matte.png", demo.result.alpha))
-    print(
-        images.write_cutout(
-            folder / "cutout.png", demo.image, demo.result.alpha
-        )
-    )
+    for path in demo.save(save_to):
+        print(path)
 
 # %% [markdown]
 # ## Check
@@ -192,6 +197,7 @@ before = {name: panel.value for name, panel in demo.panels.items()}
 demo.sentence_box.value = demo.scenes[0].sentences[
     -1
 ]  # what the browser does when you press Enter
+demo.wait()
 assert demo.sentence == demo.scenes[0].sentences[-1] and not demo.error
 assert demo.panels["image"].value == before["image"], (
     "a sentence does not change the image"
@@ -199,8 +205,9 @@ assert demo.panels["image"].value == before["image"], (
 assert (demo.views()["matte"] == show.gray(demo.result.alpha)).all()
 
 # %%
-demo.predictor.set_image(demo.image)
-fresh = demo.predictor.predict(demo.sentence).alpha
+predictor = demo.answers.predictors["clipmat"]
+predictor.set_image(demo.image)
+fresh = predictor.predict(demo.sentence).alpha
 assert np.abs(fresh - demo.result.alpha).max() < 1e-4, (
     "encoding once for many sentences changes nothing"
 )
@@ -242,7 +249,7 @@ assert now["refused_wrong_side"] > before["refused_wrong_side"]
 # * One image, many sentences: the image is encoded once.
 # * If a word fits several things, a side or an order decides between them.
 # * A page of ipywidgets' own controls is enough; what it does can be called without it.
-# * A matte is an image like any other: keep it, or put the thing in another place.
+# * A matte is an image like any other: keep it, put the object elsewhere, or take it out.
 
 # %% [markdown]
 # ## Exercises
@@ -267,6 +274,6 @@ assert now["refused_wrong_side"] > before["refused_wrong_side"]
 # 3. Let the demo show a matte only if its score is above a threshold of yours. What do you gain and lose?
 #
 # :::{dropdown} Answer
-# Subclass `Demo` and override `views`: use zeros where `self.result.score` is below it. Sentences about things that are not there get
+# Build the predictor with `methods.predictor("clipmat", threshold=0.8)`, and give it to `Demo`. Sentences about things that are not there get
 # an empty matte more often, and so do right answers with a low confidence.
 # :::

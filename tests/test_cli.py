@@ -60,16 +60,17 @@ def test_an_unreadable_image_is_refused_before_the_model_is_loaded(tmp_path, cap
     assert "none.jpg" in capsys.readouterr().err
 
 
-def test_the_demo_takes_large_uploads(monkeypatch):
+@pytest.mark.parametrize("lab", [False, True])
+def test_the_demo_takes_large_uploads(monkeypatch, lab):
     """The server's own parser reads the setting, which is far above Tornado's 10 MiB."""
-    serverapp = pytest.importorskip("jupyter_server.serverapp")
+    app = pytest.importorskip("jupyter_server.serverapp" if lab else "voila.app")
     commands = []
     monkeypatch.setattr(
         subprocess, "run", lambda command: commands.append(command) or subprocess.CompletedProcess(command, 0)
     )
-    assert cli.main(["demo", "--", "--no-browser"]) == 0
-    server = serverapp.ServerApp()
-    server.parse_command_line([part for part in commands[0] if part.startswith("--ServerApp")])
+    assert cli.main(["demo", *(["--lab"] if lab else []), "--", "--no-browser"]) == 0
+    server = app.ServerApp() if lab else app.Voila()
+    server.parse_command_line([part for part in commands[0] if "tornado_settings" in part])
     assert server.tornado_settings["websocket_max_message_size"] >= 2**28 and commands[0][-1] == "--no-browser"
 
 

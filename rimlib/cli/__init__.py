@@ -10,7 +10,7 @@ from importlib import import_module, metadata
 from typing import Any
 
 import rimlib
-from rimlib.cli import claims, data, evaluate, experiment, export, matte, methods, pool
+from rimlib.cli import claims, data, demo, evaluate, experiment, export, matte, methods, pool
 from rimlib.errors import RimError, require
 
 TRAININGS = {  # command: module of `rimlib.training`, which reads its own options; what it does
@@ -20,8 +20,6 @@ TRAININGS = {  # command: module of `rimlib.training`, which reads its own optio
     "refine": ("refiner", "train the refiner on a data set"),
     "train-baseline": ("baselines", "train a method that CLIPMat is compared with"),
 }
-# An upload reaches the kernel as one message; beyond Tornado's 10 MiB the connection would close without a word.
-LARGE_MESSAGES = "--ServerApp.tornado_settings={'websocket_max_message_size': 268435456}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,8 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     experiment.add_command(commands, _add)
     export.add_command(commands, _add)
     claims.add_command(commands, _add)
-    demo = _add(commands, "demo", _demo, "open the demo in JupyterLab")
-    demo.add_argument("options", nargs="*", metavar="OPTION", help="for JupyterLab, after --: rim demo -- --no-browser")
+    demo.add_command(commands, _add)
     return parser
 
 
@@ -104,18 +101,3 @@ def _add(commands: Any, name: str, command: Callable | None, text: str) -> argpa
     if command is not None:
         parser.set_defaults(command=command)
     return parser
-
-
-def _demo(options: argparse.Namespace) -> int:
-    import subprocess
-
-    from rimlib.repository import repository
-
-    for module in ("jupyterlab", "ipywidgets"):
-        require(module, "course")
-    demo = repository() / "notebooks" / "07_demo.ipynb"
-    try:
-        command = [sys.executable, "-m", "jupyterlab", str(demo), LARGE_MESSAGES, *options.options]
-        return subprocess.run(command).returncode
-    except KeyboardInterrupt:
-        return 0  # the usual way to close JupyterLab
