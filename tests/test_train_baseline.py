@@ -46,7 +46,7 @@ def test_clipseg_learns_four_scenes_and_is_scored_like_clipmat(make_scenes, tmp_
     record = run("clipseg", root, tmp_path / "out", 40)
     assert record["log"][-1]["total"] < record["log"][0]["total"] / 1.5
     assert (
-        record["settings"]["model"] == {"baseline": "clipseg", "alpha": 0.0, "size": "tiny", "image_size": 64}
+        record["settings"]["model"] == {"baseline": "clipseg", "alpha": 4.0, "size": "tiny", "image_size": 64}
         and record["method"] == "clipseg"
     )
     assert record["settings"]["train"]["lr"] == 1e-3 and record["weights"] == "clip" and record["data"]["images"] == 4

@@ -3,7 +3,7 @@
 Not in the paper, whose baselines start from weights of PhraseCut. Ours start from the small CLIP alone, and what their
 authors chose for large models need not suit them. Trials take half the steps of the tables, and are scored on scenes of
 their own: those of the tables are seen once, with what was chosen here. The settings of the tables are those of the
-profile (`baselines`); their trainings are meant for `tiny-brief`.
+profile (`baselines`).
 """
 
 from __future__ import annotations
