@@ -181,11 +181,11 @@ def source(thing: Any) -> Any:
 
 
 def table(rows: list[dict], columns: list[str] | None = None, digits: int = 3) -> Any:
-    """Rows as a table (HTML: pages do not read Markdown in a cell's output). Numbers are aligned right, texts left."""
+    """Rows as a table (HTML: pages read no Markdown in a cell's output). Numbers stand right, texts left; None: "–"."""
     columns = columns or list(rows[0])
 
     def cell(value: Any) -> str:
-        text = f"{value:.{digits}f}" if isinstance(value, float) else html.escape(str(value))
+        text = f"{value:.{digits}f}" if isinstance(value, float) else html.escape("–" if value is None else str(value))
         side = "right" if isinstance(value, (int, float)) and not isinstance(value, bool) else "left"
         return f'<td style="text-align: {side}">{text}</td>'
 

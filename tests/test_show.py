@@ -39,3 +39,7 @@ def test_no_more_words_than_the_limit():
 def test_nothing_counted_is_refused(counts):
     with pytest.raises(RimError, match="no words"):
         show.cloud(counts)
+
+
+def test_what_is_not_there_is_a_dash():
+    assert "–</td>" in show.table([{"row": "a", "±": None}]).data and "None" not in show.table([{"±": None}]).data

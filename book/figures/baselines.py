@@ -1,4 +1,4 @@
-"""Draw `results/figures/baselines.png`: mattes of three methods on a few scenes, by the trainings of Table 2.
+"""Draw `results/figures/baselines.png`: mattes of a few scenes by those trainings of Table 2 that are there.
 
 python book/figures/baselines.py --runs runs/experiments
 """
@@ -22,18 +22,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=Path, default=repository() / "runs" / "experiments")
     runs = parser.parse_args().runs
-    methods = [
-        baselines.get("clipmat", "tiny", str(runs / "tiny-seed1")),
-        baselines.get("clipseg", "tiny", str(runs / "tiny-clipseg-seed1" / "clipseg.safetensors")),
-        baselines.get("mdetr", "tiny", str(runs / "tiny-mdetr-seed1" / "mdetr.safetensors")),
-    ]
+    stored = {
+        "CLIPMat": runs / "tiny-seed1" / "clipmat.safetensors",
+        "CLIPSeg": runs / "tiny-clipseg-seed1" / "clipseg.safetensors",
+        "MDETR": runs / "tiny-mdetr-seed1" / "mdetr.safetensors",
+    }
+    methods = {name: baselines.get(name.lower(), "tiny", str(path)) for name, path in stored.items() if path.is_file()}
     cells, titles = [], []
     for split, number, entity in SCENES:
         scene = example(number, split)
         sentence = scene.expressions[entity][EXPRESSION]
-        cells += [scene.image, scene.mattes[entity], *(method.mattes(scene.image, [sentence])[0] for method in methods)]
-        titles += [f"“{sentence}”", "truth", "CLIPMat", "CLIPSeg", "MDETR"]
-    figure = show.grid(cells, titles, columns=5)
+        mattes = [method.mattes(scene.image, [sentence])[0] for method in methods.values()]
+        cells += [scene.image, scene.mattes[entity], *mattes]
+        titles += [f"“{sentence}”", "truth", *methods]
+    figure = show.grid(cells, titles, columns=2 + len(methods))
     path = repository() / "results" / "figures" / "baselines.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
