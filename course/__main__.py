@@ -27,8 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("-o", "--out", metavar="OUT", help="the executed copy (default: runs/notebooks/NAME.ipynb)")
     run.set_defaults(command=_run)
 
-    book = commands.add_parser("book", help="run every chapter and build the book")
-    book.add_argument("--only", nargs="+", metavar="NAME", help="run these chapters, keep the others' last outputs")
+    book = commands.add_parser("book", help="run the chapters whose inputs have changed, and build the book")
+    book.add_argument("--only", nargs="+", metavar="NAME", help="look at these chapters, keep the others' last outputs")
+    book.add_argument("--fresh", action="store_true", help="run chapters whose inputs have not changed, too")
     book.set_defaults(command=_book)
 
     page = commands.add_parser("live", help="build the live page and put it into the book")
@@ -67,7 +68,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _book(options: argparse.Namespace) -> int:
-    build.execute(only=options.only)
+    build.execute(only=options.only, fresh=options.fresh)
     pages = build.build()
     live.into_the_book()
     print(pages / "index.html")

@@ -4,18 +4,19 @@ Jupyter Book itself executes nothing. Its cache looks at cells only, so a change
 page; here every chapter is executed by papermill, and a number that never ran is a warning, which fails the build.
 """
 
-import datetime
 import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TextIO
 
 from course import chapters as runner
+from course import inputs
 from rimlib import provenance
 from rimlib.errors import RimError
-from rimlib.io.files import write_atomically
+from rimlib.io.files import read_json, sha256, write_atomically, write_json
 from rimlib.repository import repository
 
 # Packages whose versions decide what a chapter shows.
@@ -55,33 +56,50 @@ def parameters(name: str, profile: str = "tiny") -> dict:
 
 
 def execute(
-    profile: str = "tiny", only: list[str] | None = None, since: float | None = None, log: TextIO | None = None
-) -> list[Path]:
-    """Run chapters into `book/chapters/`.
+    profile: str = "tiny", only: list[str] | None = None, fresh: bool = False, log: TextIO | None = None
+) -> list[str]:
+    """Run chapters into `book/chapters/`, those whose inputs have changed since they ran, with a line for each.
 
     Args:
         profile: settings of the runs.
         only: names of the chapters to run, see `chapters.find`; all if None.
-        since: seconds since the epoch; a chapter that has run to its end after this moment, with the same parameters,
-            is kept.
-        log: where the chapters' output goes; this process's own if None.
+        fresh: run them whether anything has changed or not.
+        log: where these lines and the chapters' output go; this process's own if None.
 
     Returns:
-        The executed notebooks.
+        The names of the chapters that were run.
 
     Raises:
         RimError, chapters.NotebookError: as of `chapters.run`, at the first chapter that fails.
     """
-    done = []
+    ran = []
     for name in chapters() if only is None else [runner.find(name).stem for name in only]:
-        target, values = folder() / f"{name}.ipynb", parameters(name, profile)
-        if since is None or not _ran(target, values, since):
-            print(f"running {name}", file=log or sys.stdout, flush=True)
-            target.unlink(missing_ok=True)
-            # A chapter that was stopped half-way must not be taken for one that ran.
-            runner.run(name, folder() / "unfinished" / target.name, values, log).replace(target)
-        done.append(target)
-    return done
+        source, target = runner.read(runner.find(name)), folder() / f"{name}.ipynb"
+        kept, given = target.with_suffix(".inputs.json"), _given(name, profile)
+        why = "asked for" if fresh else stale(name, profile)
+        print(f"{name}: {why or 'kept'}", file=log or sys.stdout, flush=True)
+        if not why:
+            runner.renew(target, source)
+            continue
+        for path in (target, kept):
+            path.unlink(missing_ok=True)
+        # A chapter that was stopped half-way must not be taken for one that ran.
+        started, unfinished = time.time(), folder() / "unfinished" / target.name
+        with inputs.traced(unfinished.with_suffix(".reads")):
+            runner.run(name, unfinished, given["parameters"], log)
+        inputs.record(kept, unfinished.with_suffix(".reads"), source, given, started)
+        unfinished.replace(target)
+        ran.append(name)
+    return ran
+
+
+def stale(name: str, profile: str = "tiny") -> str:
+    """Why a chapter has to run, in a few words; empty where its outputs are those of what is here now."""
+    target = folder() / f"{name}.ipynb"
+    if not target.is_file():
+        return "has not run"
+    source = runner.read(runner.find(name))
+    return inputs.changed(target.with_suffix(".inputs.json"), source, _given(name, profile))
 
 
 def status() -> Path:
@@ -118,11 +136,17 @@ def status() -> Path:
         *(f"| {key} | {value} |" for key, value in _environment()),
         "",
     ]
-    return write_atomically(repository() / "book" / "status.md", "\n".join(lines))
+    path, text = repository() / "book" / "status.md", "\n".join(lines)
+    # A page that is written anew is read anew.
+    same = path.is_file() and path.read_text(encoding="utf-8") == text
+    return path if same else write_atomically(path, text)
 
 
 def build(log: TextIO | None = None) -> Path:
     """Make the pages from the executed chapters and return their folder, `_build/html`. Any warning is an error.
+
+    Sphinx reads again what has changed, and everything where the last build failed or what stands behind all pages
+    has changed: it would not tell a warning twice, and does not look into its extensions.
 
     Args:
         log: where the builder's output goes; this process's own if None.
@@ -133,7 +157,11 @@ def build(log: TextIO | None = None) -> Path:
     root = repository()
     status()
     start = "from jupyter_book.cli.main import main; main()"
-    options = ["build", "book", "--config", "_config.yml", "--path-output", ".", "--all", "-W", "-n", "--keep-going"]
+    options = ["build", "book", "--config", "_config.yml", "--path-output", ".", "-W", "-n", "--keep-going"]
+    stamp, behind = root / "_build" / "behind.json", _behind()
+    if not stamp.is_file() or read_json(stamp) != behind:
+        options.append("--all")
+    stamp.unlink(missing_ok=True)
     result = subprocess.run(
         [sys.executable, "-c", start, *options],
         cwd=root,
@@ -147,7 +175,21 @@ def build(log: TextIO | None = None) -> Path:
     if result.returncode != 0:
         warnings = [line for line in text.splitlines() if "WARNING" in line or "ERROR" in line]
         raise RimError(f"the book has not been built: {warnings[0].strip() if warnings else 'see the lines above'}")
+    write_json(stamp, behind)
     return root / "_build" / "html"
+
+
+def _given(name: str, profile: str) -> dict[str, dict]:
+    return {"parameters": parameters(name, profile), "packages": provenance.versions(_STAMPED)}
+
+
+def _behind() -> dict[str, str]:
+    """What all pages depend on: by name, a hash or a version."""
+    root = repository()
+    files = [root / "_config.yml", *(path for path in (root / "book").glob("*") if path.suffix in (".yml", ".bib"))]
+    files += [path for name in ("_ext", "_static") for path in (root / "book" / name).rglob("*.*")]
+    hashes = {str(path.relative_to(root)): sha256(path) for path in sorted(files) if path.suffix != ".pyc"}
+    return hashes | provenance.versions(("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme"))
 
 
 def _environment() -> list[tuple[str, str]]:
@@ -157,7 +199,6 @@ def _environment() -> list[tuple[str, str]]:
     machine = provenance.machine()
     rows.append(("system", f"{machine['system']}, {machine['processor']}, {machine['cores']} cores"))
     rows.append(("accelerator", _accelerator()))
-    rows.append(("built (UTC)", f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M}"))
     return rows
 
 
@@ -169,13 +210,6 @@ def _accelerator() -> str:
 
 def _run(path: Path) -> dict:
     return runner.read(path).metadata.get("papermill", {}) if path.is_file() else {}
-
-
-def _ran(path: Path, values: dict, since: float) -> bool:
-    run = _run(path)
-    if not run or run.get("parameters") != values:
-        return False
-    return datetime.datetime.fromisoformat(run["start_time"]).timestamp() >= since
 
 
 def _yaml(path: Path):

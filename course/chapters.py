@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rimlib.errors import RimError
+from rimlib.io.files import write_atomically
 from rimlib.repository import repository
 
 KINDS = {"str": str, "int": int, "float": float, "bool": bool}  # what a parameters cell may be annotated with
@@ -156,6 +157,27 @@ def read(path: str | Path) -> Any:
         raise RimError(f"{path}: cannot be read as a notebook: {error}", path=path) from error
 
 
+def renew(path: Path, source: Any) -> None:
+    """Give an executed copy the prose of its notebook, whose code is the same; outputs and times stay."""
+    copy = read(path)
+    before = [(cell.cell_type, cell.source) for cell in copy.cells]
+    ran = [cell for cell in copy.cells if cell.cell_type == "code"]
+    cells = []
+    for cell in source.cells:
+        if cell.cell_type == "code":
+            cells.append(ran.pop(0))
+            cells[-1].source = cell.source
+            if "parameters" in cell.metadata.get("tags", []) and "injected-parameters" in _tags(ran):
+                cells.append(ran.pop(0))
+        else:
+            cells.append(cell)
+    if [(cell.cell_type, cell.source) for cell in cells] != before:
+        import nbformat
+
+        copy.cells = cells
+        write_atomically(path, nbformat.writes(copy))
+
+
 def seconds_by_section(path: str | Path) -> list[tuple[str, float]]:
     """How long each section of an executed notebook took: its second-level headings and their cells' seconds, in order.
 
@@ -168,6 +190,10 @@ def seconds_by_section(path: str | Path) -> list[tuple[str, float]]:
         else:
             sections[-1][1] += cell.metadata.get("papermill", {}).get("duration") or 0.0
     return [(title, seconds) for title, seconds in sections if seconds >= 0.05]
+
+
+def _tags(cells: list) -> list[str]:
+    return cells[0].metadata.get("tags", []) if cells else []
 
 
 def _folder(path: Path) -> None:
