@@ -2,7 +2,7 @@
 
 Paper: Tables 1 to 3; supplement, Tables 1 and 5 to 11. A table is data: rows of labels and numbers, where it is
 printed, and which experiment's records have the same rows and columns here. What follows from those records is in
-`rimlib.claims`.
+`rimlib.claims`. What a table may have is checked where it is read, which makes this file long.
 
 >>> tables()["table3"].number("tsp", "SAD").value
 18.28

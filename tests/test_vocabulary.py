@@ -123,6 +123,7 @@ def test_the_predictor_refuses_unless_it_is_told_not_to(shipped, monkeypatch):
     refused = result()
     assert (refused.answer, refused.reason) == (Answer.NOTHING, Reason.UNKNOWN_NOUN) and not refused.alpha.any()
     assert "pizza" in refused.message and refused.raw is not None and refused.raw.any() and not refused.found
+    assert result("the dog").message == "" and "“xylophone” is none of" in result("the dog and the xylophone").message
     assert result("the dog").found and result(known=False).found and result(threshold=0).found
     monkeypatch.setattr(shipped, "card", {key: value for key, value in shipped.card.items() if key != KEY})
     assert result().found, "a model without a list"

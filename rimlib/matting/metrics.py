@@ -4,6 +4,8 @@ Paper: Sec. 5.1, S4.2 (Eq. 10 and 11). Errors are taken over the whole image at 
 A matte of the wrong entity and a soft edge in the wrong place are different failures, so localisation
 (does the matte cover the right entity?) is reported beside the error. Grad and Conn are in `edges`; which of the
 field's definitions of each measure is used here is in `rimlib.evaluation.definitions`.
+
+Each measure has its own function and a runnable example, which makes this file long.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ Paper: Sec. 3.2 and Table 4 (whose "n the center of" lost its first letter). The
 sentences are realised from it and verified against it, and the words of a mirrored image are mirrored by it.
 
 Boxes are (left, top, right, bottom) in pixels, y grows downwards.
+
+The table of relations and their words makes this file long.
 """
 
 from __future__ import annotations

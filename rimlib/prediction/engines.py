@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -178,21 +178,14 @@ class Sam3Engine(Engine):
         return self.method.encode(image)
 
     def _look(self, image: np.ndarray, features: Any, phrase: str) -> list[Found]:
-        import torch.nn.functional as F
+        from rimlib.baselines.sam3 import enlarged
 
         size = image.shape[:2]
         found = self.method.instances(features, phrase, LEAST)
 
-        def mask_of(logits: Any) -> Callable[[], np.ndarray]:
-            def mask() -> np.ndarray:
-                large = F.interpolate(logits[None, None], size, mode="bilinear", align_corners=False)
-                return (large[0, 0] > 0).numpy()
-
-            return mask
-
         sides = np.array([size[1], size[0]] * 2, np.float32)
         return [
-            self._found_at(box * sides, score, mask_of(logits))
+            self._found_at(box * sides, score, partial(enlarged, logits, size))
             for box, score, logits in list(zip(found.boxes, found.scores, found.masks))[:MOST]
         ]
 
@@ -239,13 +232,9 @@ class CLIPSegEngine(Engine):
             score = alpha[top : top + height, left : left + width][
                 labels[top : top + height, left : left + width] == number
             ].max()
-            mask = _part(labels, int(number))
+            mask = partial(np.equal, labels, number)
             found.append(self._found_at((left, top, left + width, top + height), score, mask))
         return sorted(found, key=lambda one: -one.score)
 
     def is_cut(self, phrase: str) -> bool:  # noqa: D102
         return bool(self.method.tokenizer.cut(phrase)[1])
-
-
-def _part(labels: np.ndarray, number: int) -> Callable[[], np.ndarray]:
-    return lambda: labels == number

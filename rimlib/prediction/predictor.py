@@ -8,6 +8,7 @@ details are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from rimlib.prediction import by_place, prompts
 from rimlib.prediction.answer import Answer, Reason, answer
 from rimlib.prediction.prompts import EncodedText
 from rimlib.prediction.result import Result
-from rimlib.prediction.unknown import Refusal, refusal
+from rimlib.prediction.unknown import Refusal, left_out, refusal
 from rimlib.sentences import short
 from rimlib.understanding.vocabulary import Vocabulary
 
@@ -187,7 +188,9 @@ class MattingPredictor:
             reason = Reason.SEVERAL_PARTS if answered == Answer.AMBIGUOUS else None
             result = Result(raw, score, trimap, answered, "", raw, image, sentence, reason, opacity)
             result = result.changed(raw, "where the image is not transparent")
-            return by_place.keep_meant(result) if self.by_place else result
+            result = by_place.keep_meant(result) if self.by_place else result
+            unknown = left_out(sentence, self.vocabulary if self.known else None) if result.found else ""
+            return replace(result, message="; ".join(filter(None, (result.message, unknown))))
         message = f"nothing in this image fits “{short(sentence)}” (score {score:.2f})"
         reason, message = refused or Refusal(Reason.NO_FIT, message)
         empty = np.zeros(size, np.float32)

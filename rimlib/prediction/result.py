@@ -29,7 +29,7 @@ class Result:
             size, as "the dog" has of two dogs (see `answer`); this last one only of a model whose score is calibrated.
             Of a method that reasons, where two instances fit equally well.
         message: for people, why the matte is empty; if something was found, what was done ("2 × dog found; kept the one
-            farther left"), or empty itself of a method that does not reason.
+            farther left"), or which of several things the model was not trained on; else empty.
         raw: the matte as the model gave it, whatever its score, float32 (H, W). `alpha` is the same array if something
             was found and neither `less` nor `adjust` changed it; they leave `raw` as it is.
         image: uint8 (H, W, 3), or None in a result that was not made by a predictor.

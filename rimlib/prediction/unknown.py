@@ -55,6 +55,23 @@ def refusal(sentence: str, vocabulary: Vocabulary | None) -> Refusal | None:
     return _unknown(what, vocabulary.instead(unknown[0]))
 
 
+def left_out(sentence: str, vocabulary: Vocabulary | None) -> str:
+    """For people, which of several things in a sentence the model was not trained on; empty where it knows them all.
+
+    >>> left_out("the dog and the xylophone", Vocabulary(frozenset(("dog",))))
+    '“xylophone” is none of the 1 nouns that this model was trained on, so it may be missing'
+    """
+    question = _read(sentence)
+    if vocabulary is None or question is None or not question.understood:
+        return ""
+    unknown = [f"“{short(one.target.noun)}”" for one in each(question) if not _is_known(one, vocabulary)]
+    if not unknown:
+        return ""
+    verb, it = ("is", "it") if len(unknown) == 1 else ("are", "they")
+    which = f"none of the {len(vocabulary.nouns):,} nouns that this model was trained on"
+    return f"{' and '.join(unknown)} {verb} {which}, so {it} may be missing"
+
+
 def _unknown(what: str, instead: str) -> Refusal:
     return Refusal(Reason.UNKNOWN_NOUN, "; ".join(filter(None, (what, instead, OTHERWISE))))
 

@@ -3,6 +3,8 @@
 Paper: Sec. 3.3. Entities are balanced to five people, one animal and one thing by duplication, cut into groups, and
 each group gives a number of scenes; relations come 7:2:1; two or three entities each, always two for front and behind;
 some more scenes draw from all entities at random. `build` renders a plan.
+
+Scenes, groups and sentences are drawn in an order that a seed fixes, so one file has it all, and is long.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A run: the steps, and what is kept of them."""
+"""A run: the steps, and what is kept of them.
+
+Steps, states and scores belong to one object, which makes this file long.
+"""
 
 from __future__ import annotations
 
