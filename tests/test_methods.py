@@ -371,14 +371,21 @@ def test_the_demo_offers_what_is_here(weights, monkeypatch):
         return made if name == "clipseg" else methods.get("grounded").engine()
 
     demo = Demo(first, drawn.load(size=32, variants=1), [Example("a scene", IMAGE, ("the dog",))])
+    demo.wait()
     monkeypatch.setattr(methods, "predictor", predictor)
-    assert demo.method_box.options == ("clipmat", "clipseg", "grounded") and demo.predictor is first
-    demo.method_box.value = "clipseg"
-    assert demo.predictor is made and demo.sentence == "the dog" and "dog found" in demo.message.value
-    demo.method_box.value = "clipmat"
-    assert demo.predictor is first and calls == ["clipseg"]
+    assert demo.method_box.options == ("clipmat", "clipseg", "grounded") and demo.answers.predictors == {
+        "clipmat": first
+    }
+    for name in ("clipseg", "clipmat"):
+        demo.method_box.value = name
+        demo.wait()
+        assert demo.sentence == "the dog" and not demo.error
+        if name == "clipseg":
+            assert demo.answers.predictors[name] is made and "dog found" in demo.message.value
+    assert demo.answers.predictors["clipmat"] is first and calls == ["clipseg"]
     monkeypatch.setattr(methods, "predictor", lambda name: (_ for _ in ()).throw(RimError("not here")))
     demo.method_box.value = "grounded"
+    demo.wait()
     assert demo.method_box.value == "clipmat" and demo.error == "not here"
 
 
