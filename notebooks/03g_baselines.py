@@ -81,7 +81,7 @@ index = torch.zeros(
 # ## One sentence, three mattes
 #
 # First what comes out: the same scenes and sentences, to small versions of CLIPMat and of CLIPSeg, the nearer of the paper's two baselines. Both are from
-# trainings that are equal in data and steps; their scores stand further below. MDETR, the other one, has no column: in so few steps it finds nothing yet.
+# trainings that are equal in data and steps; their scores stand further below. MDETR, the other one, has no column: what was tried with it so far found nothing.
 # `book/figures/baselines.py` drew the picture.
 
 # %% mystnb={"figure": {"caption": "Four scenes that training has not seen, the lowest of photographs that it has not seen either. From left: image and sentence, the truth, CLIPMat, CLIPSeg, each in size tiny.", "name": "baselines-answers"}, "image": {"alt": "Four rows of four pictures. CLIPMat's mattes have outlines of the right thing, with a piece missing or a spot too many here and there; CLIPSeg's are grey clouds of squares about the right place, or hardly anything.", "width": "100%"}}
@@ -670,10 +670,10 @@ show.table(
 # the entity might be, and SAD counts the cloud. The matte's mean absolute error beside it, four times as strong, takes the cloud away. That is what the table
 # above has. At three times the rate it learns nothing.
 #
-# **MDETR** is not in the table above. After these steps it finds no entity, and its faint masks are worse than none: there is nothing to compare. It must learn
+# **MDETR** is not in the table above. After half of the steps, in its one trial so far, it finds no entity, and its faint masks are worse than none. It must learn
 # to place boxes before its masks can mean anything, by a matching that begins at chance. DETR took 300 to 500 epochs of 118,000 images for that
-# {cite:p}`detr`, and MDETR itself was pre-trained on 1.3 million images with their sentences {cite:p}`mdetr`. Here 1,500 steps see 24,000 images. The paper's
-# MDETR begins from such weights; no small version of them exists.
+# {cite:p}`detr`, and MDETR itself was pre-trained on 1.3 million pairs of image and text {cite:p}`mdetr`. Here 1,500 steps see 24,000 images. The paper's
+# MDETR begins from such weights; at this size there are none here.
 #
 # ### What each goes by
 #

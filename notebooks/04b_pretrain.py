@@ -439,9 +439,9 @@ show.table(
 # (A row that has no record yet is left out; with one seed there is no deviation.)
 #
 # On seen entities a CLIP that learns leaves three quarters of the SAD of a frozen one, in the paper half of it. On unseen ones
-# the order turns round: here the frozen one leaves less. What an encoder learns from three hundred cut-outs it learns about
-# these, and forgets a part of what it had from regions and captions. The paper's table has no such column, and its CLIP
-# learns at less than a hundredth of our rates.
+# the order turns round: here the frozen one leaves less. It may be that what an encoder learns from three hundred cut-outs
+# is about these alone; one seed is not enough to say more. The paper's table has no such column, and its CLIP learns at
+# less than a hundredth of our rates.
 #
 # ## Check
 

@@ -295,8 +295,8 @@ show.table(
 # %% [markdown]
 # A basic sentence names no place, so nothing can be left out of it. The shipped model finds more by absolute sentences than by relative ones, and more by
 # these than by basic ones; without the place all three are within four hundredths. The other model has no order to begin with: for it the three kinds
-# say the same. So here the order is made by the place, and by a model that reads it. The paper's order is another one, and its absolute sentences are no
-# better than its basic ones: whatever its model gained by relative sentences, it was not the place in the image that it read.
+# say the same. So here the order is made by the place, and by a model that reads it. The paper's order on RefMatte is another one: absolute sentences,
+# which name a place, are no better there than basic ones, which name none.
 #
 # In scenes of this sort a noun and a colour, which sentences of all kinds have, single out nearly every entity. The section after the next table has
 # scenes in which that is not so.

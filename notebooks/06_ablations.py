@@ -182,10 +182,10 @@ show.table(
 # the bare model finds most entities already, so that a module which is there to find them has little left to do. Our score
 # map, which Table 3 does not list, could be what finds them. It is not: the last row has none, and finds nearly as many.
 #
-# Another thing is. Here CLIP learns with all the rest, at rates hundreds of times the paper's. Where it is frozen, the *whole*
-# model localises fewer entities than the bare one whose CLIP learns (chapter [](04b_pretrain), Table 10). What the paper's
-# modules do for a CLIP that hardly moves, the encoder itself does here. Rows with the modules on and off, both on a frozen
-# CLIP, would show how much they are worth then; they have not been trained.
+# Another reason is left. Here CLIP learns with all the rest, at rates hundreds of times the paper's. Where it is frozen, the
+# *whole* model localises fewer entities than the bare one whose CLIP learns (chapter [](04b_pretrain), Table 10). So what the
+# modules do in the paper, the encoder may do here by itself. Rows with the modules on and off, both on a frozen CLIP,
+# would show whether that is so; they have not been trained.
 #
 # ## Our recipe and the paper's
 #

@@ -48,14 +48,8 @@ def command(folder: Path, lab: bool, options: list[str], code: str = PAGE) -> li
 
 def notebook(code: str) -> dict:
     """A notebook of one cell, as JSON."""
-    cell: dict = {
-        "cell_type": "code",
-        "id": "demo",
-        "metadata": {},
-        "execution_count": None,
-        "outputs": [],
-        "source": code,
-    }
+    from nbformat import v4
+
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}, "title": "Referring image matting"}
-    return {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": [cell]}
+    return v4.new_notebook(cells=[v4.new_code_cell(code)], metadata=metadata)

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from rimlib import profile as profiles
-from rimlib.errors import RimError
 from rimlib.experiments import seeds
 from rimlib.experiments.frame import Row
-from rimlib.experiments.trained import OPTIONS, Change, rows_on_sets
+from rimlib.experiments.trained import OPTIONS, Change, rows_on_sets, steps_of
 from rimlib.profile import Profile
 from rimlib.training.record import Record
 
@@ -33,10 +32,7 @@ METHODS = ("clipmat", "clipseg")
 
 def changes_of(profile: Profile) -> tuple[Change, ...]:
     """The rows of a profile. Raises RimError where it counts epochs or minutes."""
-    steps = profile.train.steps
-    if steps is None:
-        message = f"profile {profile.name}: train.steps is null; this experiment needs a number of steps, such as 1500"
-        raise RimError(message, setting="train.steps")
+    steps = steps_of(profile)
     return tuple(
         Change(
             f"{method}-{name}",

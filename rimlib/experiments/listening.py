@@ -16,11 +16,10 @@ from typing import Any
 
 from rimlib import profile as profiles
 from rimlib.clipmat.model import CLIPMat
-from rimlib.errors import RimError
 from rimlib.evaluation.evaluate import evaluate
 from rimlib.experiments.frame import Row
-from rimlib.experiments.seeds import MADE, made_of, over_seeds
-from rimlib.experiments.trained import OPTIONS, Change, Plan
+from rimlib.experiments.seeds import MADE, in_order, made_of, over_seeds
+from rimlib.experiments.trained import OPTIONS, Change, Plan, steps_of
 from rimlib.profile import Profile
 from rimlib.refmatte.build import folder_of
 from rimlib.refmatte.dataset import RefMatte
@@ -59,7 +58,6 @@ CHANGES = (
     Change("dropout", ("model.dropout=0.1",), "as in the profile"),
     Change("160-pixels", ("model.image_size=160",), "100 image tokens for 64"),
 )
-NAMES = tuple(change.name for change in CHANGES)
 
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
@@ -84,10 +82,7 @@ def base_of(first: Profile) -> Profile:
 
     Raises RimError where the profile counts epochs or minutes: all rows take the same steps.
     """
-    if first.train.steps is None:
-        message = f"profile {first.name}: train.steps is null; this experiment needs a number of steps, such as 1500"
-        raise RimError(message, setting="train.steps")
-    steps = max(1, round(STEPS * first.train.steps))
+    steps = max(1, round(STEPS * steps_of(first)))
     return profiles.with_settings(first, (*RECIPE, f"train.steps={steps}", f"train.grounding_steps={steps}"))
 
 
@@ -103,9 +98,8 @@ def scores(model: CLIPMat, profile: Profile, data: str | Path, images: int | Non
 
 def tables(found: list[Record]) -> dict[str, list[dict[str, Any]]]:
     """A line for each change, over its seeds, and the look-alikes of each by their arrangement in the scene."""
-    order = sorted(found, key=lambda record: (record["profile"], NAMES.index(record["about"]["change"])))
     listening, by_arrangement = [], []
-    for record in order:
+    for record in in_order(found, CHANGES):
         metrics, about = record["metrics"], record["about"]
         head = {"profile": record["profile"], "change": about["change"]}
         scored = {"localised": metrics["alike"]["all"]["localised"], "minutes": metrics["training"]["minutes"]}

@@ -80,8 +80,7 @@ def quality(matte_rows: list[dict[str, Any]]) -> dict[str, float | None]:
 def tables(found: list[Record]) -> dict[str, list[dict[str, Any]]]:
     """For each method, over its seeds: sentences as they are and changed, refusal, and quality of the localised."""
     words, refusal, parted = [], [], []
-    order = [change.name for change in CHANGES]
-    for record in sorted(found, key=lambda record: (record["profile"], order.index(record["about"]["change"]))):
+    for record in seeds.in_order(found, CHANGES):
         measured, made = record["metrics"], seeds.made_of(record)
         head = {"profile": record["profile"], "method": record["about"]["change"], "steps": made["steps"]}
         for change, row in measured["words"].items():

@@ -33,7 +33,7 @@ def table_of(
             **{key: scored[key] for key in keys},
             "minutes": record["metrics"]["training"]["minutes"],
         }
-        for record in _in_order(found, changes)
+        for record in in_order(found, changes)
         for where, scored in _sets(record, sets)
     ]
     return over_seeds(lines, ("profile", "row", "scored on", "refiner", *MADE))
@@ -63,7 +63,7 @@ def ratios(found: list[Record], changes: Sequence[Change], best: str, sets: str 
         for where, scored in _sets(record, sets)
     }
     lines = []
-    for record in _in_order(found, [change for change in changes if change.name != best]):
+    for record in in_order(found, [change for change in changes if change.name != best]):
         for where, scored in _sets(record, sets):
             sad = bests.get((record["profile"], record["seed"], *where.values()))
             if sad is not None:
@@ -92,7 +92,7 @@ def over_seeds(rows: Iterable[dict[str, Any]], by: Sequence[str]) -> list[dict[s
     return found
 
 
-def _in_order(found: list[Record], changes: Sequence[Change]) -> list[Record]:
+def in_order(found: list[Record], changes: Sequence[Change]) -> list[Record]:
     """The records of some changes, in their order."""
     names = [change.name for change in changes]
     here = [record for record in found if record["about"]["change"] in names]

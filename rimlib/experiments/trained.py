@@ -181,6 +181,14 @@ class Plan:
         return found
 
 
+def steps_of(profile: Profile) -> int:
+    """The steps of a profile that counts them. Raises RimError for one that counts epochs or minutes."""
+    if profile.train.steps is None:
+        message = f"profile {profile.name}: train.steps is null; this experiment needs a number of steps, such as 1500"
+        raise RimError(message, setting="train.steps")
+    return profile.train.steps
+
+
 def seeds_of(text: str | None) -> list[int]:
     """Seeds as a command line names them: how many, from 1 on, or a list of them. Raises RimError.
 

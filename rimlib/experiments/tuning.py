@@ -13,11 +13,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from rimlib import profile as profiles
-from rimlib.errors import RimError
 from rimlib.evaluation.evaluate import scores_on
 from rimlib.experiments import seeds
 from rimlib.experiments.frame import Row
-from rimlib.experiments.trained import OPTIONS, Change, Plan
+from rimlib.experiments.trained import OPTIONS, Change, Plan, steps_of
 from rimlib.profile import Profile
 from rimlib.refmatte.build import build, folder_of
 from rimlib.refmatte.dataset import RefMatte
@@ -74,10 +73,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
 
 def base_of(profile: Profile) -> Profile:
     """The profile with half its steps. Raises RimError where it counts epochs or minutes."""
-    if profile.train.steps is None:
-        message = f"profile {profile.name}: train.steps is null; this experiment needs a number of steps, such as 600"
-        raise RimError(message, setting="train.steps")
-    return profiles.with_settings(profile, (f"train.steps={max(1, profile.train.steps // 2)}",))
+    return profiles.with_settings(profile, (f"train.steps={max(1, steps_of(profile) // 2)}",))
 
 
 def sets_of(base: Profile) -> dict[str, RefMatte]:
